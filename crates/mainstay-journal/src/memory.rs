@@ -1,0 +1,401 @@
+//! A journal in memory: for tests and for the simulator, with the same semantics as the durable ones. What is "durable"
+//! is what the value holds: a simulated process dies, the value lives on.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_kernel::effect::Effect;
+use mainstay_kernel::{Clock, Digest, Entropy, EventId};
+
+use crate::envelope::{Envelope, Epoch, Partition, Personal, Record, Seq, StreamId, payload_digest};
+use crate::seal::{self, SubjectKey};
+use crate::store::{
+    Claimed, Commit, Committed, Finished, Journal, JournalError, Snapshot, Timer, check_limits,
+};
+
+struct StoredEffect {
+    effect: Effect,
+    cause: EventId,
+    order: u64,
+    due: Timestamp,
+    attempts: u32,
+    claim: Option<(Epoch, Timestamp)>,
+    possible_duplicate: bool,
+    over: bool,
+}
+
+struct StoredEvent {
+    envelope: Envelope,
+    payload: Vec<u8>,
+    subject: String,
+    sealed: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Inner {
+    epoch: Epoch,
+    events: Vec<StoredEvent>,
+    by_id: BTreeMap<EventId, usize>,
+    streams: BTreeMap<StreamId, Vec<usize>>,
+    chains: BTreeMap<Partition, (u64, Digest)>,
+    outbox: BTreeMap<String, StoredEffect>,
+    timers: BTreeMap<String, Timer>,
+    cursors: BTreeMap<String, Seq>,
+    catalogs: BTreeMap<Digest, Vec<u8>>,
+    snapshots: BTreeMap<String, Snapshot>,
+    keys: BTreeMap<String, SubjectKey>,
+}
+
+/// See the module.
+pub struct MemoryJournal {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    inner: Mutex<Inner>,
+}
+
+impl MemoryJournal {
+    /// An empty journal.
+    pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            clock,
+            entropy,
+            inner: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn check_epoch(&self, used: Epoch) -> Result<(), JournalError> {
+        if used == self.epoch {
+            Ok(())
+        } else {
+            Err(JournalError::StaleEpoch {
+                used,
+                current: self.epoch,
+            })
+        }
+    }
+
+    fn record(&self, index: usize) -> Result<Record, JournalError> {
+        let event = &self.events[index];
+        let personal = seal::open(
+            self.keys.get(&event.subject),
+            event.envelope.id,
+            &event.subject,
+            &event.sealed,
+        )?;
+        Ok(Record {
+            envelope: event.envelope.clone(),
+            payload: Some(event.payload.clone()),
+            personal,
+            sealed: event.sealed.clone(),
+        })
+    }
+
+    fn check(&self, commit: &Commit) -> Result<(), JournalError> {
+        self.check_epoch(commit.epoch)?;
+        check_limits(commit)?;
+        for (stream, expected) in &commit.expected {
+            let actual = self.streams.get(stream).map_or(0, |events| events.len() as u64);
+            if actual != *expected {
+                return Err(JournalError::VersionConflict {
+                    stream: stream.clone(),
+                    expected: *expected,
+                    actual,
+                });
+            }
+        }
+        let mut ids = std::collections::BTreeSet::new();
+        match commit
+            .events
+            .iter()
+            .find(|event| self.by_id.contains_key(&event.id) || !ids.insert(event.id))
+        {
+            Some(twice) => Err(JournalError::DuplicateEvent(twice.id)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Journal for MemoryJournal {
+    async fn lead(
+        &self,
+        _holder: &str,
+        _now: Timestamp,
+        _ttl: SignedDuration,
+    ) -> Result<Epoch, JournalError> {
+        let mut inner = self.lock();
+        inner.epoch.0 += 1;
+        Ok(inner.epoch)
+    }
+
+    async fn renew(&self, epoch: Epoch, _now: Timestamp, _ttl: SignedDuration) -> Result<(), JournalError> {
+        self.lock().check_epoch(epoch)
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, JournalError> {
+        let recorded_at = self.clock.now();
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.check(&commit)?;
+        let mut envelopes = Vec::with_capacity(commit.events.len());
+        for event in commit.events {
+            let (subject, sealed) = match &event.personal {
+                None => (String::new(), Vec::new()),
+                Some(personal) => {
+                    let key = inner
+                        .keys
+                        .entry(personal.subject.clone())
+                        .or_insert_with(|| SubjectKey::generate(&*self.entropy));
+                    (
+                        personal.subject.clone(),
+                        seal::seal(key, event.id, personal, &*self.entropy)?,
+                    )
+                }
+            };
+            let partition = Partition::of(&event.scope);
+            let chain = inner.chains.entry(partition.clone()).or_insert((0, Digest::ZERO));
+            let stream = inner.streams.entry(event.stream.clone()).or_default();
+            let index = inner.events.len();
+            stream.push(index);
+            chain.0 += 1;
+            let mut envelope = Envelope {
+                seq: Seq(index as u64 + 1),
+                id: event.id,
+                partition,
+                position: chain.0,
+                stream: event.stream,
+                version: stream.len() as u64,
+                at: event.at,
+                recorded_at,
+                actor: event.actor,
+                cause: event.cause,
+                kind: event.kind,
+                schema: event.schema,
+                scope: event.scope,
+                epoch: commit.epoch,
+                catalog: event.catalog,
+                payload_digest: payload_digest(&event.payload, &sealed),
+                prev: chain.1,
+                hash: Digest::ZERO,
+            };
+            envelope.hash = envelope.compute_hash();
+            chain.1 = envelope.hash;
+            inner.by_id.insert(envelope.id, index);
+            envelopes.push(envelope.clone());
+            inner.events.push(StoredEvent {
+                envelope,
+                payload: event.payload,
+                subject,
+                sealed,
+            });
+        }
+        for new in commit.effects {
+            let order = inner.outbox.len() as u64;
+            inner
+                .outbox
+                .entry(new.effect.key.clone())
+                .or_insert(StoredEffect {
+                    effect: new.effect,
+                    cause: new.cause,
+                    order,
+                    due: new.due,
+                    attempts: 0,
+                    claim: None,
+                    possible_duplicate: false,
+                    over: false,
+                });
+        }
+        for finished in commit.finished {
+            let Some(stored) = inner.outbox.get_mut(finished.key()) else {
+                continue;
+            };
+            stored.claim = None;
+            match finished {
+                Finished::Over { .. } => stored.over = true,
+                Finished::Again { due, .. } => stored.due = due,
+                Finished::Unknown { due, .. } => {
+                    stored.due = due;
+                    stored.possible_duplicate = true;
+                }
+            }
+        }
+        for key in commit.cancel {
+            inner.timers.remove(&key);
+        }
+        for timer in commit.timers {
+            inner.timers.insert(timer.key.clone(), timer);
+        }
+        inner.cursors.extend(commit.cursors);
+        Ok(Committed {
+            envelopes,
+            head: Seq(inner.events.len() as u64),
+        })
+    }
+
+    async fn read(&self, after: Seq, limit: usize) -> Result<Vec<Record>, JournalError> {
+        let inner = self.lock();
+        let start = usize::try_from(after.0)
+            .unwrap_or(usize::MAX)
+            .min(inner.events.len());
+        let end = start.saturating_add(limit).min(inner.events.len());
+        (start..end).map(|index| inner.record(index)).collect()
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<Record>, JournalError> {
+        let inner = self.lock();
+        let indexes = inner.streams.get(stream).map(Vec::as_slice).unwrap_or_default();
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        indexes
+            .iter()
+            .skip(after)
+            .take(limit)
+            .map(|index| inner.record(*index))
+            .collect()
+    }
+
+    async fn find(&self, id: EventId) -> Result<Option<Record>, JournalError> {
+        let inner = self.lock();
+        inner.by_id.get(&id).map(|index| inner.record(*index)).transpose()
+    }
+
+    async fn caused_by(&self, id: EventId, limit: usize) -> Result<Vec<Record>, JournalError> {
+        let inner = self.lock();
+        let matching =
+            (0..inner.events.len()).filter(|index| inner.events[*index].envelope.cause == Some(id));
+        matching.take(limit).map(|index| inner.record(index)).collect()
+    }
+
+    async fn head(&self) -> Result<Seq, JournalError> {
+        Ok(Seq(self.lock().events.len() as u64))
+    }
+
+    async fn cursor(&self, subscription: &str) -> Result<Seq, JournalError> {
+        Ok(self.lock().cursors.get(subscription).copied().unwrap_or_default())
+    }
+
+    async fn claim(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: usize,
+    ) -> Result<Vec<Claimed>, JournalError> {
+        let mut guard = self.lock();
+        guard.check_epoch(epoch)?;
+        let held = |stored: &StoredEffect| stored.claim.is_some_and(|(by, until)| by == epoch && until > now);
+        let mut due: Vec<&mut StoredEffect> = guard
+            .outbox
+            .values_mut()
+            .filter(|stored| !stored.over && stored.due <= now && !held(stored))
+            .collect();
+        due.sort_by_key(|stored| (stored.due, stored.order));
+        let lease_until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
+        Ok(due
+            .into_iter()
+            .take(limit)
+            .map(|stored| {
+                stored.possible_duplicate |= stored.claim.is_some();
+                stored.claim = Some((epoch, lease_until));
+                stored.attempts += 1;
+                Claimed {
+                    effect: stored.effect.clone(),
+                    cause: stored.cause,
+                    attempt: stored.attempts,
+                    possible_duplicate: stored.possible_duplicate,
+                    lease_until,
+                }
+            })
+            .collect())
+    }
+
+    async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, JournalError> {
+        let inner = self.lock();
+        let mut due: Vec<Timer> = inner
+            .timers
+            .values()
+            .filter(|timer| timer.due <= now)
+            .cloned()
+            .collect();
+        due.sort_by(|a, b| (a.due, &a.key).cmp(&(b.due, &b.key)));
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, JournalError> {
+        let inner = self.lock();
+        let timers = inner.timers.values().map(|timer| timer.due);
+        let effects = inner
+            .outbox
+            .values()
+            .filter(|stored| !stored.over)
+            .map(|stored| match stored.claim {
+                Some((epoch, until)) if epoch == inner.epoch => until.max(stored.due),
+                _ => stored.due,
+            });
+        Ok(timers.chain(effects).min())
+    }
+
+    async fn waiting_effects(&self, limit: usize) -> Result<Vec<Effect>, JournalError> {
+        let inner = self.lock();
+        let mut waiting: Vec<&StoredEffect> = inner.outbox.values().filter(|stored| !stored.over).collect();
+        waiting.sort_by_key(|stored| stored.order);
+        Ok(waiting
+            .into_iter()
+            .take(limit)
+            .map(|stored| stored.effect.clone())
+            .collect())
+    }
+
+    async fn put_catalog(&self, digest: Digest, bytes: &[u8]) -> Result<(), JournalError> {
+        self.lock().catalogs.insert(digest, bytes.to_vec());
+        Ok(())
+    }
+
+    async fn catalog(&self, digest: Digest) -> Result<Option<Vec<u8>>, JournalError> {
+        Ok(self.lock().catalogs.get(&digest).cloned())
+    }
+
+    async fn put_snapshot(
+        &self,
+        epoch: Epoch,
+        machine: &str,
+        snapshot: Snapshot,
+    ) -> Result<(), JournalError> {
+        let mut inner = self.lock();
+        inner.check_epoch(epoch)?;
+        inner.snapshots.insert(machine.to_owned(), snapshot);
+        Ok(())
+    }
+
+    async fn snapshot(&self, machine: &str) -> Result<Option<Snapshot>, JournalError> {
+        Ok(self.lock().snapshots.get(machine).cloned())
+    }
+
+    async fn destroy_key(&self, epoch: Epoch, subject: &str) -> Result<bool, JournalError> {
+        let mut inner = self.lock();
+        inner.check_epoch(epoch)?;
+        Ok(inner.keys.remove(subject).is_some())
+    }
+}
+
+impl Personal {
+    /// The field `name`, where it is there and its key has not been destroyed.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Present(personal) => personal.fields.get(name).map(String::as_str),
+            Self::None | Self::Erased => None,
+        }
+    }
+}

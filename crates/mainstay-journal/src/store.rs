@@ -1,0 +1,360 @@
+//! What a journal backend must do.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_kernel::effect::Effect;
+use mainstay_kernel::{Actor, Digest, EventId, Scope};
+
+use crate::envelope::{Envelope, Epoch, PersonalFields, Record, Seq, StreamId};
+
+/// The longest payload accepted, in bytes.
+pub const PAYLOAD_MAX_BYTES: usize = 1 << 20;
+/// The most events in one commit.
+pub const COMMIT_MAX_EVENTS: usize = 10_000;
+
+/// An event to be appended. Partition, position, version, hashes and `recorded_at` are the journal's business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Its identity, chosen by the writer so that other events of the same commit can name it as their cause.
+    pub id: EventId,
+    /// The consistency unit.
+    pub stream: StreamId,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Who caused it.
+    pub actor: Actor,
+    /// The event that led to it.
+    pub cause: Option<EventId>,
+    /// What happened.
+    pub kind: String,
+    /// The version of the payload's form.
+    pub schema: u16,
+    /// What it concerns.
+    pub scope: Scope,
+    /// The catalog it was decided under.
+    pub catalog: Digest,
+    /// The content, as JSON.
+    pub payload: Vec<u8>,
+    /// Personal data beside it.
+    pub personal: Option<PersonalFields>,
+}
+
+/// An effect to be put into the outbox. A key that the outbox has ever seen is ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEffect {
+    /// The effect.
+    pub effect: Effect,
+    /// The event that called for it.
+    pub cause: EventId,
+    /// Not before this instant.
+    pub due: Timestamp,
+}
+
+/// A durable timer. Setting a key again moves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timer {
+    /// Its name.
+    pub key: String,
+    /// When it is due.
+    pub due: Timestamp,
+    /// The machine it belongs to.
+    pub machine: String,
+    /// What the machine wants to be told.
+    pub payload: String,
+    /// The event that set it.
+    pub cause: EventId,
+}
+
+/// What became of a claimed effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finished {
+    /// It is over, well or badly; it will not be claimed again.
+    Over {
+        /// The effect.
+        key: String,
+    },
+    /// It certainly did not happen; try again at `due`.
+    Again {
+        /// The effect.
+        key: String,
+        /// Not before this instant.
+        due: Timestamp,
+    },
+    /// Nobody knows whether it happened; try again at `due`, saying so.
+    Unknown {
+        /// The effect.
+        key: String,
+        /// Not before this instant.
+        due: Timestamp,
+    },
+}
+
+impl Finished {
+    /// The effect's key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Over { key } | Self::Again { key, .. } | Self::Unknown { key, .. } => key,
+        }
+    }
+}
+
+/// Everything that becomes true at once, or not at all. May hold many streams.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// The writer's term.
+    pub epoch: Epoch,
+    /// Versions that streams must be at (0 = no such stream yet). Streams not named are not checked.
+    pub expected: BTreeMap<StreamId, u64>,
+    /// Events, in order.
+    pub events: Vec<NewEvent>,
+    /// Effects for the outbox.
+    pub effects: Vec<NewEffect>,
+    /// Results of claimed effects.
+    pub finished: Vec<Finished>,
+    /// Timers to set.
+    pub timers: Vec<Timer>,
+    /// Timers to cancel, by key; cancelled before `timers` are set.
+    pub cancel: Vec<String>,
+    /// Cursors of subscriptions to advance.
+    pub cursors: BTreeMap<String, Seq>,
+}
+
+/// A commit that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The envelopes of its events, in order.
+    pub envelopes: Vec<Envelope>,
+    /// The last event of the store after it.
+    pub head: Seq,
+}
+
+/// An effect that the caller now has to carry out before `lease_until`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The effect.
+    pub effect: Effect,
+    /// The event that called for it.
+    pub cause: EventId,
+    /// Which attempt this is; 1 is the first.
+    pub attempt: u32,
+    /// Whether an earlier attempt may have gone through: its result was never recorded.
+    pub possible_duplicate: bool,
+    /// After this instant somebody else may claim it.
+    pub lease_until: Timestamp,
+}
+
+/// A machine's state at a place in the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The last event that the state holds.
+    pub seq: Seq,
+    /// The version of the state's form.
+    pub schema: u16,
+    /// The state.
+    pub bytes: Vec<u8>,
+}
+
+/// What can go wrong with a journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Another writer has taken over.
+    #[error("the term {used:?} is over: the journal is in {current:?}; another process leads")]
+    StaleEpoch {
+        /// The term of the refused writer.
+        used: Epoch,
+        /// The term of the present one.
+        current: Epoch,
+    },
+    /// Somebody else wrote to the stream in between.
+    #[error("stream {stream} is at version {actual}, expected {expected}")]
+    VersionConflict {
+        /// The stream.
+        stream: StreamId,
+        /// What the writer expected.
+        expected: u64,
+        /// What is there.
+        actual: u64,
+    },
+    /// Another process has the directory open.
+    #[error("{path} is in use by another mainstay process; stop it first")]
+    InUse {
+        /// The directory.
+        path: String,
+    },
+    /// Another leader holds the lease.
+    #[error("{holder} leads until {until}")]
+    LeaseHeld {
+        /// The leader.
+        holder: String,
+        /// When its lease runs out.
+        until: Timestamp,
+    },
+    /// The files were written by a newer or unknown version.
+    #[error("the journal has format {found}, this program reads up to {supported}; use the newer program")]
+    Format {
+        /// The version in the files.
+        found: i64,
+        /// The newest version that this program reads.
+        supported: i64,
+    },
+    /// A limit was exceeded.
+    #[error("{what} has {actual}, at most {limit} are allowed")]
+    Limit {
+        /// Of what.
+        what: &'static str,
+        /// How much.
+        actual: usize,
+        /// How much is allowed.
+        limit: usize,
+    },
+    /// An event id was used twice.
+    #[error("event {0} is in the journal already")]
+    DuplicateEvent(EventId),
+    /// What was read is not what was written.
+    #[error("the journal is damaged at {place}: {reason}")]
+    Corrupt {
+        /// Where.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The storage failed.
+    #[error("journal storage: {0}")]
+    Storage(String),
+}
+
+/// A journal. One writer leads at a time; readers are free.
+///
+/// Semantics that every backend keeps and [`crate::conformance`] checks: a commit is atomic and durable before
+/// [`Journal::commit`] returns; sequence numbers follow commit order, so that a reader who has seen `n` never finds a
+/// new event at or before `n`; a write of a term that is over is refused, whatever it writes.
+pub trait Journal: Send + Sync + 'static {
+    /// Takes the lead: gives a new term, greater than all before. Backends that are locked to one process ignore
+    /// `ttl`; shared ones refuse while another holder's lease runs.
+    fn lead(
+        &self,
+        holder: &str,
+        now: Timestamp,
+        ttl: SignedDuration,
+    ) -> impl Future<Output = Result<Epoch, JournalError>> + Send;
+
+    /// Extends the lead.
+    fn renew(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        ttl: SignedDuration,
+    ) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// Makes everything in `commit` true at once.
+    fn commit(&self, commit: Commit) -> impl Future<Output = Result<Committed, JournalError>> + Send;
+
+    /// Events after `after` in commit order, at most `limit`.
+    fn read(
+        &self,
+        after: Seq,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Record>, JournalError>> + Send;
+
+    /// Events of one stream after version `after`, at most `limit`.
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Record>, JournalError>> + Send;
+
+    /// One event by id.
+    fn find(&self, id: EventId) -> impl Future<Output = Result<Option<Record>, JournalError>> + Send;
+
+    /// Every event that `id` led to directly, in commit order.
+    fn caused_by(
+        &self,
+        id: EventId,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Record>, JournalError>> + Send;
+
+    /// The last event in commit order.
+    fn head(&self) -> impl Future<Output = Result<Seq, JournalError>> + Send;
+
+    /// Where a subscription stands; 0 for a new one.
+    fn cursor(&self, subscription: &str) -> impl Future<Output = Result<Seq, JournalError>> + Send;
+
+    /// Takes up to `limit` due effects for `lease`. An effect is due when its instant has come and nobody holds it; a
+    /// claim of an earlier term, or one whose lease ran out, holds nothing any more and makes `possible_duplicate`.
+    fn claim(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Claimed>, JournalError>> + Send;
+
+    /// Timers due at `now`, earliest first, at most `limit`. They stay until a commit cancels them.
+    fn due_timers(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Timer>, JournalError>> + Send;
+
+    /// The earliest instant at which a timer or an effect becomes due.
+    fn next_due(&self) -> impl Future<Output = Result<Option<Timestamp>, JournalError>> + Send;
+
+    /// Effects that are not over, oldest first: what is waiting to be done.
+    fn waiting_effects(&self, limit: usize)
+    -> impl Future<Output = Result<Vec<Effect>, JournalError>> + Send;
+
+    /// Keeps a catalog under its digest.
+    fn put_catalog(
+        &self,
+        digest: Digest,
+        bytes: &[u8],
+    ) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// A catalog by digest.
+    fn catalog(&self, digest: Digest) -> impl Future<Output = Result<Option<Vec<u8>>, JournalError>> + Send;
+
+    /// Keeps a machine's state, replacing the one before.
+    fn put_snapshot(
+        &self,
+        epoch: Epoch,
+        machine: &str,
+        snapshot: Snapshot,
+    ) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// The kept state of a machine.
+    fn snapshot(&self, machine: &str) -> impl Future<Output = Result<Option<Snapshot>, JournalError>> + Send;
+
+    /// Destroys the key of a data subject: their personal fields become [`crate::Personal::Erased`] everywhere.
+    /// Gives whether there was a key.
+    fn destroy_key(
+        &self,
+        epoch: Epoch,
+        subject: &str,
+    ) -> impl Future<Output = Result<bool, JournalError>> + Send;
+}
+
+/// Checks the limits that every backend has.
+///
+/// # Errors
+/// If the commit is too large.
+pub fn check_limits(commit: &Commit) -> Result<(), JournalError> {
+    if commit.events.len() > COMMIT_MAX_EVENTS {
+        return Err(JournalError::Limit {
+            what: "a commit's events",
+            actual: commit.events.len(),
+            limit: COMMIT_MAX_EVENTS,
+        });
+    }
+    match commit.events.iter().map(|event| event.payload.len()).max() {
+        Some(largest) if largest > PAYLOAD_MAX_BYTES => Err(JournalError::Limit {
+            what: "an event's payload in bytes",
+            actual: largest,
+            limit: PAYLOAD_MAX_BYTES,
+        }),
+        _ => Ok(()),
+    }
+}

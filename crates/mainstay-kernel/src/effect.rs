@@ -1,0 +1,160 @@
+//! Effects as data: what the outside world is asked to do. Only `delivery` and `hands` carry them out.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{CellId, ChannelName, IncidentId, PageId, PersonId, ServiceId};
+use crate::severity::Severity;
+
+/// A wish for one outside action. `key` names it for ever: the same key is never done a second time on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// The idempotency key, passed on to receivers that understand one.
+    pub key: String,
+    /// Whether it is done once or held for a while.
+    pub class: EffectClass,
+    /// What to do.
+    pub body: EffectBody,
+}
+
+/// Whether an effect is over when done, or must be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "class")]
+pub enum EffectClass {
+    /// Done once; retried until its result is known.
+    Once,
+    /// Held until `undo_by`; the holder undoes it itself when the lease lapses.
+    Held {
+        /// The latest instant at which it must be undone.
+        undo_by: Timestamp,
+    },
+}
+
+/// The two kinds of effect: say something to somebody, or do something to the platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectBody {
+    /// Tell a human or a system something.
+    Deliver(Deliver),
+    /// Change the platform.
+    Act(Act),
+}
+
+/// A message to be delivered. It names the recipient, never an address: addresses are looked up when it is sent and are
+/// personal fields of the receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deliver {
+    /// By which kind of channel.
+    pub channel: Channel,
+    /// To whom.
+    pub to: Recipient,
+    /// What.
+    pub message: Message,
+}
+
+/// The kinds of channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// SMTP.
+    Email,
+    /// A chat post in the format of Slack's incoming webhooks.
+    Chat,
+    /// A JSON webhook.
+    Webhook,
+}
+
+impl Channel {
+    /// Its name: `email`, `chat`, `webhook`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Chat => "chat",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
+/// Whom a message is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipient {
+    /// A human, by handle.
+    Person(PersonId),
+    /// A chat channel.
+    ChatChannel(ChannelName),
+    /// A receiver named in the routing document.
+    Receiver(String),
+}
+
+/// What a message says. Channels render it in their own form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// One line: what is wrong, where.
+    pub subject: String,
+    /// The rest, in plain text.
+    pub body: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Whether this says that something is over.
+    pub resolved: bool,
+    /// The incident it belongs to.
+    pub incident: Option<IncidentId>,
+    /// The page it belongs to: what an acknowledgement must name.
+    pub page: Option<PageId>,
+    /// The path of the console page about it, such as `/incidents/2025-01-15-001`.
+    pub path: String,
+}
+
+/// A change to the platform, carried out by a hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+pub enum Act {
+    /// Go back to the previous revision of a service in a cell.
+    Rollback {
+        /// The service.
+        service: ServiceId,
+        /// The cell.
+        cell: CellId,
+    },
+    /// Restart the pods of a service in a cell.
+    Restart {
+        /// The service.
+        service: ServiceId,
+        /// The cell.
+        cell: CellId,
+    },
+    /// Run that many pods of a service in a cell.
+    Scale {
+        /// The service.
+        service: ServiceId,
+        /// The cell.
+        cell: CellId,
+        /// How many pods.
+        replicas: u32,
+    },
+}
+
+/// What became of one attempt at an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// It happened; the receiver says so.
+    Done {
+        /// The receiver's own reference: an SMTP reply, a message id, a revision.
+        receipt: String,
+    },
+    /// It did not happen, or nobody knows; try again after `after_ms`.
+    Retry {
+        /// What went wrong.
+        reason: String,
+        /// How long to wait, in milliseconds; 0 leaves it to the usual back-off.
+        after_ms: u64,
+    },
+    /// It will never happen: the receiver refuses it.
+    Failed {
+        /// What the receiver said.
+        reason: String,
+    },
+}

@@ -1,0 +1,32 @@
+//! The words every capability shares: ids, scope, severity, principal, clock, exact ratio, labels, effects and the
+//! published facts. Pure data and pure functions; no IO, no wall clock, no entropy.
+//!
+//! Keep it small and settled: an edit here rebuilds everything.
+
+pub mod clock;
+pub mod digest;
+pub mod effect;
+pub mod fact;
+pub mod id;
+pub mod labels;
+pub mod matcher;
+pub mod principal;
+pub mod ratio;
+pub mod scope;
+pub mod severity;
+
+pub use clock::{Clock, Entropy};
+pub use digest::Digest;
+pub use id::{
+    CellId, ChannelName, EventId, IncidentId, PageId, PersonId, RegionId, RunbookId, ServiceId, SloId,
+    TeamId, TenantId, ZoneId,
+};
+pub use labels::Labels;
+pub use matcher::{MatchOp, Matcher};
+pub use principal::{Actor, Principal, Role};
+pub use ratio::Ratio;
+pub use scope::Scope;
+pub use severity::Severity;
+
+/// Deterministic stand-ins for the clock and the entropy source, for tests and for the simulator.
+pub mod testing;

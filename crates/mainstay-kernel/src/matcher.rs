@@ -1,0 +1,155 @@
+//! Label matchers, as PromQL selectors and alert routes use them.
+
+use std::fmt;
+
+use regex::Regex;
+
+use crate::labels::Labels;
+
+/// How a matcher compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`, anchored at both ends
+    Matches,
+    /// `!~`, anchored at both ends
+    NotMatches,
+}
+
+impl MatchOp {
+    /// As it is written.
+    #[must_use]
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Matches => "=~",
+            Self::NotMatches => "!~",
+        }
+    }
+}
+
+/// One condition on one label. A label that is absent has the value "".
+#[derive(Clone)]
+pub struct Matcher {
+    name: String,
+    op: MatchOp,
+    value: String,
+    regex: Option<Regex>,
+}
+
+/// The regular expression of a matcher does not compile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("bad regular expression in {name}{}{value:?}: {reason}", .op.symbol())]
+pub struct MatcherError {
+    name: String,
+    op: MatchOp,
+    value: String,
+    reason: String,
+}
+
+impl Matcher {
+    /// A matcher; a regular expression is anchored at both ends and its dot matches a newline, as in Prometheus 3.
+    ///
+    /// # Errors
+    /// If the regular expression does not compile (the compiled form is limited to 1 MiB).
+    pub fn new(name: impl Into<String>, op: MatchOp, value: impl Into<String>) -> Result<Self, MatcherError> {
+        let (name, value) = (name.into(), value.into());
+        let regex = match op {
+            MatchOp::Equal | MatchOp::NotEqual => None,
+            MatchOp::Matches | MatchOp::NotMatches => {
+                let compiled = regex::RegexBuilder::new(&format!("^(?:{value})$"))
+                    .dot_matches_new_line(true)
+                    .size_limit(1 << 20)
+                    .build();
+                match compiled {
+                    Ok(regex) => Some(regex),
+                    Err(error) => {
+                        return Err(MatcherError {
+                            name,
+                            op,
+                            value,
+                            reason: error.to_string(),
+                        });
+                    }
+                }
+            }
+        };
+        Ok(Self {
+            name,
+            op,
+            value,
+            regex,
+        })
+    }
+
+    /// `name = value`.
+    #[must_use]
+    pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            op: MatchOp::Equal,
+            value: value.into(),
+            regex: None,
+        }
+    }
+
+    /// The label it looks at.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it compares.
+    #[must_use]
+    pub fn op(&self) -> MatchOp {
+        self.op
+    }
+
+    /// What it compares with.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Whether a label of this value passes; an absent label has the value "".
+    #[must_use]
+    pub fn matches_value(&self, value: &str) -> bool {
+        let by_regex = || self.regex.as_ref().is_some_and(|regex| regex.is_match(value));
+        match self.op {
+            MatchOp::Equal => value == self.value,
+            MatchOp::NotEqual => value != self.value,
+            MatchOp::Matches => by_regex(),
+            MatchOp::NotMatches => !by_regex(),
+        }
+    }
+
+    /// Whether these labels pass.
+    #[must_use]
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.matches_value(labels.get(&self.name).unwrap_or_default())
+    }
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.name, self.op, &self.value) == (&other.name, other.op, &other.value)
+    }
+}
+
+impl Eq for Matcher {}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{:?}", self.name, self.op.symbol(), self.value)
+    }
+}
+
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}

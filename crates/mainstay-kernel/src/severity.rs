@@ -1,0 +1,84 @@
+//! How bad it is: P0 to P3, as the specification defines them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The severity of an alert or an incident (specification, "Incident Severity Levels"). `P0` is the worst and sorts
+/// first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Severity {
+    /// Critical: outage, several tenants, breach, loss above $100K. Work starts at once, round the clock.
+    P0,
+    /// High: partial outage, one large tenant, latency above twice the objective. Work starts within an hour.
+    P1,
+    /// Medium: minor degradation, limits near. Work starts within four hours.
+    P2,
+    /// Low. Work starts within a day.
+    P3,
+}
+
+impl Severity {
+    /// Every severity, worst first.
+    pub const ALL: [Self; 4] = [Self::P0, Self::P1, Self::P2, Self::P3];
+
+    /// Whether a human is woken for it (ruling R15: P0 and P1 page).
+    #[must_use]
+    pub fn pages(self) -> bool {
+        matches!(self, Self::P0 | Self::P1)
+    }
+
+    /// The word that goes with it: critical, high, medium, low.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::P0 => "critical",
+            Self::P1 => "high",
+            Self::P2 => "medium",
+            Self::P3 => "low",
+        }
+    }
+
+    /// Reads the labels `priority` (P0 to P3) and `severity` (a word of the Prometheus world) of an alert.
+    #[must_use]
+    pub fn from_labels(labels: &crate::Labels) -> Option<Self> {
+        labels
+            .get("priority")
+            .and_then(|text| text.parse().ok())
+            .or_else(|| match labels.get("severity")? {
+                "critical" | "page" => Some(Self::P0),
+                "high" | "error" => Some(Self::P1),
+                "warning" | "medium" => Some(Self::P2),
+                "info" | "low" | "none" => Some(Self::P3),
+                _ => None,
+            })
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::P0 => "P0",
+            Self::P1 => "P1",
+            Self::P2 => "P2",
+            Self::P3 => "P3",
+        })
+    }
+}
+
+/// The text is not a severity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a severity is P0, P1, P2 or P3")]
+pub struct SeverityError;
+
+impl FromStr for Severity {
+    type Err = SeverityError;
+
+    fn from_str(text: &str) -> Result<Self, SeverityError> {
+        Self::ALL
+            .into_iter()
+            .find(|s| s.to_string().eq_ignore_ascii_case(text))
+            .ok_or(SeverityError)
+    }
+}
