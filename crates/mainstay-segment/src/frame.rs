@@ -1,0 +1,121 @@
+//! The bytes of a log segment.
+//!
+//! ```text
+//! header: magic [8] | version u32 | first_lsn u64 | crc u32
+//! frame:  len u32 | crc32(payload) u32 | payload
+//! ```
+//! All numbers are little-endian. A frame is never empty, so a tail of zeros (as some file systems leave after a
+//! power cut) is not mistaken for frames.
+
+use std::path::Path;
+
+use crate::error::SegmentError;
+use crate::sealed::{read_u32, read_u64};
+
+const MAGIC: [u8; 8] = *b"MSTAYWAL";
+const VERSION: u32 = 1;
+
+/// The size of a segment's header.
+pub(crate) const HEADER_BYTES: usize = 8 + 4 + 8 + 4;
+/// What a frame takes beside its payload.
+pub(crate) const FRAME_OVERHEAD: usize = 8;
+
+/// The header of a segment whose first frame will be `first_lsn`.
+pub(crate) fn header(first_lsn: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
+    bytes.extend_from_slice(&MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&first_lsn.to_le_bytes());
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+/// Checks a segment's header: `Ok(None)` if it is damaged.
+pub(crate) fn read_header(path: &Path, bytes: &[u8]) -> Result<Option<u64>, SegmentError> {
+    if bytes.len() < HEADER_BYTES
+        || bytes[..8] != MAGIC
+        || crc32fast::hash(&bytes[..20]) != read_u32(&bytes[20..])
+    {
+        return Ok(None);
+    }
+    match read_u32(&bytes[8..]) {
+        VERSION => Ok(Some(read_u64(&bytes[12..]))),
+        found => Err(SegmentError::UnsupportedVersion {
+            path: path.to_path_buf(),
+            found,
+            supported: VERSION,
+        }),
+    }
+}
+
+/// Puts `payload` as one frame into `out`.
+pub(crate) fn encode(payload: &[u8], len: u32, out: &mut Vec<u8>) {
+    out.clear();
+    out.extend_from_slice(&len.to_le_bytes());
+    out.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+    out.extend_from_slice(payload);
+}
+
+/// Why reading a segment stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// At its last byte.
+    Clean,
+    /// At a frame that a crash left half-written: nothing can follow it.
+    Torn,
+    /// At a damaged frame with more behind it.
+    Damaged,
+}
+
+/// Walks over the frames of a segment (header included in `bytes`).
+pub(crate) struct Frames<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Frames<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            offset: HEADER_BYTES.min(bytes.len()),
+        }
+    }
+
+    /// Where the next frame begins.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// Why there is no further frame.
+    pub(crate) fn end(&self) -> End {
+        let rest = &self.bytes[self.offset..];
+        if rest.is_empty() {
+            return End::Clean;
+        }
+        let reaches_end =
+            rest.len() < FRAME_OVERHEAD || FRAME_OVERHEAD + read_u32(rest) as usize >= rest.len();
+        if reaches_end || rest.iter().all(|byte| *byte == 0) {
+            End::Torn
+        } else {
+            End::Damaged
+        }
+    }
+}
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = &self.bytes[self.offset..];
+        if rest.len() < FRAME_OVERHEAD {
+            return None;
+        }
+        let len = read_u32(rest) as usize;
+        let payload = rest[FRAME_OVERHEAD..].get(..len)?;
+        if len == 0 || crc32fast::hash(payload) != read_u32(&rest[4..]) {
+            return None;
+        }
+        self.offset += FRAME_OVERHEAD + len;
+        Some(payload)
+    }
+}
