@@ -1,0 +1,10 @@
+//! Incidents: something is wrong enough to have a name, an owner and a clock. A pure machine that learns of alerts,
+//! changes, pages and impact from the other capabilities, keeps an append-only timeline, and asks for a human.
+
+mod event;
+mod machine;
+pub mod model;
+
+pub use event::IncidentEvent;
+pub use machine::{IncidentCommand, IncidentRefusal, Incidents};
+pub use model::{Impact, Incident, IncidentState, Phase, TimelineEntry, TimelineKind};
