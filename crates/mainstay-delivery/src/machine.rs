@@ -1,0 +1,373 @@
+//! The machine: what became of every attempt to deliver a message. The attempts themselves are made by
+//! [`crate::channel`]; their results come back as commands and become events, so that "was I told?" has an answer.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_journal::machine::Meta;
+use mainstay_journal::{DomainEvent, Finished, Machine, PersonalFields, Reaction, StreamId};
+use mainstay_kernel::effect::{Channel, Deliver, Effect, EffectBody, EffectClass, Outcome, Recipient};
+use mainstay_kernel::fact::Delivered;
+use mainstay_kernel::{Digest, PersonId, Scope};
+use serde::{Deserialize, Serialize};
+
+/// How many deliveries are kept at hand; all of them are in the journal.
+const AT_HAND: usize = 5_000;
+/// The longest wait between two attempts.
+const BACK_OFF_MAX: SignedDuration = SignedDuration::from_secs(60);
+/// After this many failed attempts the next channel is tried as well, while this one goes on.
+const FALL_OVER_AFTER: u32 = 2;
+
+/// The delivery capability.
+pub struct Delivery;
+
+/// Which channels reach a person, in order of preference.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliverySpec {
+    /// By person.
+    pub channels: BTreeMap<PersonId, Vec<Channel>>,
+}
+
+/// The result of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempted {
+    /// The effect's idempotency key.
+    pub key: String,
+    /// The message.
+    pub deliver: Deliver,
+    /// Which attempt it was; 1 is the first.
+    pub attempt: u32,
+    /// Whether an earlier attempt may have arrived too: the message said so.
+    pub possible_duplicate: bool,
+    /// The address that was used, where one was known.
+    pub address: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What can have happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+#[expect(
+    missing_docs,
+    reason = "each variant is documented; its fields say what they are"
+)]
+pub enum DeliveryEvent {
+    /// The receiver took it.
+    Delivered {
+        fact: Delivered,
+        /// Personal: where it was sent.
+        #[serde(skip)]
+        address: Option<String>,
+    },
+    /// An attempt failed; there will be another.
+    Delayed {
+        key: String,
+        channel: Channel,
+        to: Recipient,
+        attempt: u32,
+        reason: String,
+    },
+    /// The receiver will never take it.
+    Refused {
+        key: String,
+        channel: Channel,
+        to: Recipient,
+        attempt: u32,
+        reason: String,
+    },
+    /// The same message is sent by another channel too.
+    FellOver {
+        key: String,
+        next: Box<Deliver>,
+        next_key: String,
+    },
+}
+
+/// No command is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeliveryRefusal {}
+
+/// Where a message stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// By which channel.
+    pub channel: Channel,
+    /// To whom.
+    pub to: Recipient,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// When the receiver took it.
+    pub delivered_at: Option<Timestamp>,
+    /// What the receiver last said.
+    pub answer: String,
+    /// Whether it will never arrive.
+    pub refused: bool,
+    /// Whether the message was also sent by another channel.
+    pub fell_over: bool,
+}
+
+/// The newest deliveries.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryState {
+    receipts: BTreeMap<String, Receipt>,
+    order: Vec<String>,
+}
+
+impl DeliveryState {
+    /// Where the message of an effect stands; `None` before its first attempt.
+    #[must_use]
+    pub fn receipt(&self, key: &str) -> Option<&Receipt> {
+        self.receipts.get(key)
+    }
+
+    /// The receipts of all effects whose key starts with `prefix`.
+    pub fn receipts_under(&self, prefix: &str) -> impl Iterator<Item = (&str, &Receipt)> {
+        let range = self.receipts.range(prefix.to_owned()..);
+        let prefix = prefix.to_owned();
+        range
+            .take_while(move |(key, _)| key.starts_with(&prefix))
+            .map(|(key, receipt)| (key.as_str(), receipt))
+    }
+}
+
+/// What the outbox is told about an attempt. Waits double from one second up to a minute, unless the receiver names a
+/// time; a result nobody knows makes the next attempt say that it may be a repetition.
+#[must_use]
+pub fn settle(key: &str, attempt: u32, outcome: &Outcome, arrival_unknown: bool, now: Timestamp) -> Finished {
+    match outcome {
+        Outcome::Done { .. } | Outcome::Failed { .. } => Finished::Over { key: key.to_owned() },
+        Outcome::Retry { after_ms, .. } => {
+            let wait = match i64::try_from(*after_ms) {
+                Ok(0) => SignedDuration::from_secs(1 << attempt.saturating_sub(1).min(6)),
+                Ok(given) => SignedDuration::from_millis(given),
+                Err(_) => BACK_OFF_MAX,
+            };
+            let due = now
+                .saturating_add(wait.min(BACK_OFF_MAX))
+                .unwrap_or(Timestamp::MAX);
+            if arrival_unknown {
+                Finished::Unknown {
+                    key: key.to_owned(),
+                    due,
+                }
+            } else {
+                Finished::Again {
+                    key: key.to_owned(),
+                    due,
+                }
+            }
+        }
+    }
+}
+
+/// The same message by the next channel that reaches the person, if there is one that was not tried.
+fn next_channel(spec: &DeliverySpec, attempted: &Attempted) -> Option<(String, Deliver)> {
+    let Recipient::Person(person) = &attempted.deliver.to else {
+        return None;
+    };
+    let channels = spec.channels.get(person)?;
+    let here = channels
+        .iter()
+        .position(|channel| *channel == attempted.deliver.channel)?;
+    let next = *channels.get(here + 1)?;
+    let root = attempted.key.split("/via-").next().unwrap_or(&attempted.key);
+    Some((
+        format!("{root}/via-{}", next.name()),
+        Deliver {
+            channel: next,
+            ..attempted.deliver.clone()
+        },
+    ))
+}
+
+impl DomainEvent for DeliveryEvent {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Delivered { .. } => "delivery.delivered",
+            Self::Delayed { .. } => "delivery.delayed",
+            Self::Refused { .. } => "delivery.refused",
+            Self::FellOver { .. } => "delivery.fell_over",
+        }
+    }
+
+    fn stream(&self) -> StreamId {
+        let key = match self {
+            Self::Delivered { fact, .. } => &fact.key,
+            Self::Delayed { key, .. } | Self::Refused { key, .. } | Self::FellOver { key, .. } => key,
+        };
+        StreamId::new("delivery", Digest::of(key.as_bytes()).short())
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::platform()
+    }
+
+    fn personal(&self) -> Option<PersonalFields> {
+        let Self::Delivered {
+            fact,
+            address: Some(address),
+        } = self
+        else {
+            return None;
+        };
+        let Recipient::Person(person) = &fact.to else {
+            return None;
+        };
+        let fields = BTreeMap::from([("address".to_owned(), address.clone())]);
+        Some(PersonalFields {
+            subject: person.to_string(),
+            fields,
+        })
+    }
+
+    fn restore_personal(&mut self, personal: &PersonalFields) {
+        if let Self::Delivered { address, .. } = self {
+            *address = personal.fields.get("address").cloned();
+        }
+    }
+}
+
+impl Machine for Delivery {
+    const NAME: &'static str = "delivery";
+    type Spec = DeliverySpec;
+    type State = DeliveryState;
+    type Command = Attempted;
+    type Event = DeliveryEvent;
+    type Refusal = DeliveryRefusal;
+
+    fn decide(
+        state: &DeliveryState,
+        spec: &DeliverySpec,
+        attempted: Attempted,
+        _now: Timestamp,
+    ) -> Result<Vec<DeliveryEvent>, DeliveryRefusal> {
+        let Attempted {
+            key,
+            deliver,
+            attempt,
+            ..
+        } = attempted.clone();
+        let (channel, to) = (deliver.channel, deliver.to.clone());
+        let mut events = Vec::new();
+        let fall_over = match &attempted.outcome {
+            Outcome::Done { receipt } => {
+                let fact = Delivered {
+                    key,
+                    channel,
+                    to,
+                    page: deliver.message.page.clone(),
+                    incident: deliver.message.incident.clone(),
+                    receipt: receipt.clone(),
+                    attempt,
+                    possible_duplicate: attempted.possible_duplicate,
+                };
+                events.push(DeliveryEvent::Delivered {
+                    fact,
+                    address: attempted.address.clone(),
+                });
+                false
+            }
+            Outcome::Retry { reason, .. } => {
+                events.push(DeliveryEvent::Delayed {
+                    key,
+                    channel,
+                    to,
+                    attempt,
+                    reason: reason.clone(),
+                });
+                attempt >= FALL_OVER_AFTER
+            }
+            Outcome::Failed { reason } => {
+                events.push(DeliveryEvent::Refused {
+                    key,
+                    channel,
+                    to,
+                    attempt,
+                    reason: reason.clone(),
+                });
+                true
+            }
+        };
+        let already = state
+            .receipt(&attempted.key)
+            .is_some_and(|receipt| receipt.fell_over);
+        if let (true, false, Some((next_key, next))) = (fall_over, already, next_channel(spec, &attempted)) {
+            events.push(DeliveryEvent::FellOver {
+                key: attempted.key,
+                next: Box::new(next),
+                next_key,
+            });
+        }
+        Ok(events)
+    }
+
+    fn apply(state: &mut DeliveryState, event: &DeliveryEvent, meta: &Meta) {
+        let (key, receipt) = match event {
+            DeliveryEvent::FellOver { key, .. } => {
+                if let Some(receipt) = state.receipts.get_mut(key) {
+                    receipt.fell_over = true;
+                }
+                return;
+            }
+            DeliveryEvent::Delivered { fact, .. } => (
+                &fact.key,
+                Receipt {
+                    channel: fact.channel,
+                    to: fact.to.clone(),
+                    attempts: fact.attempt,
+                    delivered_at: Some(meta.at),
+                    answer: fact.receipt.clone(),
+                    refused: false,
+                    fell_over: false,
+                },
+            ),
+            DeliveryEvent::Delayed {
+                key,
+                channel,
+                to,
+                attempt,
+                reason,
+            }
+            | DeliveryEvent::Refused {
+                key,
+                channel,
+                to,
+                attempt,
+                reason,
+            } => (
+                key,
+                Receipt {
+                    channel: *channel,
+                    to: to.clone(),
+                    attempts: *attempt,
+                    delivered_at: None,
+                    answer: reason.clone(),
+                    refused: matches!(event, DeliveryEvent::Refused { .. }),
+                    fell_over: state.receipts.get(key).is_some_and(|receipt| receipt.fell_over),
+                },
+            ),
+        };
+        if state.receipts.insert(key.clone(), receipt).is_none() {
+            state.order.push(key.clone());
+        }
+        if state.order.len() > AT_HAND {
+            let oldest = state.order.remove(0);
+            state.receipts.remove(&oldest);
+        }
+    }
+
+    fn react(_state: &DeliveryState, _spec: &DeliverySpec, event: &DeliveryEvent, _meta: &Meta) -> Reaction {
+        match event {
+            DeliveryEvent::FellOver { next, next_key, .. } => Reaction {
+                effects: vec![Effect {
+                    key: next_key.clone(),
+                    class: EffectClass::Once,
+                    body: EffectBody::Deliver((**next).clone()),
+                }],
+                ..Reaction::default()
+            },
+            _ => Reaction::default(),
+        }
+    }
+}
