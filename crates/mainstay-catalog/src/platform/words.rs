@@ -1,0 +1,156 @@
+//! Small checked words: countries, time zones, days of the week.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+/// A country: two capital letters (ISO 3166-1 alpha-2).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Country(String);
+
+/// The text is not a country.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a country is two capital letters, such as ZA or KE (ISO 3166-1)")]
+pub struct CountryError;
+
+impl Country {
+    /// The two letters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Country {
+    type Error = CountryError;
+
+    fn try_from(text: String) -> Result<Self, CountryError> {
+        let fits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        fits.then_some(Self(text)).ok_or(CountryError)
+    }
+}
+
+impl FromStr for Country {
+    type Err = CountryError;
+
+    fn from_str(text: &str) -> Result<Self, CountryError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<Country> for String {
+    fn from(country: Country) -> Self {
+        country.0
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// The name of a time zone that the time zone database knows.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TimeZoneName(String);
+
+/// The time zone database has no such zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a time zone of the IANA database, such as Africa/Johannesburg")]
+pub struct TimeZoneNameError(String);
+
+impl TimeZoneName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The zone itself.
+    #[must_use]
+    pub fn zone(&self) -> TimeZone {
+        // Checked when the name was made; a database that forgot it since leaves the name in UTC.
+        TimeZone::get(&self.0).unwrap_or(TimeZone::UTC)
+    }
+}
+
+impl Default for TimeZoneName {
+    fn default() -> Self {
+        Self("UTC".to_owned())
+    }
+}
+
+impl TryFrom<String> for TimeZoneName {
+    type Error = TimeZoneNameError;
+
+    fn try_from(text: String) -> Result<Self, TimeZoneNameError> {
+        match TimeZone::get(&text) {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(TimeZoneNameError(text)),
+        }
+    }
+}
+
+impl FromStr for TimeZoneName {
+    type Err = TimeZoneNameError;
+
+    fn from_str(text: &str) -> Result<Self, TimeZoneNameError> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl From<TimeZoneName> for String {
+    fn from(zone: TimeZoneName) -> Self {
+        zone.0
+    }
+}
+
+impl fmt::Display for TimeZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for TimeZoneName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the days explain themselves")]
+pub enum Weekday {
+    Monday,
+    Tuesday,
+    Wednesday,
+    Thursday,
+    Friday,
+    Saturday,
+    Sunday,
+}
+
+impl From<Weekday> for jiff::civil::Weekday {
+    fn from(day: Weekday) -> Self {
+        match day {
+            Weekday::Monday => Self::Monday,
+            Weekday::Tuesday => Self::Tuesday,
+            Weekday::Wednesday => Self::Wednesday,
+            Weekday::Thursday => Self::Thursday,
+            Weekday::Friday => Self::Friday,
+            Weekday::Saturday => Self::Saturday,
+            Weekday::Sunday => Self::Sunday,
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! How channels are reached. Secrets never stand in a catalog: they are named as `${VARIABLE}` and looked up by the
+//! binary.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spanned::Spanned;
+
+/// A text in which `${NAME}` stands for a value that the binary's environment holds.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Setting(String);
+
+/// A setting cannot be resolved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// A variable that it names is not set.
+    #[error("the variable {0} is not set")]
+    Unset(String),
+    /// `${` without `}`.
+    #[error("a `${{` without its `}}`")]
+    Unclosed,
+}
+
+impl Setting {
+    /// The text as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the whole text is one `${NAME}`, as a secret must be.
+    #[must_use]
+    pub fn is_variable(&self) -> bool {
+        self.0
+            .strip_prefix("${")
+            .is_some_and(|rest| rest.find('}') == Some(rest.len() - 1))
+    }
+
+    /// The text with every `${NAME}` replaced by what `lookup` gives for it.
+    ///
+    /// # Errors
+    /// If `lookup` gives nothing for a name, or a brace is not closed.
+    pub fn resolve(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<String, SettingError> {
+        let mut resolved = String::new();
+        let mut rest = self.0.as_str();
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after.split_once('}').ok_or(SettingError::Unclosed)?;
+            resolved.push_str(before);
+            resolved.push_str(&lookup(name).ok_or_else(|| SettingError::Unset(name.to_owned()))?);
+            rest = after;
+        }
+        resolved.push_str(rest);
+        Ok(resolved)
+    }
+}
+
+impl From<&str> for Setting {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+/// The `spec` of the document of kind `Channels`. A channel that is not configured is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Channels {
+    /// For mail.
+    pub smtp: Option<Smtp>,
+    /// For chat.
+    pub chat: Option<Chat>,
+    /// For webhooks: name to URL.
+    pub webhooks: BTreeMap<String, Spanned<Setting>>,
+}
+
+/// A mail server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Smtp {
+    /// Its name or address.
+    pub host: Setting,
+    /// Its port.
+    pub port: Setting,
+    /// The sender's address.
+    pub from: Setting,
+    /// Whether to insist on TLS (implicit, or by STARTTLS).
+    #[serde(default)]
+    pub tls: bool,
+    /// Who logs in, if anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<Setting>,
+    /// Their password: always a `${VARIABLE}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Spanned<Setting>>,
+}
+
+/// An incoming webhook in Slack's format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chat {
+    /// Its URL. Slack's own URLs are secrets: they must be a `${VARIABLE}`.
+    pub url: Spanned<Setting>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_resolve_or_say_what_is_missing() {
+        let lookup = |name: &str| (name == "HOST").then(|| "mail.example".to_owned());
+        assert_eq!(
+            Setting::from("smtp://${HOST}:25").resolve(lookup).as_deref(),
+            Ok("smtp://mail.example:25")
+        );
+        assert_eq!(
+            Setting::from("${PORT}").resolve(lookup),
+            Err(SettingError::Unset("PORT".to_owned()))
+        );
+        assert_eq!(
+            Setting::from("${HOST").resolve(lookup),
+            Err(SettingError::Unclosed)
+        );
+        assert_eq!(
+            Setting::from("plain $5").resolve(lookup).as_deref(),
+            Ok("plain $5")
+        );
+        assert!(Setting::from("${A}").is_variable());
+        assert!(!Setting::from("${A}${B}").is_variable());
+        assert!(!Setting::from("x${A}").is_variable());
+    }
+}

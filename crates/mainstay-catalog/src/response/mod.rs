@@ -1,0 +1,31 @@
+//! Who is told, how and when: routing, rotas, escalation policies, channels.
+
+mod build;
+mod channels;
+mod escalation;
+mod matcher;
+mod rota;
+mod routing;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use channels::{Channels, Chat, Setting, SettingError, Smtp};
+pub use escalation::{Delay, EscalationLevel, EscalationPolicy, Repeat, Target};
+pub use matcher::{MatcherTextError, parse_matcher};
+pub use rota::{Handoff, Rota};
+pub use routing::{GroupBy, Receiver, Route, Routing};
+
+/// The response documents of a catalog, with every reference resolved.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Response {
+    /// Receivers and the tree of routes.
+    pub routing: Routing,
+    /// Rotas by name.
+    pub rotas: BTreeMap<String, Rota>,
+    /// Escalation policies by name.
+    pub policies: BTreeMap<String, EscalationPolicy>,
+    /// How channels are reached.
+    pub channels: Channels,
+}

@@ -1,0 +1,181 @@
+//! Routing: the receivers and the tree of routes, in Alertmanager's own words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+use mainstay_kernel::{ChannelName, Labels, Matcher};
+use serde::ser::{SerializeStruct, Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::duration;
+use crate::spanned::Spanned;
+
+/// Alertmanager's `group_wait` where nothing is said.
+const GROUP_WAIT: SignedDuration = SignedDuration::from_secs(30);
+/// Alertmanager's `group_interval` where nothing is said.
+const GROUP_INTERVAL: SignedDuration = SignedDuration::from_mins(5);
+/// Alertmanager's `repeat_interval` where nothing is said.
+const REPEAT_INTERVAL: SignedDuration = SignedDuration::from_hours(4);
+
+/// The document of kind `Routing`, with inheritance applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Routing {
+    /// Receivers by name.
+    pub receivers: BTreeMap<String, Receiver>,
+    /// The root of the tree; it matches everything.
+    pub route: Route,
+}
+
+/// Whom a route tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receiver {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// The escalation policy to page by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Spanned<String>>,
+    /// Chat channels to post in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chat: Vec<Spanned<ChannelName>>,
+    /// Webhooks of the document of kind `Channels`, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<Spanned<String>>,
+    /// Mail addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub email: Vec<String>,
+}
+
+/// By which labels alerts are grouped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupBy {
+    /// By all labels: `['...']`.
+    All,
+    /// By these; by none puts everything into one group.
+    Labels(BTreeSet<String>),
+}
+
+impl GroupBy {
+    /// The labels by which an alert is grouped.
+    #[must_use]
+    pub fn of(&self, labels: &Labels) -> Labels {
+        match self {
+            Self::All => labels.clone(),
+            Self::Labels(names) => labels.filtered(|name| names.contains(name)),
+        }
+    }
+}
+
+/// One route, complete: what the document left out is inherited from the route above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The receiver's name.
+    pub receiver: String,
+    /// All must match; the root has none.
+    pub matchers: Vec<Matcher>,
+    /// By what to group.
+    pub group_by: GroupBy,
+    /// How long a new group waits for more.
+    pub group_wait: SignedDuration,
+    /// How long after a notification news of the group waits.
+    pub group_interval: SignedDuration,
+    /// After how long an unchanged group is told again.
+    pub repeat_interval: SignedDuration,
+    /// Whether later siblings are tried too.
+    pub continues: bool,
+    /// Tried in order; the first that matches takes the alert, unless it continues.
+    pub routes: Vec<Route>,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self {
+            receiver: String::new(),
+            matchers: Vec::new(),
+            group_by: GroupBy::Labels(BTreeSet::new()),
+            group_wait: GROUP_WAIT,
+            group_interval: GROUP_INTERVAL,
+            repeat_interval: REPEAT_INTERVAL,
+            continues: false,
+            routes: Vec::new(),
+        }
+    }
+}
+
+impl Route {
+    /// The routes that take an alert with these labels, each as its path from the root: positions among siblings. Never
+    /// empty, for the root matches everything.
+    #[must_use]
+    pub fn matching<'a>(&'a self, labels: &Labels) -> Vec<(Vec<usize>, &'a Self)> {
+        let mut found = Vec::new();
+        self.collect(labels, &mut Vec::new(), &mut found);
+        found
+    }
+
+    fn collect<'a>(
+        &'a self,
+        labels: &Labels,
+        path: &mut Vec<usize>,
+        found: &mut Vec<(Vec<usize>, &'a Self)>,
+    ) {
+        let before = found.len();
+        for (index, route) in self.routes.iter().enumerate() {
+            if route.matchers.iter().all(|matcher| matcher.matches(labels)) {
+                path.push(index);
+                route.collect(labels, path, found);
+                path.pop();
+                if !route.continues {
+                    break;
+                }
+            }
+        }
+        if found.len() == before {
+            found.push((path.clone(), self));
+        }
+    }
+}
+
+impl Serialize for Route {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let matchers: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
+        let mut fields = serializer.serialize_struct("Route", 8)?;
+        fields.serialize_field("receiver", &self.receiver)?;
+        fields.serialize_field("matchers", &matchers)?;
+        fields.serialize_field("group_by", &self.group_by)?;
+        fields.serialize_field("group_wait", &duration::format(self.group_wait))?;
+        fields.serialize_field("group_interval", &duration::format(self.group_interval))?;
+        fields.serialize_field("repeat_interval", &duration::format(self.repeat_interval))?;
+        fields.serialize_field("continue", &self.continues)?;
+        fields.serialize_field("routes", &self.routes)?;
+        fields.end()
+    }
+}
+
+/// The `spec` as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoutingSpec {
+    pub(super) receivers: Vec<Receiver>,
+    pub(super) route: Spanned<RouteSpec>,
+}
+
+/// A route as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteSpec {
+    pub(super) receiver: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) matchers: Vec<Spanned<String>>,
+    pub(super) group_by: Option<Vec<Spanned<String>>>,
+    #[serde(default, with = "duration::optional_text")]
+    pub(super) group_wait: Option<SignedDuration>,
+    #[serde(default, with = "duration::optional_text")]
+    pub(super) group_interval: Option<SignedDuration>,
+    #[serde(default, with = "duration::optional_text")]
+    pub(super) repeat_interval: Option<SignedDuration>,
+    #[serde(default, rename = "continue")]
+    pub(super) continues: bool,
+    #[serde(default)]
+    pub(super) routes: Vec<RouteSpec>,
+}

@@ -1,0 +1,130 @@
+//! Values that remember where they were written.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A place in a file: where a value starts and how long it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At {
+    /// The line, from 1; 0 if nobody knows.
+    pub line: u32,
+    /// The column in characters, from 1; 0 if nobody knows.
+    pub column: u32,
+    /// The first byte, counted from the start of the file.
+    pub offset: u32,
+    /// How many bytes.
+    pub len: u32,
+}
+
+impl At {
+    /// The place of `bytes` in `source`, the text of a whole file.
+    #[must_use]
+    pub fn of_bytes(source: &str, bytes: std::ops::Range<usize>) -> Self {
+        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let before = source.get(..bytes.start).unwrap_or(source);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: narrow(before.bytes().filter(|byte| *byte == b'\n').count() + 1),
+            column: narrow(before[line_start..].chars().count() + 1),
+            offset: narrow(bytes.start),
+            len: narrow(bytes.len()),
+        }
+    }
+
+    pub(crate) fn from_yaml(location: serde_saphyr::Location) -> Self {
+        let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let span = location.span();
+        Self {
+            line: narrow(location.line()),
+            column: narrow(location.column()),
+            offset: narrow(span.byte_offset().map_or(0, Into::into)),
+            len: narrow(span.byte_len().map_or(0, Into::into)),
+        }
+    }
+}
+
+/// A value and the place where it was written. It reads like the value itself; two are equal when their values are,
+/// wherever they stand. Positions exist only for values read from YAML.
+#[derive(Clone, Copy, Default)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub at: At,
+}
+
+impl<T> Spanned<T> {
+    /// A value that was written nowhere.
+    pub fn nowhere(value: T) -> Self {
+        Self {
+            value,
+            at: At::default(),
+        }
+    }
+
+    /// The same place with another value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Spanned<U> {
+        Spanned {
+            value: change(self.value),
+            at: self.at,
+        }
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for Spanned<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for Spanned<T> {}
+
+impl<T: PartialOrd> PartialOrd for Spanned<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        self.value.partial_cmp(&other.value)
+    }
+}
+
+impl<T: Ord> Ord for Spanned<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.value.cmp(&other.value)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Spanned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Spanned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T: Serialize> Serialize for Spanned<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let inner = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
+        Ok(Self {
+            value: inner.value,
+            at: At::from_yaml(inner.referenced),
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! What a user of the catalog would notice.
+
+mod archive;
+mod good;
+
+use std::path::{Path, PathBuf};
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
