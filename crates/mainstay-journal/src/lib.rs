@@ -8,6 +8,7 @@
 //! - [`seal`]: personal fields beside the chain, under keys that can be destroyed.
 //! - [`verify`]: recomputes every hash.
 
+mod chain;
 pub mod conformance;
 pub mod envelope;
 pub mod machine;
@@ -22,6 +23,7 @@ pub use envelope::{Envelope, Epoch, Partition, Personal, PersonalFields, Record,
 pub use machine::{DomainEvent, Machine, Reaction};
 pub use memory::MemoryJournal;
 pub use runner::{Context, ExecuteError, Recorded, Runner, Settle};
+pub use sqlite::SqliteJournal;
 pub use store::{
     Claimed, Commit, Committed, Finished, Journal, JournalError, NewEffect, NewEvent, Snapshot, Timer,
 };

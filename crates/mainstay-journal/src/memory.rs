@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use mainstay_kernel::clock::truncate_to_ms;
 use mainstay_kernel::effect::Effect;
 use mainstay_kernel::{Clock, Digest, Entropy, EventId};
 
-use crate::envelope::{Envelope, Epoch, Partition, Personal, Record, Seq, StreamId, payload_digest};
-use crate::seal::{self, SubjectKey};
+use crate::chain::{ChainHead, Place};
+use crate::envelope::{Envelope, Epoch, Partition, Personal, Record, Seq, StreamId};
+use crate::seal::{self, KeyId, SubjectKey};
 use crate::store::{
     Claimed, Commit, Committed, Finished, Journal, JournalError, Snapshot, Timer, check_limits,
 };
@@ -28,7 +30,6 @@ struct StoredEffect {
 struct StoredEvent {
     envelope: Envelope,
     payload: Vec<u8>,
-    subject: String,
     sealed: Vec<u8>,
 }
 
@@ -38,13 +39,14 @@ struct Inner {
     events: Vec<StoredEvent>,
     by_id: BTreeMap<EventId, usize>,
     streams: BTreeMap<StreamId, Vec<usize>>,
-    chains: BTreeMap<Partition, (u64, Digest)>,
+    chains: BTreeMap<Partition, ChainHead>,
     outbox: BTreeMap<String, StoredEffect>,
     timers: BTreeMap<String, Timer>,
     cursors: BTreeMap<String, Seq>,
     catalogs: BTreeMap<Digest, Vec<u8>>,
     snapshots: BTreeMap<String, Snapshot>,
     keys: BTreeMap<String, SubjectKey>,
+    subjects: BTreeMap<KeyId, String>,
 }
 
 /// See the module.
@@ -83,12 +85,10 @@ impl Inner {
 
     fn record(&self, index: usize) -> Result<Record, JournalError> {
         let event = &self.events[index];
-        let personal = seal::open(
-            self.keys.get(&event.subject),
-            event.envelope.id,
-            &event.subject,
-            &event.sealed,
-        )?;
+        let key = KeyId::of_sealed(&event.sealed)
+            .and_then(|id| self.subjects.get(&id))
+            .and_then(|subject| self.keys.get(subject));
+        let personal = seal::open(key, event.envelope.id, &event.sealed)?;
         Ok(Record {
             envelope: event.envelope.clone(),
             payload: Some(event.payload.clone()),
@@ -139,59 +139,39 @@ impl Journal for MemoryJournal {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, JournalError> {
-        let recorded_at = self.clock.now();
+        let recorded_at = truncate_to_ms(self.clock.now());
         let mut guard = self.lock();
         let inner = &mut *guard;
         inner.check(&commit)?;
         let mut envelopes = Vec::with_capacity(commit.events.len());
         for event in commit.events {
-            let (subject, sealed) = match &event.personal {
-                None => (String::new(), Vec::new()),
+            let sealed = match &event.personal {
+                None => Vec::new(),
                 Some(personal) => {
                     let key = inner
                         .keys
                         .entry(personal.subject.clone())
                         .or_insert_with(|| SubjectKey::generate(&*self.entropy));
-                    (
-                        personal.subject.clone(),
-                        seal::seal(key, event.id, personal, &*self.entropy)?,
-                    )
+                    inner.subjects.insert(key.id, personal.subject.clone());
+                    seal::seal(key, event.id, personal, &*self.entropy)?
                 }
             };
-            let partition = Partition::of(&event.scope);
-            let chain = inner.chains.entry(partition.clone()).or_insert((0, Digest::ZERO));
+            let chain = inner.chains.entry(Partition::of(&event.scope)).or_default();
             let stream = inner.streams.entry(event.stream.clone()).or_default();
             let index = inner.events.len();
             stream.push(index);
-            chain.0 += 1;
-            let mut envelope = Envelope {
+            let place = Place {
                 seq: Seq(index as u64 + 1),
-                id: event.id,
-                partition,
-                position: chain.0,
-                stream: event.stream,
                 version: stream.len() as u64,
-                at: event.at,
                 recorded_at,
-                actor: event.actor,
-                cause: event.cause,
-                kind: event.kind,
-                schema: event.schema,
-                scope: event.scope,
                 epoch: commit.epoch,
-                catalog: event.catalog,
-                payload_digest: payload_digest(&event.payload, &sealed),
-                prev: chain.1,
-                hash: Digest::ZERO,
             };
-            envelope.hash = envelope.compute_hash();
-            chain.1 = envelope.hash;
+            let envelope = chain.append(&event, &sealed, place);
             inner.by_id.insert(envelope.id, index);
             envelopes.push(envelope.clone());
             inner.events.push(StoredEvent {
                 envelope,
                 payload: event.payload,
-                subject,
                 sealed,
             });
         }
@@ -204,7 +184,7 @@ impl Journal for MemoryJournal {
                     effect: new.effect,
                     cause: new.cause,
                     order,
-                    due: new.due,
+                    due: truncate_to_ms(new.due),
                     attempts: 0,
                     claim: None,
                     possible_duplicate: false,
@@ -218,9 +198,9 @@ impl Journal for MemoryJournal {
             stored.claim = None;
             match finished {
                 Finished::Over { .. } => stored.over = true,
-                Finished::Again { due, .. } => stored.due = due,
+                Finished::Again { due, .. } => stored.due = truncate_to_ms(due),
                 Finished::Unknown { due, .. } => {
-                    stored.due = due;
+                    stored.due = truncate_to_ms(due);
                     stored.possible_duplicate = true;
                 }
             }
@@ -228,7 +208,8 @@ impl Journal for MemoryJournal {
         for key in commit.cancel {
             inner.timers.remove(&key);
         }
-        for timer in commit.timers {
+        for mut timer in commit.timers {
+            timer.due = truncate_to_ms(timer.due);
             inner.timers.insert(timer.key.clone(), timer);
         }
         inner.cursors.extend(commit.cursors);
@@ -300,7 +281,7 @@ impl Journal for MemoryJournal {
             .filter(|stored| !stored.over && stored.due <= now && !held(stored))
             .collect();
         due.sort_by_key(|stored| (stored.due, stored.order));
-        let lease_until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
+        let lease_until = truncate_to_ms(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
         Ok(due
             .into_iter()
             .take(limit)
@@ -385,7 +366,11 @@ impl Journal for MemoryJournal {
     async fn destroy_key(&self, epoch: Epoch, subject: &str) -> Result<bool, JournalError> {
         let mut inner = self.lock();
         inner.check_epoch(epoch)?;
-        Ok(inner.keys.remove(subject).is_some())
+        let key = inner.keys.remove(subject);
+        if let Some(key) = &key {
+            inner.subjects.remove(&key.id);
+        }
+        Ok(key.is_some())
     }
 }
 

@@ -229,8 +229,9 @@ pub enum JournalError {
 /// A journal. One writer leads at a time; readers are free.
 ///
 /// Semantics that every backend keeps and [`crate::conformance`] checks: a commit is atomic and durable before
-/// [`Journal::commit`] returns; sequence numbers follow commit order, so that a reader who has seen `n` never finds a
-/// new event at or before `n`; a write of a term that is over is refused, whatever it writes.
+/// [`Journal::commit`] returns, and a caller who stops waiting for it leaves it done wholly or not at all; sequence
+/// numbers are consecutive from 1 and follow commit order, so that a reader who has seen `n` never finds a new event at
+/// or before `n`; instants are kept in whole milliseconds; a write of a term that is over is refused, whatever it writes.
 pub trait Journal: Send + Sync + 'static {
     /// Takes the lead: gives a new term, greater than all before. Backends that are locked to one process ignore
     /// `ttl`; shared ones refuse while another holder's lease runs.

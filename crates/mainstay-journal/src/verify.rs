@@ -30,6 +30,7 @@ pub async fn verify(journal: &impl Journal) -> Result<BTreeMap<Partition, Chain>
         let Some(last) = page.last() else {
             return Ok(chains);
         };
+        let mut expected = after.0;
         after = last.envelope.seq;
         for record in &page {
             let envelope = &record.envelope;
@@ -39,11 +40,15 @@ pub async fn verify(journal: &impl Journal) -> Result<BTreeMap<Partition, Chain>
             });
             let broken = |reason: &str| JournalError::Corrupt {
                 place: format!(
-                    "{} position {} (event {})",
-                    envelope.partition, envelope.position, envelope.id
+                    "event {} (number {}, {} position {})",
+                    envelope.id, envelope.seq.0, envelope.partition, envelope.position
                 ),
                 reason: reason.to_owned(),
             };
+            expected += 1;
+            if envelope.seq.0 != expected {
+                return Err(broken(&format!("expected number {expected}: events are missing")));
+            }
             if envelope.position != chain.events + 1 {
                 return Err(broken(&format!(
                     "expected position {}: events are missing",

@@ -1,0 +1,144 @@
+//! The tables, and how older files become newer ones.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::storage;
+use crate::store::JournalError;
+
+/// Step `n` brings a file from format `n` to format `n + 1`. Steps are only ever added.
+///
+/// The statements keep to what PostgreSQL has too (partial indexes, `ON CONFLICT`), but for the names of the types.
+/// Instants are milliseconds since the epoch; ids and digests are their bytes; scopes and effects are JSON.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE event (
+        seq             INTEGER PRIMARY KEY,
+        id              BLOB    NOT NULL UNIQUE,
+        chain           TEXT    NOT NULL,
+        position        INTEGER NOT NULL,
+        stream          TEXT    NOT NULL,
+        version         INTEGER NOT NULL,
+        at_ms           INTEGER NOT NULL,
+        recorded_at_ms  INTEGER NOT NULL,
+        actor           TEXT    NOT NULL,
+        cause           BLOB,
+        kind            TEXT    NOT NULL,
+        schema          INTEGER NOT NULL,
+        scope           TEXT    NOT NULL,
+        epoch           INTEGER NOT NULL,
+        catalog         BLOB    NOT NULL,
+        payload_digest  BLOB    NOT NULL,
+        prev            BLOB    NOT NULL,
+        hash            BLOB    NOT NULL,
+        payload         BLOB,
+        sealed          BLOB    NOT NULL,
+        UNIQUE (stream, version)
+    ) STRICT;
+    CREATE INDEX event_cause ON event (cause) WHERE cause IS NOT NULL;
+
+    CREATE TABLE chain (
+        name      TEXT    NOT NULL PRIMARY KEY,
+        position  INTEGER NOT NULL,
+        hash      BLOB    NOT NULL
+    ) STRICT;
+
+    CREATE TABLE outbox (
+        number              INTEGER PRIMARY KEY,
+        key                 TEXT    NOT NULL UNIQUE,
+        effect              TEXT,
+        cause               BLOB    NOT NULL,
+        due_ms              INTEGER NOT NULL,
+        attempts            INTEGER NOT NULL,
+        claim_epoch         INTEGER,
+        claim_until_ms      INTEGER,
+        possible_duplicate  INTEGER NOT NULL,
+        over_at_ms          INTEGER
+    ) STRICT;
+    CREATE INDEX outbox_waiting ON outbox (due_ms, number) WHERE over_at_ms IS NULL;
+    CREATE INDEX outbox_over ON outbox (over_at_ms) WHERE over_at_ms IS NOT NULL AND effect IS NOT NULL;
+
+    CREATE TABLE timer (
+        key      TEXT    NOT NULL PRIMARY KEY,
+        due_ms   INTEGER NOT NULL,
+        machine  TEXT    NOT NULL,
+        payload  TEXT    NOT NULL,
+        cause    BLOB    NOT NULL
+    ) STRICT;
+    CREATE INDEX timer_due ON timer (due_ms, key);
+
+    CREATE TABLE cursor (
+        subscription  TEXT    NOT NULL PRIMARY KEY,
+        seq           INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE catalog (
+        digest  BLOB NOT NULL PRIMARY KEY,
+        bytes   BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE snapshot (
+        machine  TEXT    NOT NULL PRIMARY KEY,
+        seq      INTEGER NOT NULL,
+        schema   INTEGER NOT NULL,
+        bytes    BLOB    NOT NULL
+    ) STRICT;
+
+    CREATE TABLE subject_key (
+        subject  TEXT NOT NULL PRIMARY KEY,
+        id       BLOB NOT NULL UNIQUE,
+        secret   BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE lead (
+        epoch     INTEGER NOT NULL,
+        holder    TEXT    NOT NULL,
+        until_ms  INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO lead (epoch, holder, until_ms) VALUES (0, '', 0);
+"];
+
+/// The newest format that this program reads and the one that it writes.
+pub const FORMAT: i64 = MIGRATIONS.len() as i64;
+
+/// Brings the file to [`FORMAT`]. Each step is one transaction with the format number that it reaches.
+pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), JournalError> {
+    sqlx::raw_sql(
+        "CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT",
+    )
+    .execute(&mut *connection)
+    .await
+    .map_err(storage)?;
+    let found: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'format'")
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(storage)?
+        .unwrap_or(0);
+    let steps = usize::try_from(found)
+        .ok()
+        .and_then(|done| MIGRATIONS.get(done..))
+        .ok_or(JournalError::Format {
+            found,
+            supported: FORMAT,
+        })?;
+    for (format, step) in (found + 1..).zip(steps) {
+        sqlx::raw_sql("BEGIN IMMEDIATE")
+            .execute(&mut *connection)
+            .await
+            .map_err(storage)?;
+        sqlx::raw_sql(*step)
+            .execute(&mut *connection)
+            .await
+            .map_err(storage)?;
+        sqlx::query(
+            "INSERT INTO meta (name, value) VALUES ('format', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(format)
+        .execute(&mut *connection)
+        .await
+        .map_err(storage)?;
+        sqlx::raw_sql("COMMIT")
+            .execute(&mut *connection)
+            .await
+            .map_err(storage)?;
+    }
+    Ok(())
+}
