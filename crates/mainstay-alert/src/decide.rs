@@ -1,0 +1,265 @@
+//! What follows from what sources see and from clocks that ring.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use mainstay_catalog::response::{Route, Routing};
+use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
+use mainstay_kernel::{Digest, Scope, Severity};
+
+use crate::event::{AlertEvent, Placement};
+use crate::fold::{ActiveAlert, AlertState, Group, common_scope};
+use crate::observation::Observation;
+
+/// The most alerts that may fire at once.
+pub const FIRING_MAX: usize = 50_000;
+
+/// Why it says no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AlertRefusal {
+    /// Too many alerts fire at once.
+    #[error(
+        "{FIRING_MAX} alerts fire at once and no more are taken; resolve some, or group them at their source"
+    )]
+    TooMany,
+}
+
+fn group_name(path: &[usize], route: &Route, alert: &AlertFact) -> String {
+    let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+    format!(
+        "{}@{}{}",
+        route.receiver,
+        path.join("."),
+        route.group_by.of(&alert.labels)
+    )
+}
+
+fn place(routing: &Routing, alert: &AlertFact) -> Vec<Placement> {
+    let ms = |duration: jiff::SignedDuration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    let routes = routing.route.matching(&alert.labels).into_iter();
+    routes
+        .map(|(path, route)| Placement {
+            group: group_name(&path, route, alert),
+            receiver: route.receiver.clone(),
+            group_wait_ms: ms(route.group_wait),
+            group_interval_ms: ms(route.group_interval),
+            repeat_interval_ms: ms(route.repeat_interval),
+        })
+        .collect()
+}
+
+fn started(
+    routing: &Routing,
+    fingerprint: Digest,
+    observation: Observation,
+) -> (ActiveAlert, Vec<Placement>) {
+    let alert = AlertFact {
+        fingerprint,
+        labels: observation.labels,
+        annotations: observation.annotations,
+        starts_at: mainstay_kernel::clock::truncate_to_ms(observation.starts_at),
+    };
+    let placements = place(routing, &alert);
+    let groups = placements
+        .iter()
+        .map(|placement| placement.group.clone())
+        .collect();
+    let severity = Severity::from_labels(&alert.labels).unwrap_or(Severity::P2);
+    (
+        ActiveAlert {
+            alert,
+            severity,
+            groups,
+            event: mainstay_kernel::EventId::from_bytes([0; 16]),
+        },
+        placements,
+    )
+}
+
+/// The alerts and groups as they will be once the events drafted so far have happened.
+struct Draft<'a> {
+    state: &'a AlertState,
+    started: BTreeMap<Digest, ActiveAlert>,
+    ended: BTreeSet<Digest>,
+    placements: BTreeMap<String, Placement>,
+}
+
+impl Draft<'_> {
+    fn alert(&self, fingerprint: &Digest) -> Option<&ActiveAlert> {
+        self.started.get(fingerprint).or_else(|| {
+            self.state
+                .alerts
+                .get(fingerprint)
+                .filter(|_| !self.ended.contains(fingerprint))
+        })
+    }
+
+    fn members(&self, group: &str) -> Vec<&ActiveAlert> {
+        let before = self
+            .state
+            .groups
+            .get(group)
+            .into_iter()
+            .flat_map(|group| &group.firing);
+        let new = self
+            .started
+            .iter()
+            .filter(|(_, alert)| alert.groups.iter().any(|name| name == group))
+            .map(|(id, _)| id);
+        let ids: BTreeSet<&Digest> = before.chain(new).collect();
+        ids.into_iter().filter_map(|id| self.alert(id)).collect()
+    }
+}
+
+fn fired(group: &str, receiver: &str, members: &[&ActiveAlert]) -> AlertFired {
+    let scopes: Vec<Scope> = members
+        .iter()
+        .map(|member| Scope::from_labels(&member.alert.labels))
+        .collect();
+    AlertFired {
+        group: group.to_owned(),
+        receiver: receiver.to_owned(),
+        severity: members
+            .iter()
+            .map(|member| member.severity)
+            .min()
+            .unwrap_or(Severity::P3),
+        scope: common_scope(scopes.iter()),
+        firing: members.iter().map(|member| member.alert.clone()).collect(),
+    }
+}
+
+fn resolved(name: &str, group: &Group) -> AlertEvent {
+    let scopes: Vec<Scope> = group
+        .told
+        .values()
+        .map(|alert| Scope::from_labels(&alert.labels))
+        .collect();
+    AlertEvent::Resolved {
+        fact: AlertResolved {
+            group: name.to_owned(),
+            receiver: group.placement.receiver.clone(),
+            scope: common_scope(scopes.iter()),
+            resolved: group.told.values().cloned().collect(),
+        },
+    }
+}
+
+pub(crate) fn observe(
+    state: &AlertState,
+    routing: &Routing,
+    observations: Vec<Observation>,
+    now: Timestamp,
+) -> Result<Vec<AlertEvent>, AlertRefusal> {
+    let mut draft = Draft {
+        state,
+        started: BTreeMap::new(),
+        ended: BTreeSet::new(),
+        placements: BTreeMap::new(),
+    };
+    let mut events = Vec::new();
+    let mut touched = BTreeSet::new();
+    for observation in observations {
+        let fingerprint = observation.labels.fingerprint();
+        match (
+            observation.ended_at.filter(|end| *end <= now),
+            draft.alert(&fingerprint).is_some(),
+        ) {
+            (None, false) => {
+                let (active, placements) = started(routing, fingerprint, observation);
+                touched.extend(active.groups.iter().cloned());
+                draft.placements.extend(
+                    placements
+                        .iter()
+                        .map(|placement| (placement.group.clone(), placement.clone())),
+                );
+                events.push(AlertEvent::Started {
+                    alert: active.alert.clone(),
+                    severity: active.severity,
+                    placements,
+                });
+                draft.ended.remove(&fingerprint);
+                draft.started.insert(fingerprint, active);
+            }
+            (Some(end), true) => {
+                let groups = draft
+                    .alert(&fingerprint)
+                    .map(|alert| alert.groups.clone())
+                    .unwrap_or_default();
+                touched.extend(groups);
+                draft.started.remove(&fingerprint);
+                draft.ended.insert(fingerprint);
+                let scope = Scope::from_labels(&observation.labels);
+                let ended_at = mainstay_kernel::clock::truncate_to_ms(end);
+                events.push(AlertEvent::Ended {
+                    fingerprint,
+                    scope,
+                    ended_at,
+                });
+            }
+            _ => {}
+        }
+    }
+    if state.alerts.len() + draft.started.len() > FIRING_MAX {
+        return Err(AlertRefusal::TooMany);
+    }
+    for name in touched {
+        events.extend(news_at_once(&draft, &name));
+    }
+    Ok(events)
+}
+
+/// What a group says without waiting: a new P0, a route that does not wait, or that all is over.
+fn news_at_once(draft: &Draft<'_>, name: &str) -> Option<AlertEvent> {
+    let group = draft.state.groups.get(name);
+    let members = draft.members(name);
+    if members.is_empty() {
+        return group
+            .filter(|group| !group.told.is_empty())
+            .map(|group| resolved(name, group));
+    }
+    let placement = group
+        .map(|group| &group.placement)
+        .or_else(|| draft.placements.get(name))?;
+    let told =
+        |alert: &&&ActiveAlert| group.is_some_and(|group| group.told.contains_key(&alert.alert.fingerprint));
+    let news: Vec<&&ActiveAlert> = members.iter().filter(|alert| !told(alert)).collect();
+    let no_wait = group.is_none_or(|group| group.told.is_empty()) && placement.group_wait_ms == 0;
+    let at_once = news.iter().any(|alert| alert.severity == Severity::P0) || (no_wait && !news.is_empty());
+    at_once.then(|| AlertEvent::Fired {
+        fact: fired(name, &placement.receiver, &members),
+    })
+}
+
+fn members_now<'a>(state: &'a AlertState, group: &Group) -> Vec<&'a ActiveAlert> {
+    group
+        .firing
+        .iter()
+        .filter_map(|id| state.alerts.get(id))
+        .collect()
+}
+
+pub(crate) fn flush(state: &AlertState, name: &str) -> Vec<AlertEvent> {
+    let Some(group) = state.groups.get(name) else {
+        return Vec::new();
+    };
+    let members = members_now(state, group);
+    let unchanged = members
+        .iter()
+        .all(|member| group.told.contains_key(&member.alert.fingerprint));
+    if unchanged {
+        return Vec::new();
+    }
+    vec![AlertEvent::Fired {
+        fact: fired(name, &group.placement.receiver, &members),
+    }]
+}
+
+pub(crate) fn remind(state: &AlertState, name: &str) -> Vec<AlertEvent> {
+    let Some(group) = state.groups.get(name).filter(|group| !group.told.is_empty()) else {
+        return Vec::new();
+    };
+    vec![AlertEvent::Reminded {
+        fact: fired(name, &group.placement.receiver, &members_now(state, group)),
+    }]
+}

@@ -1,0 +1,333 @@
+//! Whom to tell now.
+
+use jiff::Timestamp;
+use mainstay_catalog::response::{EscalationLevel, EscalationPolicy, Target};
+use mainstay_kernel::effect::Channel;
+use mainstay_kernel::fact::{Acknowledged, PageRequested};
+use mainstay_kernel::{IncidentId, PageId, PersonId, Severity};
+
+use crate::event::OncallEvent;
+use crate::fold::{OncallState, Override, Page};
+use crate::rota::on_call_at;
+use crate::spec::OncallSpec;
+
+/// What on-call can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "each variant is documented; its fields say what they are"
+)]
+pub enum OncallCommand {
+    /// A human is needed; without a policy the default one holds.
+    Page {
+        request: PageRequested,
+        policy: Option<String>,
+    },
+    /// The time of a level has come.
+    Climb { page: PageId, round: u32, level: usize },
+    /// The time to begin again has come.
+    Repeat { page: PageId, round: u32 },
+    /// A human takes a page on.
+    AcknowledgePage { page: PageId, by: Option<PersonId> },
+    /// A human takes all open pages of an incident on.
+    AcknowledgeIncident {
+        incident: IncidentId,
+        by: Option<PersonId>,
+    },
+    /// The incident is over.
+    Close { incident: IncidentId },
+    /// Somebody takes a duty for a while.
+    Override(Override),
+}
+
+/// Why it says no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OncallRefusal {
+    /// No such page at hand.
+    #[error("there is no page {0}")]
+    UnknownPage(PageId),
+    /// The incident has no page that waits.
+    #[error("incident {0} has no page that waits for an acknowledgement")]
+    NothingToAcknowledge(IncidentId),
+    /// Somebody has it.
+    #[error("page {page} was acknowledged by {by}")]
+    AlreadyAcknowledged {
+        /// The page.
+        page: PageId,
+        /// By whom.
+        by: String,
+    },
+    /// There is nobody who could be paged.
+    #[error("the catalog has no escalation policy{}", .0.as_ref().map(|name| format!(" {name:?}")).unwrap_or_default())]
+    NoPolicy(Option<String>),
+    /// The override makes no sense.
+    #[error("{0}")]
+    BadOverride(String),
+}
+
+pub(crate) fn decide(
+    state: &OncallState,
+    spec: &OncallSpec,
+    command: OncallCommand,
+    now: Timestamp,
+) -> Result<Vec<OncallEvent>, OncallRefusal> {
+    match command {
+        OncallCommand::Page { request, policy } => open(state, spec, request, policy, now),
+        OncallCommand::Climb { page, round, level } => Ok(climb(state, spec, &page, round, level, now)),
+        OncallCommand::Repeat { page, round } => Ok(repeat(state, spec, &page, round, now)),
+        OncallCommand::AcknowledgePage { page, by } => {
+            let open = state
+                .page(&page)
+                .ok_or_else(|| OncallRefusal::UnknownPage(page.clone()))?;
+            if let Some((_, by)) = &open.acknowledged {
+                return Err(OncallRefusal::AlreadyAcknowledged {
+                    page,
+                    by: by.subject.clone(),
+                });
+            }
+            Ok(vec![acknowledged(open, by)])
+        }
+        OncallCommand::AcknowledgeIncident { incident, by } => {
+            let waiting = state.pages_of(&incident).filter(|page| page.is_climbing());
+            let events: Vec<OncallEvent> = waiting.map(|page| acknowledged(page, by.clone())).collect();
+            if events.is_empty() {
+                Err(OncallRefusal::NothingToAcknowledge(incident))
+            } else {
+                Ok(events)
+            }
+        }
+        OncallCommand::Close { incident } => {
+            let open = state.pages_of(&incident).filter(|page| page.closed_at.is_none());
+            Ok(open
+                .map(|page| OncallEvent::Closed {
+                    page: page.request.page.clone(),
+                    incident: incident.clone(),
+                })
+                .collect())
+        }
+        OncallCommand::Override(entry) => swap(spec, entry, now),
+    }
+}
+
+fn acknowledged(page: &Page, by: Option<PersonId>) -> OncallEvent {
+    let request = &page.request;
+    OncallEvent::Acknowledged(Acknowledged {
+        page: request.page.clone(),
+        incident: request.incident.clone(),
+        by,
+    })
+}
+
+fn swap(spec: &OncallSpec, entry: Override, now: Timestamp) -> Result<Vec<OncallEvent>, OncallRefusal> {
+    let bad = |text: String| Err(OncallRefusal::BadOverride(text));
+    if !spec.rotas.contains_key(&entry.rota) {
+        return bad(format!("there is no rota {:?}", entry.rota));
+    }
+    if !spec.reach.contains_key(&entry.person) {
+        return bad(format!("there is no person {}", entry.person));
+    }
+    if entry.until <= entry.from || entry.until <= now {
+        return bad("an override ends after it begins, and not in the past".to_owned());
+    }
+    let until = entry.until;
+    Ok(vec![OncallEvent::Overridden { entry, until }])
+}
+
+fn open(
+    state: &OncallState,
+    spec: &OncallSpec,
+    request: PageRequested,
+    policy: Option<String>,
+    now: Timestamp,
+) -> Result<Vec<OncallEvent>, OncallRefusal> {
+    if state.page(&request.page).is_some() {
+        return Ok(Vec::new());
+    }
+    let name = policy.or_else(|| spec.default_policy.clone());
+    let found = name
+        .as_ref()
+        .and_then(|name| spec.policies.get(name).map(|policy| (name.clone(), policy)));
+    let (name, policy) = found.ok_or(OncallRefusal::NoPolicy(name))?;
+    let (page, severity) = (request.page.clone(), request.severity);
+    let mut events = vec![OncallEvent::Opened {
+        request,
+        policy: name,
+    }];
+    events.extend(begin(state, spec, policy, &page, severity, 0, now));
+    Ok(events)
+}
+
+/// What a round says at its beginning: every level without a delay and, while nobody who can acknowledge was reached,
+/// the next levels before their time.
+fn begin(
+    state: &OncallState,
+    spec: &OncallSpec,
+    policy: &EscalationPolicy,
+    page: &PageId,
+    severity: Severity,
+    round: u32,
+    now: Timestamp,
+) -> Vec<OncallEvent> {
+    let mut events = Vec::new();
+    let mut reached = false;
+    for (index, level) in policy.levels_for(severity) {
+        let due = level.delay().is_zero();
+        if !due && (reached || level.inform) {
+            continue;
+        }
+        let event = tell(
+            state,
+            spec,
+            policy,
+            level,
+            Step {
+                page,
+                severity,
+                round,
+                level: index,
+            },
+            now,
+        );
+        reached |= matches!(&event, OncallEvent::Notified { inform: false, .. });
+        events.push(event);
+    }
+    events
+}
+
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    page: &'a PageId,
+    severity: Severity,
+    round: u32,
+    level: usize,
+}
+
+fn tell(
+    state: &OncallState,
+    spec: &OncallSpec,
+    policy: &EscalationPolicy,
+    level: &EscalationLevel,
+    step: Step<'_>,
+    now: Timestamp,
+) -> OncallEvent {
+    let mut people: Vec<PersonId> = Vec::new();
+    let mut why = Vec::new();
+    for target in &level.targets {
+        let person = match target {
+            Target::Person(person) => Some(person.value.clone()),
+            Target::Rota(name) => {
+                let rota = spec.rotas.get(&name.value);
+                let duty = rota.and_then(|rota| on_call_at(&name.value, rota, &state.overrides, now));
+                if duty.is_none() {
+                    why.push(format!("nobody is on call in rota {}", name.value));
+                }
+                duty
+            }
+        };
+        match person {
+            Some(person) if channels(spec, policy, step.severity, &person).is_empty() => {
+                why.push(format!("{person} has no address for any channel of the policy"));
+            }
+            Some(person) if !people.contains(&person) => people.push(person),
+            _ => {}
+        }
+    }
+    let (page, round, level_index) = (step.page.clone(), step.round, step.level);
+    if people.is_empty() {
+        return OncallEvent::NobodyReached {
+            page,
+            round,
+            level: level_index,
+            why: why.join("; "),
+        };
+    }
+    OncallEvent::Notified {
+        page,
+        round,
+        level: level_index,
+        people,
+        inform: level.inform,
+    }
+}
+
+/// The policy's channels for which the person has an address.
+pub(crate) fn channels(
+    spec: &OncallSpec,
+    policy: &EscalationPolicy,
+    severity: Severity,
+    person: &PersonId,
+) -> Vec<Channel> {
+    let reach = spec.reach.get(person);
+    policy
+        .channels_for(severity)
+        .filter(|channel| reach.is_some_and(|reach| reach.contains(channel)))
+        .collect()
+}
+
+fn climb(
+    state: &OncallState,
+    spec: &OncallSpec,
+    page: &PageId,
+    round: u32,
+    level: usize,
+    now: Timestamp,
+) -> Vec<OncallEvent> {
+    let Some(open) = state
+        .page(page)
+        .filter(|page| page.closed_at.is_none() && page.round == round)
+    else {
+        return Vec::new();
+    };
+    let Some(policy) = spec.policies.get(&open.policy) else {
+        return Vec::new();
+    };
+    let Some(entry) = policy.levels.get(level) else {
+        return Vec::new();
+    };
+    let told_early = open
+        .told
+        .iter()
+        .any(|(at, told, ..)| *told == level && *at >= open.round_began_at);
+    if told_early || (!entry.inform && open.acknowledged.is_some()) {
+        return Vec::new();
+    }
+    let step = Step {
+        page,
+        severity: open.request.severity,
+        round,
+        level,
+    };
+    vec![tell(state, spec, policy, entry, step, now)]
+}
+
+fn repeat(
+    state: &OncallState,
+    spec: &OncallSpec,
+    page: &PageId,
+    round: u32,
+    now: Timestamp,
+) -> Vec<OncallEvent> {
+    let Some(open) = state
+        .page(page)
+        .filter(|page| page.is_climbing() && page.round < round)
+    else {
+        return Vec::new();
+    };
+    let Some(policy) = spec.policies.get(&open.policy) else {
+        return Vec::new();
+    };
+    let mut events = vec![OncallEvent::RoundBegan {
+        page: page.clone(),
+        round,
+    }];
+    events.extend(begin(
+        state,
+        spec,
+        policy,
+        page,
+        open.request.severity,
+        round,
+        now,
+    ));
+    events
+}

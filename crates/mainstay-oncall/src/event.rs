@@ -1,0 +1,75 @@
+//! What can have happened to pages and duties.
+
+use jiff::Timestamp;
+use mainstay_journal::{DomainEvent, StreamId};
+use mainstay_kernel::fact::{Acknowledged, PageRequested};
+use mainstay_kernel::{IncidentId, PageId, PersonId, Scope};
+use serde::{Deserialize, Serialize};
+
+use crate::fold::Override;
+
+/// An event of on-call. `Acknowledged` is a published fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+#[expect(
+    missing_docs,
+    reason = "each variant is documented; its fields say what they are"
+)]
+pub enum OncallEvent {
+    /// A page was taken in; it climbs by `policy`.
+    Opened { request: PageRequested, policy: String },
+    /// People of a level are told. `inform` wants no acknowledgement.
+    Notified {
+        page: PageId,
+        round: u32,
+        level: usize,
+        people: Vec<PersonId>,
+        inform: bool,
+    },
+    /// A level reaches nobody: an empty rota, or people without an address.
+    NobodyReached {
+        page: PageId,
+        round: u32,
+        level: usize,
+        why: String,
+    },
+    /// The policy begins again.
+    RoundBegan { page: PageId, round: u32 },
+    /// A human took it on.
+    Acknowledged(Acknowledged),
+    /// Its incident is over.
+    Closed { page: PageId, incident: IncidentId },
+    /// Somebody takes somebody else's duty for a while.
+    Overridden { entry: Override, until: Timestamp },
+}
+
+impl DomainEvent for OncallEvent {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "oncall.opened",
+            Self::Notified { .. } => "oncall.notified",
+            Self::NobodyReached { .. } => "oncall.nobody_reached",
+            Self::RoundBegan { .. } => "oncall.round_began",
+            Self::Acknowledged(_) => "oncall.acknowledged",
+            Self::Closed { .. } => "oncall.closed",
+            Self::Overridden { .. } => "oncall.overridden",
+        }
+    }
+
+    fn stream(&self) -> StreamId {
+        let page = |page: &PageId| StreamId::new("page", page);
+        match self {
+            Self::Opened { request, .. } => page(&request.page),
+            Self::Acknowledged(fact) => page(&fact.page),
+            Self::Notified { page: id, .. }
+            | Self::NobodyReached { page: id, .. }
+            | Self::RoundBegan { page: id, .. }
+            | Self::Closed { page: id, .. } => page(id),
+            Self::Overridden { entry, .. } => StreamId::new("rota", &entry.rota),
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::platform()
+    }
+}

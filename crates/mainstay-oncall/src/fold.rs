@@ -1,0 +1,159 @@
+//! The pages that are open, and the duties that were swapped.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use mainstay_journal::machine::Meta;
+use mainstay_kernel::fact::PageRequested;
+use mainstay_kernel::{Actor, IncidentId, PageId, PersonId};
+use serde::{Deserialize, Serialize};
+
+use crate::event::OncallEvent;
+
+/// How many ended pages are kept at hand.
+const ENDED_AT_HAND: usize = 1_000;
+/// How many overrides are kept at hand.
+pub(crate) const OVERRIDES_AT_HAND: usize = 1_000;
+
+/// A page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// What was asked for.
+    pub request: PageRequested,
+    /// The policy by which it climbs.
+    pub policy: String,
+    /// When the present round began.
+    pub round_began_at: Timestamp,
+    /// Which round; 0 is the first.
+    pub round: u32,
+    /// Who was told, when, at which level; `true` for those only informed.
+    pub told: Vec<(Timestamp, usize, PersonId, bool)>,
+    /// When a human took it on, and who.
+    pub acknowledged: Option<(Timestamp, Actor)>,
+    /// When its incident ended.
+    pub closed_at: Option<Timestamp>,
+}
+
+impl Page {
+    /// Whether it still climbs.
+    #[must_use]
+    pub fn is_climbing(&self) -> bool {
+        self.acknowledged.is_none() && self.closed_at.is_none()
+    }
+}
+
+/// Somebody takes a duty for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Of which rota.
+    pub rota: String,
+    /// Who.
+    pub person: PersonId,
+    /// From when.
+    pub from: Timestamp,
+    /// Until when, not included.
+    pub until: Timestamp,
+}
+
+/// Pages and overrides at hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OncallState {
+    pub(crate) pages: BTreeMap<PageId, Page>,
+    pub(crate) overrides: Vec<Override>,
+}
+
+impl OncallState {
+    /// One page.
+    #[must_use]
+    pub fn page(&self, id: &PageId) -> Option<&Page> {
+        self.pages.get(id)
+    }
+
+    /// The pages of an incident.
+    pub fn pages_of<'a>(&'a self, incident: &'a IncidentId) -> impl Iterator<Item = &'a Page> {
+        self.pages
+            .values()
+            .filter(move |page| page.request.incident == *incident)
+    }
+
+    /// The pages that still climb.
+    pub fn climbing(&self) -> impl Iterator<Item = &Page> {
+        self.pages.values().filter(|page| page.is_climbing())
+    }
+
+    /// The overrides at hand, in the order in which they were made; the last that covers an instant holds.
+    #[must_use]
+    pub fn overrides(&self) -> &[Override] {
+        &self.overrides
+    }
+}
+
+pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
+    match event {
+        OncallEvent::Opened { request, policy } => {
+            let page = Page {
+                request: request.clone(),
+                policy: policy.clone(),
+                round_began_at: meta.at,
+                round: 0,
+                told: Vec::new(),
+                acknowledged: None,
+                closed_at: None,
+            };
+            state.pages.insert(request.page.clone(), page);
+        }
+        OncallEvent::Overridden { entry, .. } => {
+            state.overrides.push(entry.clone());
+            if state.overrides.len() > OVERRIDES_AT_HAND {
+                state.overrides.remove(0);
+            }
+        }
+        OncallEvent::NobodyReached { .. } => {}
+        OncallEvent::Notified {
+            page,
+            level,
+            people,
+            inform,
+            ..
+        } => {
+            if let Some(page) = state.pages.get_mut(page) {
+                page.told.extend(
+                    people
+                        .iter()
+                        .map(|person| (meta.at, *level, person.clone(), *inform)),
+                );
+            }
+        }
+        OncallEvent::RoundBegan { page, round } => {
+            if let Some(page) = state.pages.get_mut(page) {
+                page.round = *round;
+                page.round_began_at = meta.at;
+            }
+        }
+        OncallEvent::Acknowledged(fact) => {
+            let by = fact
+                .by
+                .as_ref()
+                .map_or_else(|| meta.actor.clone(), |person| Actor::person(person.as_str()));
+            if let Some(page) = state.pages.get_mut(&fact.page) {
+                page.acknowledged.get_or_insert((meta.at, by));
+            }
+        }
+        OncallEvent::Closed { page, .. } => {
+            if let Some(page) = state.pages.get_mut(page) {
+                page.closed_at = Some(meta.at);
+            }
+            forget_oldest_ended(state);
+        }
+    }
+}
+
+fn forget_oldest_ended(state: &mut OncallState) {
+    let ended = || state.pages.values().filter(|page| page.closed_at.is_some());
+    if ended().count() > ENDED_AT_HAND {
+        let oldest = ended()
+            .min_by_key(|page| page.closed_at)
+            .map(|page| page.request.page.clone());
+        oldest.map(|id| state.pages.remove(&id));
+    }
+}

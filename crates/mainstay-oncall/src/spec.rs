@@ -1,0 +1,46 @@
+//! What on-call needs of the catalog.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_catalog::Platform;
+use mainstay_catalog::response::{EscalationPolicy, Response, Rota};
+use mainstay_kernel::PersonId;
+use mainstay_kernel::effect::Channel;
+
+/// Rotas, policies, and who can be reached how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OncallSpec {
+    /// Rotas by name.
+    pub rotas: BTreeMap<String, Rota>,
+    /// Escalation policies by name.
+    pub policies: BTreeMap<String, EscalationPolicy>,
+    /// The policy for pages that name none: that of the first receiver that pages.
+    pub default_policy: Option<String>,
+    /// The channels for which a person has an address.
+    pub reach: BTreeMap<PersonId, BTreeSet<Channel>>,
+}
+
+impl OncallSpec {
+    /// Takes from a catalog what on-call needs.
+    #[must_use]
+    pub fn from_catalog(platform: &Platform, response: &Response) -> Self {
+        let reach = platform.people.iter().map(|(id, person)| {
+            let email = person.contacts.email.as_ref().map(|_| Channel::Email);
+            let chat = person.contacts.chat.as_ref().map(|_| Channel::Chat);
+            (id.clone(), [email, chat].into_iter().flatten().collect())
+        });
+        let paging = response
+            .routing
+            .receivers
+            .values()
+            .find_map(|receiver| receiver.page.as_ref());
+        Self {
+            rotas: response.rotas.clone(),
+            policies: response.policies.clone(),
+            default_policy: paging
+                .map(|policy| policy.value.clone())
+                .or_else(|| response.policies.keys().next().cloned()),
+            reach: reach.collect(),
+        }
+    }
+}
