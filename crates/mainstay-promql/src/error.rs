@@ -1,0 +1,47 @@
+//! What can go wrong with a query.
+
+use crate::ast::Position;
+
+/// A query that is not PromQL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{position}: parse error: {message}")]
+pub struct ParseError {
+    /// Where in the query.
+    pub position: Position,
+    /// What was expected or found.
+    pub message: String,
+}
+
+/// The source of samples failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SourceError(
+    /// What happened.
+    pub String,
+);
+
+/// A query that could not be answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// The evaluation failed; the message is the one Prometheus gives.
+    #[error("{0}")]
+    Execution(String),
+    /// Something PromQL has and this engine does not evaluate.
+    #[error("not supported: {0}")]
+    Unsupported(String),
+    /// More samples than the limit allows.
+    #[error("query processing would load too many samples into memory: the limit is {limit}")]
+    TooManySamples {
+        /// The limit.
+        limit: u64,
+    },
+    /// The caller's deadline passed.
+    #[error("query timed out")]
+    Cancelled,
+    /// The range of a range query makes no sense.
+    #[error("bad range: {0}")]
+    BadRange(String),
+    /// The source of samples failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}

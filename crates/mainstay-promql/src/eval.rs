@@ -1,0 +1,368 @@
+//! The evaluator. Every selector is fetched once per query; each step then moves cursors over what was fetched.
+
+mod aggregate;
+mod binary;
+mod calendar;
+mod histogram;
+mod label;
+mod leaf;
+mod order;
+mod over_time;
+mod scalar;
+mod statistics;
+mod vector;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mainstay_kernel::Labels;
+use mainstay_kernel::labels::METRIC_NAME;
+
+use crate::annotation::{Annotation, Annotations, Level};
+use crate::ast::{Duration, Expr, ExprKind, Span, ValueType};
+use crate::error::QueryError;
+use crate::source::{Samples, Series};
+use crate::value::{Outcome, Value, VectorSample};
+
+use leaf::Leaf;
+
+/// What a query may cost, and the defaults it runs with.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// How many samples may be loaded and produced.
+    pub max_samples: u64,
+    /// How many steps a range query may have.
+    pub max_steps: u64,
+    /// How old a sample may be to count as current, in milliseconds.
+    pub lookback_ms: i64,
+    /// Resolution of subqueries that name none, in milliseconds.
+    pub subquery_step_ms: i64,
+    /// Whether the query should stop now; asked once per step and selector.
+    pub cancelled: &'a dyn Fn() -> bool,
+}
+
+impl Default for Limits<'_> {
+    /// Prometheus' own: 50 million samples, 11,000 steps, 5 minutes, 1 minute, no deadline.
+    fn default() -> Self {
+        Self {
+            max_samples: 50_000_000,
+            max_steps: 11_000,
+            lookback_ms: 300_000,
+            subquery_step_ms: 60_000,
+            cancelled: &|| false,
+        }
+    }
+}
+
+/// The times of a query or of a subquery.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    start_ms: i64,
+    end_ms: i64,
+    step_ms: i64,
+}
+
+/// A sample on its way through a query.
+#[derive(Debug, Clone)]
+struct Sample {
+    labels: Arc<Labels>,
+    /// Whether the metric's name goes when the query ends.
+    drop_name: bool,
+    value: f64,
+}
+
+impl Sample {
+    fn anonymous(value: f64) -> Self {
+        Self {
+            labels: Arc::new(Labels::new()),
+            drop_name: false,
+            value,
+        }
+    }
+
+    /// The same series with a computed value: the name no longer describes it.
+    fn computed(self, value: f64) -> Self {
+        Self {
+            drop_name: true,
+            value,
+            ..self
+        }
+    }
+
+    fn final_labels(&self) -> Arc<Labels> {
+        if self.drop_name {
+            without_name(&self.labels)
+        } else {
+            Arc::clone(&self.labels)
+        }
+    }
+}
+
+fn without_name(labels: &Arc<Labels>) -> Arc<Labels> {
+    if labels.get(METRIC_NAME).is_some() {
+        Arc::new(labels.filtered(|name| name != METRIC_NAME))
+    } else {
+        Arc::clone(labels)
+    }
+}
+
+/// A series on its way through a query.
+#[derive(Debug, Clone)]
+struct Track {
+    labels: Arc<Labels>,
+    drop_name: bool,
+    samples: Vec<(i64, f64)>,
+}
+
+const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
+
+/// Evaluates at one time (milliseconds since 1970).
+///
+/// # Errors
+/// When the source fails, a limit is met, or the query cannot be evaluated over the data.
+pub fn instant(
+    expr: &Expr,
+    at_ms: i64,
+    source: &dyn Samples,
+    limits: &Limits<'_>,
+) -> Result<Outcome, QueryError> {
+    let times = Times {
+        start_ms: at_ms,
+        end_ms: at_ms,
+        step_ms: 1,
+    };
+    let mut evaluator = Evaluator::new(source, limits, times, true);
+    evaluator.prepare(expr, times)?;
+    let value = match expr.value_type() {
+        ValueType::Scalar => Value::Scalar(evaluator.scalar(expr, at_ms)?),
+        ValueType::String => Value::String(String::from_utf8_lossy(scalar::text(expr)).into_owned()),
+        ValueType::Matrix => Value::Matrix(evaluator.matrix(expr, at_ms)?),
+        ValueType::Vector => {
+            let samples = evaluator.vector(expr, at_ms)?;
+            let finished = samples
+                .iter()
+                .map(|sample| VectorSample {
+                    labels: sample.final_labels(),
+                    at_ms,
+                    value: sample.value,
+                })
+                .collect::<Vec<_>>();
+            if has_same_labels(finished.iter().map(|sample| &*sample.labels)) {
+                return Err(QueryError::Execution(SAME_LABELS.to_owned()));
+            }
+            Value::Vector(finished)
+        }
+    };
+    Ok(Outcome {
+        value,
+        annotations: evaluator.annotations,
+    })
+}
+
+/// Evaluates at `start_ms`, `start_ms + step_ms` and so on up to `end_ms`; the value is a matrix.
+///
+/// # Errors
+/// As [`instant`]; and when the range is empty, has no step or too many, or the expression is a string or a range
+/// vector.
+pub fn range(
+    expr: &Expr,
+    start_ms: i64,
+    end_ms: i64,
+    step_ms: i64,
+    source: &dyn Samples,
+    limits: &Limits<'_>,
+) -> Result<Outcome, QueryError> {
+    let bad = |message: String| Err(QueryError::BadRange(message));
+    if step_ms <= 0 {
+        return bad(format!("the step must be positive, got {step_ms} ms"));
+    }
+    if end_ms < start_ms {
+        return bad("the end lies before the start".to_owned());
+    }
+    if (end_ms - start_ms).unsigned_abs() / step_ms.unsigned_abs() >= limits.max_steps {
+        return bad(format!(
+            "more than {} steps: take a larger step",
+            limits.max_steps
+        ));
+    }
+    if !matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) {
+        let found = expr.value_type();
+        return bad(format!(
+            "expected an expression of type scalar or instant vector, got {found}"
+        ));
+    }
+    let times = Times {
+        start_ms,
+        end_ms,
+        step_ms,
+    };
+    let mut evaluator = Evaluator::new(source, limits, times, false);
+    evaluator.prepare(expr, times)?;
+    let tracks = evaluator.steps(expr, times)?;
+    let value = Value::Matrix(finish(tracks)?);
+    Ok(Outcome {
+        value,
+        annotations: evaluator.annotations,
+    })
+}
+
+/// Drops names that go, and joins series that then are one; two samples of one time cannot be joined.
+fn finish(tracks: Vec<Track>) -> Result<Vec<Series>, QueryError> {
+    let mut finished: BTreeMap<Arc<Labels>, Vec<(i64, f64)>> = BTreeMap::new();
+    for track in tracks {
+        let labels = if track.drop_name {
+            without_name(&track.labels)
+        } else {
+            track.labels
+        };
+        let samples = finished.entry(labels).or_default();
+        if samples.is_empty() {
+            *samples = track.samples;
+            continue;
+        }
+        samples.extend(track.samples);
+        samples.sort_by_key(|(at, _)| *at);
+        if samples.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err(QueryError::Execution(SAME_LABELS.to_owned()));
+        }
+    }
+    Ok(finished
+        .into_iter()
+        .map(|(labels, samples)| Series { labels, samples })
+        .collect())
+}
+
+fn has_same_labels<'l>(labels: impl Iterator<Item = &'l Labels>) -> bool {
+    let mut all: Vec<&Labels> = labels.collect();
+    all.sort_unstable();
+    all.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+struct Evaluator<'a> {
+    source: &'a dyn Samples,
+    limits: &'a Limits<'a>,
+    query: Times,
+    is_instant: bool,
+    leaves: Vec<Leaf>,
+    annotations: Annotations,
+    loaded: u64,
+}
+
+impl<'a> Evaluator<'a> {
+    fn new(source: &'a dyn Samples, limits: &'a Limits<'a>, query: Times, is_instant: bool) -> Self {
+        Self {
+            source,
+            limits,
+            query,
+            is_instant,
+            leaves: Vec::new(),
+            annotations: Annotations::new(),
+            loaded: 0,
+        }
+    }
+
+    fn annotate(&mut self, level: Level, span: Span, message: String) {
+        self.annotations.insert(Annotation {
+            level,
+            message,
+            position: span.position,
+        });
+    }
+
+    fn warn(&mut self, span: Span, message: String) {
+        self.annotate(Level::Warning, span, message);
+    }
+
+    /// Counts samples against the limit.
+    fn count(&mut self, samples: usize) -> Result<(), QueryError> {
+        self.loaded = self.loaded.saturating_add(samples as u64);
+        if self.loaded > self.limits.max_samples {
+            return Err(QueryError::TooManySamples {
+                limit: self.limits.max_samples,
+            });
+        }
+        Ok(())
+    }
+
+    /// Evaluates at every step and lines the results up by series.
+    fn steps(&mut self, expr: &Expr, times: Times) -> Result<Vec<Track>, QueryError> {
+        let mut tracks: Vec<Track> = Vec::new();
+        let mut index: BTreeMap<(Arc<Labels>, bool), usize> = BTreeMap::new();
+        let mut at_ms = times.start_ms;
+        while at_ms <= times.end_ms {
+            if (self.limits.cancelled)() {
+                return Err(QueryError::Cancelled);
+            }
+            let samples = match expr.value_type() {
+                ValueType::Scalar => vec![Sample::anonymous(self.scalar(expr, at_ms)?)],
+                _ => self.vector(expr, at_ms)?,
+            };
+            self.count(samples.len())?;
+            for (position, sample) in samples.into_iter().enumerate() {
+                // Series mostly come in the order of the step before.
+                let same = tracks.get(position).is_some_and(|track| {
+                    track.drop_name == sample.drop_name
+                        && (Arc::ptr_eq(&track.labels, &sample.labels) || track.labels == sample.labels)
+                });
+                let track = if same {
+                    position
+                } else {
+                    *index
+                        .entry((Arc::clone(&sample.labels), sample.drop_name))
+                        .or_insert_with(|| {
+                            tracks.push(Track {
+                                labels: Arc::clone(&sample.labels),
+                                drop_name: sample.drop_name,
+                                samples: Vec::new(),
+                            });
+                            tracks.len() - 1
+                        })
+                };
+                let samples = &mut tracks[track].samples;
+                if samples.last().is_some_and(|(last, _)| *last == at_ms) {
+                    return Err(QueryError::Execution(SAME_LABELS.to_owned()));
+                }
+                samples.push((at_ms, sample.value));
+            }
+            match at_ms.checked_add(times.step_ms) {
+                Some(next) => at_ms = next,
+                None => break,
+            }
+        }
+        Ok(tracks)
+    }
+
+    /// The milliseconds of a duration; a computed one sees the step and the range of the whole query.
+    fn duration_ms(&mut self, duration: &Duration, is_offset: bool) -> Result<i64, QueryError> {
+        match duration {
+            Duration::Millis(millis) => Ok(*millis),
+            Duration::Computed(expr) => {
+                let seconds = self.scalar(expr, self.query.start_ms)?;
+                crate::parse::duration_ms(seconds, is_offset)
+                    .map_err(|message| QueryError::Execution(format!("{}: {message}", expr.span.position)))
+            }
+        }
+    }
+
+    /// The windows of a range vector as they are, for an instant query that asks for them.
+    fn matrix(&mut self, expr: &Expr, at_ms: i64) -> Result<Vec<Series>, QueryError> {
+        let mut tracks = Vec::new();
+        self.each_window(expr, at_ms, |window| {
+            tracks.push(Track {
+                labels: Arc::clone(window.labels),
+                drop_name: window.drop_name,
+                samples: window.samples.to_vec(),
+            });
+            None
+        })?;
+        finish(tracks)
+    }
+}
+
+/// Whether the expression is one of the range functions applied to something with a metric name of its own.
+fn argument(expr: &Expr) -> &[Expr] {
+    match &expr.kind {
+        ExprKind::Call { args, .. } => args,
+        _ => &[],
+    }
+}

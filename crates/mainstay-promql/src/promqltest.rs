@@ -1,0 +1,50 @@
+//! Text scenarios for queries, in the format of Prometheus' `promqltest`: `load`, `clear`, `eval instant`,
+//! `eval range`, `expect`. Evaluations that need native histograms are counted as not supported, never as passed.
+
+mod run;
+mod script;
+mod store;
+
+use std::fmt;
+
+pub use run::run;
+
+/// What a script gave.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many evaluations gave what they should.
+    pub passed: usize,
+    /// Those that did not.
+    pub failed: Vec<Finding>,
+    /// Those that need what this engine does not have.
+    pub unsupported: Vec<Finding>,
+}
+
+/// One evaluation that did not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Its line in the script, from 1.
+    pub line: usize,
+    /// Its query.
+    pub query: String,
+    /// What was wrong or missing.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}: {}", self.line, self.query, self.message)
+    }
+}
+
+/// A script that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{line}:{column}: {message}")]
+pub struct ScriptError {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// What was expected.
+    pub message: String,
+}

@@ -1,0 +1,46 @@
+//! Where samples come from.
+
+use std::sync::Arc;
+
+use mainstay_kernel::{Labels, Matcher};
+
+use crate::error::SourceError;
+
+/// The bits of the NaN that marks the end of a series.
+pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// The value that marks the end of a series.
+#[must_use]
+pub fn stale_marker() -> f64 {
+    f64::from_bits(STALE_NAN_BITS)
+}
+
+/// Whether a value is the stale marker (any other NaN is an ordinary value).
+#[must_use]
+pub fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE_NAN_BITS
+}
+
+/// The samples of one series: `(milliseconds since 1970, value)`, in order of time, each time once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Its labels, the metric's name among them.
+    pub labels: Arc<Labels>,
+    /// Its samples.
+    pub samples: Vec<(i64, f64)>,
+}
+
+/// A store that can be queried.
+pub trait Samples {
+    /// The samples with `min_ms_exclusive < time <= max_ms_inclusive` of every series that all matchers hold for,
+    /// stale markers included. A series without such samples may be left out. Series come in order of labels.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<Series>, SourceError>;
+}

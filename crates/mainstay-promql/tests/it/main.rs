@@ -1,0 +1,3 @@
+//! Integration tests of PromQL.
+
+mod conformance;
