@@ -333,16 +333,17 @@ impl Wal {
         Ok(())
     }
 
-    /// Hands every frame after `after` to `visit`, in order, up to the last one appended when the call began.
-    /// Gives the number of that last one.
+    /// Hands every frame after `after` to `visit`, in order, up to the last one appended when the call began, once
+    /// that one is durable. Gives its number.
     ///
     /// # Errors
-    /// If frames after `after` were already dropped ([`SegmentError::Gap`]), or a segment cannot be read.
+    /// If the fsync fails, frames after `after` were already dropped ([`SegmentError::Gap`]), or a segment cannot be read.
     pub fn replay_since(&self, after: Lsn, mut visit: impl FnMut(Lsn, &[u8])) -> Result<Lsn, SegmentError> {
         let (segments, last) = {
             let state = self.lock();
             (state.segments.clone(), state.next - 1)
         };
+        self.wait_durable(Lsn(last))?;
         if let Some(oldest) = segments.keys().next().filter(|oldest| **oldest > after.0 + 1) {
             return Err(SegmentError::Gap {
                 after: after.0,

@@ -1,0 +1,53 @@
+//! Why the store refuses.
+
+use std::path::PathBuf;
+
+use mainstay_segment::SegmentError;
+
+/// A failure of the series store.
+#[derive(Debug, thiserror::Error)]
+pub enum SeriesError {
+    /// Files cannot be read or written.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// Another process, or another part of this one, has the directory open.
+    #[error("{} is in use by another store; stop it, or choose another directory", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The store holds as many series as it may.
+    #[error(
+        "the store holds {limit} series, its limit; drop labels that take many values, or raise the limit"
+    )]
+    SeriesLimit {
+        /// The limit.
+        limit: usize,
+    },
+    /// The names and values of a series' labels are too long.
+    #[error("labels of {bytes} bytes, allowed are {limit_bytes}")]
+    LabelsTooLarge {
+        /// Their size.
+        bytes: usize,
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// A series without any label.
+    #[error("a series needs at least one label")]
+    NoLabels,
+    /// A query would read more samples than it may.
+    #[error("the selection holds more than {limit} samples; narrow it or shorten its range")]
+    TooManySamples {
+        /// The limit.
+        limit: usize,
+    },
+    /// A reference to a series that was removed, or that is of another store.
+    #[error("no series has the reference {0}; look it up again by its labels")]
+    UnknownSeries(u32),
+    /// Bytes that passed their checksum do not decode: written by something else.
+    #[error("damaged {what}")]
+    Corrupt {
+        /// What does not decode.
+        what: &'static str,
+    },
+}

@@ -1,0 +1,300 @@
+//! From memory to block files, and what follows: a new series index, a shorter log, retention, backup.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mainstay_segment::{Lsn, SegmentError, backup_by_link, sync_dir};
+
+use crate::block::{self, Block, BlockWriter};
+use crate::error::SeriesError;
+use crate::head::{Frozen, in_order};
+use crate::snapshot::{self, Flushed, Snapshot};
+use crate::store::{Freeze, Series, State, Store};
+use crate::table::TableEntry;
+
+/// What a maintenance pass did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Maintained {
+    /// Block files written.
+    pub blocks_written: usize,
+    /// Block files removed by retention.
+    pub blocks_removed: usize,
+    /// Series removed because nothing of them is held any more.
+    pub series_removed: usize,
+    /// Bytes of log dropped.
+    pub wal_freed_bytes: u64,
+    /// Consumers of the log that lagged beyond the limit for held log: their frames are no longer kept.
+    pub holds_broken: Vec<String>,
+}
+
+impl Store {
+    /// Flushes whole spans that are old enough, applies retention and shortens the log. To be called about once a
+    /// minute; does nothing when there is nothing to do. Appends and queries go on meanwhile.
+    ///
+    /// # Errors
+    /// If files cannot be written or removed. No sample is lost: the pass is repeated by the next call.
+    pub fn maintain(&self, now_ms: i64) -> Result<Maintained, SeriesError> {
+        // Late samples should still find their span in memory: half a span, as Prometheus, or the window.
+        let grace_ms = self.options.out_of_order_ms.max(self.options.block_ms / 2);
+        let boundary_ms = self.span_start(now_ms.saturating_sub(grace_ms));
+        let mut done = Maintained::default();
+        let _one_at_a_time = self.maintaining();
+        self.flush_locked(boundary_ms, &mut done)?;
+        self.retain_locked(now_ms, &mut done)?;
+        Ok(done)
+    }
+
+    /// Flushes every sample older than `boundary_ms` to block files.
+    ///
+    /// # Errors
+    /// As [`Store::maintain`].
+    pub fn flush(&self, boundary_ms: i64) -> Result<Maintained, SeriesError> {
+        let mut done = Maintained::default();
+        let _one_at_a_time = self.maintaining();
+        self.flush_locked(boundary_ms, &mut done)?;
+        Ok(done)
+    }
+
+    /// A consistent copy of the store as of now in `to`, which must not hold one: immutable files by hard link.
+    ///
+    /// # Errors
+    /// If a file cannot be linked or written.
+    pub fn backup(&self, to: &Path) -> Result<(), SeriesError> {
+        let _one_at_a_time = self.maintaining();
+        self.write_snapshot()?;
+        fs::create_dir_all(to).map_err(|error| SegmentError::from_io(to, error))?;
+        backup_by_link(&self.dir.join("blocks"), &to.join("blocks"), |path| {
+            path.extension()
+                .is_some_and(|extension| extension == block::EXTENSION)
+        })?;
+        backup_by_link(&self.dir, to, |path| path.ends_with(snapshot::FILE))?;
+        self.wal.backup(&to.join("wal"))?;
+        sync_dir(to)?;
+        Ok(())
+    }
+
+    fn span_start(&self, t_ms: i64) -> i64 {
+        t_ms - t_ms.rem_euclid(self.options.block_ms.max(1))
+    }
+
+    fn flush_locked(&self, boundary_ms: i64, done: &mut Maintained) -> Result<(), SeriesError> {
+        // What an earlier pass could not write comes first.
+        let retry = self.read().frozen.is_some();
+        if retry {
+            self.write_frozen(done)?;
+        }
+        if self.freeze(boundary_ms) {
+            self.write_frozen(done)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is older than the boundary out of the head. Says whether there was anything.
+    fn freeze(&self, boundary_ms: i64) -> bool {
+        let mut state = self.write();
+        let mut frozen = Frozen::new();
+        for (id, series) in (0..).zip(&mut state.series) {
+            let Some(series) = series else { continue };
+            if series.head.min_ms().is_some_and(|min_ms| min_ms < boundary_ms) {
+                frozen.insert(id, series.head.take_before(boundary_ms));
+            }
+        }
+        if frozen.is_empty() {
+            return false;
+        }
+        let flushed = Flushed {
+            before_ms: boundary_ms,
+            lsn: self.wal.last_lsn(),
+        };
+        state.frozen = Some(Freeze {
+            samples: Arc::new(frozen),
+            flushed,
+        });
+        true
+    }
+
+    fn write_frozen(&self, done: &mut Maintained) -> Result<(), SeriesError> {
+        let (freeze, mut number) = {
+            let state = self.read();
+            let Some(freeze) = state.frozen.clone() else {
+                return Ok(());
+            };
+            (freeze, self.next_block_number(&state))
+        };
+        // One file per span, so that retention can drop whole files.
+        let mut writers: BTreeMap<i64, BlockWriter> = BTreeMap::new();
+        for (id, held) in freeze.samples.iter() {
+            let mut samples = Vec::with_capacity(held.len());
+            held.decode(&mut samples)?;
+            in_order(&mut samples);
+            let Some(entry) = self.read().get(*id).map(|series| series.entry(*id)) else {
+                continue;
+            };
+            let mut rest = &samples[..];
+            while let Some(first) = rest.first() {
+                let span = self.span_start(first.0);
+                let end = span.saturating_add(self.options.block_ms.max(1));
+                let (inside, after) = rest.split_at(rest.partition_point(|sample| sample.0 < end).max(1));
+                let writer = writers.entry(span).or_insert_with(BlockWriter::new);
+                writer.push(entry.clone(), inside);
+                rest = after;
+            }
+        }
+        let mut blocks = Vec::new();
+        for writer in writers.into_values() {
+            let path = self
+                .dir
+                .join("blocks")
+                .join(format!("{number:020}.{}", block::EXTENSION));
+            number += 1;
+            if let Some(path) = writer.finish(path)? {
+                blocks.push(Arc::new(Block::open(&path)?.0));
+                done.blocks_written += 1;
+            }
+        }
+        {
+            let mut state = self.write();
+            state.blocks.extend(blocks);
+            state.flushed = freeze.flushed;
+            state.frozen = None;
+        }
+        self.write_snapshot()?;
+        done.wal_freed_bytes += self.shorten_log(freeze.flushed, &mut done.holds_broken)?;
+        Ok(())
+    }
+
+    fn next_block_number(&self, state: &State) -> u64 {
+        let number_of = |path: &Path| path.file_stem()?.to_str()?.parse().ok();
+        // The directory is asked too: a damaged file that is not served keeps its name.
+        let on_disk = fs::read_dir(self.dir.join("blocks"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| number_of(&entry.path()));
+        let served = state.blocks.iter().filter_map(|block| number_of(block.path()));
+        on_disk.chain(served).max().map_or(1, |number: u64| number + 1)
+    }
+
+    fn write_snapshot(&self) -> Result<(), SeriesError> {
+        let snapshot = {
+            let state = self.read();
+            let held = (0..)
+                .zip(&state.series)
+                .filter_map(|(id, series)| series.as_ref().map(|series| (id, series)));
+            let (series, newest) = held.map(|(id, series)| (series.entry(id), series.newest)).unzip();
+            Snapshot {
+                next_id: u32::try_from(state.series.len()).unwrap_or(u32::MAX),
+                flushed: state.flushed,
+                holds: state.holds.clone(),
+                series,
+                newest,
+            }
+        };
+        // The snapshot must not know of a newest sample that a crash could still take from the log.
+        self.wal.sync()?;
+        snapshot.write(&self.dir.join(snapshot::FILE))
+    }
+
+    /// Drops the frames whose samples are all in block files and which no consumer waits for.
+    fn shorten_log(&self, flushed: Flushed, broken: &mut Vec<String>) -> Result<u64, SeriesError> {
+        let keep_from = {
+            let mut state = self.write();
+            while state
+                .marks
+                .front()
+                .is_some_and(|(first, newest)| *newest < flushed.before_ms && *first <= flushed.lsn)
+                && state
+                    .marks
+                    .get(1)
+                    .is_some_and(|(next, _)| next.get() <= flushed.lsn.get() + 1)
+            {
+                state.marks.pop_front();
+            }
+            let unflushed = match state.marks.front() {
+                Some((first, newest)) if *newest >= flushed.before_ms || state.marks.len() > 1 => *first,
+                Some((first, _)) if *first > flushed.lsn => *first,
+                _ => Lsn::new(flushed.lsn.get() + 1),
+            };
+            if self.wal.bytes() > self.options.max_held_wal_bytes {
+                let lagging = state.holds.iter().filter(|(_, passed)| **passed < unflushed);
+                broken.extend(lagging.map(|(consumer, _)| consumer.clone()));
+                for consumer in broken.iter() {
+                    state.holds.remove(consumer);
+                }
+            }
+            let held = state
+                .holds
+                .values()
+                .map(|passed| Lsn::new(passed.get() + 1))
+                .min();
+            held.map_or(unflushed, |held| held.min(unflushed))
+        };
+        Ok(self.wal.truncate_before(keep_from)?)
+    }
+
+    fn retain_locked(&self, now_ms: i64, done: &mut Maintained) -> Result<(), SeriesError> {
+        let oldest_ms = now_ms.saturating_sub(self.options.retention_ms);
+        let expired: Vec<PathBuf> = {
+            let mut state = self.write();
+            let (kept, expired) = std::mem::take(&mut state.blocks)
+                .into_iter()
+                .partition(|block| block.max_ms >= oldest_ms);
+            state.blocks = kept;
+            done.series_removed += state.remove_empty_series(oldest_ms);
+            expired
+                .iter()
+                .map(|block: &Arc<Block>| block.path().to_path_buf())
+                .collect()
+        };
+        for path in &expired {
+            fs::remove_file(path).map_err(|error| SegmentError::from_io(path, error))?;
+            done.blocks_removed += 1;
+        }
+        if !expired.is_empty() {
+            sync_dir(&self.dir.join("blocks"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Series {
+    fn entry(&self, id: u32) -> TableEntry {
+        TableEntry {
+            id,
+            labels: Arc::clone(&self.labels),
+            created_ms: self.created_ms,
+        }
+    }
+}
+
+impl State {
+    /// Removes the series of which nothing is held: the newest sample is older than `oldest_ms`, or none came since
+    /// the last pass but one.
+    fn remove_empty_series(&mut self, oldest_ms: i64) -> usize {
+        let mut removed = 0;
+        for at in 0..self.series.len() {
+            let Some(series) = &mut self.series[at] else {
+                continue;
+            };
+            let gone = match series.newest {
+                Some((newest_ms, _)) => newest_ms < oldest_ms,
+                None => std::mem::replace(&mut series.spared, true),
+            };
+            let id = u32::try_from(at).unwrap_or(u32::MAX);
+            let frozen = self
+                .frozen
+                .as_ref()
+                .is_some_and(|freeze| freeze.samples.contains_key(&id));
+            if !gone || frozen || !series.head.is_empty() || self.blocks.iter().any(|block| block.holds(id)) {
+                continue;
+            }
+            if let Some(series) = self.series[at].take() {
+                self.index.remove(id, &series.labels);
+                removed += 1;
+            }
+        }
+        removed
+    }
+}

@@ -1,0 +1,50 @@
+//! The embedded series store: label index, write-ahead log, compressed head, immutable block files.
+//!
+//! A sample is acknowledged after its write-ahead frame has been fsynced; concurrent appends share one fsync. What was
+//! accepted can be read again in order from the log ([`Store::replay_since`]), so that a counter which keeps its own
+//! position counts every accepted sample once, whatever crashes between.
+//!
+//! # Cost
+//! Appending is O(1) per sample in order; a late sample costs the decoding of the chunks that cover its time.
+//! [`Store::select`] is O(values of the labels that regular expressions look at + series matched + samples in range,
+//! rounded up to whole chunks in memory and one read per series and block file). Opening is O(log + series in the
+//! blocks' indexes); no samples of blocks are read.
+//!
+//! # Files
+//! `LOCK`, `wal/*.wal`, `blocks/*.block`, `series.idx`. All are versioned and checksummed; a file of a newer version
+//! is refused, a damaged one is named in [`Recovery`] and the rest is served.
+
+mod append;
+mod block;
+mod chunk;
+mod codec;
+mod error;
+mod flush;
+mod head;
+mod index;
+mod query;
+mod record;
+mod snapshot;
+mod store;
+mod table;
+
+pub use append::{Appended, Outcome, Row, Sample};
+pub use chunk::ChunkKind;
+pub use error::SeriesError;
+pub use flush::Maintained;
+pub use index::SeriesRef;
+pub use mainstay_segment::Lsn;
+pub use query::{Replayed, SelectedSeries};
+pub use store::{Options, Recovery, Stats, Store};
+
+/// The NaN whose bits mark the end of a series: it went away, as opposed to being not-a-number. The bits are
+/// Prometheus' own (`0x7ff0000000000002`).
+pub const STALE_NAN: f64 = f64::from_bits(STALE_BITS);
+
+const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
+
+/// Whether this value is the stale marker. Other NaNs are not.
+#[must_use]
+pub fn is_stale(value: f64) -> bool {
+    value.to_bits() == STALE_BITS
+}

@@ -1,0 +1,467 @@
+//! The store itself: opening, series, consumers of the log, figures.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use mainstay_kernel::Labels;
+use mainstay_segment::{Lsn, SegmentError, Wal, WalOptions, remove_temporaries};
+
+use crate::block::{self, Block};
+use crate::error::SeriesError;
+use crate::head::{Frozen, HeadSamples};
+use crate::index::{Index, SeriesRef};
+use crate::record::{self, Record};
+use crate::snapshot::{self, Flushed, Snapshot};
+use crate::table::TableEntry;
+
+/// Frames of the log are watched in groups of this many for when they may be dropped.
+const MARK_FRAMES: u64 = 256;
+
+/// The limits of a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A sample may be this much older than the newest of its series.
+    pub out_of_order_ms: i64,
+    /// A sample may be this far ahead of the present.
+    pub future_ms: i64,
+    /// The span of one block file.
+    pub block_ms: i64,
+    /// Block files whose newest sample is older than this are removed.
+    pub retention_ms: i64,
+    /// The most series held at once.
+    pub max_series: usize,
+    /// The largest sum of the sizes of a series' label names and values.
+    pub max_label_bytes: usize,
+    /// How much log a consumer that lags ([`Store::hold`]) may keep from being dropped.
+    pub max_held_wal_bytes: u64,
+    /// The limits of the write-ahead log.
+    pub wal: WalOptions,
+}
+
+impl Default for Options {
+    /// 10 min late, 10 min ahead, 2 h blocks, 15 d, a million series of 16 KiB labels, 4 GiB of held log.
+    fn default() -> Self {
+        Self {
+            out_of_order_ms: 10 * 60 * 1000,
+            future_ms: 10 * 60 * 1000,
+            block_ms: 2 * 60 * 60 * 1000,
+            retention_ms: 15 * 24 * 60 * 60 * 1000,
+            max_series: 1_000_000,
+            max_label_bytes: 16 << 10,
+            max_held_wal_bytes: 4 << 30,
+            wal: WalOptions::default(),
+        }
+    }
+}
+
+/// What opening a store found.
+#[derive(Debug, Clone, Default)]
+pub struct Recovery {
+    /// The write-ahead log's own account.
+    pub wal: mainstay_segment::Recovery,
+    /// Samples read back from the log into memory.
+    pub replayed_samples: u64,
+    /// Samples or records in the log that belong to no known series or do not decode: lost.
+    pub orphan_records: u64,
+    /// Block files that are damaged and therefore not served; they are left where they are.
+    pub corrupt_blocks: Vec<PathBuf>,
+    /// The series index was damaged and was rebuilt from the block files and the log.
+    pub index_rebuilt: bool,
+}
+
+/// Figures about a store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Series held.
+    pub series: usize,
+    /// Samples in memory.
+    pub head_samples: u64,
+    /// What they take in memory, in bytes.
+    pub head_bytes: u64,
+    /// Block files.
+    pub blocks: usize,
+    /// Samples in block files.
+    pub block_samples: u64,
+    /// Bytes of the block files.
+    pub block_bytes: u64,
+    /// Bytes of the write-ahead log.
+    pub wal_bytes: u64,
+}
+
+/// An embedded series store. Shared by `Arc` among any number of threads.
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) wal: Wal,
+    state: RwLock<State>,
+    /// One flush, retention pass or backup at a time.
+    maintenance: Mutex<()>,
+    /// Held for as long as the store is open.
+    _lock: File,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) index: Index,
+    /// By id; ids are never used twice.
+    pub(crate) series: Vec<Option<Box<Series>>>,
+    pub(crate) frozen: Option<Freeze>,
+    pub(crate) blocks: Vec<Arc<Block>>,
+    pub(crate) flushed: Flushed,
+    pub(crate) holds: BTreeMap<String, Lsn>,
+    /// For groups of frames, oldest first: the first frame and the newest sample time in the group.
+    pub(crate) marks: VecDeque<(Lsn, i64)>,
+}
+
+/// Samples on their way into block files, and what is flushed once they are there.
+#[derive(Debug, Clone)]
+pub(crate) struct Freeze {
+    pub(crate) samples: Arc<Frozen>,
+    pub(crate) flushed: Flushed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(crate) labels: Arc<Labels>,
+    pub(crate) created_ms: Option<i64>,
+    /// Time and bits of the newest sample.
+    pub(crate) newest: Option<(i64, u64)>,
+    /// The newest sample of the batch that is being written to the log.
+    pub(crate) pending: Option<(i64, u64)>,
+    pub(crate) head: HeadSamples,
+    /// Found without any sample by the last retention pass.
+    pub(crate) spared: bool,
+}
+
+impl Store {
+    /// Opens the store in `dir`, created if need be.
+    ///
+    /// # Errors
+    /// If another store has the directory open, files cannot be read or written, or one is of a newer format. Damage
+    /// is no error: it is contained and reported.
+    pub fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), SeriesError> {
+        let blocks_dir = dir.join("blocks");
+        fs::create_dir_all(&blocks_dir).map_err(|error| SegmentError::from_io(&blocks_dir, error))?;
+        let lock = lock(&dir.join("LOCK"))?;
+        remove_temporaries(dir)?;
+        remove_temporaries(&blocks_dir)?;
+        let mut recovery = Recovery::default();
+        let mut state = State::default();
+        let snapshot = match Snapshot::read(&dir.join(snapshot::FILE)) {
+            Err(SeriesError::Segment(SegmentError::Io { source, .. }))
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Snapshot::default()
+            }
+            outcome => match contained(outcome)? {
+                Some(snapshot) => snapshot,
+                None => {
+                    recovery.index_rebuilt = true;
+                    Snapshot::default()
+                }
+            },
+        };
+        state.flushed = snapshot.flushed;
+        state.holds = snapshot.holds;
+        state.series.resize_with(snapshot.next_id as usize, || None);
+        for (entry, newest) in snapshot.series.into_iter().zip(snapshot.newest) {
+            state.insert(entry, newest);
+        }
+        for path in block_files(&blocks_dir)? {
+            match contained(Block::open(&path))? {
+                Some((block, series)) => {
+                    for entry in series.into_iter().filter(|_| recovery.index_rebuilt) {
+                        state.insert(entry, Some((block.max_ms, 0)));
+                    }
+                    state.blocks.push(Arc::new(block));
+                }
+                None => recovery.corrupt_blocks.push(path),
+            }
+        }
+        let (wal, wal_recovery) = Wal::open(&dir.join("wal"), options.wal.clone(), |lsn, frame| {
+            state.replay(lsn, frame, &mut recovery);
+        })?;
+        recovery.wal = wal_recovery;
+        // A consumer ahead of a log that lost its end must not miss the frames to come.
+        if let Some(ahead) = state.holds.values().max() {
+            wal.skip_to(*ahead)?;
+        }
+        let store = Self {
+            dir: dir.to_path_buf(),
+            options,
+            wal,
+            state: RwLock::new(state),
+            maintenance: Mutex::new(()),
+            _lock: lock,
+        };
+        Ok((store, recovery))
+    }
+
+    /// The reference of the series with these labels, which is created if there is none. A creation becomes durable
+    /// with the next append.
+    ///
+    /// # Errors
+    /// If a limit is reached, there are no labels, or the log cannot be written.
+    pub fn series_ref(&self, labels: &Labels) -> Result<SeriesRef, SeriesError> {
+        if let Some(id) = self.read().index.get(labels) {
+            return Ok(SeriesRef(id));
+        }
+        let bytes = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > self.options.max_label_bytes {
+            return Err(SeriesError::LabelsTooLarge {
+                bytes,
+                limit_bytes: self.options.max_label_bytes,
+            });
+        }
+        if labels.is_empty() {
+            return Err(SeriesError::NoLabels);
+        }
+        let mut state = self.write();
+        if let Some(id) = state.index.get(labels) {
+            return Ok(SeriesRef(id));
+        }
+        let limit = self.options.max_series;
+        if state.index.len() >= limit {
+            return Err(SeriesError::SeriesLimit { limit });
+        }
+        let id = u32::try_from(state.series.len()).map_err(|_| SeriesError::SeriesLimit { limit })?;
+        let lsn = self.wal.append(&record::series(id, labels, None))?;
+        state.mark(lsn, i64::MIN);
+        let entry = TableEntry {
+            id,
+            labels: Arc::new(labels.clone()),
+            created_ms: None,
+        };
+        state.insert(entry, None);
+        Ok(SeriesRef(id))
+    }
+
+    /// Records when the counter behind a series began. Durable with the next append; repeating it costs nothing.
+    ///
+    /// # Errors
+    /// If the series is not known or the log cannot be written.
+    pub fn set_created(&self, series: SeriesRef, created_ms: i64) -> Result<(), SeriesError> {
+        let unknown = SeriesError::UnknownSeries(series.0);
+        match self.read().get(series.0) {
+            None => return Err(unknown),
+            Some(held) if held.created_ms == Some(created_ms) => return Ok(()),
+            Some(_) => {}
+        }
+        let mut state = self.write();
+        let lsn = self.wal.append(&record::created(series.0, created_ms))?;
+        state.mark(lsn, i64::MIN);
+        state.get_mut(series.0).ok_or(unknown)?.created_ms = Some(created_ms);
+        Ok(())
+    }
+
+    /// The labels of a series.
+    #[must_use]
+    pub fn labels(&self, series: SeriesRef) -> Option<Arc<Labels>> {
+        self.read().get(series.0).map(|series| Arc::clone(&series.labels))
+    }
+
+    /// Registers a consumer of the log, or says how far it has come: frames after `passed` are kept for it, across
+    /// restarts, up to the limit for held log. Call it with [`Lsn::ZERO`] before the first append to miss nothing.
+    ///
+    /// # Errors
+    /// If `passed` is ahead of the log (whose end was lost) and the log cannot be moved on.
+    pub fn hold(&self, consumer: &str, passed: Lsn) -> Result<(), SeriesError> {
+        self.wal.skip_to(passed)?;
+        self.write().holds.insert(consumer.to_owned(), passed);
+        Ok(())
+    }
+
+    /// Forgets a consumer of the log.
+    pub fn release(&self, consumer: &str) {
+        self.write().holds.remove(consumer);
+    }
+
+    /// How far the registered consumers of the log have come.
+    #[must_use]
+    pub fn holds(&self) -> BTreeMap<String, Lsn> {
+        self.read().holds.clone()
+    }
+
+    /// The position of the last frame in the log.
+    #[must_use]
+    pub fn last_lsn(&self) -> Lsn {
+        self.wal.last_lsn()
+    }
+
+    /// Figures about the store. O(series).
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let state = self.read();
+        let mut stats = Stats {
+            series: state.index.len(),
+            blocks: state.blocks.len(),
+            wal_bytes: self.wal.bytes(),
+            ..Stats::default()
+        };
+        let frozen = state.frozen.iter().flat_map(|freeze| freeze.samples.values());
+        for samples in state
+            .series
+            .iter()
+            .flatten()
+            .map(|series| &series.head)
+            .chain(frozen)
+        {
+            stats.head_samples += samples.len() as u64;
+            stats.head_bytes += samples.bytes() as u64;
+        }
+        for block in &state.blocks {
+            stats.block_samples += block.samples;
+            stats.block_bytes += block.file_bytes;
+        }
+        stats
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn maintaining(&self) -> MutexGuard<'_, ()> {
+        self.maintenance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub(crate) fn get(&self, id: u32) -> Option<&Series> {
+        self.series.get(id as usize)?.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Series> {
+        self.series.get_mut(id as usize)?.as_deref_mut()
+    }
+
+    fn insert(&mut self, entry: TableEntry, newest: Option<(i64, u64)>) {
+        let at = entry.id as usize;
+        if self.series.len() <= at {
+            self.series.resize_with(at + 1, || None);
+        }
+        if let Some(held) = &mut self.series[at] {
+            held.created_ms = entry.created_ms.or(held.created_ms);
+            held.newest = held.newest.max(newest);
+            return;
+        }
+        self.index.insert(entry.id, &entry.labels);
+        self.series[at] = Some(Box::new(Series {
+            labels: entry.labels,
+            created_ms: entry.created_ms,
+            newest,
+            pending: None,
+            head: HeadSamples::default(),
+            spared: false,
+        }));
+    }
+
+    /// Notes that the frame holds samples up to `max_ms`.
+    pub(crate) fn mark(&mut self, lsn: Lsn, max_ms: i64) {
+        match self.marks.back_mut() {
+            Some((first, newest)) if lsn.get() < first.get() + MARK_FRAMES => *newest = max_ms.max(*newest),
+            _ => self.marks.push_back((lsn, max_ms)),
+        }
+    }
+
+    fn replay(&mut self, lsn: Lsn, frame: &[u8], recovery: &mut Recovery) {
+        let mut max_ms = i64::MIN;
+        match record::read(frame) {
+            // An id far beyond those known cannot be ours, and must not ask for memory.
+            Ok(Record::Series { id, .. }) if id as usize > self.series.len() + (1 << 20) => {
+                recovery.orphan_records += 1;
+            }
+            Ok(Record::Series {
+                id,
+                labels,
+                created_ms,
+            }) => {
+                let entry = TableEntry {
+                    id,
+                    labels: Arc::new(labels),
+                    created_ms,
+                };
+                self.insert(entry, None);
+            }
+            Ok(Record::Created { id, created_ms }) => match self.get_mut(id) {
+                Some(series) => series.created_ms = Some(created_ms),
+                None => recovery.orphan_records += 1,
+            },
+            Ok(Record::Samples(samples)) => {
+                let flushed = self.flushed;
+                for sample in samples {
+                    max_ms = max_ms.max(sample.t_ms);
+                    let Some(series) = self.get_mut(sample.series.0) else {
+                        recovery.orphan_records += 1;
+                        continue;
+                    };
+                    if flushed.covers(lsn, sample.t_ms) {
+                        continue;
+                    }
+                    series.store(sample.t_ms, sample.value);
+                    recovery.replayed_samples += 1;
+                }
+            }
+            Err(_) => recovery.orphan_records += 1,
+        }
+        self.mark(lsn, max_ms);
+    }
+}
+
+impl Series {
+    /// Takes an accepted sample into the head.
+    pub(crate) fn store(&mut self, t_ms: i64, value: f64) {
+        if self.newest.is_none_or(|newest| newest.0 < t_ms) {
+            self.newest = Some((t_ms, value.to_bits()));
+        }
+        self.head.push(t_ms, value);
+        self.spared = false;
+    }
+}
+
+fn lock(path: &Path) -> Result<File, SeriesError> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|error| SegmentError::from_io(path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(SeriesError::Locked {
+            path: path.to_path_buf(),
+        }),
+        Err(fs::TryLockError::Error(error)) => Err(SegmentError::from_io(path, error).into()),
+    }
+}
+
+/// Damage becomes `None`; every other failure stays one.
+fn contained<T>(outcome: Result<T, SeriesError>) -> Result<Option<T>, SeriesError> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(SeriesError::Segment(SegmentError::Corrupt { .. }) | SeriesError::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn block_files(dir: &Path) -> Result<Vec<PathBuf>, SeriesError> {
+    let at = |error| SegmentError::from_io(dir, error);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(at)? {
+        let path = entry.map_err(at)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == block::EXTENSION)
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

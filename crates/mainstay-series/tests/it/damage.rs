@@ -1,0 +1,89 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mainstay_series::{Options, Sample, SeriesError, Store};
+
+use crate::{HOUR_MS, MINUTE_MS, held, open, series};
+
+fn filled(dir: &Path) -> Vec<(i64, u64)> {
+    let store = open(dir);
+    let a = series(&store, "a");
+    for minute in 0..300 {
+        let t_ms = minute * MINUTE_MS;
+        store
+            .append(
+                &[Sample {
+                    series: a,
+                    t_ms,
+                    value: 0.25,
+                }],
+                t_ms,
+            )
+            .expect("appended");
+    }
+    store.flush(4 * HOUR_MS).expect("flushed");
+    held(&store, "a")
+}
+
+fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(dir)
+        .expect("listable")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    found.sort();
+    found
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).expect("readable");
+    bytes[at] ^= 0x40;
+    fs::write(path, bytes).expect("writable");
+}
+
+#[test]
+fn a_damaged_block_is_named_and_the_rest_is_served() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let all = filled(dir.path());
+    let block = files(&dir.path().join("blocks"), "block").remove(0);
+    let len = fs::read(&block).expect("readable").len();
+    flip(&block, len - 40);
+    let (store, recovery) = Store::open(dir.path(), Options::default()).expect("opens");
+    assert_eq!(recovery.corrupt_blocks, [block]);
+    assert_eq!(held(&store, "a"), all[120..]);
+}
+
+#[test]
+fn damaged_samples_are_an_error_never_a_wrong_answer() {
+    let dir = tempfile::tempdir().expect("a directory");
+    filled(dir.path());
+    flip(&files(&dir.path().join("blocks"), "block")[0], 10);
+    let store = open(dir.path());
+    let refused = store.select(&[], i64::MIN, i64::MAX, 1000).expect_err("damaged");
+    assert!(matches!(refused, SeriesError::Segment(_)), "{refused}");
+    let later = store
+        .select(&[], 2 * HOUR_MS, i64::MAX, 1000)
+        .expect("other spans are sound");
+    assert_eq!(later[0].samples.len(), 179);
+}
+
+#[test]
+fn a_lost_series_index_is_rebuilt_from_blocks_and_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let all = filled(dir.path());
+    flip(&dir.path().join("series.idx"), 3);
+    let (store, recovery) = Store::open(dir.path(), Options::default()).expect("opens");
+    assert!(recovery.index_rebuilt);
+    assert_eq!(held(&store, "a"), all);
+    let a = series(&store, "a");
+    assert_eq!(store.stats().series, 1);
+    let next = Sample {
+        series: a,
+        t_ms: 300 * MINUTE_MS,
+        value: 1.0,
+    };
+    assert_eq!(
+        store.append(&[next], 300 * MINUTE_MS).expect("appended").stored,
+        1
+    );
+}
