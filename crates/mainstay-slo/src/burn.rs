@@ -1,0 +1,232 @@
+//! Multi-window burn-rate alerts, after chapter 5 of the Site Reliability Workbook.
+//!
+//! A pair fires at once when in its long *and* in its short window more than `factor` times the budget's steady rate is
+//! burnt: `bad / total > factor × (1 − target)`, compared as integers. There is no pending time: the long window is the
+//! patience. It resolves when the short window is below again.
+//!
+//! What is not enough to go by: a pair never fires on fewer than [`BurnPolicy::min_bad`] bad events in its long window
+//! (one failure of a quiet tenant is no outage); while the group is blind nothing fires and nothing resolves; and a
+//! short window without any event is no recovery as long as the long window still burns.
+
+use mainstay_kernel::{Ratio, Severity};
+
+use crate::exact::compare_products;
+use crate::objective::error_share;
+use crate::tally::Counts;
+
+/// One pair of windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BurnPair {
+    /// How many times faster than the budget allows.
+    pub factor: Ratio,
+    /// The long window, in milliseconds.
+    pub long_ms: i64,
+    /// The short window, in milliseconds.
+    pub short_ms: i64,
+    /// How bad it is when it fires.
+    pub severity: Severity,
+}
+
+/// When an objective alerts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BurnPolicy {
+    /// The pairs that are on; empty: no alerts.
+    pub pairs: Vec<BurnPair>,
+    /// The fewest bad events in the long window.
+    pub min_bad: u64,
+}
+
+/// The fewest bad events in the long window, unless a policy says otherwise.
+pub const MIN_BAD_DEFAULT: u64 = 5;
+
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+impl BurnPolicy {
+    /// No alerts.
+    #[must_use]
+    pub fn off() -> Self {
+        Self {
+            pairs: Vec::new(),
+            min_bad: MIN_BAD_DEFAULT,
+        }
+    }
+
+    /// The four pairs of the workbook. 14.4 times (2 % of a 30-day budget in an hour) is P0 and 6 times (5 % in six
+    /// hours) P1: both page. 3 times (10 % in a day) is P2 and once (10 % in three days) P3: tickets.
+    #[must_use]
+    pub fn workbook() -> Self {
+        let pair = |tenths, long_ms, short_ms, severity| BurnPair {
+            factor: Ratio::new(tenths, 10).unwrap_or(Ratio::ONE),
+            long_ms,
+            short_ms,
+            severity,
+        };
+        Self {
+            pairs: vec![
+                pair(144, HOUR_MS, 5 * MINUTE_MS, Severity::P0),
+                pair(60, 6 * HOUR_MS, 30 * MINUTE_MS, Severity::P1),
+                pair(30, DAY_MS, 2 * HOUR_MS, Severity::P2),
+                pair(10, 3 * DAY_MS, 6 * HOUR_MS, Severity::P3),
+            ],
+            min_bad: MIN_BAD_DEFAULT,
+        }
+    }
+
+    /// Only the workbook's pairs of these factors.
+    #[must_use]
+    pub fn workbook_only(factors: &[Ratio]) -> Self {
+        let mut policy = Self::workbook();
+        policy.pairs.retain(|pair| factors.contains(&pair.factor));
+        policy
+    }
+}
+
+impl Default for BurnPolicy {
+    fn default() -> Self {
+        Self::workbook()
+    }
+}
+
+/// Whether `counts` burn more than `factor` times the budget's rate. No events burn nothing.
+#[must_use]
+pub fn burns(counts: Counts, target: Ratio, factor: Ratio) -> bool {
+    let budget = error_share(target);
+    compare_products(
+        &[counts.bad, budget.denominator(), factor.denominator()],
+        &[counts.total, budget.numerator(), factor.numerator()],
+    )
+    .is_gt()
+}
+
+/// How many times the budget's rate `counts` burn, exact: `bad / (total × (1 − target))`. `None` without events.
+#[must_use]
+pub fn burn_rate(counts: Counts, target: Ratio) -> Option<Ratio> {
+    let budget = error_share(target);
+    crate::exact::reduced(
+        u128::from(counts.bad) * u128::from(budget.denominator()),
+        u128::from(counts.total) * u128::from(budget.numerator()),
+    )
+}
+
+/// What one pair reads now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BurnReading {
+    /// The pair.
+    pub pair: BurnPair,
+    /// Counts of the long window.
+    pub long: Counts,
+    /// Counts of the short window.
+    pub short: Counts,
+    /// Since when it fires, in milliseconds since the epoch.
+    pub firing_since_ms: Option<i64>,
+}
+
+impl BurnReading {
+    /// Whether it should start to fire.
+    #[must_use]
+    pub fn starts(&self, target: Ratio, min_bad: u64) -> bool {
+        self.long.bad >= min_bad.max(1)
+            && burns(self.long, target, self.pair.factor)
+            && burns(self.short, target, self.pair.factor)
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn ends(&self, target: Ratio) -> bool {
+        let silent = self.short.total == 0 && burns(self.long, target, self.pair.factor);
+        !burns(self.short, target, self.pair.factor) && !silent
+    }
+}
+
+/// A window's length as Prometheus writes it: `5m`, `6h`, `3d`.
+#[must_use]
+pub fn window_text(ms: i64) -> String {
+    let units = [(DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "m"), (1_000, "s")];
+    units
+        .into_iter()
+        .find(|(unit, _)| ms >= *unit && ms % unit == 0)
+        .map_or_else(
+            || format!("{ms}ms"),
+            |(unit, name)| format!("{}{name}", ms / unit),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_threshold_itself_does_not_fire() {
+        let target: Ratio = "99.95%".parse().expect("a target");
+        let factor: Ratio = "14.4".parse().expect("a factor");
+        // 14.4 × 0.0005 = 0.0072: 72 of 10,000 is the edge.
+        assert!(!burns(
+            Counts {
+                bad: 72,
+                total: 10_000
+            },
+            target,
+            factor
+        ));
+        assert!(burns(
+            Counts {
+                bad: 73,
+                total: 10_000
+            },
+            target,
+            factor
+        ));
+        assert!(!burns(Counts::default(), target, factor));
+        let rate = burn_rate(
+            Counts {
+                bad: 72,
+                total: 10_000,
+            },
+            target,
+        );
+        assert_eq!(rate, Some(factor));
+    }
+
+    #[test]
+    fn the_pairs_are_the_workbooks() {
+        let texts: Vec<String> = BurnPolicy::workbook()
+            .pairs
+            .iter()
+            .map(|pair| {
+                format!(
+                    "{} {} {} {}",
+                    pair.factor,
+                    window_text(pair.long_ms),
+                    window_text(pair.short_ms),
+                    pair.severity
+                )
+            })
+            .collect();
+        assert_eq!(
+            texts,
+            ["14.4 1h 5m P0", "6 6h 30m P1", "3 1d 2h P2", "1 3d 6h P3"]
+        );
+    }
+
+    #[test]
+    fn silence_is_no_recovery_while_the_hour_still_burns() {
+        let target: Ratio = "99.9%".parse().expect("a target");
+        let reading = |long, short| BurnReading {
+            pair: BurnPolicy::workbook().pairs[0],
+            long,
+            short,
+            firing_since_ms: Some(0),
+        };
+        let burning = Counts {
+            bad: 50,
+            total: 1_000,
+        };
+        let calm = Counts { bad: 0, total: 1_000 };
+        assert!(!reading(burning, Counts::default()).ends(target));
+        assert!(reading(burning, calm).ends(target));
+        assert!(reading(calm, Counts::default()).ends(target));
+        assert!(!reading(Counts { bad: 1, total: 1 }, Counts { bad: 1, total: 1 }).starts(target, 5));
+    }
+}

@@ -1,0 +1,73 @@
+//! What the engine counts and judges, checked as a whole.
+
+use std::collections::BTreeSet;
+
+use crate::error::SloError;
+use crate::objective::Objective;
+use crate::sli::SliDefinition;
+
+/// Indicators and the objectives about them; every reference is known to resolve.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SloCatalog {
+    indicators: Vec<SliDefinition>,
+    objectives: Vec<Objective>,
+}
+
+impl SloCatalog {
+    /// Checks names, references and arithmetic.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn new(indicators: Vec<SliDefinition>, objectives: Vec<Objective>) -> Result<Self, SloError> {
+        let mut names = BTreeSet::new();
+        for indicator in &indicators {
+            indicator.check()?;
+            if !names.insert(indicator.name.as_str()) {
+                return Err(SloError::Duplicate(indicator.name.clone()));
+            }
+        }
+        let mut ids = BTreeSet::new();
+        for objective in &objectives {
+            objective.check()?;
+            if !ids.insert(objective.id.as_str()) {
+                return Err(SloError::Duplicate(objective.id.to_string()));
+            }
+            let Some(indicator) = indicators.iter().find(|sli| sli.name == objective.sli) else {
+                return Err(SloError::UnknownSli {
+                    slo: objective.id.to_string(),
+                    sli: objective.sli.clone(),
+                });
+            };
+            if let Some(label) = objective
+                .group_by
+                .iter()
+                .find(|label| !indicator.group_by.contains(label))
+            {
+                return Err(SloError::UnknownGroupLabel {
+                    slo: objective.id.to_string(),
+                    label: label.clone(),
+                });
+            }
+        }
+        Ok(Self {
+            indicators,
+            objectives,
+        })
+    }
+
+    /// The objectives.
+    #[must_use]
+    pub fn objectives(&self) -> &[Objective] {
+        &self.objectives
+    }
+
+    /// The indicators.
+    #[must_use]
+    pub fn indicators(&self) -> &[SliDefinition] {
+        &self.indicators
+    }
+
+    pub(crate) fn into_parts(self) -> (Vec<SliDefinition>, Vec<Objective>) {
+        (self.indicators, self.objectives)
+    }
+}

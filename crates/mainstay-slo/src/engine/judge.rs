@@ -1,0 +1,458 @@
+//! Judging: which budgets change their state and which alerts fire or resolve, at an instant.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use mainstay_kernel::fact::{AlertFact, BudgetState, BudgetStateChanged};
+use mainstay_kernel::labels::ALERT_NAME;
+use mainstay_kernel::{Labels, Scope, Severity, SloId};
+
+use super::node::Node;
+use super::{Judge, Sli, SloEngine};
+use crate::burn::{BurnPair, BurnReading, burn_rate, window_text};
+use crate::objective::{Budget, Objective};
+use crate::tally::Counts;
+use crate::window::Window;
+
+/// The alert of a pair of burn-rate windows.
+pub const BURN_ALERT: &str = "SloBurnRate";
+/// The alert of a group that is not seen.
+pub const BLIND_ALERT: &str = "SloBlind";
+
+/// What was last said about a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Judged {
+    pub(super) state: State,
+    /// The start of the calendar period it was said about.
+    pub(super) period_ms: Option<i64>,
+    /// Which pairs fire (by long and short window), and since when.
+    pub(super) firing: BTreeMap<(i64, i64), i64>,
+    /// Since when the alert about blindness fires.
+    pub(super) blind_ms: Option<i64>,
+}
+
+/// A budget's state that starts as unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct State(pub(super) BudgetState);
+
+impl Default for State {
+    fn default() -> Self {
+        Self(BudgetState::Unknown)
+    }
+}
+
+impl Judged {
+    /// Forgets pairs that the objective no longer has.
+    pub(super) fn keep_pairs_of(&mut self, objective: &Objective) {
+        let pairs = &objective.burn.pairs;
+        self.firing
+            .retain(|key, _| pairs.iter().any(|pair| (pair.long_ms, pair.short_ms) == *key));
+        if pairs.is_empty() {
+            self.blind_ms = None;
+        }
+    }
+}
+
+/// Why an alert is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlertCause {
+    /// A budget burns too fast.
+    Burn(BurnPair),
+    /// A group is not seen.
+    Blind,
+}
+
+/// An alert fires, or is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertTransition {
+    /// Whether it fires now.
+    pub firing: bool,
+    /// When that was decided.
+    pub at: Timestamp,
+    /// The objective.
+    pub slo: SloId,
+    /// What it concerns.
+    pub scope: Scope,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Why it is there.
+    pub cause: AlertCause,
+    /// The alert as it travels.
+    pub alert: AlertFact,
+}
+
+/// What changed at an instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evaluation {
+    /// Alerts that began or ended.
+    pub alerts: Vec<AlertTransition>,
+    /// Budgets whose state is another. A budget that is healthy when it is first known says nothing.
+    pub budgets: Vec<BudgetStateChanged>,
+}
+
+impl SloEngine {
+    /// Judges every objective in every group at `now`. Call it every 10 s; what it returns is to be written down
+    /// before it is acted upon.
+    pub fn evaluate(&mut self, now: Timestamp) -> Evaluation {
+        let now_ms = now.as_millisecond();
+        self.sweep(now_ms);
+        let mut evaluation = Evaluation::default();
+        for judge in &mut self.judges {
+            let sli = &self.slis[judge.sli];
+            let nodes = &sli.levels[judge.level];
+            judge.judged.resize_with(nodes.len(), Judged::default);
+            for (node, judged) in nodes.iter().zip(&mut judge.judged) {
+                let view = View {
+                    objective: &judge.objective,
+                    sli,
+                    node: &sli.nodes[*node as usize],
+                    now,
+                };
+                let blind = sli.blind_since(
+                    view.node,
+                    now_ms,
+                    self.settings.max_gap_ms(),
+                    self.settings.retire_after_ms,
+                );
+                // Nobody looked while the engine was not running: blindness begins when it does.
+                let unseen_ms = blind.map(|since| now_ms.saturating_sub(since.max(self.started_ms)));
+                view.judge_blindness(judged, unseen_ms, self.settings.blind_after_ms, &mut evaluation);
+                if blind.is_none() {
+                    view.judge_budget(judged, &mut evaluation);
+                    view.judge_burn(judged, &mut evaluation);
+                }
+            }
+        }
+        evaluation
+    }
+
+    /// Every alert that fires.
+    #[must_use]
+    pub fn firing(&self) -> Vec<AlertTransition> {
+        self.judges
+            .iter()
+            .flat_map(|judge| judge.firing(&self.slis[judge.sli]))
+            .collect()
+    }
+
+    /// Takes over alerts that are known to fire (from the journal, after a restart from an older state), so that they
+    /// are not raised a second time. Alerts of objectives or groups that are not known here are handed back.
+    pub fn adopt_firing<'a>(
+        &mut self,
+        alerts: impl IntoIterator<Item = &'a AlertFact>,
+    ) -> Vec<&'a AlertFact> {
+        alerts.into_iter().filter(|alert| !self.adopt(alert)).collect()
+    }
+
+    fn adopt(&mut self, alert: &AlertFact) -> bool {
+        let slis = &self.slis;
+        let Some(judge) = self
+            .judges
+            .iter_mut()
+            .find(|judge| alert.labels.get("slo") == Some(judge.objective.id.as_str()))
+        else {
+            return false;
+        };
+        let sli = &slis[judge.sli];
+        judge
+            .judged
+            .resize_with(sli.levels[judge.level].len(), Judged::default);
+        for (node, judged) in sli.levels[judge.level].iter().zip(&mut judge.judged) {
+            let group = &sli.nodes[*node as usize].group;
+            let since_ms = alert.starts_at.as_millisecond();
+            for pair in &judge.objective.burn.pairs {
+                if burn_labels(&judge.objective, group, *pair).fingerprint() == alert.fingerprint {
+                    judged.firing.insert((pair.long_ms, pair.short_ms), since_ms);
+                    return true;
+                }
+            }
+            if blind_labels(&judge.objective, group).fingerprint() == alert.fingerprint {
+                judged.blind_ms = Some(since_ms);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Judge {
+    fn firing<'a>(&'a self, sli: &'a Sli) -> impl Iterator<Item = AlertTransition> + 'a {
+        let nodes = sli.levels[self.level].iter().zip(&self.judged);
+        nodes.flat_map(move |(node, judged)| {
+            let node = &sli.nodes[*node as usize];
+            let view = move |since_ms| View {
+                objective: &self.objective,
+                sli,
+                node,
+                now: Timestamp::from_millisecond(since_ms).unwrap_or(Timestamp::UNIX_EPOCH),
+            };
+            let burns = self.objective.burn.pairs.iter().filter_map(move |pair| {
+                let since_ms = *judged.firing.get(&(pair.long_ms, pair.short_ms))?;
+                Some(view(since_ms).burn_alert(true, &view(since_ms).read(*pair, Some(since_ms))))
+            });
+            let blind = judged
+                .blind_ms
+                .map(|since_ms| view(since_ms).blind_alert(true, since_ms));
+            burns.chain(blind)
+        })
+    }
+}
+
+/// One objective in one group at one instant.
+pub(super) struct View<'a> {
+    pub(super) objective: &'a Objective,
+    pub(super) sli: &'a Sli,
+    pub(super) node: &'a Node,
+    pub(super) now: Timestamp,
+}
+
+impl View<'_> {
+    fn counts(&self, back_ms: i64) -> Counts {
+        let now_ms = self.now.as_millisecond();
+        self.sli.counts(self.node, now_ms.saturating_sub(back_ms), now_ms)
+    }
+
+    pub(super) fn read(&self, pair: BurnPair, firing_since_ms: Option<i64>) -> BurnReading {
+        BurnReading {
+            pair,
+            long: self.counts(pair.long_ms),
+            short: self.counts(pair.short_ms),
+            firing_since_ms,
+        }
+    }
+
+    pub(super) fn budget(&self) -> Budget {
+        let bounds = self.objective.window.bounds(self.now);
+        let to_ms = bounds.end_ms.min(self.now.as_millisecond());
+        Budget {
+            target: self.objective.target,
+            window_ms: bounds.length_ms(),
+            counts: self.sli.counts(self.node, bounds.start_ms, to_ms),
+        }
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        let mut scope = Scope::from_labels(&self.node.group);
+        scope.service = scope.service.or_else(|| self.objective.service.clone());
+        scope
+    }
+
+    fn judge_budget(&self, judged: &mut Judged, evaluation: &mut Evaluation) {
+        let budget = self.budget();
+        let period_ms = match &self.objective.window {
+            Window::Rolling(_) => None,
+            Window::Calendar(_) => Some(self.objective.window.bounds(self.now).start_ms),
+        };
+        // A new period has a new budget: what the old one's state was does not hold the new one back.
+        let from = judged.state.0;
+        let to = if period_ms == judged.period_ms {
+            budget.state_after(from, self.objective.budget)
+        } else {
+            budget.plain_state(self.objective.budget)
+        };
+        judged.period_ms = period_ms;
+        judged.state = State(to);
+        let news = from != to && (from, to) != (BudgetState::Unknown, BudgetState::Healthy);
+        if news {
+            evaluation.budgets.push(BudgetStateChanged {
+                slo: self.objective.id.clone(),
+                scope: self.scope(),
+                from,
+                to,
+                bad: budget.counts.bad,
+                total: budget.counts.total,
+            });
+        }
+    }
+
+    fn judge_burn(&self, judged: &mut Judged, evaluation: &mut Evaluation) {
+        let (target, policy) = (self.objective.target, &self.objective.burn);
+        for pair in &policy.pairs {
+            let key = (pair.long_ms, pair.short_ms);
+            let reading = self.read(*pair, judged.firing.get(&key).copied());
+            match reading.firing_since_ms {
+                None if reading.starts(target, policy.min_bad) => {
+                    judged.firing.insert(key, self.now.as_millisecond());
+                    evaluation.alerts.push(self.burn_alert(true, &reading));
+                }
+                Some(_) if reading.ends(target) => {
+                    judged.firing.remove(&key);
+                    evaluation.alerts.push(self.burn_alert(false, &reading));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn judge_blindness(
+        &self,
+        judged: &mut Judged,
+        unseen_ms: Option<i64>,
+        after_ms: i64,
+        evaluation: &mut Evaluation,
+    ) {
+        if self.objective.burn.pairs.is_empty() {
+            return;
+        }
+        match (judged.blind_ms, unseen_ms) {
+            (None, Some(unseen_ms)) if unseen_ms >= after_ms => {
+                let since_ms = self.now.as_millisecond();
+                judged.blind_ms = Some(since_ms);
+                evaluation.alerts.push(self.blind_alert(true, since_ms));
+            }
+            (Some(since_ms), None) => {
+                judged.blind_ms = None;
+                evaluation.alerts.push(self.blind_alert(false, since_ms));
+            }
+            _ => {}
+        }
+    }
+
+    fn burn_alert(&self, firing: bool, reading: &BurnReading) -> AlertTransition {
+        let pair = reading.pair;
+        let labels = burn_labels(self.objective, &self.node.group, pair);
+        let (long, short) = (window_text(pair.long_ms), window_text(pair.short_ms));
+        let budget = self.budget();
+        let rate = |counts: Counts| {
+            burn_rate(counts, self.objective.target).map_or_else(
+                || "0.0".to_owned(),
+                |rate| {
+                    let tenths = u128::from(rate.numerator()) * 10 / u128::from(rate.denominator());
+                    format!("{}.{}", tenths / 10, tenths % 10)
+                },
+            )
+        };
+        let scope = self.scope();
+        let summary = format!(
+            "{}: {} times the error budget's rate over {long}, {scope}",
+            self.objective.display_name,
+            rate(reading.long),
+        );
+        let description = format!(
+            "{} of {} events were bad in the last {long} and {} of {} in the last {short}: {} and {} times what the \
+             target of {} allows; the alert fires above {} times. {} of the budget is left ({}).",
+            reading.long.bad,
+            reading.long.total,
+            reading.short.bad,
+            reading.short.total,
+            rate(reading.long),
+            rate(reading.short),
+            self.objective.target.percent(decimals(self.objective)),
+            pair.factor,
+            budget.left_percent(),
+            self.objective.window,
+        );
+        let mut annotations = Labels::new()
+            .with("summary", summary)
+            .with("description", description)
+            .with("long_bad", reading.long.bad.to_string())
+            .with("long_total", reading.long.total.to_string())
+            .with("short_bad", reading.short.bad.to_string())
+            .with("short_total", reading.short.total.to_string())
+            .with("budget_left", budget.left_percent());
+        annotations.set("runbook", self.objective.runbook.clone().unwrap_or_default());
+        let since_ms = reading.firing_since_ms.unwrap_or(self.now.as_millisecond());
+        self.transition(
+            firing,
+            AlertCause::Burn(pair),
+            pair.severity,
+            labels,
+            annotations,
+            since_ms,
+        )
+    }
+
+    fn blind_alert(&self, firing: bool, since_ms: i64) -> AlertTransition {
+        let labels = blind_labels(self.objective, &self.node.group);
+        let summary = format!(
+            "{}: nothing is seen of it, {}",
+            self.objective.display_name,
+            self.scope()
+        );
+        let last = self
+            .node
+            .coverage
+            .last_ms()
+            .and_then(|last| Timestamp::from_millisecond(last).ok());
+        let description = format!(
+            "The counters of {} have not been read, or not all of them{}. Its budget and its alerts stay as they were.",
+            self.sli.definition.name,
+            last.map_or_else(String::new, |last| format!("; the last sample is of {last}")),
+        );
+        let mut annotations = Labels::new()
+            .with("summary", summary)
+            .with("description", description);
+        annotations.set("runbook", self.objective.runbook.clone().unwrap_or_default());
+        self.transition(
+            firing,
+            AlertCause::Blind,
+            BLIND_SEVERITY,
+            labels,
+            annotations,
+            since_ms,
+        )
+    }
+
+    fn transition(
+        &self,
+        firing: bool,
+        cause: AlertCause,
+        severity: Severity,
+        labels: Labels,
+        annotations: Labels,
+        since_ms: i64,
+    ) -> AlertTransition {
+        AlertTransition {
+            firing,
+            at: self.now,
+            slo: self.objective.id.clone(),
+            scope: self.scope(),
+            severity,
+            cause,
+            alert: AlertFact {
+                fingerprint: labels.fingerprint(),
+                labels,
+                annotations,
+                starts_at: Timestamp::from_millisecond(since_ms).unwrap_or(self.now),
+            },
+        }
+    }
+}
+
+/// Blindness pages: nobody can say that things are well.
+const BLIND_SEVERITY: Severity = Severity::P1;
+
+/// Enough digits to show a target as it was written: 99.95 %, 99.999 %.
+fn decimals(objective: &Objective) -> u32 {
+    let digits = objective.target.to_string().len().saturating_sub(4);
+    u32::try_from(digits).unwrap_or(2).min(6)
+}
+
+fn alert_labels(objective: &Objective, group: &Labels, name: &str, severity: Severity) -> Labels {
+    let mut labels = objective.labels.clone();
+    for (name, value) in group.iter().filter(|(_, value)| *value != crate::sli::NO_VALUE) {
+        labels.set(name, value);
+    }
+    if let Some(service) = objective
+        .service
+        .as_ref()
+        .filter(|_| labels.get("service").is_none())
+    {
+        labels.set("service", service.as_str());
+    }
+    labels
+        .with(ALERT_NAME, name)
+        .with("slo", objective.id.as_str())
+        .with("priority", severity.to_string())
+        .with("severity", severity.word())
+}
+
+fn burn_labels(objective: &Objective, group: &Labels, pair: BurnPair) -> Labels {
+    alert_labels(objective, group, BURN_ALERT, pair.severity)
+        .with("long_window", window_text(pair.long_ms))
+        .with("short_window", window_text(pair.short_ms))
+}
+
+fn blind_labels(objective: &Objective, group: &Labels) -> Labels {
+    alert_labels(objective, group, BLIND_ALERT, BLIND_SEVERITY)
+}

@@ -1,0 +1,491 @@
+//! The engine: every indicator, every group, every objective; samples in, counts, states and alerts out.
+//!
+//! It is a state machine without a clock: the same batches and the same instants give the same answers, live or
+//! replayed. Counts are kept beside the samples, not in the journal: [`SloEngine::to_bytes`] holds the last values, the
+//! sums and the position in the write-ahead log up to which they count, and a batch at or before that position changes
+//! nothing, so that a crash neither loses nor doubles a count.
+
+mod catalog;
+mod judge;
+mod node;
+mod snapshot;
+mod status;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use mainstay_kernel::{Labels, SloId};
+
+pub use catalog::SloCatalog;
+pub use judge::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT, Evaluation};
+pub use status::{GroupWindow, Status, StatusValue};
+
+use crate::counter::{Counter, Counting, Lateness, Verdict};
+use crate::objective::Objective;
+use crate::sli::SliDefinition;
+use judge::Judged;
+use node::{Link, Node};
+
+/// What the engine is tuned by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How often samples are expected, in milliseconds.
+    pub scrape_interval_ms: i64,
+    /// A group without a sample for longer than so many intervals is unknown.
+    pub gap_intervals: i64,
+    /// How late a sample may be and for how long a silent series is remembered.
+    pub lateness: Lateness,
+    /// After how long a blindness raises an alert, in milliseconds.
+    pub blind_after_ms: i64,
+    /// After how long a dark group no longer makes the sums that it is part of unknown, in milliseconds. It stays
+    /// unknown itself.
+    pub retire_after_ms: i64,
+    /// The most series watched; further ones are refused and counted as such.
+    pub series_max: usize,
+    /// The most groups per indicator, all levels together; series of further ones are refused and counted as such.
+    pub groups_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            scrape_interval_ms: 15_000,
+            gap_intervals: 3,
+            lateness: Lateness {
+                window_ms: 10 * 60_000,
+                forget_ms: 7 * 86_400_000,
+            },
+            blind_after_ms: 2 * 60_000,
+            retire_after_ms: 3_600_000,
+            series_max: 500_000,
+            groups_max: 50_000,
+        }
+    }
+}
+
+impl Settings {
+    /// The longest time between two samples that leaves nothing unknown.
+    #[must_use]
+    pub fn max_gap_ms(&self) -> i64 {
+        self.scrape_interval_ms.saturating_mul(self.gap_intervals)
+    }
+}
+
+/// One raw sample of a counter.
+#[derive(Debug, Clone, Copy)]
+pub struct RawSample<'a> {
+    /// The series, its metric's name among its labels.
+    pub labels: &'a Labels,
+    /// When it was read, in milliseconds since the epoch.
+    pub t_ms: i64,
+    /// The counter.
+    pub value: f64,
+    /// When the counter was at 0, if the target says so (`_created`, OTLP start time), in milliseconds.
+    pub created_ms: Option<i64>,
+}
+
+/// A series that the engine watches. Valid until the engine is reconfigured or restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeriesRef {
+    index: u32,
+    generation: u32,
+}
+
+/// How many samples met which end, since the state was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Ingested {
+    /// Counted.
+    pub counted: u64,
+    /// The same sample again.
+    pub duplicate: u64,
+    /// Another value for an instant that was counted.
+    pub conflict: u64,
+    /// Too late to be put in their place.
+    pub too_late: u64,
+    /// Markers that a series ended.
+    pub stale: u64,
+    /// Not counts: NaN, negative, fractional.
+    pub not_a_count: u64,
+    /// Of series beyond a limit.
+    pub over_limit: u64,
+}
+
+/// One watched series.
+#[derive(Debug, Clone)]
+struct Series {
+    labels: Labels,
+    counter: Counter,
+    links: Vec<Link>,
+}
+
+/// One indicator and its groups.
+#[derive(Debug, Clone)]
+struct Sli {
+    definition: SliDefinition,
+    counting: Counting,
+    /// The time of the samples at which slices were last thinned out, in milliseconds since the epoch.
+    thinned_ms: i64,
+    nodes: Vec<Node>,
+    by_group: BTreeMap<Labels, u32>,
+    /// The nodes of each level; a level is the set of group labels it keeps, as bits in their order.
+    levels: Vec<Vec<u32>>,
+}
+
+/// One objective and what was last said about each of its groups, in the order of its level's nodes.
+#[derive(Debug, Clone)]
+struct Judge {
+    objective: Objective,
+    sli: usize,
+    level: usize,
+    judged: Vec<Judged>,
+}
+
+/// What was last said about an objective before its catalog changed or its state was stored.
+#[derive(Debug, Clone)]
+struct Former {
+    sli: String,
+    group_by: Vec<String>,
+    judged: Vec<Judged>,
+}
+
+/// Counts, judges and remembers. See the module's words.
+#[derive(Debug, Clone)]
+pub struct SloEngine {
+    settings: Settings,
+    slis: Vec<Sli>,
+    /// Which indicators look at a metric.
+    by_metric: BTreeMap<String, Vec<usize>>,
+    series: Vec<Series>,
+    by_labels: BTreeMap<Labels, u32>,
+    judges: Vec<Judge>,
+    position: Option<u64>,
+    started_ms: i64,
+    swept_ms: i64,
+    generation: u32,
+    ingested: Ingested,
+}
+
+/// How often series that are forgotten are swept out, in milliseconds.
+const SWEEP_EVERY_MS: i64 = 3_600_000;
+
+impl SloEngine {
+    /// An engine that starts to count at `now`.
+    #[must_use]
+    pub fn new(catalog: SloCatalog, settings: Settings, now: Timestamp) -> Self {
+        let mut engine = Self {
+            settings,
+            slis: Vec::new(),
+            by_metric: BTreeMap::new(),
+            series: Vec::new(),
+            by_labels: BTreeMap::new(),
+            judges: Vec::new(),
+            position: None,
+            started_ms: now.as_millisecond(),
+            swept_ms: now.as_millisecond(),
+            generation: 0,
+            ingested: Ingested::default(),
+        };
+        engine.install(catalog, BTreeMap::new(), now.as_millisecond());
+        engine
+    }
+
+    /// Takes a new catalog. Indicators and objectives that keep their name keep their counts and alerts; what is new
+    /// starts to count at `now`; alerts of what is gone resolve.
+    pub fn reconfigure(&mut self, catalog: SloCatalog, now: Timestamp) -> Evaluation {
+        let before = self.firing();
+        let judged = self.take_judged();
+        self.install(catalog, judged, now.as_millisecond());
+        let after = self.firing();
+        let gone = before
+            .into_iter()
+            .filter(|alert| {
+                !after
+                    .iter()
+                    .any(|other| other.alert.fingerprint == alert.alert.fingerprint)
+            })
+            .map(|alert| AlertTransition {
+                firing: false,
+                at: now,
+                ..alert
+            });
+        Evaluation {
+            alerts: gone.collect(),
+            budgets: Vec::new(),
+        }
+    }
+
+    /// What was last said, by objective.
+    fn take_judged(&mut self) -> BTreeMap<SloId, Former> {
+        std::mem::take(&mut self.judges)
+            .into_iter()
+            .map(|judge| {
+                let former = Former {
+                    sli: judge.objective.sli,
+                    group_by: judge.objective.group_by,
+                    judged: judge.judged,
+                };
+                (judge.objective.id, former)
+            })
+            .collect()
+    }
+
+    fn install(&mut self, catalog: SloCatalog, mut former_judged: BTreeMap<SloId, Former>, now_ms: i64) {
+        let (definitions, objectives) = catalog.into_parts();
+        let counting = Counting {
+            since_ms: now_ms,
+            warm_until_ms: now_ms.saturating_add(self.settings.max_gap_ms()),
+        };
+        let mut former: BTreeMap<String, Sli> = std::mem::take(&mut self.slis)
+            .into_iter()
+            .map(|sli| (sli.definition.name.clone(), sli))
+            .collect();
+        self.slis = definitions
+            .into_iter()
+            .map(|definition| match former.remove(&definition.name) {
+                // The sums of other group labels would not be sums of these groups.
+                Some(known) if known.definition.group_by == definition.group_by => {
+                    Sli { definition, ..known }
+                }
+                _ => Sli::new(definition, counting),
+            })
+            .collect();
+        self.by_metric = self.index_metrics();
+        self.judges = objectives
+            .into_iter()
+            .filter_map(|objective| {
+                let sli = self
+                    .slis
+                    .iter()
+                    .position(|sli| sli.definition.name == objective.sli)?;
+                let level = self.slis[sli].level_of(&objective.group_by)?;
+                let kept = former_judged
+                    .remove(&objective.id)
+                    .filter(|known| known.sli == objective.sli && known.group_by == objective.group_by);
+                let judged = kept.map(|known| known.judged).unwrap_or_default();
+                Some(Judge {
+                    objective,
+                    sli,
+                    level,
+                    judged,
+                })
+            })
+            .collect();
+        for judge in &mut self.judges {
+            judge
+                .judged
+                .iter_mut()
+                .for_each(|judged| judged.keep_pairs_of(&judge.objective));
+        }
+        self.relink();
+    }
+
+    fn index_metrics(&self) -> BTreeMap<String, Vec<usize>> {
+        let mut by_metric: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, sli) in self.slis.iter().enumerate() {
+            for selector in sli.definition.marked_by.iter().chain(&sli.definition.total) {
+                let slis = by_metric.entry(selector.metric.clone()).or_default();
+                if slis.last() != Some(&index) {
+                    slis.push(index);
+                }
+            }
+        }
+        by_metric
+    }
+
+    /// Finds the groups of every known series anew and forgets series that nothing watches any more.
+    fn relink(&mut self) {
+        let series = std::mem::take(&mut self.series);
+        self.by_labels.clear();
+        self.generation = self.generation.wrapping_add(1);
+        for one in series {
+            let links = self.link(&one.labels);
+            self.keep(Series { links, ..one });
+        }
+    }
+
+    fn keep(&mut self, series: Series) -> Option<u32> {
+        if series.links.is_empty() {
+            return None;
+        }
+        let index = u32::try_from(self.series.len()).ok()?;
+        self.by_labels.insert(series.labels.clone(), index);
+        self.series.push(series);
+        Some(index)
+    }
+
+    /// The groups that a series counts in.
+    fn link(&mut self, labels: &Labels) -> Vec<Link> {
+        let Some(slis) = self.by_metric.get(labels.metric_name()) else {
+            return Vec::new();
+        };
+        let mut links = Vec::new();
+        for index in slis {
+            let sli = &mut self.slis[*index];
+            let marked = sli.definition.selects_marked(labels);
+            let total = sli.definition.selects_total(labels);
+            if (marked || total)
+                && let Some(nodes) = sli.nodes_for(labels, self.settings.groups_max)
+            {
+                links.push(Link {
+                    sli: *index,
+                    nodes,
+                    marked,
+                    total,
+                });
+            }
+        }
+        links
+    }
+
+    /// The handle of a series if any indicator counts it, for callers that keep it beside their own series.
+    pub fn watch(&mut self, labels: &Labels) -> Option<SeriesRef> {
+        let generation = self.generation;
+        if let Some(index) = self.by_labels.get(labels) {
+            return Some(SeriesRef {
+                index: *index,
+                generation,
+            });
+        }
+        if !self.by_metric.contains_key(labels.metric_name()) || self.series.len() >= self.settings.series_max
+        {
+            return None;
+        }
+        let links = self.link(labels);
+        let index = self.keep(Series {
+            labels: labels.clone(),
+            counter: Counter::default(),
+            links,
+        })?;
+        Some(SeriesRef { index, generation })
+    }
+
+    /// Whether any indicator looks at this metric.
+    #[must_use]
+    pub fn wants_metric(&self, name: &str) -> bool {
+        self.by_metric.contains_key(name)
+    }
+
+    /// Counts one sample of a watched series; `None` if the handle is no longer valid: watch the series again.
+    pub fn on_sample(
+        &mut self,
+        series: SeriesRef,
+        t_ms: i64,
+        value: f64,
+        created_ms: Option<i64>,
+    ) -> Option<Verdict> {
+        if series.generation != self.generation {
+            return None;
+        }
+        let lateness = self.settings.lateness;
+        let max_gap_ms = self.settings.max_gap_ms();
+        let series = self.series.get_mut(series.index as usize)?;
+        let (verdict, placed) = series.counter.on_sample(t_ms, value, created_ms, lateness);
+        self.ingested.note(verdict);
+        if let Some(placed) = placed {
+            for link in &series.links {
+                let sli = &mut self.slis[link.sli];
+                let effects = placed.effects(sli.counting, lateness);
+                sli.count(link, t_ms, effects, max_gap_ms);
+            }
+        }
+        Some(verdict)
+    }
+
+    /// Counts a batch that lies at `position` of the write-ahead log. A batch at or before the last position counted
+    /// changes nothing and gives `false`. The caller refuses samples from the future, as the store does: the time of the
+    /// samples is the engine's time.
+    pub fn on_samples<'a>(
+        &mut self,
+        position: u64,
+        samples: impl IntoIterator<Item = RawSample<'a>>,
+    ) -> bool {
+        if self.position.is_some_and(|counted| position <= counted) {
+            return false;
+        }
+        self.position = Some(position);
+        for sample in samples {
+            if !self.by_metric.contains_key(sample.labels.metric_name()) {
+                continue;
+            }
+            match self.watch(sample.labels) {
+                Some(series) => {
+                    self.on_sample(series, sample.t_ms, sample.value, sample.created_ms);
+                }
+                None => self.ingested.over_limit += u64::from(self.refuses(sample.labels)),
+            }
+        }
+        true
+    }
+
+    /// Whether a series would be counted but for a limit.
+    fn refuses(&self, labels: &Labels) -> bool {
+        let slis = self.by_metric.get(labels.metric_name());
+        slis.is_some_and(|slis| {
+            slis.iter().any(|index| {
+                let definition = &self.slis[*index].definition;
+                definition.selects_marked(labels) || definition.selects_total(labels)
+            })
+        })
+    }
+
+    /// Notes that everything up to `position` of the write-ahead log is counted, where samples came one by one.
+    pub fn advance_to(&mut self, position: u64) {
+        self.position = self.position.max(Some(position));
+    }
+
+    /// The last position of the write-ahead log that is counted: replay begins after it.
+    #[must_use]
+    pub fn position(&self) -> Option<u64> {
+        self.position
+    }
+
+    /// What became of the samples.
+    #[must_use]
+    pub fn ingested(&self) -> Ingested {
+        self.ingested
+    }
+
+    /// How many series are watched.
+    #[must_use]
+    pub fn series_len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// The objectives, in the catalog's order.
+    pub fn objectives(&self) -> impl ExactSizeIterator<Item = &Objective> {
+        self.judges.iter().map(|judge| &judge.objective)
+    }
+
+    /// The indicators, in the catalog's order.
+    pub fn indicators(&self) -> impl ExactSizeIterator<Item = &SliDefinition> {
+        self.slis.iter().map(|sli| &sli.definition)
+    }
+
+    /// Lets series go that have been silent for longer than they are remembered.
+    fn sweep(&mut self, now_ms: i64) {
+        if now_ms.saturating_sub(self.swept_ms) < SWEEP_EVERY_MS {
+            return;
+        }
+        self.swept_ms = now_ms;
+        let edge = now_ms.saturating_sub(self.settings.lateness.forget_ms + self.settings.lateness.window_ms);
+        let silent = |series: &Series| series.counter.last_ms().is_some_and(|last| last < edge);
+        if self.series.iter().any(silent) {
+            self.series.retain(|series| !silent(series));
+            self.relink();
+        }
+    }
+}
+
+impl Ingested {
+    fn note(&mut self, verdict: Verdict) {
+        let count = match verdict {
+            Verdict::Counted => &mut self.counted,
+            Verdict::Duplicate => &mut self.duplicate,
+            Verdict::Conflict => &mut self.conflict,
+            Verdict::TooLate => &mut self.too_late,
+            Verdict::Stale => &mut self.stale,
+            Verdict::NotACount => &mut self.not_a_count,
+        };
+        *count += 1;
+    }
+}

@@ -1,0 +1,233 @@
+//! One group of one indicator, at one level: its sums, its doubts and what was seen of it.
+
+use mainstay_kernel::Labels;
+
+use super::{GroupWindow, Sli};
+use crate::counter::Counting;
+use crate::coverage::Coverage;
+use crate::prefix::{Edges, PrefixSums};
+use crate::sli::{Marked, SliDefinition};
+use crate::tally::{Counts, Doubt, Tally};
+use crate::window::Bounds;
+
+/// How often slices are thinned out, in the time of the samples, in milliseconds.
+const THIN_OUT_EVERY_MS: i64 = 3_600_000;
+
+/// Where a series counts: the same group at every level, full group first.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    pub(super) sli: usize,
+    pub(super) nodes: Vec<u32>,
+    pub(super) marked: bool,
+    pub(super) total: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) group: Labels,
+    /// The full groups that this one is the sum of; none for a full group.
+    pub(super) parts: Vec<u32>,
+    /// Marked events and all events.
+    pub(super) counts: PrefixSums<2>,
+    /// Missed marked events, missed events, restarts.
+    pub(super) doubt: PrefixSums<3>,
+    pub(super) coverage: Coverage,
+}
+
+impl Node {
+    pub(super) fn new(group: Labels) -> Self {
+        Self {
+            group,
+            parts: Vec::new(),
+            counts: PrefixSums::default(),
+            doubt: PrefixSums::default(),
+            coverage: Coverage::default(),
+        }
+    }
+
+    fn count(&mut self, link: &Link, t_ms: i64, effects: [(i64, Tally); 2], edges: Edges, max_gap_ms: i64) {
+        self.coverage.on_sample(t_ms, max_gap_ms);
+        for (at_ms, tally) in effects {
+            let side = |on: bool, amount: i64| if on { amount } else { 0 };
+            self.counts.add(
+                at_ms,
+                [side(link.marked, tally.events), side(link.total, tally.events)],
+            );
+            let missed = [side(link.marked, tally.missed), side(link.total, tally.missed)];
+            self.doubt.add(at_ms, [missed[0], missed[1], tally.restarts]);
+        }
+        self.counts.thin_out(edges);
+        self.doubt.thin_out(edges);
+    }
+}
+
+impl Sli {
+    pub(super) fn new(definition: SliDefinition, counting: Counting) -> Self {
+        let levels = vec![Vec::new(); 1 << definition.group_by.len()];
+        Self {
+            definition,
+            counting,
+            thinned_ms: 0,
+            nodes: Vec::new(),
+            by_group: std::collections::BTreeMap::new(),
+            levels,
+        }
+    }
+
+    /// Counts a sample in every group of its series.
+    pub(super) fn count(&mut self, link: &Link, t_ms: i64, effects: [(i64, Tally); 2], max_gap_ms: i64) {
+        // By the time of the samples and not of the wall: replay thins out what live thinned out.
+        if t_ms.saturating_sub(self.thinned_ms) >= THIN_OUT_EVERY_MS {
+            self.thinned_ms = t_ms;
+        }
+        let edges = self.edges();
+        for node in &link.nodes {
+            self.nodes[*node as usize].count(link, t_ms, effects, edges, max_gap_ms);
+        }
+    }
+
+    /// Where the tiers of all groups meet.
+    fn edges(&self) -> Edges {
+        Edges::at(self.thinned_ms)
+    }
+
+    /// A group's counts after `from_ms` up to `to_ms`, and between which edges they are exact.
+    pub(super) fn window(&self, node: &Node, from_ms: i64, to_ms: i64) -> GroupWindow {
+        let span = node.counts.window(self.edges(), from_ms, to_ms);
+        let [marked, total] = span.sums;
+        let bad = match self.definition.marked {
+            Marked::Bad => marked,
+            Marked::Good => total.saturating_sub(marked),
+        };
+        let [missed_marked, missed_total, restarts] = node.doubt.window(self.edges(), from_ms, to_ms).sums;
+        GroupWindow {
+            counted: Bounds {
+                start_ms: span.from_ms,
+                end_ms: span.to_ms,
+            },
+            counts: Counts { bad, total },
+            doubt: Doubt {
+                missed_marked,
+                missed_total,
+                restarts,
+            },
+        }
+    }
+
+    /// A group's counts alone.
+    pub(super) fn counts(&self, node: &Node, from_ms: i64, to_ms: i64) -> Counts {
+        self.window(node, from_ms, to_ms).counts
+    }
+
+    /// The level that keeps these labels, whatever their order.
+    pub(super) fn level_of(&self, labels: &[String]) -> Option<usize> {
+        let bit = |label: &String| self.definition.group_by.iter().position(|known| known == label);
+        labels
+            .iter()
+            .map(bit)
+            .try_fold(0, |level, bit| Some(level | 1 << bit?))
+    }
+
+    /// The nodes of a series at every level, made where they are new; `None` if that would be too many.
+    pub(super) fn nodes_for(&mut self, series: &Labels, groups_max: usize) -> Option<Vec<u32>> {
+        let groups = self.definition.groups_of(series);
+        let new = groups
+            .iter()
+            .filter(|group| !self.by_group.contains_key(*group))
+            .count();
+        if self.nodes.len() + new > groups_max {
+            return None;
+        }
+        let full_is_new = !self.by_group.contains_key(&groups[0]);
+        let nodes: Vec<u32> = groups.into_iter().map(|group| self.node(group)).collect();
+        if full_is_new {
+            for parent in &nodes[1..] {
+                self.nodes[*parent as usize].parts.push(nodes[0]);
+            }
+        }
+        Some(nodes)
+    }
+
+    /// Says of every sum which full groups it is made of, in nodes that were read back.
+    pub(super) fn find_parts(&mut self) {
+        let full = self.levels.last().cloned().unwrap_or_default();
+        for part in full {
+            let parents: Vec<u32> = self
+                .definition
+                .groups_of(&self.nodes[part as usize].group)
+                .iter()
+                .skip(1)
+                .filter_map(|group| self.by_group.get(group).copied())
+                .collect();
+            for parent in parents {
+                self.nodes[parent as usize].parts.push(part);
+            }
+        }
+    }
+
+    /// The node of a group, made where it is new.
+    pub(super) fn node(&mut self, group: Labels) -> u32 {
+        if let Some(node) = self.by_group.get(&group) {
+            return *node;
+        }
+        let index = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
+        let names: Vec<String> = group.iter().map(|(name, _)| name.to_owned()).collect();
+        if let Some(level) = self.level_of(&names) {
+            self.levels[level].push(index);
+        }
+        self.by_group.insert(group.clone(), index);
+        self.nodes.push(Node::new(group));
+        index
+    }
+
+    /// Since when a group, or a part of it that was there lately, has not been seen.
+    pub(super) fn blind_since(
+        &self,
+        node: &Node,
+        now_ms: i64,
+        max_gap_ms: i64,
+        retire_ms: i64,
+    ) -> Option<i64> {
+        let parts = node.parts.iter().filter_map(|part| {
+            let since = self.nodes[*part as usize]
+                .coverage
+                .blind_since(now_ms, max_gap_ms)?;
+            (now_ms.saturating_sub(since) <= retire_ms).then_some(since)
+        });
+        node.coverage
+            .blind_since(now_ms, max_gap_ms)
+            .into_iter()
+            .chain(parts)
+            .min()
+    }
+
+    /// How much of a window nothing was seen of the group or of a part of it, in milliseconds.
+    pub(super) fn unknown_ms(
+        &self,
+        node: &Node,
+        from_ms: i64,
+        now_ms: i64,
+        max_gap_ms: i64,
+        retire_ms: i64,
+    ) -> i64 {
+        let mut stretches: Vec<(i64, i64)> = node.coverage.gaps(from_ms, now_ms).collect();
+        let open = node.coverage.blind_since(now_ms, max_gap_ms);
+        stretches.extend(open.map(|since| (since.max(from_ms), now_ms)));
+        let first_ms = node.coverage.first_ms().unwrap_or(now_ms).min(now_ms);
+        stretches.extend((first_ms > from_ms).then_some((from_ms, first_ms)));
+        for part in &node.parts {
+            let coverage = &self.nodes[*part as usize].coverage;
+            let open = coverage
+                .blind_since(now_ms, max_gap_ms)
+                .map(|since| (since, now_ms));
+            let dark = coverage
+                .gaps(from_ms.saturating_sub(retire_ms), now_ms)
+                .chain(open);
+            stretches.extend(
+                dark.map(|(from, to)| (from.max(from_ms), to.min(from.saturating_add(retire_ms))))
+                    .filter(|(from, to)| from < to),
+            );
+        }
+        crate::coverage::union_ms(stretches)
+    }
+}

@@ -1,0 +1,336 @@
+//! The stored state: last values, sums, doubts, what was last said, and the position in the write-ahead log.
+//!
+//! `MSLO`, one byte of version, the length of the body (8 bytes, little-endian), the body, its SHA-256. The body is
+//! variable-length integers and texts in the order of [`SloEngine::to_bytes`]. Catalogs are not stored: they are kept by
+//! digest elsewhere, and the state is read back into whichever is in force.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use mainstay_kernel::fact::BudgetState;
+use mainstay_kernel::{Digest, Labels, SloId};
+
+use super::judge::{Judged, State};
+use super::node::Node;
+use super::{Former, Ingested, Series, Settings, Sli, SloCatalog, SloEngine};
+use crate::codec::{Reader, Writer};
+use crate::counter::{Counter, Counting, Point};
+use crate::coverage::Coverage;
+use crate::error::SloError;
+use crate::prefix::PrefixSums;
+use crate::sli::{GROUP_LABELS_MAX, Marked, SliDefinition};
+
+const MAGIC: &[u8; 4] = b"MSLO";
+const VERSION: u8 = 1;
+const HEAD_BYTES: usize = 13;
+const DIGEST_BYTES: usize = 32;
+
+impl SloEngine {
+    /// The whole state, to be stored beside the samples in one write with the log position it includes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.bool(self.position.is_some());
+        out.u64(self.position.unwrap_or_default());
+        out.i64(self.swept_ms);
+        for count in self.ingested.as_array() {
+            out.u64(count);
+        }
+        out.len(self.slis.len());
+        self.slis.iter().for_each(|sli| encode_sli(&mut out, sli));
+        out.len(self.series.len());
+        for series in &self.series {
+            encode_labels(&mut out, &series.labels);
+            encode_counter(&mut out, &series.counter);
+        }
+        out.len(self.judges.len());
+        for judge in &self.judges {
+            out.text(judge.objective.id.as_str());
+            out.text(&judge.objective.sli);
+            encode_texts(&mut out, &judge.objective.group_by);
+            out.len(judge.judged.len());
+            judge
+                .judged
+                .iter()
+                .for_each(|judged| encode_judged(&mut out, judged));
+        }
+        let body = out.into_bytes();
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len() + DIGEST_BYTES);
+        bytes.extend_from_slice(MAGIC);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+        let digest = Digest::of(&body);
+        bytes.extend_from_slice(&body);
+        bytes.extend_from_slice(&digest.0);
+        bytes
+    }
+
+    /// Reads a state back into a catalog; what is new in the catalog starts to count at `now`. Then replay the log after
+    /// [`SloEngine::position`].
+    ///
+    /// # Errors
+    /// If the bytes are not a state, are damaged, or are of a later version.
+    pub fn from_bytes(
+        bytes: &[u8],
+        catalog: SloCatalog,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<Self, SloError> {
+        let mut input = Reader::new(body_of(bytes)?);
+        let has_position = input.bool()?;
+        let position = Some(input.u64()?).filter(|_| has_position);
+        let swept_ms = input.i64()?;
+        let mut ingested = [0; 7];
+        for count in &mut ingested {
+            *count = input.u64()?;
+        }
+        let mut slis = Vec::new();
+        for _ in 0..input.len()? {
+            slis.push(decode_sli(&mut input)?);
+        }
+        let mut series = Vec::new();
+        for _ in 0..input.len()? {
+            series.push(Series {
+                labels: decode_labels(&mut input)?,
+                counter: decode_counter(&mut input)?,
+                links: Vec::new(),
+            });
+        }
+        let mut judged = BTreeMap::new();
+        for _ in 0..input.len()? {
+            let (slo, former) = decode_former(&mut input)?;
+            judged.insert(slo, former);
+        }
+        if !input.is_empty() {
+            return Err(broken("there is more than there should be"));
+        }
+        let mut engine = Self {
+            settings,
+            slis,
+            by_metric: BTreeMap::new(),
+            series,
+            by_labels: BTreeMap::new(),
+            judges: Vec::new(),
+            position,
+            started_ms: now.as_millisecond(),
+            swept_ms,
+            generation: 0,
+            ingested: Ingested::from_array(ingested),
+        };
+        engine.install(catalog, judged, now.as_millisecond());
+        Ok(engine)
+    }
+}
+
+fn broken(what: &str) -> SloError {
+    SloError::Snapshot(what.to_owned())
+}
+
+/// Checks the frame.
+fn body_of(bytes: &[u8]) -> Result<&[u8], SloError> {
+    let head = bytes.get(..HEAD_BYTES).ok_or_else(|| broken("it is too short"))?;
+    if &head[..4] != MAGIC {
+        return Err(broken("it does not begin with MSLO"));
+    }
+    if head[4] != VERSION {
+        return Err(SloError::Snapshot(format!(
+            "it is of version {}, this program reads version {VERSION}",
+            head[4]
+        )));
+    }
+    let mut length = [0; 8];
+    length.copy_from_slice(&head[5..]);
+    let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
+    let rest = &bytes[HEAD_BYTES..];
+    if rest.len() != length.saturating_add(DIGEST_BYTES) {
+        return Err(broken("it is cut short or too long"));
+    }
+    let (body, digest) = rest.split_at(length);
+    if Digest::of(body).0 != digest {
+        return Err(broken("its digest does not match: it is damaged"));
+    }
+    Ok(body)
+}
+
+impl Ingested {
+    fn as_array(self) -> [u64; 7] {
+        [
+            self.counted,
+            self.duplicate,
+            self.conflict,
+            self.too_late,
+            self.stale,
+            self.not_a_count,
+            self.over_limit,
+        ]
+    }
+
+    fn from_array(counts: [u64; 7]) -> Self {
+        let [
+            counted,
+            duplicate,
+            conflict,
+            too_late,
+            stale,
+            not_a_count,
+            over_limit,
+        ] = counts;
+        Self {
+            counted,
+            duplicate,
+            conflict,
+            too_late,
+            stale,
+            not_a_count,
+            over_limit,
+        }
+    }
+}
+
+fn encode_texts(out: &mut Writer, texts: &[String]) {
+    out.len(texts.len());
+    texts.iter().for_each(|text| out.text(text));
+}
+
+fn decode_texts(input: &mut Reader<'_>) -> Result<Vec<String>, SloError> {
+    let length = input.len()?;
+    (0..length).map(|_| Ok(input.text()?.to_owned())).collect()
+}
+
+fn encode_labels(out: &mut Writer, labels: &Labels) {
+    out.len(labels.len());
+    for (name, value) in labels.iter() {
+        out.text(name);
+        out.text(value);
+    }
+}
+
+fn decode_labels(input: &mut Reader<'_>) -> Result<Labels, SloError> {
+    let length = input.len()?;
+    (0..length).map(|_| Ok((input.text()?, input.text()?))).collect()
+}
+
+fn encode_counter(out: &mut Writer, counter: &Counter) {
+    out.bool(counter.trimmed);
+    out.len(counter.recent.len());
+    for point in &counter.recent {
+        out.i64(point.t_ms);
+        out.u64(point.value);
+        out.option(point.created_ms());
+    }
+}
+
+fn decode_counter(input: &mut Reader<'_>) -> Result<Counter, SloError> {
+    let trimmed = input.bool()?;
+    let length = input.len()?;
+    let points = (0..length).map(|_| Ok(Point::new(input.i64()?, input.u64()?, input.option()?)));
+    Ok(Counter {
+        recent: points.collect::<Result<_, SloError>>()?,
+        trimmed,
+    })
+}
+
+fn encode_sli(out: &mut Writer, sli: &Sli) {
+    out.text(&sli.definition.name);
+    encode_texts(out, &sli.definition.group_by);
+    out.i64(sli.counting.since_ms);
+    out.i64(sli.counting.warm_until_ms);
+    out.i64(sli.thinned_ms);
+    out.len(sli.nodes.len());
+    for node in &sli.nodes {
+        encode_labels(out, &node.group);
+        node.counts.encode(out);
+        node.doubt.encode(out);
+        node.coverage.encode(out);
+    }
+}
+
+/// An indicator without its selectors: the catalog gives them.
+fn decode_sli(input: &mut Reader<'_>) -> Result<Sli, SloError> {
+    let definition = SliDefinition {
+        name: input.text()?.to_owned(),
+        marked: Marked::Bad,
+        marked_by: Vec::new(),
+        total: Vec::new(),
+        group_by: decode_texts(input)?,
+    };
+    if definition.group_by.len() > GROUP_LABELS_MAX {
+        return Err(broken("an indicator has too many group labels"));
+    }
+    let counting = Counting {
+        since_ms: input.i64()?,
+        warm_until_ms: input.i64()?,
+    };
+    let mut sli = Sli::new(definition, counting);
+    sli.thinned_ms = input.i64()?;
+    for _ in 0..input.len()? {
+        let index = sli.node(decode_labels(input)?) as usize;
+        if index + 1 != sli.nodes.len() {
+            return Err(broken("a group is there twice"));
+        }
+        let node: &mut Node = &mut sli.nodes[index];
+        node.counts = PrefixSums::decode(input)?;
+        node.doubt = PrefixSums::decode(input)?;
+        node.coverage = Coverage::decode(input)?;
+    }
+    sli.find_parts();
+    Ok(sli)
+}
+
+fn encode_judged(out: &mut Writer, judged: &Judged) {
+    out.u64(match judged.state.0 {
+        BudgetState::Unknown => 0,
+        BudgetState::Healthy => 1,
+        BudgetState::Warning => 2,
+        BudgetState::Critical => 3,
+        BudgetState::Exhausted => 4,
+    });
+    out.option(judged.period_ms);
+    out.option(judged.blind_ms);
+    out.len(judged.firing.len());
+    for ((long_ms, short_ms), since_ms) in &judged.firing {
+        out.i64(*long_ms);
+        out.i64(*short_ms);
+        out.i64(*since_ms);
+    }
+}
+
+fn decode_judged(input: &mut Reader<'_>) -> Result<Judged, SloError> {
+    let state = State(match input.u64()? {
+        0 => BudgetState::Unknown,
+        1 => BudgetState::Healthy,
+        2 => BudgetState::Warning,
+        3 => BudgetState::Critical,
+        4 => BudgetState::Exhausted,
+        _ => return Err(broken("a budget is in no known state")),
+    });
+    let period_ms = input.option()?;
+    let blind_ms = input.option()?;
+    let length = input.len()?;
+    let firing = (0..length).map(|_| Ok(((input.i64()?, input.i64()?), input.i64()?)));
+    let firing = firing.collect::<Result<_, SloError>>()?;
+    Ok(Judged {
+        state,
+        period_ms,
+        firing,
+        blind_ms,
+    })
+}
+
+fn decode_former(input: &mut Reader<'_>) -> Result<(SloId, Former), SloError> {
+    let slo = SloId::new(input.text()?).map_err(|error| broken(&error.to_string()))?;
+    let sli = input.text()?.to_owned();
+    let group_by = decode_texts(input)?;
+    let length = input.len()?;
+    let judged = (0..length)
+        .map(|_| decode_judged(input))
+        .collect::<Result<_, SloError>>()?;
+    Ok((
+        slo,
+        Former {
+            sli,
+            group_by,
+            judged,
+        },
+    ))
+}

@@ -1,0 +1,166 @@
+//! Reading: how an objective stands in a group, and any window of an indicator.
+
+use jiff::Timestamp;
+use mainstay_kernel::fact::BudgetState;
+use mainstay_kernel::{Labels, SloId};
+
+use super::judge::{Judged, View};
+use super::node::Node;
+use super::{Judge, SloEngine};
+use crate::burn::BurnReading;
+use crate::objective::Budget;
+use crate::tally::{Counts, Doubt};
+use crate::window::Bounds;
+
+/// Whether a promise is kept. Unknown is a value: it is never shown as ok.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StatusValue {
+    /// Kept, by what was counted.
+    Ok,
+    /// Not kept.
+    Breached,
+    /// The group is not seen now, or never was.
+    Unknown,
+}
+
+/// How an objective stands in a group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// The objective.
+    pub slo: SloId,
+    /// The group; empty: the whole.
+    pub group: Labels,
+    /// Whether it is kept.
+    pub value: StatusValue,
+    /// The state of its budget: the last one known, which blindness neither freezes nor thaws.
+    pub state: BudgetState,
+    /// The window of the promise.
+    pub window: Bounds,
+    /// Between which edges the counts are exact.
+    pub counted: Bounds,
+    /// The budget, with the counts.
+    pub budget: Budget,
+    /// What the counts cannot say.
+    pub doubt: Doubt,
+    /// How much of the window up to now nothing was seen, in milliseconds: before counting began, or in gaps.
+    pub unknown_ms: i64,
+    /// Since when nothing is seen, in milliseconds since the epoch, if that is so now.
+    pub blind_since_ms: Option<i64>,
+    /// The newest sample, in milliseconds since the epoch.
+    pub last_sample_ms: Option<i64>,
+    /// Each pair of burn-rate windows.
+    pub burn: Vec<BurnReading>,
+}
+
+/// The counts of one group in one window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct GroupWindow {
+    /// The edges between which the counts are exact.
+    pub counted: Bounds,
+    /// The counts.
+    pub counts: Counts,
+    /// What they cannot say.
+    pub doubt: Doubt,
+}
+
+impl SloEngine {
+    /// How an objective stands in a group (its group labels; no labels for the whole) at `now`. `None` if there is no
+    /// such objective; a group that was never seen is unknown.
+    #[must_use]
+    pub fn status(&self, slo: &SloId, group: &Labels, now: Timestamp) -> Option<Status> {
+        let judge = self.judges.iter().find(|judge| judge.objective.id == *slo)?;
+        let sli = &self.slis[judge.sli];
+        let level = &sli.levels[judge.level];
+        let Some(index) = sli.by_group.get(group) else {
+            return Some(self.status_of(judge, &Node::new(group.clone()), None, now));
+        };
+        let judged = level
+            .iter()
+            .position(|node| node == index)
+            .and_then(|place| judge.judged.get(place));
+        Some(self.status_of(judge, &sli.nodes[*index as usize], judged, now))
+    }
+
+    /// How an objective stands in every group that it is judged in, in the order of the groups' labels.
+    #[must_use]
+    pub fn statuses(&self, slo: &SloId, now: Timestamp) -> Vec<Status> {
+        let Some(judge) = self.judges.iter().find(|judge| judge.objective.id == *slo) else {
+            return Vec::new();
+        };
+        let sli = &self.slis[judge.sli];
+        let mut statuses: Vec<Status> = sli.levels[judge.level]
+            .iter()
+            .enumerate()
+            .map(|(place, node)| {
+                self.status_of(judge, &sli.nodes[*node as usize], judge.judged.get(place), now)
+            })
+            .collect();
+        statuses.sort_by(|a, b| a.group.cmp(&b.group));
+        statuses
+    }
+
+    fn status_of(&self, judge: &Judge, node: &Node, judged: Option<&Judged>, now: Timestamp) -> Status {
+        let sli = &self.slis[judge.sli];
+        let objective = &judge.objective;
+        let view = View {
+            objective,
+            sli,
+            node,
+            now,
+        };
+        let now_ms = now.as_millisecond();
+        let window = objective.window.bounds(now);
+        let until_ms = window.end_ms.min(now_ms);
+        let budget = view.budget();
+        let (gap, retire) = (self.settings.max_gap_ms(), self.settings.retire_after_ms);
+        let blind_since_ms = sli.blind_since(node, now_ms, gap, retire);
+        let seen = node.coverage.last_ms().is_some() && blind_since_ms.is_none();
+        let counted = sli.window(node, window.start_ms, until_ms);
+        Status {
+            slo: objective.id.clone(),
+            group: node.group.clone(),
+            value: match (seen, budget.is_kept()) {
+                (false, _) => StatusValue::Unknown,
+                (true, true) => StatusValue::Ok,
+                (true, false) => StatusValue::Breached,
+            },
+            state: match judged.map(|judged| judged.state.0) {
+                Some(state) if state != BudgetState::Unknown => state,
+                _ if seen => budget.plain_state(objective.budget),
+                _ => BudgetState::Unknown,
+            },
+            window,
+            counted: counted.counted,
+            budget,
+            doubt: counted.doubt,
+            unknown_ms: sli.unknown_ms(node, window.start_ms, until_ms, gap, retire),
+            blind_since_ms,
+            last_sample_ms: node.coverage.last_ms(),
+            burn: objective
+                .burn
+                .pairs
+                .iter()
+                .map(|pair| {
+                    let since = judged.and_then(|judged| judged.firing.get(&(pair.long_ms, pair.short_ms)));
+                    view.read(*pair, since.copied())
+                })
+                .collect(),
+        }
+    }
+
+    /// Counts an indicator's group in any window after `from_ms` up to `to_ms`; the window is widened to the edges of
+    /// its slices. `None` if there is no such indicator or group.
+    #[must_use]
+    pub fn window(&self, sli: &str, group: &Labels, from_ms: i64, to_ms: i64) -> Option<GroupWindow> {
+        let sli = self.slis.iter().find(|known| known.definition.name == sli)?;
+        let node = &sli.nodes[*sli.by_group.get(group)? as usize];
+        Some(sli.window(node, from_ms, to_ms))
+    }
+
+    /// Every group of an indicator, at every level, in the order of their labels.
+    pub fn groups(&self, sli: &str) -> impl Iterator<Item = &Labels> {
+        let sli = self.slis.iter().find(|known| known.definition.name == sli);
+        sli.into_iter().flat_map(|sli| sli.by_group.keys())
+    }
+}

@@ -1,0 +1,60 @@
+//! Comparing products of integers without rounding and without overflow: `bad × denominator` against
+//! `factor × budget × total` needs more than 128 bits in the worst case.
+
+use std::cmp::Ordering;
+
+use mainstay_kernel::Ratio;
+
+/// The most factors a side may have.
+const FACTORS: usize = 6;
+
+/// Compares the product of `left` with the product of `right`, exactly. Each side has at most six factors.
+#[must_use]
+pub(crate) fn compare_products(left: &[u64], right: &[u64]) -> Ordering {
+    let (left, right) = (product(left), product(right));
+    left.iter().rev().cmp(right.iter().rev())
+}
+
+/// Little-endian limbs of a product.
+fn product(factors: &[u64]) -> [u64; FACTORS] {
+    debug_assert!(factors.len() <= FACTORS, "one limb per factor");
+    let mut limbs = [0_u64; FACTORS];
+    limbs[0] = 1;
+    for factor in factors {
+        let mut carry = 0_u128;
+        for limb in &mut limbs {
+            let wide = u128::from(*limb) * u128::from(*factor) + carry;
+            *limb = (wide & u128::from(u64::MAX)) as u64;
+            carry = wide >> 64;
+        }
+    }
+    limbs
+}
+
+/// `numerator / denominator` in lowest terms, or `None` where the denominator is 0 or a part does not fit 64 bits.
+#[must_use]
+pub(crate) fn reduced(numerator: u128, denominator: u128) -> Option<Ratio> {
+    let (mut a, mut b) = (numerator, denominator);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    let divisor = a.max(1);
+    let numerator = u64::try_from(numerator / divisor).ok()?;
+    let denominator = u64::try_from(denominator / divisor).ok()?;
+    Ratio::new(numerator, denominator).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_beyond_128_bits_are_compared_to_the_last_unit() {
+        let m = u64::MAX;
+        assert_eq!(compare_products(&[m, m, m], &[m, m, m]), Ordering::Equal);
+        assert_eq!(compare_products(&[m, m, m], &[m, m, m - 1]), Ordering::Greater);
+        assert_eq!(compare_products(&[m - 1, m, m, m], &[m, m, m, m]), Ordering::Less);
+        assert_eq!(compare_products(&[0, m], &[0]), Ordering::Equal);
+        assert_eq!(compare_products(&[6, 7], &[42]), Ordering::Equal);
+    }
+}

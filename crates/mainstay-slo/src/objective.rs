@@ -1,0 +1,351 @@
+//! Objectives and their error budgets, in integers.
+
+use mainstay_kernel::fact::BudgetState;
+use mainstay_kernel::{Labels, Ratio, ServiceId, SloId};
+
+use crate::burn::BurnPolicy;
+use crate::error::SloError;
+use crate::exact::{compare_products, reduced};
+use crate::tally::Counts;
+use crate::window::Window;
+
+/// Who was promised it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Promise {
+    /// Ourselves: a service level objective.
+    Objective,
+    /// Customers, by contract: a service level agreement.
+    Agreement,
+}
+
+/// A promise about an indicator.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    /// Its id.
+    pub id: SloId,
+    /// What people call it.
+    pub display_name: String,
+    /// What is promised, in a sentence.
+    pub description: String,
+    /// Whose service.
+    pub service: Option<ServiceId>,
+    /// The indicator that it is about.
+    pub sli: String,
+    /// The least share of good events; at least 0 and below 1.
+    pub target: Ratio,
+    /// Over which time.
+    pub window: Window,
+    /// The labels by which it is judged, a subset of the indicator's: one budget and one set of alerts per group.
+    pub group_by: Vec<String>,
+    /// To whom.
+    pub promise: Promise,
+    /// When its budget changes its name.
+    pub budget: BudgetPolicy,
+    /// When it alerts.
+    pub burn: BurnPolicy,
+    /// Labels that its alerts carry besides, such as `team`.
+    pub labels: Labels,
+    /// The runbook that its alerts name.
+    pub runbook: Option<String>,
+}
+
+impl Objective {
+    /// Checks what no document schema can.
+    ///
+    /// # Errors
+    /// If the target leaves no budget, or a burn-rate threshold cannot be reached.
+    pub fn check(&self) -> Result<(), SloError> {
+        let (target, budget) = (self.target, error_share(self.target));
+        if target >= Ratio::ONE {
+            return Err(SloError::BadTarget {
+                slo: self.id.to_string(),
+                target: target.percent(4),
+            });
+        }
+        for pair in &self.burn.pairs {
+            let reach = [pair.factor.numerator(), budget.numerator()];
+            let whole = [pair.factor.denominator(), budget.denominator()];
+            if compare_products(&reach, &whole).is_ge() {
+                return Err(SloError::UnreachableBurn {
+                    slo: self.id.to_string(),
+                    factor: pair.factor.to_string(),
+                    target: target.percent(4),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The share of events that may be bad: one less the target.
+pub(crate) fn error_share(target: Ratio) -> Ratio {
+    target.complement().unwrap_or(Ratio::ZERO)
+}
+
+/// At which share of the budget its state changes (ruling R7). A state turns worse at once, and better only when
+/// `hysteresis` more than its threshold is left, so that a budget at an edge does not flap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetPolicy {
+    /// Below this share left it is a warning.
+    pub warning_below: Ratio,
+    /// Below this share left it is critical.
+    pub critical_below: Ratio,
+    /// How much more than a threshold must be left before the state turns better.
+    pub hysteresis: Ratio,
+}
+
+impl Default for BudgetPolicy {
+    fn default() -> Self {
+        let percent = |n| Ratio::new(n, 100).unwrap_or(Ratio::ZERO);
+        Self {
+            warning_below: percent(50),
+            critical_below: percent(20),
+            hysteresis: percent(2),
+        }
+    }
+}
+
+/// An error budget over a window: what may go wrong, and what did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// The least share of good events.
+    pub target: Ratio,
+    /// The length of the whole window in milliseconds.
+    pub window_ms: i64,
+    /// What was counted in it.
+    pub counts: Counts,
+}
+
+impl Budget {
+    /// How many events may be bad of those counted: `floor((1 − target) × total)`.
+    #[must_use]
+    pub fn allowed(&self) -> u64 {
+        error_share(self.target).floor_of(self.counts.total)
+    }
+
+    /// How many more events may be bad; negative where more were bad than may be.
+    #[must_use]
+    pub fn remaining(&self) -> i128 {
+        i128::from(self.allowed()) - i128::from(self.counts.bad)
+    }
+
+    /// The share of good events, or `None` without events.
+    #[must_use]
+    pub fn good_share(&self) -> Option<Ratio> {
+        Ratio::new(
+            self.counts.total.saturating_sub(self.counts.bad),
+            self.counts.total,
+        )
+        .ok()
+    }
+
+    /// The share of the budget that is spent, exact: `bad / ((1 − target) × total)`. 0 without events; `None` where
+    /// the fraction does not fit 64 bits.
+    #[must_use]
+    pub fn spent_share(&self) -> Option<Ratio> {
+        if self.counts.bad == 0 {
+            return Some(Ratio::ZERO);
+        }
+        let budget = error_share(self.target);
+        reduced(
+            u128::from(self.counts.bad) * u128::from(budget.denominator()),
+            u128::from(budget.numerator()) * u128::from(self.counts.total),
+        )
+    }
+
+    /// The share of the budget that is left, as a percentage with one digit, rounded towards what was spent:
+    /// `35.8%`, or `-4.0%` when overspent.
+    #[must_use]
+    pub fn left_percent(&self) -> String {
+        let Some(spent) = self.spent_share() else {
+            return "unknown".to_owned();
+        };
+        let spent_tenths = (u128::from(spent.numerator()) * 1_000).div_ceil(u128::from(spent.denominator()));
+        let left = 1_000 - i128::try_from(spent_tenths).unwrap_or(i128::MAX / 2);
+        let sign = if left < 0 { "-" } else { "" };
+        format!("{sign}{}.{}%", left.unsigned_abs() / 10, left.unsigned_abs() % 10)
+    }
+
+    /// The whole budget in minutes of total outage: `(1 − target) × window`, exact (ruling R3: 22.32 minutes for
+    /// 99.95 % of 31 days).
+    #[must_use]
+    pub fn minutes(&self) -> Option<Ratio> {
+        let budget = error_share(self.target);
+        reduced(
+            u128::from(self.window_ms.unsigned_abs()) * u128::from(budget.numerator()),
+            60_000 * u128::from(budget.denominator()),
+        )
+    }
+
+    /// The spent budget in minutes of total outage, exact: the window times the share of bad events.
+    #[must_use]
+    pub fn spent_minutes(&self) -> Option<Ratio> {
+        if self.counts.total == 0 {
+            return Some(Ratio::ZERO);
+        }
+        reduced(
+            u128::from(self.window_ms.unsigned_abs()) * u128::from(self.counts.bad),
+            60_000 * u128::from(self.counts.total),
+        )
+    }
+
+    /// Whether the promise is kept by what was counted: `bad ≤ (1 − target) × total`.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.is_left(Ratio::ZERO)
+    }
+
+    /// Whether at least this share of the budget is left. Without events all of it is.
+    #[must_use]
+    pub fn is_left(&self, share: Ratio) -> bool {
+        if self.counts.bad == 0 {
+            return share <= Ratio::ONE;
+        }
+        let Some(rest) = share.complement() else {
+            return false;
+        };
+        // bad / (budget × total) ≤ 1 − share, without a division.
+        let budget = error_share(self.target);
+        let spent = [self.counts.bad, budget.denominator(), rest.denominator()];
+        let limit = [budget.numerator(), self.counts.total, rest.numerator()];
+        compare_products(&spent, &limit).is_le()
+    }
+
+    fn is_exhausted(&self) -> bool {
+        let budget = error_share(self.target);
+        self.counts.bad > 0
+            && compare_products(
+                &[self.counts.bad, budget.denominator()],
+                &[budget.numerator(), self.counts.total],
+            )
+            .is_ge()
+    }
+
+    /// The state by the thresholds alone.
+    #[must_use]
+    pub fn plain_state(&self, policy: BudgetPolicy) -> BudgetState {
+        if self.is_exhausted() {
+            BudgetState::Exhausted
+        } else if !self.is_left(policy.critical_below) {
+            BudgetState::Critical
+        } else if !self.is_left(policy.warning_below) {
+            BudgetState::Warning
+        } else {
+            BudgetState::Healthy
+        }
+    }
+
+    /// The state after `before` in the same window: worse at once, better only past the hysteresis.
+    #[must_use]
+    pub fn state_after(&self, before: BudgetState, policy: BudgetPolicy) -> BudgetState {
+        let plain = self.plain_state(policy);
+        if before == BudgetState::Unknown || plain >= before {
+            return plain;
+        }
+        // The best state whose lower edge is passed by the hysteresis, but none worse than it was.
+        let edges = [
+            (BudgetState::Healthy, policy.warning_below),
+            (BudgetState::Warning, policy.critical_below),
+            (BudgetState::Critical, Ratio::ZERO),
+        ];
+        edges
+            .into_iter()
+            .find(|(state, edge)| {
+                *state >= plain && *state < before && self.is_left(sum(*edge, policy.hysteresis))
+            })
+            .map_or(before, |(state, _)| state)
+    }
+}
+
+/// `a + b`, at most 1.
+fn sum(a: Ratio, b: Ratio) -> Ratio {
+    let wide = |ratio: Ratio| (u128::from(ratio.numerator()), u128::from(ratio.denominator()));
+    let ((an, ad), (bn, bd)) = (wide(a), wide(b));
+    reduced(an * bd + bn * ad, ad * bd).map_or(Ratio::ONE, |sum| sum.min(Ratio::ONE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    fn budget(bad: u64, total: u64) -> Budget {
+        Budget {
+            target: "99.95%".parse().expect("a target"),
+            window_ms: 30 * DAY_MS,
+            counts: Counts { bad, total },
+        }
+    }
+
+    #[test]
+    fn the_measured_incidents_spend_what_was_counted() {
+        // 550 requests/s on average for 30 days (1.426 G) at 99.95 %: 457,297 bad at the peak, 174,103 at the trough.
+        let peak = budget(457_297, 1_425_600_000);
+        assert_eq!(peak.allowed(), 712_800);
+        assert_eq!(peak.remaining(), 255_503);
+        assert_eq!(
+            peak.spent_share().map(|share| share.percent(1)),
+            Some("64.2%".to_owned())
+        );
+        let trough = budget(174_103, 1_425_600_000);
+        assert_eq!(
+            trough.spent_share().map(|share| share.percent(1)),
+            Some("24.4%".to_owned())
+        );
+        assert_eq!(trough.left_percent(), "75.5%");
+    }
+
+    #[test]
+    fn minutes_follow_the_real_month() {
+        for (days, minutes) in [(28, "20.16"), (29, "20.88"), (30, "21.6"), (31, "22.32")] {
+            let month = Budget {
+                window_ms: days * DAY_MS,
+                ..budget(0, 0)
+            };
+            assert_eq!(
+                month.minutes().map(|minutes| minutes.to_string()),
+                Some(minutes.to_owned())
+            );
+        }
+        assert_eq!(
+            budget(1, 4).spent_minutes().map(|minutes| minutes.to_string()),
+            Some("10800".to_owned())
+        );
+    }
+
+    #[test]
+    fn states_change_at_the_thresholds_of_the_ruling() {
+        let state = |bad| budget(bad, 2_000_000).plain_state(BudgetPolicy::default());
+        assert_eq!(state(500), BudgetState::Healthy, "exactly half is left");
+        assert_eq!(state(501), BudgetState::Warning);
+        assert_eq!(state(800), BudgetState::Warning, "exactly a fifth is left");
+        assert_eq!(state(801), BudgetState::Critical);
+        assert_eq!(state(999), BudgetState::Critical);
+        assert_eq!(state(1_000), BudgetState::Exhausted);
+        assert!(
+            budget(1_000, 2_000_000).is_kept(),
+            "nothing left, but the promise is kept"
+        );
+        assert!(!budget(1_001, 2_000_000).is_kept());
+        assert_eq!(budget(1_001, 2_000_000).left_percent(), "-0.1%");
+        assert_eq!(
+            budget(0, 0).plain_state(BudgetPolicy::default()),
+            BudgetState::Healthy
+        );
+    }
+
+    #[test]
+    fn a_state_turns_better_only_past_the_hysteresis() {
+        let after = |bad, before| budget(bad, 2_000_000).state_after(before, BudgetPolicy::default());
+        assert_eq!(after(500, BudgetState::Warning), BudgetState::Warning);
+        assert_eq!(after(480, BudgetState::Warning), BudgetState::Healthy);
+        assert_eq!(after(990, BudgetState::Exhausted), BudgetState::Exhausted);
+        assert_eq!(after(980, BudgetState::Exhausted), BudgetState::Critical);
+        assert_eq!(after(490, BudgetState::Exhausted), BudgetState::Warning);
+        assert_eq!(after(10, BudgetState::Exhausted), BudgetState::Healthy);
+        assert_eq!(after(1_200, BudgetState::Healthy), BudgetState::Exhausted);
+        assert_eq!(after(900, BudgetState::Unknown), BudgetState::Critical);
+    }
+}

@@ -1,0 +1,123 @@
+//! Service level indicators: which counters say how many events there were and how many of them count.
+
+use mainstay_kernel::Labels;
+
+use crate::error::SloError;
+use crate::selector::Selector;
+
+/// The most labels an indicator may be grouped by. Every subset of them is kept as a sum of its own, so `n` labels cost
+/// `2^n` additions per sample.
+pub const GROUP_LABELS_MAX: usize = 3;
+
+/// The value of a group label on series that do not have the label: no name can look like it.
+pub const NO_VALUE: &str = "(none)";
+
+/// Which events the marked side counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marked {
+    /// The events that spend budget.
+    Bad,
+    /// The events that do not: bad is total less good.
+    Good,
+}
+
+/// One stream of exact counts. Several objectives may read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SliDefinition {
+    /// Its name, unique in a catalog.
+    pub name: String,
+    /// Whether `marked_by` selects the bad or the good events.
+    pub marked: Marked,
+    /// The counters of the marked events. A series that several selectors select counts once.
+    pub marked_by: Vec<Selector>,
+    /// The counters of all events.
+    pub total: Vec<Selector>,
+    /// The labels that make groups, in order; at most [`GROUP_LABELS_MAX`].
+    pub group_by: Vec<String>,
+}
+
+impl SliDefinition {
+    /// Checks what no document schema can.
+    ///
+    /// # Errors
+    /// If a side selects nothing or there are too many group labels.
+    pub fn check(&self) -> Result<(), SloError> {
+        let marked = match self.marked {
+            Marked::Bad => "bad",
+            Marked::Good => "good",
+        };
+        for (side, selectors) in [(marked, &self.marked_by), ("total", &self.total)] {
+            if selectors.is_empty() {
+                return Err(SloError::EmptySide {
+                    sli: self.name.clone(),
+                    side,
+                });
+            }
+        }
+        if self.group_by.len() > GROUP_LABELS_MAX {
+            return Err(SloError::TooManyGroupLabels {
+                sli: self.name.clone(),
+                labels: self.group_by.len(),
+                max: GROUP_LABELS_MAX,
+            });
+        }
+        Ok(())
+    }
+
+    /// The group of a series at every level: the full group first, the whole (no labels) last.
+    pub(crate) fn groups_of(&self, series: &Labels) -> Vec<Labels> {
+        let labels: Vec<(&str, &str)> = self
+            .group_by
+            .iter()
+            .map(|name| (name.as_str(), series.get(name).unwrap_or(NO_VALUE)))
+            .collect();
+        (0..1_u32 << labels.len())
+            .rev()
+            .map(|subset| {
+                labels
+                    .iter()
+                    .enumerate()
+                    .filter(|(index, _)| subset & (1 << index) != 0)
+                    .map(|(_, pair)| *pair)
+                    .collect()
+            })
+            .collect()
+    }
+
+    pub(crate) fn selects_marked(&self, series: &Labels) -> bool {
+        self.marked_by.iter().any(|selector| selector.matches(series))
+    }
+
+    pub(crate) fn selects_total(&self, series: &Labels) -> bool {
+        self.total.iter().any(|selector| selector.matches(series))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_subset_of_the_group_labels_is_a_level() {
+        let sli = SliDefinition {
+            name: "api".to_owned(),
+            marked: Marked::Bad,
+            marked_by: Vec::new(),
+            total: Vec::new(),
+            group_by: vec!["cell".to_owned(), "tenant".to_owned()],
+        };
+        let series: Labels = [("__name__", "x"), ("cell", "cell-1"), ("pod", "p")]
+            .into_iter()
+            .collect();
+        let groups: Vec<String> = sli.groups_of(&series).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            groups,
+            [
+                r#"{cell="cell-1", tenant="(none)"}"#,
+                r#"{tenant="(none)"}"#,
+                r#"{cell="cell-1"}"#,
+                "{}"
+            ]
+        );
+    }
+}

@@ -1,0 +1,97 @@
+//! kill -9 at any moment: the stored state and the rest of the log give back the very same state.
+
+use mainstay_kernel::testing::SeededEntropy;
+use mainstay_slo::{Settings, SloCatalog, SloEngine, SloError};
+
+use crate::fixture::{Cell, T0, at, catalog, engine, indicator, objective};
+use crate::recount::feed;
+use crate::streams::{how_many, stream};
+
+fn the_catalog() -> SloCatalog {
+    catalog(indicator(&["cell", "tenant"]), objective(&["cell"]))
+}
+
+#[test]
+fn a_crash_neither_loses_nor_doubles_a_count() {
+    let streams = how_many() / 5;
+    eprintln!("streams: seeds 0 to {}", streams - 1);
+    for seed in 0..streams {
+        let stream = stream(seed);
+        let new = || engine(&["cell", "tenant"], &["cell"], stream.settings);
+        let mut whole = new();
+        for position in 0..stream.batches.len() {
+            feed(&mut whole, &stream, position);
+        }
+        let entropy = SeededEntropy::new(seed ^ 0xc0de);
+        let mut survivor = new();
+        let mut stored: Vec<u8> = survivor.to_bytes();
+        let mut next = 0;
+        while next < stream.batches.len() {
+            assert!(feed(&mut survivor, &stream, next), "seed {seed}");
+            next += 1;
+            if entropy.below(7) == 0 {
+                stored = survivor.to_bytes();
+            }
+            if entropy.below(20) == 0 {
+                // Dead. What is stored comes back, and the log is read again from some way before its position.
+                survivor = SloEngine::from_bytes(&stored, the_catalog(), stream.settings, at(T0 + 1))
+                    .expect("a state");
+                let counted = survivor.position().map_or(0, |position| position as usize + 1);
+                for again in counted.saturating_sub(3)..counted {
+                    assert!(
+                        !feed(&mut survivor, &stream, again),
+                        "seed {seed}: counted already"
+                    );
+                }
+                next = counted;
+            }
+        }
+        assert!(
+            survivor.to_bytes() == whole.to_bytes(),
+            "seed {seed}: the states differ"
+        );
+    }
+}
+
+#[test]
+fn what_was_said_is_remembered_too() {
+    let mut cell = Cell::new(Settings::default());
+    for _ in 0..100 {
+        cell.tick(1_000, 0);
+    }
+    while cell.engine.firing().is_empty() {
+        cell.tick(0, 1_000);
+    }
+    let bytes = cell.engine.to_bytes();
+    let catalog = catalog(indicator(&["cell"]), objective(&["cell"]));
+    let mut back =
+        SloEngine::from_bytes(&bytes, catalog, Settings::default(), at(cell.now_ms)).expect("a state");
+    assert_eq!(back.firing(), cell.engine.firing());
+    assert_eq!(back.to_bytes(), bytes);
+    let again = back.evaluate(at(cell.now_ms));
+    assert!(
+        again.alerts.is_empty() && again.budgets.is_empty(),
+        "nothing is said twice: {again:?}"
+    );
+}
+
+#[test]
+fn damage_is_refused() {
+    let mut cell = Cell::new(Settings::default());
+    cell.tick(1_000, 3);
+    let bytes = cell.engine.to_bytes();
+    let read =
+        |bytes: &[u8]| SloEngine::from_bytes(bytes, SloCatalog::default(), Settings::default(), at(T0));
+    for index in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[index] ^= 0x40;
+        assert!(
+            matches!(read(&damaged), Err(SloError::Snapshot(_))),
+            "byte {index}"
+        );
+        assert!(
+            matches!(read(&bytes[..index]), Err(SloError::Snapshot(_))),
+            "cut at {index}"
+        );
+    }
+}

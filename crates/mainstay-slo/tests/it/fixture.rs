@@ -1,0 +1,124 @@
+//! A small catalog and the words to feed an engine with.
+
+use jiff::Timestamp;
+use mainstay_kernel::{Labels, SloId};
+use mainstay_slo::burn::BurnPolicy;
+use mainstay_slo::selector::parse_event_count;
+use mainstay_slo::window::{Duration, Window};
+use mainstay_slo::{
+    BudgetPolicy, Evaluation, Marked, Objective, Promise, RawSample, Settings, SliDefinition, SloCatalog,
+    SloEngine,
+};
+
+/// 2025-01-15T00:00:00Z: the day of the specification's outage.
+pub(crate) const T0: i64 = 1_736_899_200_000;
+
+pub(crate) fn at(t_ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(t_ms).expect("in range")
+}
+
+pub(crate) fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().copied().collect()
+}
+
+pub(crate) fn slo() -> SloId {
+    SloId::new("api-availability").expect("a name")
+}
+
+/// 5xx of `requests_total` by cell and tenant.
+pub(crate) fn indicator(group_by: &[&str]) -> SliDefinition {
+    let selectors = |query: &str| parse_event_count(query).expect("an event count").selectors;
+    SliDefinition {
+        name: "api".to_owned(),
+        marked: Marked::Bad,
+        marked_by: selectors(r#"sum(rate(requests_total{code=~"5.."}[5m]))"#),
+        total: selectors("requests_total"),
+        group_by: group_by.iter().map(|label| (*label).to_owned()).collect(),
+    }
+}
+
+pub(crate) fn objective(group_by: &[&str]) -> Objective {
+    Objective {
+        id: slo(),
+        display_name: "API availability".to_owned(),
+        description: "requests that the gateway answers".to_owned(),
+        service: None,
+        sli: "api".to_owned(),
+        target: "99.95%".parse().expect("a target"),
+        window: Window::Rolling(Duration::parse("30d").expect("a duration")),
+        group_by: group_by.iter().map(|label| (*label).to_owned()).collect(),
+        promise: Promise::Objective,
+        budget: BudgetPolicy::default(),
+        burn: BurnPolicy::workbook(),
+        labels: labels(&[("team", "payments")]),
+        runbook: Some("bad-deploy".to_owned()),
+    }
+}
+
+pub(crate) fn catalog(indicator: SliDefinition, objective: Objective) -> SloCatalog {
+    SloCatalog::new(vec![indicator], vec![objective]).expect("a sound catalog")
+}
+
+/// An engine with one availability objective, judged by `judged_by`, that counts from `T0` on.
+pub(crate) fn engine(group_by: &[&str], judged_by: &[&str], settings: Settings) -> SloEngine {
+    SloEngine::new(
+        catalog(indicator(group_by), objective(judged_by)),
+        settings,
+        at(T0),
+    )
+}
+
+/// Two counters of one cell, good and bad requests, and a clock that ticks every 10 s.
+pub(crate) struct Cell {
+    pub(crate) engine: SloEngine,
+    pub(crate) now_ms: i64,
+    good: (Labels, u64),
+    bad: (Labels, u64),
+    position: u64,
+}
+
+impl Cell {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let series =
+            |code: &str| labels(&[("__name__", "requests_total"), ("cell", "cell-5"), ("code", code)]);
+        Self {
+            engine: engine(&["cell"], &["cell"], settings),
+            now_ms: T0,
+            good: (series("200"), 0),
+            bad: (series("503"), 0),
+            position: 0,
+        }
+    }
+
+    /// One tick: 10 s pass, so many requests happen, the counters are read and the objective is judged.
+    pub(crate) fn tick(&mut self, good: u64, bad: u64) -> Evaluation {
+        self.now_ms += 10_000;
+        self.good.1 += good;
+        self.bad.1 += bad;
+        self.position += 1;
+        let sample = |series: &'_ (Labels, u64)| series.1 as f64;
+        let (good, bad) = (sample(&self.good), sample(&self.bad));
+        let samples = [(&self.good.0, good), (&self.bad.0, bad)];
+        let samples = samples.map(|(labels, value)| RawSample {
+            labels,
+            t_ms: self.now_ms,
+            value,
+            created_ms: Some(T0),
+        });
+        assert!(self.engine.on_samples(self.position, samples), "a new position");
+        self.engine.evaluate(at(self.now_ms))
+    }
+
+    /// 10 s pass and nothing is read.
+    pub(crate) fn blind_tick(&mut self) -> Evaluation {
+        self.now_ms += 10_000;
+        self.engine.evaluate(at(self.now_ms))
+    }
+
+    pub(crate) fn status(&self) -> mainstay_slo::Status {
+        let group = labels(&[("cell", "cell-5")]);
+        self.engine
+            .status(&slo(), &group, at(self.now_ms))
+            .expect("the objective is there")
+    }
+}

@@ -1,0 +1,8 @@
+//! What a user of the engine would notice: counts against a recount, crashes, alerts, the published table.
+
+mod alerts;
+mod crash;
+mod fixture;
+mod recount;
+mod streams;
+mod table;
