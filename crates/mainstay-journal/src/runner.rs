@@ -66,6 +66,9 @@ pub struct Runner<M: Machine> {
     versions: BTreeMap<StreamId, u64>,
     /// The last event in commit order that the state holds.
     seen: Seq,
+    /// Whether the state may hold events that were not written: true while a commit is under way, and after a caller
+    /// stopped waiting for one.
+    torn: bool,
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -80,12 +83,13 @@ impl<M: Machine> Default for Runner<M> {
             state: M::State::default(),
             versions: BTreeMap::new(),
             seen: Seq(0),
+            torn: false,
         }
     }
 }
 
 impl<M: Machine> Runner<M> {
-    /// Reads the last snapshot. Events since then are fed in by [`Runner::take_in`].
+    /// Reads the last snapshot. Events since then are fed in by [`Runner::take_in`] or [`Runner::catch_up`].
     ///
     /// # Errors
     /// If the journal cannot be read. A snapshot of another form is not an error: the state is folded from the start.
@@ -101,6 +105,7 @@ impl<M: Machine> Runner<M> {
                 state: image.state,
                 versions: image.versions,
                 seen: snapshot.seq,
+                torn: false,
             },
             Err(_) => Self::default(),
         })
@@ -118,13 +123,18 @@ impl<M: Machine> Runner<M> {
         self.seen
     }
 
+    /// Notes that everything up to `seq` has been seen, whoever's it was.
+    pub fn pass_over(&mut self, seq: Seq) {
+        self.seen = self.seen.max(seq);
+    }
+
     /// Takes in a record of the journal, if it is this machine's and new to it.
     ///
     /// # Errors
     /// If the record's payload is not an event of this machine.
     pub fn take_in(&mut self, record: &Record) -> Result<(), JournalError> {
         let envelope = &record.envelope;
-        if envelope.seq <= self.seen {
+        if self.torn || envelope.seq <= self.seen {
             return Ok(());
         }
         self.seen = envelope.seq;
@@ -164,7 +174,8 @@ impl<M: Machine> Runner<M> {
     ///
     /// # Errors
     /// The machine's refusal, or the journal's failure. After a failed commit the state is folded anew from the
-    /// journal, so that it never holds what is not written.
+    /// journal, so that it never holds what is not written. A caller who stops waiting half-way leaves that to the next
+    /// call; until then the state may hold what was not written, and takes nothing in.
     pub async fn execute(
         &mut self,
         journal: &impl Journal,
@@ -173,6 +184,15 @@ impl<M: Machine> Runner<M> {
         command: M::Command,
         settle: Settle,
     ) -> Result<Vec<Recorded<M::Event>>, ExecuteError<M::Refusal>> {
+        if self.torn {
+            // The abandoned commit may still be on its way. An empty one behind it comes back when it is settled.
+            let barrier = Commit {
+                epoch: context.epoch,
+                ..Commit::default()
+            };
+            journal.commit(barrier).await?;
+            self.reload(journal).await?;
+        }
         let events = M::decide(&self.state, spec, command, context.now).map_err(ExecuteError::Refused)?;
         if events.is_empty() && settle == Settle::default() {
             return Ok(Vec::new());
@@ -184,14 +204,19 @@ impl<M: Machine> Runner<M> {
         commit.cursors.extend(settle.cursor);
         commit.cancel.extend(settle.timer);
         commit.finished.extend(settle.finished);
-        let decided = self.draft(spec, context, events, &mut commit)?;
-        let committed = match journal.commit(commit).await {
-            Ok(committed) => committed,
+        self.torn = true;
+        let written = match self.draft(spec, context, events, &mut commit) {
+            Ok(decided) => journal.commit(commit).await.map(|committed| (decided, committed)),
+            Err(error) => Err(error),
+        };
+        let (decided, committed) = match written {
+            Ok(written) => written,
             Err(error) => {
                 self.reload(journal).await?;
                 return Err(error.into());
             }
         };
+        self.torn = false;
         let mut recorded = Vec::with_capacity(decided.len());
         for ((meta, event), envelope) in decided.into_iter().zip(&committed.envelopes) {
             self.seen = envelope.seq;
@@ -268,13 +293,22 @@ impl<M: Machine> Runner<M> {
 
     async fn reload(&mut self, journal: &impl Journal) -> Result<(), JournalError> {
         let mut fresh = Self::load(journal).await?;
+        fresh.catch_up(journal).await?;
+        *self = fresh;
+        Ok(())
+    }
+
+    /// Takes in everything that the journal has and the state has not.
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or has an event of this machine that cannot be.
+    pub async fn catch_up(&mut self, journal: &impl Journal) -> Result<(), JournalError> {
         loop {
-            let page = journal.read(fresh.seen, PAGE).await?;
+            let page = journal.read(self.seen, PAGE).await?;
             if page.is_empty() {
-                *self = fresh;
                 return Ok(());
             }
-            page.iter().try_for_each(|record| fresh.take_in(record))?;
+            page.iter().try_for_each(|record| self.take_in(record))?;
         }
     }
 }

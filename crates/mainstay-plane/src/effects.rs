@@ -1,0 +1,138 @@
+//! Carrying effects out: claimed from the outbox, done, and their results written down.
+
+use jiff::SignedDuration;
+use mainstay_delivery::Attempted;
+use mainstay_delivery::channel::{Address, Channels, Outgoing, Sent};
+use mainstay_delivery::machine::settle;
+use mainstay_hands::Hands;
+use mainstay_journal::{Claimed, Finished, Journal, Settle};
+use mainstay_kernel::Actor;
+use mainstay_kernel::effect::{Act, Deliver, EffectBody, Outcome};
+use mainstay_runbook::RunbookCommand;
+
+use crate::core::Command;
+use crate::error::PlaneError;
+use crate::judge::Judge;
+use crate::plane::Plane;
+
+/// How long an attempt may take before somebody else may try.
+const LEASE: SignedDuration = SignedDuration::from_secs(90);
+/// After this many attempts an act counts as failed, and the human is told.
+const ACT_ATTEMPTS_MAX: u32 = 5;
+
+impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
+    /// Takes up to `limit` due effects. The caller carries each out by [`Plane::perform`].
+    ///
+    /// # Errors
+    /// If the journal fails.
+    pub async fn claim(&self, limit: usize) -> Result<Vec<Claimed>, PlaneError> {
+        let epoch = self.core.lock().await.epoch;
+        Ok(self
+            .parts
+            .journal
+            .claim(epoch, self.parts.clock.now(), LEASE, limit)
+            .await?)
+    }
+
+    /// Carries a claimed effect out and writes its result down. Other commands go on meanwhile.
+    ///
+    /// # Errors
+    /// If the journal fails; the effect will be claimed again then, as a possible duplicate.
+    pub async fn perform(&self, claimed: Claimed) -> Result<(), PlaneError> {
+        match &claimed.effect.body {
+            EffectBody::Deliver(deliver) => self.deliver(&claimed, deliver).await,
+            EffectBody::Act(act) => self.act(&claimed, act).await,
+        }
+    }
+
+    async fn deliver(&self, claimed: &Claimed, deliver: &Deliver) -> Result<(), PlaneError> {
+        let key = &claimed.effect.key;
+        let address = self.directory().address(deliver);
+        let sent = match &address {
+            Ok(address) => {
+                let outgoing = Outgoing {
+                    key,
+                    attempt: claimed.attempt,
+                    possible_duplicate: claimed.possible_duplicate,
+                    at: self.parts.clock.now(),
+                    address,
+                    deliver,
+                    base_url: &self.parts.base_url,
+                };
+                self.parts.channels.send(outgoing).await
+            }
+            Err(reason) => Sent::failed(reason.clone()),
+        };
+        let now = self.parts.clock.now();
+        let finished = settle(key, claimed.attempt, &sent.outcome, sent.arrival_unknown, now);
+        let attempted = Attempted {
+            key: key.clone(),
+            deliver: deliver.clone(),
+            attempt: claimed.attempt,
+            possible_duplicate: claimed.possible_duplicate,
+            address: address.ok().map(shown),
+            outcome: sent.outcome,
+        };
+        self.record(claimed, Command::Delivery(attempted), finished, "delivery")
+            .await
+    }
+
+    async fn act(&self, claimed: &Claimed, act: &Act) -> Result<(), PlaneError> {
+        let key = &claimed.effect.key;
+        let (ok, text) = match self.parts.hands.act(key, act).await {
+            Outcome::Done { receipt } => (true, receipt),
+            Outcome::Retry { after_ms, reason } if claimed.attempt < ACT_ATTEMPTS_MAX => {
+                let outcome = Outcome::Retry { after_ms, reason };
+                let finished = settle(key, claimed.attempt, &outcome, false, self.parts.clock.now());
+                let core = self.core.lock().await;
+                return Ok(core
+                    .settle(
+                        &*self.parts.journal,
+                        Settle {
+                            finished: Some(finished),
+                            ..Settle::default()
+                        },
+                    )
+                    .await?);
+            }
+            Outcome::Retry { reason, .. } | Outcome::Failed { reason } => (false, reason),
+        };
+        let finished = Finished::Over { key: key.clone() };
+        let command = RunbookCommand::Finished {
+            key: key.clone(),
+            ok,
+            text,
+        };
+        self.record(claimed, Command::Runbook(command), finished, "hands")
+            .await
+    }
+
+    /// Writes a result down; where the capability has no use for it, at least that the effect is over.
+    async fn record(
+        &self,
+        claimed: &Claimed,
+        command: Command,
+        finished: Finished,
+        part: &str,
+    ) -> Result<(), PlaneError> {
+        let settle = Settle {
+            finished: Some(finished),
+            ..Settle::default()
+        };
+        let actor = Actor::machine(part);
+        self.execute(actor, Some(claimed.cause), command, settle)
+            .await
+            .map(|_| ())
+    }
+}
+
+/// The address as a receipt keeps it: never a secret URL.
+fn shown(address: Address) -> String {
+    match address {
+        Address::Email(mail) => mail,
+        Address::ChatWebhook { channel, .. } => {
+            channel.map_or_else(|| "chat".to_owned(), |channel| channel.to_string())
+        }
+        Address::Webhook { .. } => "webhook".to_owned(),
+    }
+}

@@ -1,0 +1,138 @@
+//! How facts travel: which event of one capability is which command of another.
+
+use mainstay_alert::AlertEvent;
+use mainstay_change::ChangeEvent;
+use mainstay_delivery::DeliveryEvent;
+use mainstay_incident::model::LinkedChange;
+use mainstay_incident::{IncidentCommand, IncidentEvent};
+use mainstay_journal::runner::decode;
+use mainstay_journal::{JournalError, Record};
+use mainstay_oncall::{OncallCommand, OncallEvent};
+use mainstay_runbook::RunbookEvent;
+
+use jiff::SignedDuration;
+use mainstay_kernel::fact::AlertFired;
+
+use crate::core::{Command, Core};
+use crate::judge::Judge;
+
+/// The subscribers, each with a cursor of its own.
+pub(crate) const SUBSCRIPTIONS: [&str; 2] = ["incident", "oncall"];
+
+/// Changes this long before an incident begins, or after, belong to it (specification: deploys within 30 minutes).
+const NEAR: SignedDuration = SignedDuration::from_mins(30);
+
+/// What `subscription` makes of an event; `None` if it is no news to it.
+pub(crate) fn command_for(
+    subscription: &str,
+    core: &Core,
+    judge: &impl Judge,
+    record: &Record,
+) -> Result<Option<Command>, JournalError> {
+    match subscription {
+        "incident" => Ok(for_incident(core, judge, record)?.map(Command::Incident)),
+        "oncall" => Ok(for_oncall(core, record)?.map(Command::Oncall)),
+        _ => Ok(None),
+    }
+}
+
+fn for_incident(
+    core: &Core,
+    judge: &impl Judge,
+    record: &Record,
+) -> Result<Option<IncidentCommand>, JournalError> {
+    let envelope = &record.envelope;
+    Ok(match envelope.kind.as_str() {
+        "alert.fired" => match decode(record)? {
+            Some(AlertEvent::Fired { fact }) => Some(alerts_fired(core, judge, fact, envelope.at)),
+            _ => None,
+        },
+        "alert.resolved" => match decode(record)? {
+            Some(AlertEvent::Resolved { fact }) => Some(IncidentCommand::AlertsResolved { fact }),
+            _ => None,
+        },
+        "change.recorded" => decode(record)?.map(|ChangeEvent::Recorded(change)| IncidentCommand::Change {
+            change: LinkedChange {
+                event: envelope.id,
+                change,
+            },
+        }),
+        "delivery.delivered" => match decode(record)? {
+            Some(DeliveryEvent::Delivered { fact, .. }) => {
+                Some(IncidentCommand::PageDelivered { delivered: fact })
+            }
+            _ => None,
+        },
+        "oncall.acknowledged" => match decode(record)? {
+            Some(OncallEvent::Acknowledged(fact)) => Some(IncidentCommand::Acknowledged { fact }),
+            _ => None,
+        },
+        "runbook.step_finished" => match decode(record)? {
+            Some(RunbookEvent::StepFinished {
+                incident,
+                runbook,
+                step,
+                ok,
+                text,
+                ..
+            }) => Some(IncidentCommand::RunbookStep {
+                incident,
+                runbook,
+                step,
+                ok,
+                text,
+            }),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+fn alerts_fired(core: &Core, judge: &impl Judge, fact: AlertFired, at: jiff::Timestamp) -> IncidentCommand {
+    let verdict = judge.verdict(&fact.scope, None, at);
+    let began = verdict.as_ref().and_then(|verdict| verdict.impact.first_bad_at);
+    let began = began
+        .or_else(|| fact.firing.iter().map(|alert| alert.starts_at).min())
+        .unwrap_or(at);
+    let near = core.changes.state().near(&fact.scope, began, NEAR, NEAR);
+    let changes = near.into_iter().map(|known| LinkedChange {
+        event: known.event,
+        change: known.change.clone(),
+    });
+    IncidentCommand::AlertsFired {
+        changes: changes.collect(),
+        impact: verdict.map(|verdict| verdict.impact),
+        fact,
+    }
+}
+
+fn for_oncall(core: &Core, record: &Record) -> Result<Option<OncallCommand>, JournalError> {
+    Ok(match record.envelope.kind.as_str() {
+        "incident.page_requested" => match decode(record)? {
+            Some(IncidentEvent::PageRequested(request)) => Some(OncallCommand::Page {
+                policy: policy_for(core, &request.incident),
+                request,
+            }),
+            _ => None,
+        },
+        "incident.resolved" => match decode(record)? {
+            Some(IncidentEvent::Resolved { incident, .. }) => Some(OncallCommand::Close { incident }),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// The policy of the receiver that the incident's alerts were routed to.
+fn policy_for(core: &Core, incident: &mainstay_kernel::IncidentId) -> Option<String> {
+    let incident = core.incidents.state().get(incident)?;
+    let receivers = &core.specs.catalog.response.routing.receivers;
+    let by_group = |group: &str| {
+        let receiver = group.split_once('@').map(|(receiver, _)| receiver)?;
+        Some(receivers.get(receiver)?.page.as_ref()?.value.clone())
+    };
+    incident
+        .alerts
+        .values()
+        .find_map(|attached| by_group(&attached.group))
+}

@@ -1,0 +1,23 @@
+//! Composition: every capability wired to the journal and to each other, once. The binary and the simulator both call
+//! this, with their own clock, entropy, journal, channels and hands; nothing else wires.
+//!
+//! One [`Plane`] leads at a time. It takes commands, lets facts travel between capabilities by durable subscriptions,
+//! fires durable timers, and carries effects out. It never acknowledges what is not in the journal, and never sends what
+//! was not written first.
+
+mod core;
+mod directory;
+mod effects;
+mod error;
+mod facts;
+pub mod judge;
+mod plane;
+mod postmortem;
+mod why;
+
+pub use core::{Command, Done};
+pub use directory::Directory;
+pub use error::{PlaneError, Refused};
+pub use judge::{Blind, Judge};
+pub use plane::{ApplyError, Parts, Plane, States};
+pub use why::{Link, why};

@@ -1,0 +1,372 @@
+//! The plane itself: what the binary and the simulator hold.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_alert::AlertState;
+use mainstay_catalog::Catalog;
+use mainstay_catalog::response::SettingError;
+use mainstay_change::ChangeState;
+use mainstay_delivery::DeliveryState;
+use mainstay_delivery::channel::Channels;
+use mainstay_hands::Hands;
+use mainstay_incident::{IncidentCommand, IncidentState};
+use mainstay_journal::{Journal, JournalError, Seq, Settle};
+use mainstay_kernel::{Actor, Clock, Entropy, EventId};
+use mainstay_oncall::OncallState;
+use mainstay_runbook::RunbookState;
+use tokio::sync::{Mutex, watch};
+
+use crate::core::{Asked, Command, Core, Done, Specs};
+use crate::directory::Directory;
+use crate::error::PlaneError;
+use crate::facts::{SUBSCRIPTIONS, command_for};
+use crate::judge::Judge;
+
+/// How long a lead lasts without being renewed, where the journal is shared.
+const LEAD_TTL: SignedDuration = SignedDuration::from_secs(15);
+/// A cursor that has passed over this many events without a commit is written down by itself.
+const CURSOR_LAG_MAX: u64 = 500;
+const PAGE: usize = 200;
+
+/// What a plane is made of.
+pub struct Parts<J, C, H, G> {
+    /// Where everything is written.
+    pub journal: Arc<J>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// For ids.
+    pub entropy: Arc<dyn Entropy>,
+    /// By which messages leave.
+    pub channels: Arc<C>,
+    /// By which the platform is changed.
+    pub hands: Arc<H>,
+    /// What the counts say.
+    pub judge: Arc<G>,
+    /// Where the console is, for links in messages; without a slash at the end.
+    pub base_url: String,
+}
+
+/// All capabilities at work.
+pub struct Plane<J, C, H, G> {
+    pub(crate) parts: Parts<J, C, H, G>,
+    pub(crate) core: Mutex<Core>,
+    directory: RwLock<Arc<Directory>>,
+    changed: watch::Sender<Seq>,
+}
+
+/// What the capabilities remember, looked at in one instant.
+pub struct States<'a> {
+    /// The catalog in force.
+    pub catalog: &'a Arc<Catalog>,
+    /// Alerts and groups.
+    pub alerts: &'a AlertState,
+    /// Changes.
+    pub changes: &'a ChangeState,
+    /// Incidents.
+    pub incidents: &'a IncidentState,
+    /// Pages.
+    pub oncall: &'a OncallState,
+    /// Step runs.
+    pub runbooks: &'a RunbookState,
+    /// Deliveries.
+    pub delivery: &'a DeliveryState,
+}
+
+impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
+    /// Takes the lead and folds the journal. Everything that was under way goes on: due timers and unfinished effects
+    /// are found by [`Plane::tick`] and [`Plane::claim`].
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or somebody else leads.
+    pub async fn open(
+        parts: Parts<J, C, H, G>,
+        holder: &str,
+        catalog: Arc<Catalog>,
+        directory: Directory,
+    ) -> Result<Self, JournalError> {
+        let journal = &*parts.journal;
+        let epoch = journal.lead(holder, parts.clock.now(), LEAD_TTL).await?;
+        journal
+            .put_catalog(catalog.digest, &catalog.documents.to_bytes())
+            .await?;
+        let core = Core::load(journal, epoch, catalog).await?;
+        let (changed, _) = watch::channel(journal.head().await?);
+        Ok(Self {
+            parts,
+            core: Mutex::new(core),
+            directory: RwLock::new(Arc::new(directory)),
+            changed,
+        })
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Arc<J> {
+        &self.parts.journal
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.parts.clock
+    }
+
+    /// Tells of the journal's head whenever it moves.
+    pub fn changed(&self) -> watch::Receiver<Seq> {
+        self.changed.subscribe()
+    }
+
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts another catalog in force. What was decided under the old one stays as it is.
+    ///
+    /// # Errors
+    /// If the journal fails, or a variable of the catalog's channels is not set.
+    pub async fn apply_catalog(
+        &self,
+        catalog: Arc<Catalog>,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), ApplyError> {
+        let directory = Directory::new(&catalog, lookup)?;
+        let mut core = self.core.lock().await;
+        self.parts
+            .journal
+            .put_catalog(catalog.digest, &catalog.documents.to_bytes())
+            .await?;
+        core.specs = Specs::new(catalog);
+        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
+        Ok(())
+    }
+
+    /// Carries out what somebody asks for, and everything that follows from it in other capabilities. When this returns,
+    /// it is durable.
+    ///
+    /// # Errors
+    /// The capability's refusal, or the journal's failure.
+    pub async fn submit(&self, actor: Actor, command: Command) -> Result<Vec<Done>, PlaneError> {
+        self.execute(actor, None, command, Settle::default()).await
+    }
+
+    pub(crate) async fn execute(
+        &self,
+        actor: Actor,
+        cause: Option<EventId>,
+        command: Command,
+        settle: Settle,
+    ) -> Result<Vec<Done>, PlaneError> {
+        let mut core = self.core.lock().await;
+        let asked = Asked {
+            actor,
+            cause,
+            now: self.parts.clock.now(),
+        };
+        let journal = &*self.parts.journal;
+        match core
+            .execute(journal, &*self.parts.entropy, asked, command, settle.clone())
+            .await
+        {
+            Ok(done) => {
+                self.pump(&mut core).await?;
+                Ok(done)
+            }
+            Err(PlaneError::Refused(refused)) => {
+                if settle != Settle::default() {
+                    core.settle(journal, settle).await?;
+                }
+                Err(refused.into())
+            }
+            Err(fatal) => Err(fatal),
+        }
+    }
+
+    /// Lets facts travel until nobody has news: each subscriber answers each event once, in the transaction that moves
+    /// its cursor past it.
+    async fn pump(&self, core: &mut Core) -> Result<(), PlaneError> {
+        let journal = &*self.parts.journal;
+        loop {
+            let mut news = false;
+            for (index, name) in SUBSCRIPTIONS.iter().enumerate() {
+                let page = journal.read(core.cursors[index], PAGE).await?;
+                for record in page {
+                    news = true;
+                    let seq = record.envelope.seq;
+                    if let Some(command) = command_for(name, core, &*self.parts.judge, &record)? {
+                        self.answer(core, name, &record.envelope, command).await?;
+                    } else if seq.0 % CURSOR_LAG_MAX == 0 {
+                        let settle = Settle {
+                            cursor: Some(((*name).to_owned(), seq)),
+                            ..Settle::default()
+                        };
+                        core.settle(journal, settle).await?;
+                    }
+                    core.cursors[index] = seq;
+                }
+            }
+            if !news {
+                let head = journal.head().await?;
+                self.changed
+                    .send_if_modified(|seen| std::mem::replace(seen, head) != head);
+                return Ok(());
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        core: &mut Core,
+        subscription: &str,
+        fact: &mainstay_journal::Envelope,
+        command: Command,
+    ) -> Result<(), PlaneError> {
+        let journal = &*self.parts.journal;
+        let asked = Asked {
+            actor: fact.actor.clone(),
+            cause: Some(fact.id),
+            now: self.parts.clock.now(),
+        };
+        let settle = Settle {
+            cursor: Some((subscription.to_owned(), fact.seq)),
+            ..Settle::default()
+        };
+        match core
+            .execute(journal, &*self.parts.entropy, asked, command, settle.clone())
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(PlaneError::Refused(_)) => Ok(core.settle(journal, settle).await?),
+            Err(fatal) => Err(fatal),
+        }
+    }
+
+    /// Fires every due timer and catches up with facts. Gives the instant of the next timer or effect.
+    ///
+    /// # Errors
+    /// If the journal fails.
+    pub async fn tick(&self) -> Result<Option<Timestamp>, PlaneError> {
+        let journal = &*self.parts.journal;
+        let mut core = self.core.lock().await;
+        self.pump(&mut core).await?;
+        loop {
+            let due = journal.due_timers(self.parts.clock.now(), PAGE).await?;
+            if due.is_empty() {
+                return Ok(journal.next_due().await?);
+            }
+            for timer in due {
+                let settle = Settle {
+                    timer: Some(timer.key.clone()),
+                    ..Settle::default()
+                };
+                let command = Core::timer_command(&timer.machine, &timer.key, &timer.payload);
+                let Some(command) = command else {
+                    core.settle(journal, settle).await?;
+                    continue;
+                };
+                let asked = Asked {
+                    actor: Actor::machine(&timer.machine),
+                    cause: Some(timer.cause),
+                    now: self.parts.clock.now(),
+                };
+                match core
+                    .execute(journal, &*self.parts.entropy, asked, command, settle.clone())
+                    .await
+                {
+                    Ok(_) => {}
+                    Err(PlaneError::Refused(_)) => core.settle(journal, settle).await?,
+                    Err(fatal) => return Err(fatal),
+                }
+            }
+            self.pump(&mut core).await?;
+        }
+    }
+
+    /// Asks the counts about every open incident.
+    ///
+    /// # Errors
+    /// If the journal fails.
+    pub async fn measure(&self) -> Result<(), PlaneError> {
+        let mut core = self.core.lock().await;
+        let now = self.parts.clock.now();
+        let questions: Vec<_> = core
+            .incidents
+            .state()
+            .open()
+            .map(|incident| (incident.id.clone(), incident.scope.clone(), incident.began_at))
+            .collect();
+        for (incident, scope, began_at) in questions {
+            let Some(verdict) = self.parts.judge.verdict(&scope, Some(began_at), now) else {
+                continue;
+            };
+            let command = IncidentCommand::Measure {
+                incident,
+                impact: verdict.impact,
+                recovered_at: verdict.recovered_at,
+            };
+            let asked = Asked {
+                actor: Actor::machine("slo"),
+                cause: None,
+                now,
+            };
+            let journal = &*self.parts.journal;
+            let result = core
+                .execute(
+                    journal,
+                    &*self.parts.entropy,
+                    asked,
+                    Command::Incident(command),
+                    Settle::default(),
+                )
+                .await;
+            match result {
+                Ok(_) | Err(PlaneError::Refused(_)) => {}
+                Err(fatal) => return Err(fatal),
+            }
+        }
+        self.pump(&mut core).await
+    }
+
+    /// Looks at every state in one instant.
+    pub async fn look<T>(&self, look: impl FnOnce(&States<'_>) -> T) -> T {
+        let core = self.core.lock().await;
+        look(&States {
+            catalog: &core.specs.catalog,
+            alerts: core.alerts.state(),
+            changes: core.changes.state(),
+            incidents: core.incidents.state(),
+            oncall: core.oncall.state(),
+            runbooks: core.runbooks.state(),
+            delivery: core.delivery.state(),
+        })
+    }
+
+    /// Extends the lead.
+    ///
+    /// # Errors
+    /// If somebody else leads by now: this process must stop.
+    pub async fn renew(&self) -> Result<(), JournalError> {
+        let epoch = self.core.lock().await.epoch;
+        self.parts
+            .journal
+            .renew(epoch, self.parts.clock.now(), LEAD_TTL)
+            .await
+    }
+
+    /// Keeps the states, so that the next start is quick. Not needed for safety.
+    ///
+    /// # Errors
+    /// If the journal fails.
+    pub async fn save(&self) -> Result<(), JournalError> {
+        self.core.lock().await.save(&*self.parts.journal).await
+    }
+}
+
+/// Why a catalog could not be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A setting of its channels.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
