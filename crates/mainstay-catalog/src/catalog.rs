@@ -7,6 +7,7 @@ use mainstay_kernel::Digest;
 use crate::diagnostic::Diagnostics;
 use crate::documents::Documents;
 use crate::error::CatalogError;
+use crate::links;
 use crate::platform::Platform;
 use crate::response::Response;
 use crate::runbook::{self, RunbookDoc};
@@ -64,6 +65,7 @@ impl Catalog {
         let platform = Platform::build(&documents, diagnostics);
         let response = Response::build(&documents, &platform, diagnostics);
         let runbooks = runbook::build(&documents, &platform, diagnostics);
+        links::check(&documents, &runbooks, diagnostics);
         Self {
             digest: documents.digest(),
             platform,

@@ -11,6 +11,7 @@ pub mod documents;
 pub mod duration;
 pub mod envelope;
 mod error;
+mod links;
 pub mod lint;
 mod nearest;
 pub mod plan;

@@ -1,7 +1,11 @@
 //! What a user of the catalog would notice.
 
 mod archive;
+mod broken;
 mod good;
+mod hostile;
+mod payments;
+mod plan;
 
 use std::path::{Path, PathBuf};
 
