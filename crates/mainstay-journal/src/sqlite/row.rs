@@ -130,7 +130,7 @@ pub(super) async fn records(
         let key = key
             .as_ref()
             .filter(|key| KeyId::of_sealed(&sealed) == Some(key.id));
-        let personal = seal::open(key, envelope.id, &sealed)?;
+        let personal = seal::open(key, envelope.id, &sealed).map_err(|error| damaged(error.to_string()))?;
         records.push(Record {
             envelope,
             payload,

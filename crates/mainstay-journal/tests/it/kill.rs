@@ -1,0 +1,222 @@
+//! kill -9 at random moments: everything acknowledged is there, nothing is half there, every chain verifies.
+//!
+//! The test starts its own binary as the child that writes. Twenty kills, two hundred with `MAINSTAY_FULL=1`;
+//! `MAINSTAY_SEED` repeats a run.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_journal::verify::verify;
+use mainstay_journal::{
+    Commit, Epoch, Journal, JournalError, NewEffect, Seq, SqliteJournal, StreamId, Timer,
+};
+use mainstay_kernel::testing::SeededEntropy;
+
+use crate::counter::page;
+use crate::support::{MINUTE, clock, entropy, event, lead, open, start};
+
+const DIR: &str = "MAINSTAY_TEST_KILL_DIR";
+const CHILD_SEED: &str = "MAINSTAY_TEST_KILL_SEED";
+const WRITERS: u64 = 3;
+
+/// What is written as number `number` of `writer`: two events on two chains, an effect, a timer, a cursor.
+fn unit(epoch: Epoch, writer: u64, number: u64, entropy: &SeededEntropy) -> Commit {
+    let own = format!("unit/{writer}");
+    let first = event(entropy, &own, None);
+    let cause = first.id;
+    Commit {
+        epoch,
+        expected: [(StreamId(own.clone()), number)].into(),
+        events: vec![
+            first,
+            event(entropy, &format!("mirror/{writer}"), Some("std-001")),
+        ],
+        effects: vec![NewEffect {
+            effect: page(&format!("page/{writer}/{number}")),
+            cause,
+            due: start(),
+        }],
+        timers: vec![Timer {
+            key: format!("timer/{writer}/{number}"),
+            due: start(),
+            machine: "test".to_owned(),
+            payload: String::new(),
+            cause,
+        }],
+        cursors: [(own, Seq(number + 1))].into(),
+        ..Commit::default()
+    }
+}
+
+async fn length(journal: &impl Journal, stream: &str) -> u64 {
+    let stream = StreamId(stream.to_owned());
+    let records = journal
+        .read_stream(&stream, 0, usize::MAX)
+        .await
+        .expect("the stream");
+    records.len() as u64
+}
+
+/// The child: writes until it is killed and says on standard output what has been acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the child of the kill test"]
+async fn child_that_writes() {
+    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else {
+        return;
+    };
+    let seed = std::env::var(CHILD_SEED)
+        .expect("the seed")
+        .parse()
+        .expect("a number");
+    let entropy = entropy(seed);
+    let journal = Arc::new(
+        SqliteJournal::open(&dir, clock(), entropy.clone())
+            .await
+            .expect("it opens"),
+    );
+    let epoch = lead(&*journal).await;
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let (journal, entropy) = (journal.clone(), entropy.clone());
+            tokio::spawn(async move {
+                for number in length(&*journal, &format!("unit/{writer}")).await.. {
+                    journal
+                        .commit(unit(epoch, writer, number, &entropy))
+                        .await
+                        .expect("the commit is in order");
+                    let mut out = std::io::stdout().lock();
+                    writeln!(out, "acknowledged {writer} {number}").expect("the parent listens");
+                    out.flush().expect("the parent listens");
+                }
+            })
+        })
+        .collect();
+    futures::future::join_all(writers).await;
+}
+
+/// Starts the child, kills it after some acknowledgements and a random moment more; gives the last acknowledged
+/// number of each writer.
+fn run_and_kill(dir: &Path, child_seed: u64, random: &SeededEntropy) -> BTreeMap<u64, u64> {
+    let mut child = Command::new(std::env::current_exe().expect("the test binary"))
+        .args(["--exact", "kill::child_that_writes", "--ignored", "--nocapture"])
+        .env(DIR, dir)
+        .env(CHILD_SEED, child_seed.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the child starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
+    let mut acknowledged = BTreeMap::new();
+    let mut left = random.below(60);
+    let mut note = |line: String| -> bool {
+        // The test harness writes its own words on the same stream, sometimes on the same line.
+        let Some((_, rest)) = line.split_once("acknowledged ") else {
+            return false;
+        };
+        let numbers: Vec<u64> = rest.split(' ').filter_map(|word| word.parse().ok()).collect();
+        if let [writer, number] = numbers[..] {
+            acknowledged.insert(writer, number);
+        }
+        true
+    };
+    while left > 0 {
+        let line = lines
+            .next()
+            .expect("the child writes on")
+            .expect("its output is text");
+        left -= u64::from(note(line));
+    }
+    // Not a wait for something to be ready: the moment of death is what is random here.
+    std::thread::sleep(Duration::from_micros(random.below(4_000)));
+    child.kill().expect("the child can be killed");
+    child.wait().expect("the child is dead");
+    // What it said before it died counts, but for a last line without its end.
+    for line in lines.map_while(Result::ok) {
+        note(line);
+    }
+    acknowledged
+}
+
+async fn check(dir: &Path, acknowledged: &BTreeMap<u64, u64>, context: &str) {
+    let journal = open(dir).await;
+    verify(&journal)
+        .await
+        .unwrap_or_else(|error| panic!("{context}: {error}"));
+    let effects = journal.waiting_effects(usize::MAX).await.expect("effects");
+    let timers = journal.due_timers(start(), usize::MAX).await.expect("timers");
+    let mut total = 0;
+    for writer in 0..WRITERS {
+        let units = length(&journal, &format!("unit/{writer}")).await;
+        total += units;
+        let floor = acknowledged.get(&writer).map_or(0, |number| number + 1);
+        assert!(
+            units >= floor,
+            "{context}: writer {writer} has {units}, acknowledged {floor}"
+        );
+        assert_eq!(
+            length(&journal, &format!("mirror/{writer}")).await,
+            units,
+            "{context}: half a commit"
+        );
+        let cursor = journal.cursor(&format!("unit/{writer}")).await.expect("cursor");
+        assert_eq!(cursor, Seq(units), "{context}: half a commit");
+        let of_writer = |key: &str, family: &str| key.starts_with(&format!("{family}/{writer}/"));
+        let pages = effects
+            .iter()
+            .filter(|effect| of_writer(&effect.key, "page"))
+            .count();
+        let set = timers
+            .iter()
+            .filter(|timer| of_writer(&timer.key, "timer"))
+            .count();
+        assert_eq!(
+            (pages as u64, set as u64),
+            (units, units),
+            "{context}: half a commit"
+        );
+    }
+    assert_eq!(journal.head().await.expect("head"), Seq(total * 2), "{context}");
+    let epoch = journal.lead("checker", start(), MINUTE).await.expect("lead");
+    let stale = Commit {
+        epoch: Epoch(epoch.0 - 1),
+        ..Commit::default()
+    };
+    let refused = journal.commit(stale).await;
+    assert!(
+        matches!(refused, Err(JournalError::StaleEpoch { .. })),
+        "{context}: the dead one's term is over"
+    );
+    journal.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost_and_nothing_is_half_written() {
+    let kills = if std::env::var("MAINSTAY_FULL").is_ok() {
+        200
+    } else {
+        20
+    };
+    let seed = match std::env::var("MAINSTAY_SEED") {
+        Ok(text) => text.parse().expect("MAINSTAY_SEED is a number"),
+        Err(_) => u64::from(std::process::id()),
+    };
+    eprintln!("MAINSTAY_SEED={seed}");
+    let random = SeededEntropy::new(seed);
+    let mut dir = tempfile::tempdir().expect("a temporary directory");
+    let mut acknowledged = BTreeMap::new();
+    for kill in 0..kills {
+        if kill % 20 == 0 {
+            // A fresh directory now and then, so that kills while the files are being made are among them.
+            dir = tempfile::tempdir().expect("a temporary directory");
+            acknowledged.clear();
+        }
+        let child_seed = random.next_u64();
+        acknowledged.extend(run_and_kill(dir.path(), child_seed, &random));
+        let context = format!("seed {seed}, kill {kill}");
+        check(dir.path(), &acknowledged, &context).await;
+    }
+}
