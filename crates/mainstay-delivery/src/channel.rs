@@ -1,0 +1,226 @@
+//! Where messages leave: one trait with one method, which the simulator fakes, and the real channels behind it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use mainstay_kernel::ChannelName;
+use mainstay_kernel::effect::{Deliver, Outcome};
+
+use crate::http::HttpClient;
+use crate::smtp::{Smtp, SmtpOptions};
+use crate::{slack, webhook};
+
+/// How long one attempt may take, unless told otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where a message goes, looked up when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A mailbox, such as `ana@bank.example`.
+    Email(String),
+    /// An incoming webhook in Slack's format; its URL is a secret.
+    ChatWebhook {
+        /// The webhook's URL.
+        url: String,
+        /// The channel to post to, for receivers that let the sender choose (Mattermost, Slack's legacy webhooks).
+        channel: Option<ChannelName>,
+    },
+    /// A receiver of [`crate::webhook`] documents.
+    Webhook {
+        /// Its URL.
+        url: String,
+    },
+}
+
+/// One attempt to deliver a message.
+#[derive(Debug, Clone)]
+pub struct Outgoing<'a> {
+    /// The effect's idempotency key: the same for every attempt, and passed on.
+    pub key: &'a str,
+    /// Which attempt it is; 1 is the first.
+    pub attempt: u32,
+    /// Whether an earlier attempt may have arrived: the message then says so.
+    pub possible_duplicate: bool,
+    /// When the attempt is made.
+    pub at: Timestamp,
+    /// Where to.
+    pub address: &'a Address,
+    /// What, and to whom.
+    pub deliver: &'a Deliver,
+    /// Where the console is, without a slash at the end: links start with it.
+    pub base_url: &'a str,
+}
+
+/// What became of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The result.
+    pub outcome: Outcome,
+    /// Whether the message may have arrived although the outcome is a retry. The next attempt must set
+    /// [`Outgoing::possible_duplicate`].
+    pub arrival_unknown: bool,
+}
+
+impl Sent {
+    /// The receiver took it.
+    #[must_use]
+    pub fn done(receipt: impl Into<String>) -> Self {
+        Self {
+            outcome: Outcome::Done {
+                receipt: receipt.into(),
+            },
+            arrival_unknown: false,
+        }
+    }
+
+    /// It surely did not arrive; try again, after `after_ms` milliseconds if that is not 0.
+    #[must_use]
+    pub fn retry(reason: impl Into<String>, after_ms: u64) -> Self {
+        Self {
+            outcome: Outcome::Retry {
+                reason: reason.into(),
+                after_ms,
+            },
+            arrival_unknown: false,
+        }
+    }
+
+    /// Nobody knows whether it arrived; try again, and say that it may be a repetition.
+    #[must_use]
+    pub fn unknown(reason: impl std::fmt::Display, after_ms: u64) -> Self {
+        let reason = format!("{reason}; unknown whether it arrived");
+        Self {
+            outcome: Outcome::Retry { reason, after_ms },
+            arrival_unknown: true,
+        }
+    }
+
+    /// It will never be taken.
+    #[must_use]
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self {
+            outcome: Outcome::Failed {
+                reason: reason.into(),
+            },
+            arrival_unknown: false,
+        }
+    }
+}
+
+/// Makes attempts. An implementation never panics, never hangs, and answers with what it knows.
+pub trait Channels: Send + Sync {
+    /// Makes one attempt.
+    fn send(&self, outgoing: Outgoing<'_>) -> impl Future<Output = Sent> + Send;
+}
+
+/// Where unencrypted connections are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Plaintext {
+    /// Only to this machine.
+    #[default]
+    Loopback,
+    /// Anywhere: for a trusted network, and only when the operator says so.
+    Anywhere,
+}
+
+impl Plaintext {
+    /// Whether an unencrypted connection to `host` is allowed. A name other than `localhost` counts as another machine.
+    #[must_use]
+    pub fn allows(self, host: &str) -> bool {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let loopback =
+            bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        self == Self::Anywhere || loopback
+    }
+}
+
+/// How the real channels behave.
+#[derive(Debug, Clone)]
+pub struct ChannelOptions {
+    /// The mail server, if there is one.
+    pub smtp: Option<SmtpOptions>,
+    /// How long one HTTP attempt may take, from connect to the last byte of the answer.
+    pub http_timeout: Duration,
+    /// Where unencrypted HTTP is allowed.
+    pub http_plaintext: Plaintext,
+}
+
+impl Default for ChannelOptions {
+    fn default() -> Self {
+        Self {
+            smtp: None,
+            http_timeout: DEFAULT_TIMEOUT,
+            http_plaintext: Plaintext::default(),
+        }
+    }
+}
+
+/// Why the channels cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The sender's address is not one.
+    #[error("the sender {address:?} is not a mail address: {reason}")]
+    Sender {
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Mail would leave this machine unencrypted.
+    #[error("mail to {host} would not be encrypted: switch TLS on, or allow plain text for it")]
+    PlaintextMail {
+        /// The mail server.
+        host: String,
+    },
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
+}
+
+/// The channels of the real world: SMTP, Slack-format webhooks and JSON webhooks.
+pub struct RealChannels {
+    smtp: Option<Smtp>,
+    http: HttpClient,
+}
+
+impl RealChannels {
+    /// Sets the channels up; no connection is made yet.
+    ///
+    /// # Errors
+    /// If the options contradict themselves or TLS cannot be set up.
+    pub fn new(options: ChannelOptions) -> Result<Self, ChannelError> {
+        let http = HttpClient::new(options.http_timeout, options.http_plaintext)?;
+        let smtp = options.smtp.map(Smtp::new).transpose()?;
+        Ok(Self { smtp, http })
+    }
+}
+
+impl Channels for RealChannels {
+    async fn send(&self, outgoing: Outgoing<'_>) -> Sent {
+        match (outgoing.address, &self.smtp) {
+            (Address::Email(to), Some(smtp)) => smtp.send(&outgoing, to).await,
+            (Address::Email(_), None) => Sent::failed("no mail server is configured"),
+            (Address::ChatWebhook { url, channel }, _) => {
+                slack::send(&self.http, &outgoing, url, channel.as_ref()).await
+            }
+            (Address::Webhook { url }, _) => webhook::send(&self.http, &outgoing, url).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_stays_on_this_machine() {
+        for host in ["127.0.0.1", "127.8.9.1", "::1", "[::1]", "localhost", "LOCALHOST"] {
+            assert!(Plaintext::Loopback.allows(host), "{host}");
+        }
+        for host in ["10.0.0.1", "localhost.example", "mail.example", "0.0.0.0", ""] {
+            assert!(!Plaintext::Loopback.allows(host), "{host}");
+            assert!(Plaintext::Anywhere.allows(host), "{host}");
+        }
+    }
+}

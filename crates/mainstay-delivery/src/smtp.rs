@@ -1,0 +1,249 @@
+//! Mail. One connection per attempt, so that the dialogue's stage is known: before the text is handed over a failure means
+//! "did not arrive", after it a missing reply means "nobody knows". The receipt is the server's final reply.
+
+use std::time::{Duration, SystemTime};
+
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, MailParameter};
+use lettre::transport::smtp::{Error, response::Response};
+use mainstay_kernel::Digest;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::channel::{ChannelError, DEFAULT_TIMEOUT, Outgoing, Plaintext, Sent};
+use crate::http::chain;
+use crate::wording;
+
+/// How long the farewell may take once the receipt is in hand.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How the connection to the mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// TLS from the first byte (port 465).
+    Implicit,
+    /// TLS by STARTTLS, and no mail without it (port 587 or 25).
+    StartTls,
+    /// None.
+    None,
+}
+
+/// A mail server.
+#[derive(Clone)]
+pub struct SmtpOptions {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is protected.
+    pub security: Security,
+    /// Where [`Security::None`] is allowed.
+    pub plaintext: Plaintext,
+    /// Who logs in, and with what password.
+    pub login: Option<(String, String)>,
+    /// The sender's address.
+    pub from: String,
+    /// How long one attempt may take, from connect to receipt.
+    pub timeout: Duration,
+}
+
+impl SmtpOptions {
+    /// A mail server on `port`: with `tls`, port 465 means implicit TLS and any other STARTTLS.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16, tls: bool, from: impl Into<String>) -> Self {
+        let security = match (tls, port) {
+            (false, _) => Security::None,
+            (true, 465) => Security::Implicit,
+            (true, _) => Security::StartTls,
+        };
+        Self {
+            host: host.into(),
+            port,
+            security,
+            plaintext: Plaintext::default(),
+            login: None,
+            from: from.into(),
+            timeout: DEFAULT_TIMEOUT,
+        }
+    }
+}
+
+impl std::fmt::Debug for SmtpOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SmtpOptions")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("security", &self.security)
+            .field("login", &self.login.as_ref().map(|(user, _password)| user))
+            .field("from", &self.from)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The mail channel.
+pub(crate) struct Smtp {
+    options: SmtpOptions,
+    from: Mailbox,
+    tls: Option<TlsParameters>,
+}
+
+/// Why a dialogue ended before the text was handed over.
+enum Early {
+    /// The session could not be opened: the server's trouble, or ours with it, not the message's.
+    Session(Error),
+    /// The server did not want this message.
+    Message(Error),
+}
+
+impl Smtp {
+    pub(crate) fn new(options: SmtpOptions) -> Result<Self, ChannelError> {
+        let from = options
+            .from
+            .parse::<Mailbox>()
+            .map_err(|error| ChannelError::Sender {
+                address: options.from.clone(),
+                reason: error.to_string(),
+            })?;
+        let tls = match options.security {
+            Security::None if !options.plaintext.allows(&options.host) => {
+                return Err(ChannelError::PlaintextMail { host: options.host });
+            }
+            Security::None => None,
+            Security::Implicit | Security::StartTls => Some(
+                TlsParameters::new(options.host.clone()).map_err(|error| ChannelError::Tls(chain(&error)))?,
+            ),
+        };
+        Ok(Self { options, from, tls })
+    }
+
+    /// Makes one attempt to mail the message to `to`.
+    pub(crate) async fn send(&self, outgoing: &Outgoing<'_>, to: &str) -> Sent {
+        let message = match self.render(outgoing, to) {
+            Ok(message) => message,
+            Err(reason) => return Sent::failed(reason),
+        };
+        let deadline = Instant::now() + self.options.timeout;
+        let mut connection = match timeout_at(deadline, self.open(&message)).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(early)) => return early.into(),
+            Err(_late) => return Sent::retry("the mail server did not answer in time", 0),
+        };
+        match timeout_at(deadline, connection.message(&message.formatted())).await {
+            Ok(Ok(reply)) => {
+                // The receipt is in hand: a server that does not say goodbye changes nothing.
+                let _farewell = timeout(QUIT_TIMEOUT, connection.quit()).await;
+                Sent::done(receipt(&reply))
+            }
+            Ok(Err(error)) if error.status().is_some() => Early::Message(error).into(),
+            Ok(Err(error)) => Sent::unknown(format!("the mail server hung up: {}", chain(&error)), 0),
+            Err(_late) => Sent::unknown("the mail server did not confirm in time", 0),
+        }
+    }
+
+    /// Opens a session and leads it up to the server's go-ahead for the text.
+    async fn open(&self, message: &Message) -> Result<AsyncSmtpConnection, Early> {
+        let Self { options, tls, .. } = self;
+        let hello = ClientId::default();
+        let implicit = tls.clone().filter(|_| options.security == Security::Implicit);
+        let server = (options.host.as_str(), options.port);
+        let mut connection =
+            AsyncSmtpConnection::connect_tokio1(server, Some(options.timeout), &hello, implicit, None)
+                .await
+                .map_err(Early::Session)?;
+        if let (Security::StartTls, Some(tls)) = (options.security, tls.clone()) {
+            connection.starttls(tls, &hello).await.map_err(Early::Session)?;
+        }
+        if let Some((user, password)) = options.login.clone() {
+            let credentials = Credentials::new(user, password);
+            connection
+                .auth(DEFAULT_MECHANISMS, &credentials)
+                .await
+                .map_err(Early::Session)?;
+        }
+        let envelope = message.envelope();
+        let mut parameters = Vec::new();
+        if !envelope
+            .to()
+            .iter()
+            .chain(envelope.from())
+            .all(|address| AsRef::<str>::as_ref(address).is_ascii())
+        {
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        connection
+            .command(Mail::new(envelope.from().cloned(), parameters))
+            .await
+            .map_err(Early::Message)?;
+        for to in envelope.to() {
+            connection
+                .command(Rcpt::new(to.clone(), Vec::new()))
+                .await
+                .map_err(Early::Message)?;
+        }
+        connection.command(Data).await.map_err(Early::Message)?;
+        Ok(connection)
+    }
+
+    /// The mail. Its `Message-ID` comes from the effect's key, so that a repetition is recognised; mails about one
+    /// incident refer to one id, so that mail clients show them together.
+    fn render(&self, outgoing: &Outgoing<'_>, to: &str) -> Result<Message, String> {
+        let to = to
+            .parse::<Mailbox>()
+            .map_err(|error| format!("{to:?} is not a mail address: {error}"))?;
+        let domain = self.from.email.domain();
+        let id = |text: &str| format!("<{:.32}@{domain}>", Digest::of(text.as_bytes()).to_string());
+        let mut builder = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .date(
+                SystemTime::try_from(outgoing.at)
+                    .map_err(|error| format!("the mail cannot be dated: {error}"))?,
+            )
+            .message_id(Some(id(outgoing.key)))
+            .subject(wording::subject(outgoing))
+            .raw_header(header("Auto-Submitted", "auto-generated"))
+            .raw_header(header("X-Mainstay-Key", outgoing.key));
+        if let Some(incident) = &outgoing.deliver.message.incident {
+            let thread = id(&format!("incident {incident}"));
+            builder = builder.in_reply_to(thread.clone()).references(thread);
+        }
+        if let Some(mark) = wording::duplicate(outgoing) {
+            builder = builder.raw_header(header("X-Mainstay-Notice", &mark));
+        }
+        builder
+            .header(ContentType::TEXT_PLAIN)
+            .body(wording::text(outgoing))
+            .map_err(|error| format!("the mail cannot be built: {error}"))
+    }
+}
+
+impl From<Early> for Sent {
+    fn from(early: Early) -> Self {
+        match early {
+            Early::Message(error) if error.is_permanent() => Self::failed(chain(&error)),
+            Early::Message(error) => Self::retry(chain(&error), 0),
+            Early::Session(error) => {
+                Self::retry(format!("no session with the mail server: {}", chain(&error)), 0)
+            }
+        }
+    }
+}
+
+fn header(name: &'static str, value: &str) -> HeaderValue {
+    let value = value
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
+}
+
+/// The server's reply on one line: `250 2.0.0 queued as 4F1A`.
+fn receipt(reply: &Response) -> String {
+    let lines: Vec<_> = reply.message().collect();
+    wording::cut(&format!("{} {}", reply.code(), lines.join(" ")), 500)
+        .trim_end()
+        .to_owned()
+}
