@@ -1,0 +1,13 @@
+//! Telemetry in: the Prometheus and OpenMetrics text formats, the scrape loop, Prometheus' scrape configuration.
+//!
+//! The rules of a scrape (what is stored under which labels, what becomes stale) are a pure core,
+//! [`ScrapeLoop`]; [`Scraper`] adds HTTP and timers and nothing else.
+
+// CONFIG
+pub mod exposition;
+mod scrape;
+
+pub use scrape::{
+    Scrape, ScrapeBatch, ScrapeError, ScrapeLimits, ScrapeLoop, ScrapeTarget, ScrapedSample, Scraper,
+    ScraperStats, Sink,
+};

@@ -1,0 +1,175 @@
+//! Scraping: what is fetched from whom, and what is made of it.
+
+mod client;
+mod core;
+mod scraper;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mainstay_kernel::Labels;
+
+pub use self::core::ScrapeLoop;
+pub use self::scraper::{Scraper, ScraperStats, Sink};
+use crate::exposition::{Format, ParseError};
+
+/// One address to scrape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScrapeTarget {
+    /// The label `job` of everything scraped here.
+    pub job: String,
+    /// The label `instance`; by custom `host:port`.
+    pub instance: String,
+    /// Where: `http://host:port/metrics`.
+    pub url: String,
+    /// Further labels of everything scraped here.
+    pub labels: Labels,
+    /// How often.
+    pub interval: Duration,
+    /// How long one scrape may take; not above the interval.
+    pub timeout: Duration,
+    /// Whether exposed labels win over the target's; else those in conflict are renamed `exported_…`.
+    pub honor_labels: bool,
+    /// What one scrape may bring.
+    pub limits: ScrapeLimits,
+}
+
+impl ScrapeTarget {
+    /// A target with the defaults of Prometheus: 1 min interval, 10 s timeout.
+    #[must_use]
+    pub fn new(job: impl Into<String>, instance: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            job: job.into(),
+            instance: instance.into(),
+            url: url.into(),
+            labels: Labels::new(),
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(10),
+            honor_labels: false,
+            limits: ScrapeLimits::default(),
+        }
+    }
+
+    /// The labels of everything scraped here, `job` and `instance` included.
+    #[must_use]
+    pub fn target_labels(&self) -> Labels {
+        self.labels
+            .clone()
+            .with("job", &self.job)
+            .with("instance", &self.instance)
+    }
+}
+
+/// What one scrape may bring. A scrape beyond a limit fails as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScrapeLimits {
+    /// The largest body.
+    pub body_bytes: usize,
+    /// The most samples.
+    pub samples: usize,
+    /// The largest sum of the sizes of the label names and values of one series.
+    pub label_bytes: usize,
+}
+
+impl Default for ScrapeLimits {
+    /// 10 MiB, 100,000 samples, 16 KiB of labels.
+    fn default() -> Self {
+        Self {
+            body_bytes: 10 << 20,
+            samples: 100_000,
+            label_bytes: 16 << 10,
+        }
+    }
+}
+
+/// What a target answered.
+#[derive(Debug, Clone)]
+pub struct Scrape {
+    /// The format that it said it speaks.
+    pub format: Format,
+    /// What it exposed.
+    pub body: Bytes,
+}
+
+/// Why a scrape brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScrapeError {
+    /// No answer in time.
+    #[error("no complete answer within {0:?}")]
+    Timeout(Duration),
+    /// No connection, or it broke.
+    #[error("{0}")]
+    Connection(String),
+    /// An answer other than 200.
+    #[error("the target answered with status {0}")]
+    Status(u16),
+    /// The address is not one.
+    #[error("{url:?} is no http address: {reason}")]
+    Url {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More bytes than allowed.
+    #[error("the body has more than {limit_bytes} bytes")]
+    BodyTooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// More samples than allowed.
+    #[error("more than {limit} samples")]
+    TooManySamples {
+        /// The limit.
+        limit: usize,
+    },
+    /// A series with more label text than allowed.
+    #[error("{line}: labels of {bytes} bytes, allowed are {limit_bytes}", line = .series)]
+    LabelsTooLarge {
+        /// The metric's name.
+        series: String,
+        /// The size of its labels.
+        bytes: usize,
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// What was exposed does not read.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+}
+
+/// A sample to store.
+#[derive(Debug, Clone)]
+pub struct ScrapedSample {
+    /// The labels of its series. Of scrape after scrape the same allocation, so that it can serve as a cache's key.
+    pub labels: Arc<Labels>,
+    /// When the counter behind it began, if the target says so; in milliseconds since 1970.
+    pub created_ms: Option<i64>,
+    /// Its time in milliseconds since 1970.
+    pub t_ms: i64,
+    /// Its value; the stale marker says that the series is gone.
+    pub value: f64,
+}
+
+impl PartialEq for ScrapedSample {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |sample: &Self| (sample.created_ms, sample.t_ms, sample.value.to_bits());
+        self.labels == other.labels && bits(self) == bits(other)
+    }
+}
+
+/// Everything that one scrape says, its own `up` included.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScrapeBatch {
+    /// The target's job.
+    pub job: String,
+    /// The target's instance.
+    pub instance: String,
+    /// When the scrape began, in milliseconds since 1970.
+    pub scrape_time_ms: i64,
+    /// What to store, in order.
+    pub samples: Vec<ScrapedSample>,
+    /// Why the scrape failed, if it did.
+    pub error: Option<ScrapeError>,
+}
