@@ -161,7 +161,8 @@ pub fn settle(key: &str, attempt: u32, outcome: &Outcome, arrival_unknown: bool,
     }
 }
 
-/// The same message by the next channel that reaches the person, if there is one that was not tried.
+/// The same message by the next channel that reaches the person, if there is one. Its key differs in the last part only,
+/// the channel's name: where that channel carries the message anyway, the outbox knows the key and nothing is said twice.
 fn next_channel(spec: &DeliverySpec, attempted: &Attempted) -> Option<(String, Deliver)> {
     let Recipient::Person(person) = &attempted.deliver.to else {
         return None;
@@ -170,15 +171,17 @@ fn next_channel(spec: &DeliverySpec, attempted: &Attempted) -> Option<(String, D
     let here = channels
         .iter()
         .position(|channel| *channel == attempted.deliver.channel)?;
-    let next = *channels.get(here + 1)?;
-    let root = attempted.key.split("/via-").next().unwrap_or(&attempted.key);
-    Some((
-        format!("{root}/via-{}", next.name()),
-        Deliver {
-            channel: next,
-            ..attempted.deliver.clone()
-        },
-    ))
+    let next = *channels.get((here + 1) % channels.len())?;
+    let root = attempted.key.strip_suffix(attempted.deliver.channel.name())?;
+    (next != attempted.deliver.channel).then(|| {
+        (
+            format!("{root}{}", next.name()),
+            Deliver {
+                channel: next,
+                ..attempted.deliver.clone()
+            },
+        )
+    })
 }
 
 impl DomainEvent for DeliveryEvent {

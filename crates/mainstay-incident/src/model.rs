@@ -197,7 +197,7 @@ impl Incident {
     #[must_use]
     pub fn timeline_by_time(&self) -> Vec<&TimelineEntry> {
         let mut entries: Vec<&TimelineEntry> = self.timeline.iter().collect();
-        entries.sort_by_key(|entry| (entry.at, entry.event));
+        entries.sort_by_key(|entry| entry.at);
         entries
     }
 }
