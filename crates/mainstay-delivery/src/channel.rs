@@ -144,6 +144,8 @@ pub struct ChannelOptions {
     pub http_timeout: Duration,
     /// Where unencrypted HTTP is allowed.
     pub http_plaintext: Plaintext,
+    /// Certificate authorities to trust besides the public ones, as PEM: for mail servers and receivers inside.
+    pub trust_pem: Option<Vec<u8>>,
 }
 
 impl Default for ChannelOptions {
@@ -152,6 +154,7 @@ impl Default for ChannelOptions {
             smtp: None,
             http_timeout: DEFAULT_TIMEOUT,
             http_plaintext: Plaintext::default(),
+            trust_pem: None,
         }
     }
 }
@@ -190,8 +193,9 @@ impl RealChannels {
     /// # Errors
     /// If the options contradict themselves or TLS cannot be set up.
     pub fn new(options: ChannelOptions) -> Result<Self, ChannelError> {
-        let http = HttpClient::new(options.http_timeout, options.http_plaintext)?;
-        let smtp = options.smtp.map(Smtp::new).transpose()?;
+        let trust = options.trust_pem.as_deref();
+        let http = HttpClient::new(options.http_timeout, options.http_plaintext, trust)?;
+        let smtp = options.smtp.map(|smtp| Smtp::new(smtp, trust)).transpose()?;
         Ok(Self { smtp, http })
     }
 }

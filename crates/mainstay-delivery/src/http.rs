@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use reqwest::{Certificate, Client, Response, Url};
 use serde_json::Value;
 
 use crate::channel::{ChannelError, Outgoing, Plaintext, Sent};
@@ -36,7 +36,18 @@ pub(crate) struct Answer {
 }
 
 impl HttpClient {
-    pub(crate) fn new(timeout: Duration, plaintext: Plaintext) -> Result<Self, ChannelError> {
+    pub(crate) fn new(
+        timeout: Duration,
+        plaintext: Plaintext,
+        trust: Option<&[u8]>,
+    ) -> Result<Self, ChannelError> {
+        let tls = |error: reqwest::Error| ChannelError::Tls(chain(&error));
+        let trusted = trust.map(Certificate::from_pem_bundle).transpose().map_err(tls)?;
+        if trusted.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ChannelError::Tls(
+                "there is no certificate among those to trust".to_owned(),
+            ));
+        }
         // The first provider of the process stays: it is this one, or the one that the binary chose.
         let _already_chosen = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
@@ -44,9 +55,10 @@ impl HttpClient {
             .connect_timeout(timeout / 2)
             .redirect(Policy::none())
             .no_proxy()
+            .tls_certs_merge(trusted.unwrap_or_default())
             .user_agent(concat!("mainstay/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| ChannelError::Tls(chain(&error)))?;
+            .map_err(tls)?;
         Ok(Self { client, plaintext })
     }
 

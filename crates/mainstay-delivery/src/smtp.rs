@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use lettre::transport::smtp::{Error, response::Response};
@@ -99,7 +99,7 @@ enum Early {
 }
 
 impl Smtp {
-    pub(crate) fn new(options: SmtpOptions) -> Result<Self, ChannelError> {
+    pub(crate) fn new(options: SmtpOptions, trust: Option<&[u8]>) -> Result<Self, ChannelError> {
         let from = options
             .from
             .parse::<Mailbox>()
@@ -112,9 +112,7 @@ impl Smtp {
                 return Err(ChannelError::PlaintextMail { host: options.host });
             }
             Security::None => None,
-            Security::Implicit | Security::StartTls => Some(
-                TlsParameters::new(options.host.clone()).map_err(|error| ChannelError::Tls(chain(&error)))?,
-            ),
+            Security::Implicit | Security::StartTls => Some(tls(&options.host, trust)?),
         };
         Ok(Self { options, from, tls })
     }
@@ -230,6 +228,16 @@ impl From<Early> for Sent {
             }
         }
     }
+}
+
+/// TLS to `host`, by the public authorities and those in `trust`.
+fn tls(host: &str, trust: Option<&[u8]>) -> Result<TlsParameters, ChannelError> {
+    let failed = |error: Error| ChannelError::Tls(chain(&error));
+    let mut builder = TlsParameters::builder(host.to_owned());
+    if let Some(pem) = trust {
+        builder = builder.add_root_certificate(Certificate::from_pem(pem).map_err(failed)?);
+    }
+    builder.build().map_err(failed)
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {

@@ -71,10 +71,13 @@ async fn chat_and_webhooks_against_every_fault() {
         inbox.set(faults).await;
         let waits = matches!(fault, HttpFault::Timeout | HttpFault::LateReply);
         let channels = channels(inbox.smtp, if waits { IMPATIENT } else { PATIENT });
-        for (channel, expected) in [(Channel::Chat, chat), (Channel::Webhook, hook)] {
-            let sent = send(&channels, &inbox.address(channel), channel, 1, false).await;
-            assert_eq!(word(&sent), expected, "{channel:?} {fault:?}: {sent:?}");
-        }
+        let (to_chat, to_hook) = (inbox.address(Channel::Chat), inbox.address(Channel::Webhook));
+        let (chat_sent, hook_sent) = tokio::join!(
+            send(&channels, &to_chat, Channel::Chat, 1, false),
+            send(&channels, &to_hook, Channel::Webhook, 1, false),
+        );
+        assert_eq!(word(&chat_sent), chat, "{fault:?}: {chat_sent:?}");
+        assert_eq!(word(&hook_sent), hook, "{fault:?}: {hook_sent:?}");
         assert_eq!(inbox.received().await.len(), 2 * arrived, "{fault:?}");
     }
 }

@@ -3,3 +3,4 @@
 mod channels;
 mod inbox;
 mod support;
+mod tls;
