@@ -66,6 +66,7 @@ impl Catalog {
         let response = Response::build(&documents, &platform, diagnostics);
         let runbooks = runbook::build(&documents, &platform, diagnostics);
         links::check(&documents, &runbooks, diagnostics);
+        diagnostics.settle();
         Self {
             digest: documents.digest(),
             platform,

@@ -41,7 +41,7 @@ pub(crate) fn diagnostic(document: &Document, error: &Error) -> Diagnostic {
             .help(suggest(variant, "word", keys(expected))),
         Error::SerdeMissingField { field, .. } => document
             .diagnostic(lint::MISSING_KEY, at, format!("the key {field:?} is missing"))
-            .help(format!("add `{field}:` to the mapping that begins here")),
+            .help(format!("add `{field}:` to the mapping that this is part of")),
         Error::SerdeInvalidType {
             unexpected, expected, ..
         } => document
@@ -57,7 +57,7 @@ pub(crate) fn diagnostic(document: &Document, error: &Error) -> Diagnostic {
             .help(format!("expected a value of type {ty}")),
         Error::Unexpected { expected, .. } => document
             .diagnostic(lint::WRONG_TYPE, at, "a value of another shape than expected")
-            .help(format!("expected {expected}")),
+            .help(format!("expected {}", shape(expected))),
         Error::DuplicateMappingKey { key, .. } => document
             .diagnostic(
                 lint::DUPLICATE_KEY,
@@ -65,7 +65,20 @@ pub(crate) fn diagnostic(document: &Document, error: &Error) -> Diagnostic {
                 format!("the key {} is given twice", key.as_deref().unwrap_or("here")),
             )
             .help("keep one of the two"),
-        Error::Message { msg, .. } => document.diagnostic(lint::BAD_VALUE, at, msg.clone()),
+        // What a type of ours says about a value that it does not take.
+        Error::Message { msg, .. } => {
+            let found = document
+                .source()
+                .get(at.bytes())
+                .filter(|text| !text.is_empty() && !text.contains('\n'));
+            let message = match found {
+                Some(text) => format!("`{text}` cannot be used here"),
+                None => "a value that cannot be used here".to_owned(),
+            };
+            document
+                .diagnostic(lint::BAD_VALUE, at, message)
+                .help(msg.clone())
+        }
         Error::Budget { breach, .. } => document
             .diagnostic(
                 lint::TOO_LARGE,
@@ -80,6 +93,16 @@ pub(crate) fn diagnostic(document: &Document, error: &Error) -> Diagnostic {
                 .diagnostic(lint::SYNTAX, at, one_line(&text))
                 .help("this is not valid YAML from here on")
         }
+    }
+}
+
+/// The parser's names of shapes in a reader's words.
+fn shape(expected: &str) -> &str {
+    match expected {
+        "sequence start" | "sequence" => "a list: `[a, b]`, or lines that begin with `- `",
+        "mapping start" | "mapping" => "a mapping: `key: value`",
+        "string scalar" | "scalar" => "one value, not a list or a mapping",
+        other => other,
     }
 }
 

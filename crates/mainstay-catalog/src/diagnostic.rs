@@ -164,7 +164,11 @@ fn crop(text: &str, max_bytes: usize) -> &str {
 /// Findings, in a fixed order: by file, line, column, then check and message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Diagnostics(Vec<Diagnostic>);
+pub struct Diagnostics {
+    found: Vec<Diagnostic>,
+    #[serde(skip)]
+    incomplete: bool,
+}
 
 impl Diagnostics {
     /// None yet.
@@ -176,13 +180,29 @@ impl Diagnostics {
     /// Adds one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let key = |d: &Diagnostic| (d.file.clone(), d.at, d.lint, d.message.clone());
-        let place = self.0.partition_point(|held| key(held) <= key(&diagnostic));
-        self.0.insert(place, diagnostic);
+        let place = self.found.partition_point(|held| key(held) <= key(&diagnostic));
+        self.found.insert(place, diagnostic);
     }
 
-    /// Adds one if there is one, and gives the value if there is one.
+    /// The value, if it could be read; otherwise its finding is added, and what needs everything to have been read is
+    /// not judged (see [`Diagnostics::settle`]).
     pub fn keep<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
-        result.map_err(|diagnostic| self.push(diagnostic)).ok()
+        result.map_err(|diagnostic| self.push_unread(diagnostic)).ok()
+    }
+
+    /// Adds the finding that something could not be read.
+    pub fn push_unread(&mut self, diagnostic: Diagnostic) {
+        self.incomplete = true;
+        self.push(diagnostic);
+    }
+
+    /// Takes out what only follows from something that could not be read: names that seem to refer to nothing, numbers
+    /// that do not add up. They are found, if they are there, once the rest is mended.
+    pub(crate) fn settle(&mut self) {
+        if self.incomplete {
+            self.found
+                .retain(|diagnostic| !crate::lint::NEED_EVERYTHING.contains(&diagnostic.lint));
+        }
     }
 
     /// Adds all of `others`.
@@ -192,25 +212,25 @@ impl Diagnostics {
 
     /// In order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Diagnostic> {
-        self.0.iter()
+        self.found.iter()
     }
 
     /// Whether there are none at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.found.len()
     }
 
     /// How many of them are errors.
     #[must_use]
     pub fn errors(&self) -> usize {
-        self.0.iter().filter(|d| d.level == Level::Error).count()
+        self.found.iter().filter(|d| d.level == Level::Error).count()
     }
 
     /// Whether any of them is an error.
@@ -228,7 +248,7 @@ impl Diagnostics {
             Renderer::plain()
         };
         let mut text = String::new();
-        for diagnostic in &self.0 {
+        for diagnostic in &self.found {
             text.push_str(&diagnostic.render(&renderer, root));
             text.push('\n');
         }
@@ -239,7 +259,7 @@ impl Diagnostics {
     #[must_use]
     pub fn render_short(&self) -> String {
         let mut text = String::new();
-        for d in &self.0 {
+        for d in &self.found {
             let level = match d.level {
                 Level::Error => "error",
                 Level::Warning => "warning",
@@ -256,7 +276,7 @@ impl IntoIterator for Diagnostics {
     type IntoIter = std::vec::IntoIter<Diagnostic>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.found.into_iter()
     }
 }
 
@@ -265,6 +285,6 @@ impl<'a> IntoIterator for &'a Diagnostics {
     type IntoIter = std::slice::Iter<'a, Diagnostic>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.found.iter()
     }
 }

@@ -176,7 +176,7 @@ impl Document {
         }
         let ranges = split(source);
         if ranges.len() > FILE_MAX_DOCUMENTS {
-            diagnostics.push(
+            diagnostics.push_unread(
                 Diagnostic::whole_file(
                     lint::TOO_LARGE,
                     file,
@@ -229,7 +229,7 @@ impl Document {
             document.format = Format::Runbook;
         } else {
             let message = "a Markdown file without front matter";
-            diagnostics.push(document.diagnostic(lint::UNKNOWN_FORMAT, document.at, message).help(
+            diagnostics.push_unread(document.diagnostic(lint::UNKNOWN_FORMAT, document.at, message).help(
                 "a runbook begins with `---`, its title, severity and so on, and `---`; only a README has none",
             ));
         }
@@ -248,7 +248,7 @@ impl Document {
             Ok(Some(header)) => header,
             Ok(None) => return None,
             Err(diagnostic) => {
-                diagnostics.push(diagnostic);
+                diagnostics.push_unread(diagnostic);
                 return Some(document);
             }
         };
@@ -265,17 +265,19 @@ impl Document {
                 if !KINDS.contains(&kind) {
                     let at = header.kind.map_or(document.at, |kind| kind.at);
                     let message = format!("unknown kind {kind:?}");
-                    diagnostics.push(document.diagnostic(lint::UNKNOWN_KIND, at, message).help(suggest(
-                        kind,
-                        "kind",
-                        KINDS.iter().copied(),
-                    )));
+                    diagnostics.push_unread(
+                        document.diagnostic(lint::UNKNOWN_KIND, at, message).help(suggest(
+                            kind,
+                            "kind",
+                            KINDS.iter().copied(),
+                        )),
+                    );
                 }
                 Format::Mainstay
             }
             (other, _) if other.starts_with("mainstay/") => {
                 let at = header.api_version.map_or(document.at, |version| version.at);
-                diagnostics.push(
+                diagnostics.push_unread(
                     document
                         .diagnostic(lint::UNKNOWN_FORMAT, at, format!("unknown version {other:?}"))
                         .help(format!("this release reads {API_VERSION}")),
@@ -290,7 +292,7 @@ impl Document {
             (version, kind) if !version.is_empty() && !kind.is_empty() => Format::KubernetesObject,
             _ => {
                 let message = "a document of unknown format";
-                diagnostics.push(document.diagnostic(lint::UNKNOWN_FORMAT, document.at, message).help(
+                diagnostics.push_unread(document.diagnostic(lint::UNKNOWN_FORMAT, document.at, message).help(
                     "begin it with `apiVersion: mainstay/v1` and `kind:`, or with the keys of the format it is in",
                 ));
                 Format::Unknown

@@ -176,7 +176,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn report(&mut self, diagnostic: Diagnostic) {
-        self.diagnostics.push(diagnostic);
+        self.diagnostics.push_unread(diagnostic);
     }
 
     fn directory(&mut self, path: &Path, name: &str, depth: usize) {

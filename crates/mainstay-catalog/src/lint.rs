@@ -188,6 +188,16 @@ lints! {
     CRITERIA_CONTRADICT = "criteria-contradict" Error R38 rehearsal "two criteria of one experiment cannot both be meant";
 }
 
+/// The checks that judge a catalog as a whole: they say nothing while a part of it cannot be read.
+pub(crate) const NEED_EVERYTHING: [LintId; 6] = [
+    UNKNOWN_REFERENCE,
+    MISSING_DOCUMENT,
+    PLATFORM_COUNT,
+    SEVERITY_UNROUTED,
+    UNREACHABLE_PERSON,
+    SAME_TEAM_BACKUP,
+];
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -33,6 +33,12 @@ impl At {
         }
     }
 
+    /// The bytes of the file.
+    pub(crate) fn bytes(self) -> std::ops::Range<usize> {
+        let start = self.offset as usize;
+        start..start.saturating_add(self.len as usize)
+    }
+
     pub(crate) fn from_yaml(location: serde_saphyr::Location) -> Self {
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let span = location.span();

@@ -2,6 +2,8 @@
 
 mod build;
 mod channels;
+mod check_policy;
+mod complete;
 mod escalation;
 mod matcher;
 mod rota;

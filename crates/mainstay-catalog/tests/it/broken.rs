@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use mainstay_catalog::{Catalog, Diagnostics, Documents};
+use mainstay_catalog::{Catalog, Diagnostic, Diagnostics, Documents};
 
 use crate::here;
 
@@ -35,16 +35,20 @@ fn each_defect_is_found_at_its_place_and_says_how_to_mend_it() {
         .collect();
     cases.sort();
     assert!(cases.len() >= 20);
+    let (mut report, mut failures) = (String::new(), Vec::new());
     for case in cases {
         let name = case.file_name().expect("a name").to_string_lossy().into_owned();
         let diagnostics = check(&case);
-        insta::assert_snapshot!(name.as_str(), diagnostics.render(None, false));
-        assert_eq!(diagnostics.len(), 1, "{name}: one defect is one finding");
-        let finding = diagnostics.iter().next().expect("one");
-        assert!(
-            finding.at.line > 0 && finding.at.column > 0,
-            "{name} has no place"
-        );
-        assert!(!finding.help.is_empty(), "{name} does not say how to mend it");
+        report.push_str(&format!("=== {name}\n{}", diagnostics.render(None, false)));
+        let complete =
+            |finding: &Diagnostic| finding.at.line > 0 && finding.at.column > 0 && !finding.help.is_empty();
+        if diagnostics.len() != 1 || !diagnostics.iter().all(complete) {
+            failures.push(name);
+        }
     }
+    insta::assert_snapshot!(report);
+    assert!(
+        failures.is_empty(),
+        "not one finding with a place and a help: {failures:?}"
+    );
 }

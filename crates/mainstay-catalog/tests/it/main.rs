@@ -1,6 +1,7 @@
 //! What a user of the catalog would notice.
 
 mod archive;
+mod as_written;
 mod broken;
 mod good;
 mod hostile;

@@ -1,27 +1,12 @@
-//! Runbooks: CommonMark with front matter, whose fenced blocks of language `step` a machine can run.
-//!
-//! ````text
-//! ---
-//! title: High Error Rate
-//! severity: P1
-//! impact: Part of the payments fail
-//! owner: payments
-//! last_reviewed: 2026-11-02
-//! alerts: [HighErrorRate]
-//! ---
-//! ## Mitigate
-//! ```step id=rollback action=rollback service=payment-service risk=medium approve=responder timeout=5m
-//! Go back to the previous revision.
-//! ```
-//! ````
+//! From a Markdown file to a runbook, with the place of everything that does not fit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, civil};
-use mainstay_kernel::{CellId, RunbookId, ServiceId, Severity, TeamId};
+use jiff::SignedDuration;
+use mainstay_kernel::RunbookId;
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
-use serde::{Deserialize, Serialize};
 
+use super::{Approval, Comparison, Expectation, FrontMatter, Risk, RunbookDoc, Step, StepAction};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{Document, Format};
 use crate::documents::Documents;
@@ -39,174 +24,6 @@ const MAX_STEPS: usize = 100;
 const STEP_KEYS: [&str; 11] = [
     "id", "title", "action", "service", "cell", "replicas", "expect", "timeout", "risk", "approve", "undo",
 ];
-
-/// A runbook.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RunbookDoc {
-    /// The file's name without directories and ending.
-    pub id: RunbookId,
-    /// The file.
-    pub file: String,
-    /// What stands before the text.
-    #[serde(flatten)]
-    pub front: FrontMatter,
-    /// What a machine can run or ask, in order.
-    pub steps: Vec<Step>,
-    /// The text after the front matter, as it is written.
-    pub body: String,
-}
-
-/// What stands before a runbook's text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FrontMatter {
-    /// Its title.
-    pub title: String,
-    /// The severity of what it is for.
-    pub severity: Severity,
-    /// What users suffer.
-    pub impact: String,
-    /// The team that keeps it.
-    pub owner: Spanned<TeamId>,
-    /// When somebody last walked through it.
-    pub last_reviewed: civil::Date,
-    /// The alerts it is for.
-    pub alerts: Vec<Spanned<String>>,
-}
-
-/// One step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Step {
-    /// Its name, unique in the runbook.
-    pub id: Spanned<String>,
-    /// What it is about: `title`, or the heading it stands under.
-    pub title: String,
-    /// What is done.
-    pub action: StepAction,
-    /// How long it may take.
-    #[serde(with = "duration::text")]
-    pub timeout: SignedDuration,
-    /// What can go wrong by doing it.
-    pub risk: Risk,
-    /// Whose word it needs.
-    pub approve: Approval,
-    /// The step that undoes it.
-    pub undo: Option<Spanned<String>>,
-    /// The text in the block: instructions, or the query.
-    pub text: String,
-}
-
-/// What a step does.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "do")]
-pub enum StepAction {
-    /// Go back to the previous revision.
-    Rollback {
-        /// Of this service.
-        service: ServiceId,
-        /// In this cell; in the incident's cell if nothing is said.
-        cell: Option<CellId>,
-    },
-    /// Restart the pods.
-    Restart {
-        /// Of this service.
-        service: ServiceId,
-        /// In this cell; in the incident's cell if nothing is said.
-        cell: Option<CellId>,
-    },
-    /// Run that many pods.
-    Scale {
-        /// Of this service.
-        service: ServiceId,
-        /// In this cell; in the incident's cell if nothing is said.
-        cell: Option<CellId>,
-        /// How many.
-        replicas: u32,
-    },
-    /// Ask the metrics; the block's text is PromQL.
-    Query {
-        /// What every value of the answer must be.
-        expect: Expectation,
-    },
-    /// Something for a human.
-    Manual {
-        /// What they should see.
-        expect: Option<String>,
-    },
-}
-
-/// A comparison with a number, such as `< 0.001`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Expectation {
-    /// How to compare.
-    pub op: Comparison,
-    /// With what.
-    pub value: f64,
-}
-
-impl Expectation {
-    /// Whether `value` is as expected; NaN never is.
-    #[must_use]
-    pub fn holds(&self, value: f64) -> bool {
-        match self.op {
-            Comparison::Less => value < self.value,
-            Comparison::LessOrEqual => value <= self.value,
-            Comparison::Greater => value > self.value,
-            Comparison::GreaterOrEqual => value >= self.value,
-            Comparison::Equal => value == self.value,
-            Comparison::NotEqual => !value.is_nan() && value != self.value,
-        }
-    }
-}
-
-/// How to compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum Comparison {
-    /// `<`
-    #[serde(rename = "<")]
-    Less,
-    /// `<=`
-    #[serde(rename = "<=")]
-    LessOrEqual,
-    /// `>`
-    #[serde(rename = ">")]
-    Greater,
-    /// `>=`
-    #[serde(rename = ">=")]
-    GreaterOrEqual,
-    /// `==`
-    #[serde(rename = "==")]
-    Equal,
-    /// `!=`
-    #[serde(rename = "!=")]
-    NotEqual,
-}
-
-/// What can go wrong by doing a step.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Risk {
-    /// Nothing: it only looks.
-    #[default]
-    Low,
-    /// Some requests may fail.
-    Medium,
-    /// A cell may fail.
-    High,
-}
-
-/// Whose word a step needs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Approval {
-    /// Nobody's.
-    #[default]
-    None,
-    /// The responder's.
-    Responder,
-    /// The incident commander's.
-    Commander,
-}
 
 /// Reads every runbook of a catalog; what cannot be read, or refers to nothing, is reported.
 #[must_use]
@@ -243,7 +60,7 @@ pub fn parse(document: &Document, diagnostics: &mut Diagnostics) -> Option<Runbo
     let Some((front_end, body_start)) = front_matter_end(source) else {
         let message = "the front matter has no end";
         let help = "close it with a line `---`";
-        diagnostics.push(document.diagnostic(lint::SYNTAX, document.at, message).help(help));
+        diagnostics.push_unread(document.diagnostic(lint::SYNTAX, document.at, message).help(help));
         return None;
     };
     let front: FrontMatter = diagnostics.keep(document.part(0..front_end).decode())?;
@@ -260,7 +77,7 @@ pub fn parse(document: &Document, diagnostics: &mut Diagnostics) -> Option<Runbo
         steps.extend(diagnostics.keep(result));
         if steps.len() > MAX_STEPS {
             let message = format!("more than {MAX_STEPS} steps");
-            diagnostics.push(
+            diagnostics.push_unread(
                 document
                     .diagnostic(lint::TOO_LARGE, document.at, message)
                     .help("split the runbook"),

@@ -1,0 +1,207 @@
+//! Whether a page by a policy reaches somebody, and somebody else in time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+use mainstay_kernel::effect::Channel;
+use mainstay_kernel::{PersonId, Severity};
+
+use super::{Channels, EscalationPolicy, Rota, Target};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::document::Document;
+use crate::envelope::Sourced;
+use crate::lint;
+use crate::platform::Platform;
+use crate::spanned::Spanned;
+
+/// How long a page may wait before somebody else is paged (ruling R15).
+const ACKNOWLEDGE_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a policy refers to.
+pub(super) struct Context<'a> {
+    pub(super) platform: &'a Platform,
+    pub(super) rotas: &'a BTreeMap<String, Sourced<'a, Rota>>,
+    pub(super) channels: &'a Channels,
+}
+
+impl Context<'_> {
+    pub(super) fn check_policy(&self, policy: &Sourced<'_, EscalationPolicy>, diagnostics: &mut Diagnostics) {
+        let document = policy.document;
+        let mut report = |diagnostic| diagnostics.push(diagnostic);
+        let policy = &policy.value;
+        for level in &policy.levels {
+            if level.targets.is_empty() {
+                let message = "a level without targets";
+                report(
+                    document
+                        .diagnostic(lint::BAD_VALUE, level.after.at, message)
+                        .help("name a rota or a person"),
+                );
+            }
+            for target in &level.targets {
+                self.check_target(document, policy, target, &mut report);
+            }
+        }
+        for pair in policy.levels.windows(2) {
+            if pair[1].after < pair[0].after {
+                let message = "levels out of order";
+                let help = "write the levels in order of time";
+                report(
+                    document
+                        .diagnostic(lint::BAD_VALUE, pair[1].after.at, message)
+                        .help(help),
+                );
+            }
+        }
+        // What is wrong for P0 and P1 alike is said once.
+        let mut places = BTreeSet::new();
+        for severity in Severity::ALL.into_iter().filter(|severity| severity.pages()) {
+            check_severity(document, policy, severity, &mut |diagnostic: Diagnostic| {
+                if places.insert((diagnostic.lint, diagnostic.at)) {
+                    report(diagnostic);
+                }
+            });
+        }
+        for channel in policy.channels.values().flatten() {
+            let configured = match channel.value {
+                Channel::Email => self.channels.smtp.is_some(),
+                Channel::Chat => self.channels.chat.is_some(),
+                Channel::Webhook => !self.channels.webhooks.is_empty(),
+            };
+            if !configured {
+                let key = match channel.value {
+                    Channel::Email => "smtp",
+                    Channel::Chat => "chat",
+                    Channel::Webhook => "webhooks",
+                };
+                let message = format!("nothing says how to reach people by {}", channel.value.name());
+                report(
+                    document
+                        .diagnostic(lint::UNKNOWN_REFERENCE, channel.at, message)
+                        .help(format!("add `{key}` to the document of kind Channels")),
+                );
+            }
+        }
+    }
+
+    fn check_target(
+        &self,
+        document: &Document,
+        policy: &EscalationPolicy,
+        target: &Target,
+        report: &mut impl FnMut(Diagnostic),
+    ) {
+        let people: Vec<&Spanned<PersonId>> = match target {
+            Target::Rota(name) => match self.rotas.get(&name.value) {
+                Some(rota) => rota.value.participants.iter().collect(),
+                None => {
+                    let known = self.rotas.keys().map(String::as_str);
+                    return report(document.unknown_reference("rota", name, known));
+                }
+            },
+            Target::Person(person) if !self.platform.people.contains_key(&person.value) => {
+                let known = self.platform.people.keys().map(AsRef::as_ref);
+                return report(document.unknown_reference("person", person, known));
+            }
+            Target::Person(person) => vec![person],
+        };
+        let at = match target {
+            Target::Rota(name) => name.at,
+            Target::Person(person) => person.at,
+        };
+        for id in people {
+            let Some(person) = self.platform.people.get(&id.value) else {
+                continue;
+            };
+            let reachable = policy
+                .channels
+                .values()
+                .flatten()
+                .any(|channel| match channel.value {
+                    Channel::Email => person.contacts.email.is_some(),
+                    Channel::Chat => person.contacts.chat.is_some(),
+                    Channel::Webhook => false,
+                });
+            if !reachable {
+                let message = format!("{id} cannot be reached by any channel of this policy");
+                let help = format!("give {id} an address for one of the policy's channels");
+                report(
+                    document
+                        .diagnostic(lint::UNREACHABLE_PERSON, at, message)
+                        .help(help),
+                );
+            }
+        }
+    }
+}
+
+fn check_severity(
+    document: &Document,
+    policy: &EscalationPolicy,
+    severity: Severity,
+    report: &mut impl FnMut(Diagnostic),
+) {
+    let paging: Vec<_> = policy
+        .levels_for(severity)
+        .map(|(_, level)| level)
+        .filter(|level| !level.inform)
+        .collect();
+    let (Some(first), second) = (paging.first(), paging.get(1)) else {
+        let message = format!("no level pages anybody for {severity}");
+        report(
+            document
+                .diagnostic(lint::ACKNOWLEDGE_IN_TIME, document.at, message)
+                .help("add a level"),
+        );
+        return;
+    };
+    if policy.channels_for(severity).next().is_none() {
+        let message = format!("no channel for {severity}");
+        let help = format!("add `{severity}: [email, chat]` to `channels`");
+        report(
+            document
+                .diagnostic(lint::BAD_VALUE, document.at, message)
+                .help(help),
+        );
+    }
+    let waited = second.map(|second| (second, second.delay().checked_sub(first.delay())));
+    match waited {
+        Some((_, Some(wait))) if wait <= ACKNOWLEDGE_WITHIN => {}
+        Some((second, _)) => {
+            let message = format!(
+                "a {severity} page waits {} for an acknowledgement",
+                second.after.value
+            );
+            report(
+                document
+                    .diagnostic(lint::ACKNOWLEDGE_IN_TIME, second.after.at, message)
+                    .help("page the next one after 5m at most"),
+            );
+        }
+        None => {
+            let message = format!("if nobody acknowledges a {severity} page, nobody else is paged");
+            report(
+                document
+                    .diagnostic(lint::ACKNOWLEDGE_IN_TIME, first.after.at, message)
+                    .help("add a level 5m later, with somebody else"),
+            );
+        }
+    }
+    let mut paged_at: BTreeMap<&PersonId, String> = BTreeMap::new();
+    for level in paging {
+        for target in &level.targets {
+            let Target::Person(person) = target else { continue };
+            if let Some(before) = paged_at.insert(&person.value, level.after.value.to_string()) {
+                let message = format!(
+                    "{person} is paged for {severity} after {before} and again after {}",
+                    level.after.value
+                );
+                report(
+                    document
+                        .diagnostic(lint::DIRECTOR_INFORMED, person.at, message)
+                        .help("mark the first of the two `inform: true`: told at once, paged later"),
+                );
+            }
+        }
+    }
+}

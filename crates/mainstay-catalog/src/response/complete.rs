@@ -1,0 +1,178 @@
+//! From routes as they are written to complete ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_kernel::{Labels, Severity};
+
+use super::routing::{RouteSpec, RoutingSpec};
+use super::{Channels, EscalationPolicy, GroupBy, Route, Routing, parse_matcher};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::document::Document;
+use crate::envelope::{Sourced, by_name, values};
+use crate::lint;
+
+/// Resolves the receivers and completes the routes by inheritance.
+pub(super) fn complete(
+    routing: Sourced<'_, RoutingSpec>,
+    policies: &BTreeMap<String, Sourced<'_, EscalationPolicy>>,
+    channels: &Channels,
+    diagnostics: &mut Diagnostics,
+) -> Routing {
+    let Sourced {
+        document,
+        value: RoutingSpec { receivers, route },
+    } = routing;
+    let named = receivers
+        .into_iter()
+        .map(|value| (value.name.clone(), Sourced { document, value }));
+    let receivers = values(by_name("receiver", named, diagnostics));
+    for receiver in receivers.values() {
+        if let Some(policy) = receiver
+            .page
+            .as_ref()
+            .filter(|policy| !policies.contains_key(&policy.value))
+        {
+            let known = policies.keys().map(String::as_str);
+            diagnostics.push(document.unknown_reference("escalation policy", policy, known));
+        }
+        for webhook in receiver
+            .webhooks
+            .iter()
+            .filter(|name| !channels.webhooks.contains_key(&name.value))
+        {
+            let known = channels.webhooks.keys().map(String::as_str);
+            diagnostics.push(document.unknown_reference("webhook", webhook, known));
+        }
+        let first_post = receiver.chat.first().filter(|_| channels.chat.is_none());
+        if let Some(channel) = first_post {
+            let message = "nothing says how to reach the chat";
+            diagnostics.push(
+                document
+                    .diagnostic(lint::UNKNOWN_REFERENCE, channel.at, message)
+                    .help("add `chat` to the document of kind Channels"),
+            );
+        }
+    }
+
+    let mut report = |diagnostic| diagnostics.push(diagnostic);
+    let root_at = route.at;
+    let root = &route.value;
+    if root.receiver.is_none() {
+        let message = "the root route has no receiver";
+        report(
+            document
+                .diagnostic(lint::MISSING_KEY, root_at, message)
+                .help("add `receiver:`: it takes what no other route takes"),
+        );
+    }
+    if let Some(matcher) = root.matchers.first() {
+        let message = "the root route has matchers";
+        report(
+            document
+                .diagnostic(lint::BAD_VALUE, matcher.at, message)
+                .help("it matches everything: put them on a route below it"),
+        );
+    }
+    if root.continues {
+        let message = "the root route continues";
+        report(
+            document
+                .diagnostic(lint::BAD_VALUE, root_at, message)
+                .help("nothing comes after the root: leave `continue` out"),
+        );
+    }
+    let known: BTreeSet<&str> = receivers.keys().map(String::as_str).collect();
+    let mut tree = inherit(document, root, &Route::default(), &known, &mut report);
+    tree.matchers.clear();
+    tree.continues = false;
+    let routing = Routing {
+        receivers,
+        route: tree,
+    };
+
+    for (severity, word) in [(Severity::P0, "critical"), (Severity::P1, "high")] {
+        let labels: Labels = [("priority", severity.to_string()), ("severity", word.to_owned())]
+            .into_iter()
+            .collect();
+        let taken = routing.route.matching(&labels);
+        let pages = taken.iter().any(|(_, route)| {
+            routing
+                .receivers
+                .get(&route.receiver)
+                .is_some_and(|receiver| receiver.page.is_some())
+        });
+        if !pages {
+            let names: Vec<&str> = taken.iter().map(|(_, route)| route.receiver.as_str()).collect();
+            let message = format!(
+                "an alert with severity={word:?} and priority=\"{severity}\" goes to {}, which pages nobody",
+                names.join(", ")
+            );
+            let at = root.receiver.as_ref().map_or(root_at, |receiver| receiver.at);
+            diagnostics.push(
+                document
+                    .diagnostic(lint::SEVERITY_UNROUTED, at, message)
+                    .help("add a route for it whose receiver has `page:`"),
+            );
+        }
+    }
+    routing
+}
+
+fn inherit(
+    document: &Document,
+    spec: &RouteSpec,
+    above: &Route,
+    receivers: &BTreeSet<&str>,
+    report: &mut impl FnMut(Diagnostic),
+) -> Route {
+    if let Some(receiver) = spec
+        .receiver
+        .as_ref()
+        .filter(|name| !receivers.contains(name.as_str()))
+    {
+        report(document.unknown_reference("receiver", receiver, receivers.iter().copied()));
+    }
+    let mut matchers = Vec::new();
+    for text in &spec.matchers {
+        match parse_matcher(text) {
+            Ok(matcher) => matchers.push(matcher),
+            Err(error) => {
+                // A regular expression's error draws a picture first; its last line says it.
+                let reason = error.to_string();
+                let reason = reason.lines().last().unwrap_or_default().trim();
+                let message = format!("`{text}` is not a matcher: {reason}");
+                report(
+                    document
+                        .diagnostic(lint::BAD_VALUE, text.at, message)
+                        .help("write it as Alertmanager does: 'severity=\"critical\"'"),
+                );
+            }
+        }
+    }
+    let group_by = spec.group_by.as_ref().map(|names| {
+        if names.iter().any(|name| name.value == "...") {
+            GroupBy::All
+        } else {
+            GroupBy::Labels(names.iter().map(|name| name.value.clone()).collect())
+        }
+    });
+    let mut route = Route {
+        receiver: spec
+            .receiver
+            .as_ref()
+            .map_or_else(|| above.receiver.clone(), |name| name.value.clone()),
+        matchers,
+        group_by: group_by.unwrap_or_else(|| above.group_by.clone()),
+        group_wait: spec.group_wait.unwrap_or(above.group_wait),
+        group_interval: spec.group_interval.unwrap_or(above.group_interval),
+        repeat_interval: spec.repeat_interval.unwrap_or(above.repeat_interval),
+        continues: spec.continues,
+        routes: Vec::new(),
+    };
+    route.routes = spec
+        .routes
+        .iter()
+        .map(|below| inherit(document, below, &route, receivers, report))
+        .collect();
+    route
+}
