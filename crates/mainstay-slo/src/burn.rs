@@ -4,9 +4,11 @@
 //! burnt: `bad / total > factor × (1 − target)`, compared as integers. There is no pending time: the long window is the
 //! patience. It resolves when the short window is below again.
 //!
-//! What is not enough to go by: a pair never fires on fewer than [`BurnPolicy::min_bad`] bad events in its long window
+//! What is not enough to go by: a pair never fires on fewer than [`BurnPair::min_bad`] bad events in its long window
 //! (one failure of a quiet tenant is no outage); while the group is blind nothing fires and nothing resolves; and a
 //! short window without any event is no recovery as long as the long window still burns.
+
+use std::cmp::Ordering;
 
 use mainstay_kernel::{Ratio, Severity};
 
@@ -19,12 +21,28 @@ use crate::tally::Counts;
 pub struct BurnPair {
     /// How many times faster than the budget allows.
     pub factor: Ratio,
+    /// Whether the factor itself fires already (OpenSLO's `gte`), and not only more than it (`gt`).
+    pub inclusive: bool,
     /// The long window, in milliseconds.
     pub long_ms: i64,
     /// The short window, in milliseconds.
     pub short_ms: i64,
     /// How bad it is when it fires.
     pub severity: Severity,
+    /// The fewest bad events in the long window.
+    pub min_bad: u64,
+}
+
+impl BurnPair {
+    /// Whether `counts` burn as fast as the pair minds. No events burn nothing.
+    #[must_use]
+    pub fn burns(&self, counts: Counts, target: Ratio) -> bool {
+        match compare_burn(counts, target, self.factor) {
+            Ordering::Greater => true,
+            Ordering::Equal => self.inclusive && counts.total > 0,
+            Ordering::Less => false,
+        }
+    }
 }
 
 /// When an objective alerts.
@@ -32,8 +50,6 @@ pub struct BurnPair {
 pub struct BurnPolicy {
     /// The pairs that are on; empty: no alerts.
     pub pairs: Vec<BurnPair>,
-    /// The fewest bad events in the long window.
-    pub min_bad: u64,
 }
 
 /// The fewest bad events in the long window, unless a policy says otherwise.
@@ -47,10 +63,7 @@ impl BurnPolicy {
     /// No alerts.
     #[must_use]
     pub fn off() -> Self {
-        Self {
-            pairs: Vec::new(),
-            min_bad: MIN_BAD_DEFAULT,
-        }
+        Self { pairs: Vec::new() }
     }
 
     /// The four pairs of the workbook. 14.4 times (2 % of a 30-day budget in an hour) is P0 and 6 times (5 % in six
@@ -59,9 +72,11 @@ impl BurnPolicy {
     pub fn workbook() -> Self {
         let pair = |tenths, long_ms, short_ms, severity| BurnPair {
             factor: Ratio::new(tenths, 10).unwrap_or(Ratio::ONE),
+            inclusive: false,
             long_ms,
             short_ms,
             severity,
+            min_bad: MIN_BAD_DEFAULT,
         };
         Self {
             pairs: vec![
@@ -70,7 +85,6 @@ impl BurnPolicy {
                 pair(30, DAY_MS, 2 * HOUR_MS, Severity::P2),
                 pair(10, 3 * DAY_MS, 6 * HOUR_MS, Severity::P3),
             ],
-            min_bad: MIN_BAD_DEFAULT,
         }
     }
 
@@ -89,15 +103,13 @@ impl Default for BurnPolicy {
     }
 }
 
-/// Whether `counts` burn more than `factor` times the budget's rate. No events burn nothing.
-#[must_use]
-pub fn burns(counts: Counts, target: Ratio, factor: Ratio) -> bool {
+/// `bad / total` against `factor × (1 − target)`, as integers.
+fn compare_burn(counts: Counts, target: Ratio, factor: Ratio) -> Ordering {
     let budget = error_share(target);
     compare_products(
         &[counts.bad, budget.denominator(), factor.denominator()],
         &[counts.total, budget.numerator(), factor.numerator()],
     )
-    .is_gt()
 }
 
 /// How many times the budget's rate `counts` burn, exact: `bad / (total × (1 − target))`. `None` without events.
@@ -126,17 +138,17 @@ pub struct BurnReading {
 impl BurnReading {
     /// Whether it should start to fire.
     #[must_use]
-    pub fn starts(&self, target: Ratio, min_bad: u64) -> bool {
-        self.long.bad >= min_bad.max(1)
-            && burns(self.long, target, self.pair.factor)
-            && burns(self.short, target, self.pair.factor)
+    pub fn starts(&self, target: Ratio) -> bool {
+        self.long.bad >= self.pair.min_bad.max(1)
+            && self.pair.burns(self.long, target)
+            && self.pair.burns(self.short, target)
     }
 
     /// Whether it is over.
     #[must_use]
     pub fn ends(&self, target: Ratio) -> bool {
-        let silent = self.short.total == 0 && burns(self.long, target, self.pair.factor);
-        !burns(self.short, target, self.pair.factor) && !silent
+        let silent = self.short.total == 0 && self.pair.burns(self.long, target);
+        !self.pair.burns(self.short, target) && !silent
     }
 }
 
@@ -158,35 +170,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_threshold_itself_does_not_fire() {
+    fn the_threshold_itself_fires_only_where_it_is_meant_to() {
         let target: Ratio = "99.95%".parse().expect("a target");
-        let factor: Ratio = "14.4".parse().expect("a factor");
+        let above = BurnPolicy::workbook().pairs[0];
+        let from = BurnPair {
+            inclusive: true,
+            ..above
+        };
         // 14.4 × 0.0005 = 0.0072: 72 of 10,000 is the edge.
-        assert!(!burns(
-            Counts {
-                bad: 72,
-                total: 10_000
-            },
-            target,
-            factor
-        ));
-        assert!(burns(
-            Counts {
-                bad: 73,
-                total: 10_000
-            },
-            target,
-            factor
-        ));
-        assert!(!burns(Counts::default(), target, factor));
-        let rate = burn_rate(
-            Counts {
-                bad: 72,
-                total: 10_000,
-            },
-            target,
-        );
-        assert_eq!(rate, Some(factor));
+        let edge = Counts {
+            bad: 72,
+            total: 10_000,
+        };
+        assert!(!above.burns(edge, target) && from.burns(edge, target));
+        assert!(above.burns(Counts { bad: 73, ..edge }, target));
+        assert!(!above.burns(Counts::default(), target) && !from.burns(Counts::default(), target));
+        assert_eq!(burn_rate(edge, target), Some(above.factor));
     }
 
     #[test]
@@ -227,6 +226,6 @@ mod tests {
         assert!(!reading(burning, Counts::default()).ends(target));
         assert!(reading(burning, calm).ends(target));
         assert!(reading(calm, Counts::default()).ends(target));
-        assert!(!reading(Counts { bad: 1, total: 1 }, Counts { bad: 1, total: 1 }).starts(target, 5));
+        assert!(!reading(Counts { bad: 1, total: 1 }, Counts { bad: 1, total: 1 }).starts(target));
     }
 }

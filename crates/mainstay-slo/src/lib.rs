@@ -8,6 +8,7 @@
 //! - [`counter`]: from samples to events; [`selector`]: reading an event count out of a PromQL text; [`sli`]: indicators
 //!   and their groups
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
+//! - [`spec`]: OpenSLO documents
 //! - [`engine`]: the state machine over all of them, and its stored state
 //!
 //! Pure: no IO, no clock, no floats but the sample values themselves.
@@ -23,6 +24,7 @@ pub mod objective;
 pub mod prefix;
 pub mod selector;
 pub mod sli;
+pub mod spec;
 mod tally;
 pub mod window;
 

@@ -60,7 +60,7 @@ impl Objective {
         if target >= Ratio::ONE {
             return Err(SloError::BadTarget {
                 slo: self.id.to_string(),
-                target: target.percent(4),
+                target: target.to_string(),
             });
         }
         for pair in &self.burn.pairs {
@@ -70,7 +70,7 @@ impl Objective {
                 return Err(SloError::UnreachableBurn {
                     slo: self.id.to_string(),
                     factor: pair.factor.to_string(),
-                    target: target.percent(4),
+                    target: target.to_string(),
                 });
             }
         }

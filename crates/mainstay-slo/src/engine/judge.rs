@@ -266,12 +266,12 @@ impl View<'_> {
     }
 
     fn judge_burn(&self, judged: &mut Judged, evaluation: &mut Evaluation) {
-        let (target, policy) = (self.objective.target, &self.objective.burn);
-        for pair in &policy.pairs {
+        let target = self.objective.target;
+        for pair in &self.objective.burn.pairs {
             let key = (pair.long_ms, pair.short_ms);
             let reading = self.read(*pair, judged.firing.get(&key).copied());
             match reading.firing_since_ms {
-                None if reading.starts(target, policy.min_bad) => {
+                None if reading.starts(target) => {
                     judged.firing.insert(key, self.now.as_millisecond());
                     evaluation.alerts.push(self.burn_alert(true, &reading));
                 }

@@ -3,6 +3,7 @@
 mod alerts;
 mod crash;
 mod fixture;
+mod openslo;
 mod recount;
 mod streams;
 mod table;

@@ -1,0 +1,108 @@
+//! From OpenSLO indicators to event counts.
+
+use mainstay_catalog::document::Document;
+use mainstay_catalog::{At, Diagnostics};
+
+use super::openslo::{Metric, Sli};
+use super::{bad, warning};
+use crate::selector::{EventCount, parse_event_count};
+use crate::sli::{GROUP_LABELS_MAX, Marked, SliDefinition};
+
+/// The indicator as an event count, grouped by the labels of its queries; `None`, with a warning, where it is not one.
+pub(super) fn build(
+    document: &Document,
+    name: &str,
+    at: At,
+    sli: &Sli,
+    diagnostics: &mut Diagnostics,
+) -> Option<SliDefinition> {
+    let uncounted = |at, message: String, help: &str| warning(document, at, message).help(help);
+    let Some(ratio) = &sli.ratio_metric else {
+        let message = format!("the indicator {name:?} is a threshold, which is not counted yet");
+        diagnostics.push(uncounted(
+            at,
+            message,
+            "count the events that keep the threshold: a ratioMetric",
+        ));
+        return None;
+    };
+    let (marked, metric) = match (&ratio.bad, &ratio.good) {
+        (Some(bad), None) => (Marked::Bad, bad),
+        (None, Some(good)) => (Marked::Good, good),
+        _ => {
+            let message = format!("the indicator {name:?} is a finished ratio, which cannot be counted");
+            diagnostics.push(uncounted(at, message, "give `good` or `bad`, and `total`"));
+            return None;
+        }
+    };
+    let total = ratio.total.as_ref()?;
+    if !ratio.counter {
+        let message =
+            format!("the indicator {name:?} does not say `counter: true`, and is read as if it did");
+        diagnostics.push(uncounted(
+            at,
+            message,
+            "add `counter: true` where the queries name counters",
+        ));
+    }
+    let marked_by = event_count(document, name, at, metric, diagnostics);
+    let total = event_count(document, name, at, total, diagnostics);
+    let (marked_by, total) = (marked_by?, total?);
+    if marked_by.by != total.by {
+        let message = format!("the two queries of the indicator {name:?} are grouped by different labels");
+        diagnostics.push(uncounted(at, message, "write the same `by (..)` in both"));
+        return None;
+    }
+    Some(SliDefinition {
+        name: name.to_owned(),
+        marked,
+        marked_by: marked_by.selectors,
+        total: total.selectors,
+        group_by: total.by,
+    })
+}
+
+fn event_count(
+    document: &Document,
+    name: &str,
+    at: At,
+    metric: &Metric,
+    diagnostics: &mut Diagnostics,
+) -> Option<EventCount> {
+    let source = &metric.metric_source;
+    if let Some(kind) = source
+        .source_type
+        .as_ref()
+        .filter(|kind| !kind.eq_ignore_ascii_case("prometheus"))
+    {
+        let message = format!(
+            "the indicator {name:?} asks a source of type {:?}, which is not read",
+            kind.value
+        );
+        diagnostics.push(warning(document, kind.at, message).help("Mainstay counts Prometheus counters"));
+        return None;
+    }
+    let text = source
+        .spec
+        .get("query")
+        .and_then(|query| Some((query, query.value.0.as_deref()?)));
+    let Some((query, text)) = text else {
+        let message = format!("the indicator {name:?} has no `query`");
+        diagnostics.push(warning(document, at, message).help("name a counter in `spec.query`"));
+        return None;
+    };
+    match parse_event_count(text) {
+        Ok(count) if count.by.len() > GROUP_LABELS_MAX => {
+            let message = format!("a query is grouped by at most {GROUP_LABELS_MAX} labels");
+            diagnostics.push(bad(document, query, message, "drop some of them"));
+            None
+        }
+        Ok(count) => Some(count),
+        Err(error) => {
+            diagnostics.push(warning(document, query.at, error.to_string()).help(
+                "sampled indicators come later: count a counter, or rate(..), increase(..) or sum(..) of one",
+            ));
+            None
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! From OpenSLO SLOs to objectives, with the indicators that they use.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::DateTime;
+use jiff::fmt::strtime;
+use mainstay_catalog::document::Document;
+use mainstay_catalog::{Diagnostics, Spanned, lint};
+use mainstay_kernel::{Labels, Ratio, ServiceId, SloId};
+
+use super::openslo::{Metadata, Object, OneOrMany, Slo, Target, TimeWindow};
+use super::{Objects, annotations, bad, indicator, policy, sourced, warning};
+use crate::burn::BurnPolicy;
+use crate::objective::{BudgetPolicy, Objective, Promise};
+use crate::sli::{GROUP_LABELS_MAX, SliDefinition};
+use crate::window::{Calendar, Duration, Unit, Window};
+
+/// The labels that every alert of ours has; those of a document do not take their place.
+const RESERVED_LABELS: [&str; 7] = [
+    "alertname",
+    "slo",
+    "service",
+    "priority",
+    "severity",
+    "long_window",
+    "short_window",
+];
+
+/// Builds what can be counted.
+pub(super) fn build(
+    objects: &Objects<'_>,
+    diagnostics: &mut Diagnostics,
+) -> (Vec<SliDefinition>, Vec<Objective>) {
+    let mut indicators: BTreeMap<String, Option<SliDefinition>> = BTreeMap::new();
+    let mut objectives = Vec::new();
+    for slo in sourced(&objects.slos) {
+        let builder = Builder {
+            objects,
+            document: slo.document,
+            slo: slo.object,
+        };
+        let Some(sli) = builder.indicator(&mut indicators, diagnostics) else {
+            continue;
+        };
+        for objective in builder.objectives(&sli, diagnostics) {
+            if let Some(Some(definition)) = indicators.get_mut(&sli) {
+                // One stream serves all of its objectives: it is grouped by what any of them wants.
+                let new = objective
+                    .group_by
+                    .iter()
+                    .filter(|label| !definition.group_by.contains(label));
+                let new: Vec<String> = new.cloned().collect();
+                if definition.group_by.len() + new.len() > GROUP_LABELS_MAX {
+                    let name = &builder.slo.metadata.name;
+                    let message = format!(
+                        "the indicator {sli:?} would be grouped by more than {GROUP_LABELS_MAX} labels"
+                    );
+                    let help = "group its objectives by fewer labels";
+                    diagnostics.push(bad(builder.document, name, message, help));
+                    continue;
+                }
+                definition.group_by.extend(new);
+                objectives.push(objective);
+            }
+        }
+    }
+    let used = |name: &String| {
+        objectives
+            .iter()
+            .any(|objective: &Objective| objective.sli == *name)
+    };
+    let indicators = indicators
+        .into_iter()
+        .filter(|(name, _)| used(name))
+        .filter_map(|(_, definition)| definition)
+        .collect();
+    (indicators, objectives)
+}
+
+struct Builder<'a> {
+    objects: &'a Objects<'a>,
+    document: &'a Document,
+    slo: &'a Object<Slo>,
+}
+
+impl Builder<'_> {
+    /// The name of the SLO's indicator, built where it is new; `None` where it cannot be counted.
+    fn indicator(
+        &self,
+        indicators: &mut BTreeMap<String, Option<SliDefinition>>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<String> {
+        let spec = &self.slo.spec;
+        let method = &spec.budgeting_method;
+        if method.as_str() != "Occurrences" {
+            // Any other word is an error, which has been said.
+            if !method.ends_with("imeslices") {
+                return None;
+            }
+            let message = format!("{} are not counted yet", method.value);
+            diagnostics.push(warning(self.document, method.at, message).help("Occurrences are"));
+            return None;
+        }
+        let (name, document, at, sli) = match (&spec.indicator_ref, &spec.indicator) {
+            (Some(name), None) => {
+                let (document, object) = self.objects.slis.get(&name.value)?;
+                (
+                    name.value.clone(),
+                    *document,
+                    object.metadata.name.at,
+                    &object.spec,
+                )
+            }
+            (None, Some(inline)) => {
+                let name = format!("{}/{}", self.slo.metadata.name.value, inline.metadata.name.value);
+                (name, self.document, inline.metadata.name.at, &inline.spec)
+            }
+            _ => {
+                let message = "composites are not counted yet";
+                diagnostics
+                    .push(warning(self.document, method.at, message).help("give the SLO one indicator"));
+                return None;
+            }
+        };
+        let built = indicators
+            .entry(name.clone())
+            .or_insert_with(|| indicator::build(document, &name, at, sli, diagnostics));
+        built.as_ref().map(|_| name)
+    }
+
+    fn objectives(&self, sli: &str, diagnostics: &mut Diagnostics) -> Vec<Objective> {
+        let spec = &self.slo.spec;
+        let Some(common) = self.common(sli, diagnostics) else {
+            return Vec::new();
+        };
+        let mut objectives: Vec<Objective> = Vec::new();
+        for (index, target) in spec.objectives.iter().enumerate() {
+            let Some((at, ratio)) = share(target) else {
+                continue;
+            };
+            let id = if spec.objectives.len() == 1 {
+                common.id.to_string()
+            } else {
+                let label = target.display_name.as_ref().map(|name| slug(name));
+                format!(
+                    "{}/{}",
+                    common.id,
+                    label.unwrap_or_else(|| (index + 1).to_string())
+                )
+            };
+            let Ok(id) = SloId::new(id.as_str()) else {
+                let message = format!("{id:?} is not the name of an objective");
+                diagnostics.push(bad(
+                    self.document,
+                    at,
+                    message,
+                    "shorten its name or its displayName",
+                ));
+                continue;
+            };
+            let display_name = match &target.display_name {
+                Some(name) if spec.objectives.len() > 1 => format!("{}: {}", common.display_name, name.value),
+                _ => common.display_name.clone(),
+            };
+            let objective = Objective {
+                id,
+                display_name,
+                target: ratio,
+                ..common.clone()
+            };
+            if objectives.iter().any(|other| other.id == objective.id) {
+                let message = format!("two objectives are called {:?}", objective.id.as_str());
+                let found = self.document.diagnostic(lint::DUPLICATE_NAME, at.at, message);
+                diagnostics.push(found.help("give each its own displayName"));
+            } else if let Err(error) = objective.check() {
+                let help = "lower the threshold of the alert policy, or raise the target";
+                diagnostics.push(bad(self.document, at, error.to_string(), help));
+            } else {
+                objectives.push(objective);
+            }
+        }
+        objectives
+    }
+
+    /// What all objectives of the SLO share.
+    fn common(&self, sli: &str, diagnostics: &mut Diagnostics) -> Option<Objective> {
+        let (spec, metadata) = (&self.slo.spec, &self.slo.metadata);
+        let mut read =
+            |name, expected| annotations::read(self.document, metadata, name, expected, diagnostics, ratio);
+        let defaults = BudgetPolicy::default();
+        let warning_below = read(annotations::WARNING_BELOW, "a share such as 50%");
+        let critical_below = read(annotations::CRITICAL_BELOW, "a share such as 20%");
+        let promise = annotations::read(
+            self.document,
+            metadata,
+            annotations::PROMISE,
+            "objective or agreement",
+            diagnostics,
+            |text| match text {
+                "objective" => Some(Promise::Objective),
+                "agreement" => Some(Promise::Agreement),
+                _ => None,
+            },
+        );
+        let group_by = annotations::read(
+            self.document,
+            metadata,
+            annotations::GROUP_BY,
+            "at most three names of labels with commas between them",
+            diagnostics,
+            label_names,
+        );
+        let window = match spec.time_window.as_deref().and_then(<[TimeWindow]>::first) {
+            Some(window) => self.window(window, diagnostics)?,
+            None => {
+                let message = "the SLO has no time window; it is judged over rolling 30 days";
+                let help = "add `timeWindow`, such as `- duration: 30d` with `isRolling: true`";
+                diagnostics.push(warning(self.document, metadata.name.at, message).help(help));
+                Window::Rolling(Duration {
+                    count: 30,
+                    unit: Unit::Day,
+                })
+            }
+        };
+        let pairs = spec.alert_policies.iter().flatten();
+        let pairs = pairs.filter_map(|used| policy::pair(self.objects, self.document, used, diagnostics));
+        let pairs = pairs.collect();
+        let service = ServiceId::new(spec.service.as_str());
+        if service.is_err() {
+            let message = format!("{:?} is not the name of a service", spec.service.value);
+            diagnostics.push(bad(
+                self.document,
+                &spec.service,
+                message,
+                "letters, digits and - _ . : / #",
+            ));
+        }
+        Some(Objective {
+            id: SloId::new(metadata.name.as_str()).ok()?,
+            display_name: metadata
+                .display_name
+                .clone()
+                .unwrap_or_else(|| metadata.name.value.clone()),
+            description: spec.description.clone().unwrap_or_default(),
+            service: service.ok(),
+            sli: sli.to_owned(),
+            target: Ratio::ZERO,
+            window,
+            group_by: group_by.map(|labels| labels.value).unwrap_or_default(),
+            promise: promise.map_or(Promise::Objective, |promise| promise.value),
+            budget: BudgetPolicy {
+                warning_below: warning_below.map_or(defaults.warning_below, |share| share.value),
+                critical_below: critical_below.map_or(defaults.critical_below, |share| share.value),
+                ..defaults
+            },
+            burn: BurnPolicy { pairs },
+            labels: alert_labels(metadata),
+            runbook: metadata
+                .annotations
+                .get(annotations::RUNBOOK)
+                .map(|runbook| runbook.value.clone()),
+        })
+    }
+
+    /// The window; what is wrong with its words has been said by the checks, except what only building it shows.
+    fn window(&self, window: &TimeWindow, diagnostics: &mut Diagnostics) -> Option<Window> {
+        let every = Duration::parse(&window.duration).ok()?;
+        let Some(calendar) = &window.calendar else {
+            return window.is_rolling.then_some(Window::Rolling(every));
+        };
+        let start = &calendar.start_time;
+        let Some(anchor) = date_time(start) else {
+            let message = format!("{:?} is not a date and a time", start.value);
+            diagnostics.push(bad(self.document, start, message, "such as 2026-01-01 00:00:00"));
+            return None;
+        };
+        match Calendar::new(every, anchor, &calendar.time_zone) {
+            Ok(calendar) => Some(Window::Calendar(calendar)),
+            Err(error) => {
+                let help = "a name of the IANA database, such as Africa/Johannesburg or UTC";
+                diagnostics.push(bad(self.document, &calendar.time_zone, error.to_string(), help));
+                None
+            }
+        }
+    }
+}
+
+fn ratio(text: &str) -> Option<Ratio> {
+    text.parse().ok().filter(|share| *share <= Ratio::ONE)
+}
+
+/// The target and where it stands; its value has been checked.
+fn share(target: &Target) -> Option<(&Spanned<super::openslo::Decimal>, Ratio)> {
+    let (written, unit) = match (&target.target, &target.target_percent) {
+        (Some(share), None) => (share, ""),
+        (None, Some(percent)) => (percent, "%"),
+        _ => return None,
+    };
+    let share = ratio(&format!("{}{unit}", written.value.0))?;
+    (share < Ratio::ONE).then_some((written, share))
+}
+
+fn date_time(text: &str) -> Option<DateTime> {
+    strtime::parse("%Y-%m-%d %H:%M:%S", text).ok()?.to_datetime().ok()
+}
+
+fn is_label_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn label_names(text: &str) -> Option<Vec<String>> {
+    let labels: Vec<String> = text
+        .split(',')
+        .map(|label| label.trim().to_owned())
+        .filter(|label| !label.is_empty())
+        .collect();
+    let distinct = labels
+        .iter()
+        .enumerate()
+        .all(|(index, label)| !labels[..index].contains(label));
+    let sound = labels.len() <= GROUP_LABELS_MAX && labels.iter().all(|label| is_label_name(label));
+    (sound && distinct).then_some(labels)
+}
+
+/// The document's labels of one value, which alerts carry.
+fn alert_labels(metadata: &Metadata) -> Labels {
+    let usable = |name: &str| is_label_name(name) && !RESERVED_LABELS.contains(&name);
+    let single = |OneOrMany(values): &OneOrMany| match values.as_slice() {
+        [value] => Some(value.clone()),
+        _ => None,
+    };
+    metadata
+        .labels
+        .iter()
+        .filter(|(name, _)| usable(name))
+        .filter_map(|(name, values)| Some((name.clone(), single(values)?)))
+        .collect()
+}
+
+/// A display name as part of an id: `Internal objective` is `internal-objective`.
+fn slug(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<String> = words
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    words.join("-")
+}
