@@ -13,6 +13,7 @@ mod facts;
 pub mod judge;
 mod plane;
 mod postmortem;
+pub mod telemetry;
 mod why;
 
 pub use core::{Command, Done};
@@ -20,4 +21,5 @@ pub use directory::Directory;
 pub use error::{PlaneError, Refused};
 pub use judge::{Blind, Judge};
 pub use plane::{ApplyError, Parts, Plane, States};
+pub use telemetry::{Telemetry, TelemetryError};
 pub use why::{Link, why};

@@ -1,0 +1,166 @@
+//! What the counts say about an incident.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_incident::Impact;
+use mainstay_kernel::{Labels, Scope, TenantId};
+use mainstay_review::facts::BudgetCost;
+use mainstay_slo::{Objective, Promise, SloEngine};
+
+use crate::judge::{Judge, Verdict};
+
+use super::Telemetry;
+
+/// The counts are looked at in steps of their slices.
+const STEP_MS: i64 = 10_000;
+/// How far back the beginning of trouble is looked for.
+const LOOK_BACK_MS: i64 = 30 * 60_000;
+/// Trouble that pauses for longer than this is another trouble.
+const PAUSE_MS: i64 = 2 * 60_000;
+/// Without a bad event for this long, while traffic flows, it has recovered.
+const QUIET: SignedDuration = SignedDuration::from_secs(30);
+
+impl Judge for Telemetry {
+    fn verdict(&self, scope: &Scope, since: Option<Timestamp>, now: Timestamp) -> Option<Verdict> {
+        let slos = self.slos();
+        let objective = judged_by(&slos)?;
+        let group = place(objective, scope);
+        let now_ms = now.as_millisecond();
+        let counts = |from_ms: i64, to_ms: i64| {
+            slos.window(&objective.sli, &group, from_ms, to_ms)
+                .map(|window| window.counts)
+        };
+        let from_ms = since.map_or(now_ms - LOOK_BACK_MS, |since| since.as_millisecond() - STEP_MS);
+        counts(from_ms, now_ms)?;
+        let bad = |from_ms: i64, to_ms: i64| counts(from_ms, to_ms).map_or(0, |counts| counts.bad);
+        let edges = trouble(from_ms, now_ms, since.is_some(), bad);
+        let Some((first_ms, last_ms)) = edges else {
+            return Some(Verdict::default());
+        };
+        let during = counts(first_ms, now_ms)?;
+        let impact = Impact {
+            tenants: tenants(&slos, objective, &group, first_ms, now_ms),
+            bad: during.bad,
+            total: during.total,
+            first_bad_at: Timestamp::from_millisecond(first_ms).ok(),
+            last_bad_at: Timestamp::from_millisecond(last_ms).ok(),
+        };
+        let after = counts(last_ms, now_ms)?;
+        let quiet = i128::from(now_ms - last_ms) >= QUIET.as_millis();
+        let recovered_at = impact
+            .last_bad_at
+            .filter(|_| quiet && after.total > 0 && after.bad == 0);
+        Some(Verdict { impact, recovered_at })
+    }
+
+    fn budget_costs(&self, scope: &Scope, from: Timestamp, to: Timestamp) -> Vec<BudgetCost> {
+        let slos = self.slos();
+        let (from_ms, to_ms) = (from.as_millisecond(), to.as_millisecond());
+        let cost = |objective: &Objective| {
+            let group = place(objective, scope);
+            let during = slos.window(&objective.sli, &group, from_ms, to_ms)?;
+            let bounds = objective.window.bounds(to);
+            let whole = slos.window(&objective.sli, &group, bounds.start_ms, to_ms)?;
+            let budget = objective.target.complement()?;
+            let spent_something = during.counts.bad > 0;
+            let name = if group.is_empty() {
+                objective.id.to_string()
+            } else {
+                format!("{} {group}", objective.id)
+            };
+            spent_something.then(|| BudgetCost {
+                slo: name,
+                target: objective.target,
+                allowed: budget.floor_of(whole.counts.total),
+                spent_by_incident: during.counts.bad,
+                spent: whole.counts.bad,
+            })
+        };
+        slos.objectives().filter_map(cost).collect()
+    }
+}
+
+/// The objective by which incidents are judged: the first promise to ourselves with burn alerts, else the first of all.
+fn judged_by(slos: &SloEngine) -> Option<&Objective> {
+    let pages =
+        |objective: &&Objective| objective.promise == Promise::Objective && !objective.burn.pairs.is_empty();
+    slos.objectives().find(pages).or_else(|| slos.objectives().next())
+}
+
+/// The group of an indicator that a place is.
+fn place(objective: &Objective, scope: &Scope) -> Labels {
+    let value = |name: &str| match name {
+        "cell" => scope.cell.as_ref().map(ToString::to_string),
+        "tenant" => scope.tenant.as_ref().map(ToString::to_string),
+        "region" => scope.region.as_ref().map(ToString::to_string),
+        _ => None,
+    };
+    objective
+        .group_by
+        .iter()
+        .filter_map(|name| Some((name.clone(), value(name)?)))
+        .collect()
+}
+
+fn tenants(
+    slos: &SloEngine,
+    objective: &Objective,
+    group: &Labels,
+    from_ms: i64,
+    to_ms: i64,
+) -> BTreeSet<TenantId> {
+    let inside = |candidate: &&Labels| {
+        candidate.get("tenant").is_some()
+            && candidate.len() == group.len() + usize::from(group.get("tenant").is_none())
+            && group
+                .iter()
+                .all(|(name, value)| candidate.get(name) == Some(value))
+    };
+    let hit = |candidate: &&Labels| {
+        slos.window(&objective.sli, candidate, from_ms, to_ms)
+            .is_some_and(|window| window.counts.bad > 0)
+    };
+    let groups = slos.groups(&objective.sli).filter(inside).filter(hit);
+    groups
+        .filter_map(|labels| TenantId::new(labels.get("tenant")?).ok())
+        .collect()
+}
+
+/// The beginning and the end of the newest trouble, as edges of slices: going back from now, bad slices with pauses of
+/// at most [`PAUSE_MS`] between them; of a trouble whose beginning is known, everything since. `None` if there is none.
+fn trouble(from_ms: i64, now_ms: i64, whole: bool, bad: impl Fn(i64, i64) -> u64) -> Option<(i64, i64)> {
+    if bad(from_ms, now_ms) == 0 {
+        return None;
+    }
+    let end = now_ms - now_ms.rem_euclid(STEP_MS) + STEP_MS;
+    let mut edges: Option<(i64, i64)> = None;
+    let mut slice_end = end;
+    while slice_end > from_ms {
+        let slice_start = slice_end - STEP_MS;
+        if bad(slice_start, slice_end) > 0 {
+            edges = match edges {
+                None => Some((slice_start, slice_end)),
+                Some((first, _)) if !whole && first - slice_end > PAUSE_MS => break,
+                Some((_, last)) => Some((slice_start, last)),
+            };
+        }
+        slice_end = slice_start;
+    }
+    edges.map(|(first, last)| (first, last.min(now_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_begins_after_the_last_long_pause() {
+        // Bad slices end at 20 s, 30 s, then a pause of five minutes, then 330 s and 350 s; now is 400 s.
+        let slices = [20_000, 30_000, 330_000, 350_000];
+        let bad = |from: i64, to: i64| slices.iter().filter(|end| **end > from && **end <= to).count() as u64;
+        assert_eq!(trouble(0, 400_000, false, bad), Some((320_000, 350_000)));
+        assert_eq!(trouble(0, 400_000, true, bad), Some((10_000, 350_000)));
+        assert_eq!(trouble(351_000, 400_000, false, bad), None);
+    }
+}

@@ -1,0 +1,295 @@
+//! From samples to observations: scrapes go into the store and are counted; rules and objectives are judged on a clock;
+//! what fires goes to the alerts.
+//!
+//! Counts are not events. They are kept in a file beside the samples together with the position of the log up to which
+//! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
+
+mod judge;
+mod rules;
+mod store;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use mainstay_alert::{AlertState, Observation};
+use mainstay_catalog::{Catalog, Diagnostics};
+use mainstay_ingest::{ScrapeBatch, Sink};
+use mainstay_kernel::Clock;
+use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
+use mainstay_segment::write_atomic;
+use mainstay_series::{Lsn, Options, Recovery, Row, SeriesError, Store};
+use mainstay_slo::engine::RawSample;
+use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
+
+pub use store::StoreSamples;
+
+use rules::RuleBook;
+
+/// The consumer name under which the log is held for the counts.
+const COUNTS: &str = "slo";
+const COUNTS_FILE: &str = "counts.slo";
+
+/// What can go wrong with telemetry.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The store of samples.
+    #[error(transparent)]
+    Series(#[from] SeriesError),
+    /// The counts.
+    #[error("{file}: {source}")]
+    Counts {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: SloError,
+    },
+    /// A file that cannot be read or written.
+    #[error("{file}: {reason}")]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What is judged by.
+pub struct Judged {
+    /// Objectives and indicators.
+    pub slos: SloCatalog,
+    /// Alerting and recording rules.
+    rules: RuleBook,
+}
+
+impl Judged {
+    /// Reads the objectives and rules of a catalog.
+    #[must_use]
+    pub fn of(catalog: &Catalog, diagnostics: &mut Diagnostics) -> Self {
+        let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, diagnostics);
+        Self {
+            slos,
+            rules: RuleBook::of(&catalog.documents, diagnostics),
+        }
+    }
+}
+
+/// What one evaluation found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Alerts that began or ended.
+    pub observations: Vec<Observation>,
+    /// Budgets whose state is another.
+    pub budgets: Vec<BudgetStateChanged>,
+    /// Rules that could not be evaluated, in words.
+    pub failures: Vec<String>,
+}
+
+/// Samples, counts and rules.
+pub struct Telemetry {
+    pub(crate) store: Arc<Store>,
+    pub(crate) slos: Mutex<SloEngine>,
+    rules: Mutex<RuleBook>,
+    /// Held while samples are stored and counted, so that counts follow the order of the log.
+    intake: Mutex<()>,
+    counts_file: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+impl Telemetry {
+    /// Opens the store in `dir` and brings the counts up to its last sample. Alerts that are known to fire go on firing.
+    ///
+    /// # Errors
+    /// If the store or the counts cannot be read.
+    pub fn open(
+        dir: &Path,
+        judged: Judged,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovery), TelemetryError> {
+        let (store, recovery) = Store::open(dir, Options::default())?;
+        let counts_file = dir.join(COUNTS_FILE);
+        let now = clock.now();
+        let mut slos = match std::fs::read(&counts_file) {
+            Ok(bytes) => SloEngine::from_bytes(&bytes, judged.slos, settings, now).map_err(|source| {
+                TelemetryError::Counts {
+                    file: counts_file.clone(),
+                    source,
+                }
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                SloEngine::new(judged.slos, settings, now)
+            }
+            Err(error) => {
+                return Err(TelemetryError::File {
+                    file: counts_file,
+                    reason: error.to_string(),
+                });
+            }
+        };
+        count_on(&store, &mut slos)?;
+        let telemetry = Self {
+            store: Arc::new(store),
+            slos: Mutex::new(slos),
+            rules: Mutex::new(judged.rules),
+            intake: Mutex::new(()),
+            counts_file,
+            clock,
+        };
+        telemetry.checkpoint()?;
+        Ok((telemetry, recovery))
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The counts, looked at in one instant.
+    pub fn slos(&self) -> MutexGuard<'_, SloEngine> {
+        self.slos.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something that PromQL can ask.
+    #[must_use]
+    pub fn samples(&self) -> StoreSamples {
+        StoreSamples::new(Arc::clone(&self.store))
+    }
+
+    /// Takes over what is known to fire from the journal, so that it is neither raised again nor forgotten. Gives
+    /// observations that end what no objective or rule answers for any more.
+    pub fn adopt(&self, alerts: &AlertState, now: Timestamp) -> Vec<Observation> {
+        let ours = |alert: &&AlertFact| alert.annotations.get(SOURCE).is_some();
+        let facts: Vec<&AlertFact> = alerts.firing().map(|active| &active.alert).filter(ours).collect();
+        let strangers = self.slos().adopt_firing(facts);
+        let strangers = self
+            .rules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .adopt(strangers, now);
+        strangers.into_iter().map(|alert| over(alert, now)).collect()
+    }
+
+    /// Judges everything that is due at `now`.
+    pub fn evaluate(&self, now: Timestamp) -> Found {
+        let mut found = Found::default();
+        let evaluation = self.slos().evaluate(now);
+        found
+            .observations
+            .extend(evaluation.alerts.into_iter().map(observation));
+        found.budgets = evaluation.budgets;
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.evaluate(self, now, &mut found);
+        found
+    }
+
+    /// Writes the counts down and lets the log go that they hold. Cost: the size of the counts.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn checkpoint(&self) -> Result<(), TelemetryError> {
+        let (bytes, position) = {
+            let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+            let slos = self.slos();
+            (slos.to_bytes(), Lsn::new(slos.position().unwrap_or_default()))
+        };
+        write_atomic(&self.counts_file, &bytes).map_err(|error| TelemetryError::File {
+            file: self.counts_file.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(self.store.hold(COUNTS, position)?)
+    }
+
+    /// Flushes, drops what is past its retention, and checkpoints.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn maintain(&self) -> Result<(), TelemetryError> {
+        self.checkpoint()?;
+        self.store.maintain(self.clock.now().as_millisecond())?;
+        Ok(())
+    }
+
+    /// Stores rows and counts those that were accepted. When this returns they are durable.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn append(&self, rows: &[Row<'_>]) -> Result<(), SeriesError> {
+        let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+        let appended = self.store.append_rows(rows, self.clock.now().as_millisecond())?;
+        let accepted = rows
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| appended.accepted(*index))
+            .map(|(_, row)| RawSample {
+                labels: row.labels,
+                t_ms: row.t_ms,
+                value: row.value,
+                created_ms: row.created_ms,
+            });
+        self.slos().on_samples(appended.lsn.get(), accepted);
+        Ok(())
+    }
+}
+
+impl Sink for Telemetry {
+    fn accept(&self, scrape: ScrapeBatch) {
+        let rows: Vec<Row<'_>> = scrape
+            .samples
+            .iter()
+            .map(|sample| Row {
+                labels: &sample.labels,
+                created_ms: sample.created_ms,
+                t_ms: sample.t_ms,
+                value: sample.value,
+            })
+            .collect();
+        if let Err(error) = self.append(&rows) {
+            // The next scrape brings the counters again; what is lost is only this instant's resolution.
+            tracing::error!(job = scrape.job, instance = scrape.instance, %error, "a scrape could not be stored");
+        }
+    }
+}
+
+/// The annotation that says which part of Mainstay raised an alert.
+const SOURCE: &str = "mainstay_source";
+
+/// Counts what the log holds after the counts' position.
+fn count_on(store: &Store, slos: &mut SloEngine) -> Result<(), TelemetryError> {
+    let from = Lsn::new(slos.position().unwrap_or_default());
+    let last = store.replay_since(from, |sample| {
+        if slos.wants_metric(sample.labels.metric_name())
+            && let Some(series) = slos.watch(&sample.labels)
+        {
+            slos.on_sample(series, sample.t_ms, sample.value, sample.created_ms);
+        }
+    })?;
+    slos.advance_to(last.get());
+    Ok(())
+}
+
+fn observation(transition: AlertTransition) -> Observation {
+    let AlertFact {
+        labels,
+        annotations,
+        starts_at,
+        ..
+    } = transition.alert;
+    let annotations = annotations.with(SOURCE, "slo");
+    Observation {
+        labels,
+        annotations,
+        starts_at,
+        ended_at: (!transition.firing).then_some(transition.at),
+    }
+}
+
+fn over(alert: &AlertFact, now: Timestamp) -> Observation {
+    Observation {
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        starts_at: alert.starts_at,
+        ended_at: Some(now),
+    }
+}

@@ -1,0 +1,188 @@
+//! The rules of a catalog, each group on its own clock.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use mainstay_alert::Observation;
+use mainstay_catalog::diagnostic::Diagnostic;
+use mainstay_catalog::{Diagnostics, Documents, Format, lint};
+use mainstay_kernel::Labels;
+use mainstay_kernel::Matcher;
+use mainstay_kernel::fact::AlertFact;
+use mainstay_promql::{Limits, Samples, Series, SourceError};
+use mainstay_rules::{
+    ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, RuleFile, RuleSample, RuleStore,
+    Transition,
+};
+use mainstay_series::Row;
+
+use super::{Found, SOURCE, StoreSamples, Telemetry};
+
+/// All groups of a catalog.
+pub(crate) struct RuleBook {
+    groups: Vec<Scheduled>,
+}
+
+struct Scheduled {
+    group: Group,
+    next_ms: Option<i64>,
+}
+
+impl RuleBook {
+    /// Reads the rule files of a catalog.
+    pub(crate) fn of(documents: &Documents, diagnostics: &mut Diagnostics) -> Self {
+        let mut groups = Vec::new();
+        for document in documents.of_format(Format::PrometheusRules) {
+            match RuleFile::parse(&document.file, document.source()) {
+                Ok(file) => {
+                    let context = GroupContext::default();
+                    groups.extend(file.groups.into_iter().map(|spec| Scheduled {
+                        group: Group::new(spec, context.clone()),
+                        next_ms: None,
+                    }));
+                }
+                Err(error) => {
+                    diagnostics.push(Diagnostic::whole_file(
+                        lint::BAD_VALUE,
+                        &*document.file,
+                        error.to_string(),
+                    ));
+                }
+            }
+        }
+        Self { groups }
+    }
+
+    /// Evaluates every group whose time has come. A group that is late is evaluated once, at its latest time.
+    pub(crate) fn evaluate(&mut self, telemetry: &Telemetry, now: Timestamp, found: &mut Found) {
+        let now_ms = now.as_millisecond();
+        let mut store = RuleSide {
+            telemetry,
+            samples: telemetry.samples(),
+        };
+        for scheduled in &mut self.groups {
+            let next_ms = *scheduled
+                .next_ms
+                .get_or_insert_with(|| scheduled.group.next_evaluation_after(now_ms));
+            if now_ms < next_ms {
+                continue;
+            }
+            let at_ms = scheduled.group.schedule().latest_at(now_ms);
+            scheduled.next_ms = Some(scheduled.group.next_evaluation_after(now_ms));
+            let evaluation = scheduled.group.evaluate(at_ms, &mut store, &Limits::default());
+            take(evaluation, found);
+        }
+    }
+
+    /// Takes over alerts that are known to fire; gives back those that no rule answers for.
+    pub(crate) fn adopt<'a>(&mut self, alerts: Vec<&'a AlertFact>, _now: Timestamp) -> Vec<&'a AlertFact> {
+        let mut strangers = Vec::new();
+        for alert in alerts {
+            let adopted = self
+                .groups
+                .iter_mut()
+                .any(|scheduled| adopt(&mut scheduled.group, alert));
+            if !adopted {
+                strangers.push(alert);
+            }
+        }
+        strangers
+    }
+}
+
+/// Gives a firing alert back to the rule it came from.
+fn adopt(group: &mut Group, alert: &AlertFact) -> bool {
+    let Some(digest) = group.rule_digest(alert.name()) else {
+        return false;
+    };
+    let since_ms = alert.starts_at.as_millisecond();
+    let annotations = alert.annotations.iter().filter(|(name, _)| *name != SOURCE);
+    let restored = ActiveAlert {
+        rule: alert.name().to_owned(),
+        rule_digest: digest,
+        labels: alert.labels.clone(),
+        annotations: annotations
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        active_at_ms: since_ms,
+        fired_at_ms: Some(since_ms),
+        resolved_at_ms: None,
+        keep_firing_since_ms: None,
+        state: AlertState::Firing,
+        value: f64::NAN,
+    };
+    group.restore(vec![restored]).is_empty()
+}
+
+fn take(evaluation: Evaluation, found: &mut Found) {
+    found
+        .observations
+        .extend(evaluation.transitions.into_iter().filter_map(observation));
+    found
+        .failures
+        .extend(evaluation.failures.into_iter().map(|failure| {
+            format!(
+                "{}:{}: rule {}: {}",
+                failure.file, failure.line, failure.rule, failure.message
+            )
+        }));
+}
+
+fn observation(transition: Transition) -> Option<Observation> {
+    let ended_at = match transition.change {
+        Change::BecameFiring => None,
+        Change::Resolved | Change::Dropped => Some(instant(transition.at_ms)),
+        Change::BecamePending => return None,
+    };
+    let alert = transition.alert;
+    let starts_at = instant(alert.fired_at_ms?);
+    let annotations: BTreeMap<String, String> = alert.annotations;
+    let annotations = Labels::from(annotations).with(SOURCE, "rule");
+    Some(Observation {
+        labels: alert.labels,
+        annotations,
+        starts_at,
+        ended_at,
+    })
+}
+
+fn instant(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Where rules read and write.
+struct RuleSide<'a> {
+    telemetry: &'a Telemetry,
+    samples: StoreSamples,
+}
+
+impl Samples for RuleSide<'_> {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<Series>, SourceError> {
+        self.samples.select(matchers, min_ms_exclusive, max_ms_inclusive)
+    }
+}
+
+impl RuleStore for RuleSide<'_> {
+    fn record(&mut self, samples: &[RuleSample]) -> Result<(), SourceError> {
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<Row<'_>> = samples
+            .iter()
+            .map(|sample| Row {
+                labels: &sample.labels,
+                created_ms: None,
+                t_ms: sample.at_ms,
+                value: sample.value,
+            })
+            .collect();
+        self.telemetry
+            .append(&rows)
+            .map_err(|error| SourceError(error.to_string()))
+    }
+}

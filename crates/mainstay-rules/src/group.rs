@@ -1,0 +1,383 @@
+//! The engine: one group of rules, evaluated at a time.
+
+mod alerting;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mainstay_kernel::labels::METRIC_NAME;
+use mainstay_kernel::{Digest, Labels};
+use mainstay_promql::{
+    Annotation, Limits, MemorySamples, QueryError, Samples, SourceError, Value, VectorSample, instant,
+    stale_marker,
+};
+
+use crate::alert::{ActiveAlert, AlertState, Transition};
+use crate::file::{GroupSpec, RuleKind, RuleSpec};
+use crate::schedule::Schedule;
+
+/// A sample that a rule writes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleSample {
+    /// The labels of its series, the metric's name among them.
+    pub labels: Arc<Labels>,
+    /// Its time, milliseconds since 1970.
+    pub at_ms: i64,
+    /// Its value; the stale marker ends the series.
+    pub value: f64,
+}
+
+/// Where rules read, and where they write so that later rules of the same evaluation see it.
+pub trait RuleStore: Samples {
+    /// Stores what one rule gave; it must be visible to the next `select`.
+    ///
+    /// # Errors
+    /// When the store cannot take it; the rule then counts as failed.
+    fn record(&mut self, samples: &[RuleSample]) -> Result<(), SourceError>;
+}
+
+impl RuleStore for MemorySamples {
+    fn record(&mut self, samples: &[RuleSample]) -> Result<(), SourceError> {
+        for sample in samples {
+            self.append(&sample.labels, sample.at_ms, sample.value);
+        }
+        Ok(())
+    }
+}
+
+/// What the rules of an installation have in common.
+#[derive(Debug, Clone)]
+pub struct GroupContext {
+    /// The interval of groups that name none, in milliseconds.
+    pub interval_ms: i64,
+    /// The query offset of groups that name none, in milliseconds.
+    pub query_offset_ms: i64,
+    /// Labels of the installation, for templates.
+    pub external_labels: Labels,
+    /// Where the installation is reached, for templates.
+    pub external_url: String,
+}
+
+impl Default for GroupContext {
+    /// One minute, no offset, no labels, no address.
+    fn default() -> Self {
+        Self {
+            interval_ms: 60_000,
+            query_offset_ms: 0,
+            external_labels: Labels::new(),
+            external_url: String::new(),
+        }
+    }
+}
+
+/// What one evaluation of a group did. Samples are already in the store.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evaluation {
+    /// Changes of alerts, in order of rule and labels. An alert that stays as it is does not appear.
+    pub transitions: Vec<Transition>,
+    /// Rules that failed; their alerts and series are as they were.
+    pub failures: Vec<RuleFailure>,
+    /// Remarks of the queries, with the name of the rule.
+    pub annotations: Vec<(String, Annotation)>,
+    /// How many samples were written, stale markers included.
+    pub samples_written: usize,
+    /// How many evaluations were missed since the last one.
+    pub missed: u64,
+}
+
+/// A rule that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFailure {
+    /// The rule's name.
+    pub rule: String,
+    /// Its file.
+    pub file: String,
+    /// Its line, from 1.
+    pub line: usize,
+    /// What happened.
+    pub message: String,
+}
+
+/// A group and the state of its rules.
+#[derive(Debug, Clone)]
+pub struct Group {
+    spec: GroupSpec,
+    context: GroupContext,
+    schedule: Schedule,
+    rules: Vec<RuleState>,
+    last_evaluation_ms: Option<i64>,
+    missed: u64,
+}
+
+#[derive(Debug, Clone)]
+struct RuleState {
+    digest: Digest,
+    /// The series of the last evaluation, each to be ended when it comes no more.
+    series: BTreeSet<Arc<Labels>>,
+    alerts: BTreeMap<Labels, ActiveAlert>,
+}
+
+/// What a rule gave: samples to write, and changes of alerts.
+#[derive(Default)]
+struct Outputs {
+    samples: Vec<RuleSample>,
+    transitions: Vec<Transition>,
+}
+
+/// Why a rule gave nothing.
+struct Failed {
+    message: String,
+    /// Alerts that went with it.
+    transitions: Vec<Transition>,
+}
+
+impl From<QueryError> for Failed {
+    fn from(error: QueryError) -> Self {
+        Self::because(error.to_string())
+    }
+}
+
+impl Failed {
+    fn because(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            transitions: Vec::new(),
+        }
+    }
+}
+
+impl Group {
+    /// A group without any state yet.
+    #[must_use]
+    pub fn new(spec: GroupSpec, context: GroupContext) -> Self {
+        let interval_ms = spec.interval_ms.unwrap_or(context.interval_ms);
+        let schedule = Schedule::of(&spec.file, &spec.name, interval_ms);
+        let state = |rule| RuleState {
+            digest: digest(rule),
+            series: BTreeSet::new(),
+            alerts: BTreeMap::new(),
+        };
+        let rules = spec.rules.iter().map(state).collect();
+        Self {
+            spec,
+            context,
+            schedule,
+            rules,
+            last_evaluation_ms: None,
+            missed: 0,
+        }
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn spec(&self) -> &GroupSpec {
+        &self.spec
+    }
+
+    /// When it is evaluated.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        self.schedule
+    }
+
+    /// The first time of its schedule after `now_ms`; evaluations that were missed until then are skipped.
+    #[must_use]
+    pub fn next_evaluation_after(&self, now_ms: i64) -> i64 {
+        self.schedule.next_after(now_ms)
+    }
+
+    /// How many evaluations were missed since it was made.
+    #[must_use]
+    pub fn missed_evaluations(&self) -> u64 {
+        self.missed
+    }
+
+    /// Evaluates every rule at `at_ms`, in order. What a rule gives is stored before the next one runs.
+    pub fn evaluate(&mut self, at_ms: i64, store: &mut dyn RuleStore, limits: &Limits<'_>) -> Evaluation {
+        let mut evaluation = Evaluation::default();
+        if let Some(last_ms) = self.last_evaluation_ms.replace(at_ms) {
+            evaluation.missed = self.schedule.missed_between(last_ms, at_ms);
+            self.missed += evaluation.missed;
+        }
+        for index in 0..self.rules.len() {
+            match self.evaluate_rule(index, at_ms, store, limits, &mut evaluation) {
+                Ok(()) => {}
+                Err(failed) => {
+                    let rule = &self.spec.rules[index];
+                    evaluation.transitions.extend(failed.transitions);
+                    evaluation.failures.push(RuleFailure {
+                        rule: rule.name().to_owned(),
+                        file: self.spec.file.clone(),
+                        line: rule.line,
+                        message: failed.message,
+                    });
+                }
+            }
+        }
+        evaluation
+    }
+
+    fn evaluate_rule(
+        &mut self,
+        index: usize,
+        at_ms: i64,
+        store: &mut dyn RuleStore,
+        limits: &Limits<'_>,
+        evaluation: &mut Evaluation,
+    ) -> Result<(), Failed> {
+        let rule = &self.spec.rules[index];
+        let sample_ms = at_ms - self.spec.query_offset_ms.unwrap_or(self.context.query_offset_ms);
+        let outcome = instant(&rule.expr, sample_ms, &*store, limits)?;
+        let name = rule.name();
+        evaluation.annotations.extend(
+            outcome
+                .annotations
+                .into_iter()
+                .map(|found| (name.to_owned(), found)),
+        );
+        let vector = match outcome.value {
+            Value::Vector(samples) => samples,
+            Value::Scalar(value) => vec![VectorSample {
+                labels: Arc::default(),
+                at_ms: sample_ms,
+                value,
+            }],
+            other => {
+                let message = format!(
+                    "rule result is not a vector or scalar but a {}",
+                    other.value_type()
+                );
+                return Err(Failed::because(message));
+            }
+        };
+        let outputs = match &rule.kind {
+            RuleKind::Record { name } => record(rule, name, self.spec.limit, sample_ms, vector)?,
+            RuleKind::Alert { .. } => {
+                let expansion = alerting::Expansion {
+                    context: &self.context,
+                    at_ms: sample_ms,
+                    store: &*store,
+                    limits,
+                };
+                let state = &mut self.rules[index];
+                alerting::evaluate(
+                    rule,
+                    state.digest,
+                    self.spec.limit,
+                    at_ms,
+                    vector,
+                    &mut state.alerts,
+                    &expansion,
+                )?
+            }
+        };
+        let Outputs {
+            mut samples,
+            transitions,
+        } = outputs;
+        evaluation.transitions.extend(transitions);
+        let state = &mut self.rules[index];
+        let current: BTreeSet<Arc<Labels>> = samples.iter().map(|s| Arc::clone(&s.labels)).collect();
+        for labels in std::mem::take(&mut state.series) {
+            if !current.contains(&labels) {
+                samples.push(RuleSample {
+                    labels,
+                    at_ms: sample_ms,
+                    value: stale_marker(),
+                });
+            }
+        }
+        state.series = current;
+        store
+            .record(&samples)
+            .map_err(|error| Failed::because(error.to_string()))?;
+        evaluation.samples_written += samples.len();
+        Ok(())
+    }
+
+    /// Every alert that is pending, firing or lately resolved, in order of rule and labels.
+    #[must_use]
+    pub fn active_alerts(&self) -> Vec<ActiveAlert> {
+        self.rules
+            .iter()
+            .flat_map(|rule| rule.alerts.values().cloned())
+            .collect()
+    }
+
+    /// The digest of the alerting rule of that name, for [`Self::restore`]; the first one where several have the name.
+    #[must_use]
+    pub fn rule_digest(&self, name: &str) -> Option<Digest> {
+        let alerting = |rule: &&RuleSpec| matches!(rule.kind, RuleKind::Alert { .. }) && rule.name() == name;
+        self.spec.rules.iter().find(alerting).map(digest)
+    }
+
+    /// Takes over alerts that [`Self::active_alerts`] gave before a restart. Alerts whose rule is not in this group any
+    /// more (or was changed) are given back.
+    pub fn restore(&mut self, alerts: Vec<ActiveAlert>) -> Vec<ActiveAlert> {
+        let mut unknown = Vec::new();
+        for alert in alerts {
+            let Some(state) = self
+                .rules
+                .iter_mut()
+                .find(|rule| rule.digest == alert.rule_digest)
+            else {
+                unknown.push(alert);
+                continue;
+            };
+            if alert.state != AlertState::Resolved {
+                // So that the series end when the alert is gone at the next evaluation.
+                for sample in alerting::samples(&alert, alert.active_at_ms) {
+                    state.series.insert(sample.labels);
+                }
+            }
+            state.alerts.insert(alert.labels.clone(), alert);
+        }
+        unknown
+    }
+}
+
+/// What makes a rule the same rule after a reload.
+fn digest(rule: &RuleSpec) -> Digest {
+    let mut parts: Vec<&[u8]> = vec![rule.name().as_bytes(), rule.query.as_bytes()];
+    for (name, template) in &rule.labels {
+        parts.push(name.as_bytes());
+        parts.push(template.text().as_bytes());
+    }
+    Digest::of_parts(&parts)
+}
+
+fn record(
+    rule: &RuleSpec,
+    name: &str,
+    limit: usize,
+    sample_ms: i64,
+    vector: Vec<VectorSample>,
+) -> Result<Outputs, Failed> {
+    let mut samples: BTreeMap<Labels, f64> = BTreeMap::new();
+    for sample in vector {
+        let mut labels = Labels::clone(&sample.labels);
+        labels.set(METRIC_NAME, name);
+        for (label, text) in &rule.labels {
+            labels.set(label.as_str(), text.text());
+        }
+        if samples.insert(labels, sample.value).is_some() {
+            let message = "vector contains metrics with the same labelset after applying rule labels";
+            return Err(Failed::because(message));
+        }
+    }
+    if limit > 0 && samples.len() > limit {
+        return Err(Failed::because(format!(
+            "exceeded limit of {limit} with {} series",
+            samples.len()
+        )));
+    }
+    let written = |(labels, value)| RuleSample {
+        labels: Arc::new(labels),
+        at_ms: sample_ms,
+        value,
+    };
+    Ok(Outputs {
+        samples: samples.into_iter().map(written).collect(),
+        transitions: Vec::new(),
+    })
+}
