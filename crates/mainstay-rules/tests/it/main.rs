@@ -1,0 +1,7 @@
+//! Integration tests of the rules.
+
+mod conformance;
+mod engine;
+mod specification;
+mod support;
+mod templates;
