@@ -46,6 +46,18 @@ impl Catalog {
         Self::usable(documents, diagnostics)
     }
 
+    /// What `mainstay check` says: about a whole catalog if `path` is a directory, and about one file alone otherwise,
+    /// where names are not expected to refer to anything. Capabilities add what they find in their own documents.
+    #[must_use]
+    pub fn check(path: &Path) -> (Self, Diagnostics) {
+        let (documents, mut diagnostics) = Documents::load(path);
+        if !path.is_dir() {
+            diagnostics.mark_incomplete();
+        }
+        let catalog = Self::build(documents, &mut diagnostics);
+        (catalog, diagnostics)
+    }
+
     fn usable(
         documents: Documents,
         mut diagnostics: Diagnostics,

@@ -23,8 +23,15 @@ pub(crate) fn diagnostic(document: &Document, error: &Error) -> Diagnostic {
         Error::AliasError { error, .. } => error.without_snippet(),
         other => other,
     };
-    let at = error.location().map_or(document.at, At::from_yaml);
-    let at = if at.line == 0 { document.at } else { at };
+    let at = match error.location() {
+        // Errors of syntax have no bytes.
+        Some(place) if place.span().byte_offset().is_none() => {
+            let at = At::from_yaml(place);
+            At::of_line_column(document.source(), at.line, at.column)
+        }
+        Some(place) if place.line() > 0 => At::from_yaml(place),
+        _ => document.at,
+    };
     let keys = |known: &[&'static str]| known.to_vec();
     match error {
         Error::SerdeUnknownField { field, expected, .. } => document

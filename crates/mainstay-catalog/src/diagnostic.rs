@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Element, Group, Origin, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Origin, Renderer, Snippet};
 use serde::Serialize;
 
 use crate::lint::LintId;
@@ -27,65 +28,77 @@ pub struct Diagnostic {
     /// Which check found it.
     pub lint: LintId,
     /// The file, relative to the catalog's directory, with `/` between its parts.
-    pub file: String,
+    pub file: Arc<str>,
     /// Where in the file. Line 0 means the file as a whole.
     #[serde(flatten)]
-    pub at: Position,
+    pub at: At,
     /// What is wrong.
     pub message: String,
     /// What was expected, or how to mend it; may be empty.
     pub help: String,
     /// The ruling on the specification that the check stands for.
     pub ruling: Option<&'static str>,
-    /// The line it stands in, for display.
     #[serde(skip)]
-    pub source_line: String,
+    excerpt: Option<Box<Excerpt>>,
 }
 
-/// [`At`], as a finding reports it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Position {
-    /// The line, from 1; 0 if the finding is about the whole file.
-    pub line: u32,
-    /// The column in characters, from 1.
-    pub column: u32,
-    /// How many bytes the finding covers within its line.
-    pub len_bytes: u32,
+/// The line that a finding is about, or the part of a long one around it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Excerpt {
+    text: Box<str>,
+    /// The bytes of `text` that the caret marks.
+    marked: (u16, u16),
+    /// Whether the line begins before it.
+    cut: bool,
 }
 
-/// Longest source line kept for display, in bytes.
-const SOURCE_LINE_MAX_BYTES: usize = 400;
+/// How far an excerpt reaches before the place and after its beginning, in bytes.
+const EXCERPT_REACH_BYTES: usize = 200;
+
+impl Excerpt {
+    fn new(source: &str, at: At) -> Self {
+        let place = source.floor_char_boundary(at.offset_bytes as usize);
+        let from = source.floor_char_boundary(place.saturating_sub(EXCERPT_REACH_BYTES));
+        let to = source.floor_char_boundary(place.saturating_add(EXCERPT_REACH_BYTES));
+        let newline = source[from..place].rfind('\n').map(|newline| from + newline + 1);
+        let start = newline.unwrap_or(from);
+        let end = source[place..to]
+            .find(['\n', '\r'])
+            .map_or(to, |newline| place + newline);
+        let marked = (place + at.len_bytes as usize).min(place + source[place..end].trim_end().len());
+        let marked = source.floor_char_boundary(marked).max(place);
+        let within = |byte: usize| u16::try_from(byte - start).unwrap_or_default();
+        Self {
+            text: source[start..end].into(),
+            marked: (within(place), within(marked)),
+            cut: newline.is_none() && from > 0,
+        }
+    }
+}
 
 impl Diagnostic {
     /// A finding about the part of `source` (the text of the whole file) at `at`.
-    pub fn new(lint: LintId, file: &str, source: &str, at: At, message: impl Into<String>) -> Self {
-        let line = source
-            .lines()
-            .nth(at.line.saturating_sub(1) as usize)
-            .unwrap_or_default();
-        let source_line = crop(line, SOURCE_LINE_MAX_BYTES);
+    pub fn new(
+        lint: LintId,
+        file: impl Into<Arc<str>>,
+        source: &str,
+        at: At,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             level: lint.lint().level,
             lint,
-            file: file.to_owned(),
-            at: Position {
-                line: at.line,
-                column: at.column,
-                len_bytes: at.len,
-            },
+            file: file.into(),
+            at,
             message: message.into(),
             help: String::new(),
             ruling: lint.lint().ruling,
-            source_line: if at.line == 0 {
-                String::new()
-            } else {
-                source_line.to_owned()
-            },
+            excerpt: (at.line > 0).then(|| Box::new(Excerpt::new(source, at))),
         }
     }
 
     /// A finding about a file as a whole.
-    pub fn whole_file(lint: LintId, file: &str, message: impl Into<String>) -> Self {
+    pub fn whole_file(lint: LintId, file: impl Into<Arc<str>>, message: impl Into<String>) -> Self {
         Self::new(lint, file, "", At::default(), message)
     }
 
@@ -99,34 +112,41 @@ impl Diagnostic {
     /// `file:line:column`, or only the file.
     #[must_use]
     pub fn place(&self) -> String {
-        if self.at.line == 0 {
-            self.file.clone()
-        } else {
-            format!("{}:{}:{}", self.file, self.at.line, self.at.column)
+        match self.at {
+            At { line: 0, .. } => self.file.to_string(),
+            At { line, column, .. } => format!("{}:{line}:{column}", self.file),
         }
     }
 
     /// The finding as text: message, file:line:column, the line itself with a caret, help, ruling. Ends with a newline.
     fn render(&self, renderer: &Renderer, root: Option<&Path>) -> String {
         let path = match root {
-            Some(root) => root.join(&self.file).to_string_lossy().replace('\\', "/"),
-            None => self.file.clone(),
+            Some(root) => root.join(&*self.file).to_string_lossy().replace('\\', "/"),
+            None => self.file.to_string(),
         };
         let level = match self.level {
             Level::Error => annotate_snippets::Level::ERROR,
             Level::Warning => annotate_snippets::Level::WARNING,
         };
         let title = level.primary_title(&self.message).id(self.lint.id());
-        let place: Element<'_> = if self.at.line == 0 {
-            Origin::path(path).into()
-        } else {
-            Snippet::source(&self.source_line)
-                .line_start(self.at.line as usize)
-                .path(path)
-                .annotation(AnnotationKind::Primary.span(self.bytes_in_line()))
-                .into()
-        };
-        let mut group: Group<'_> = title.element(place);
+        let mut group = Group::with_title(title);
+        match &self.excerpt {
+            None => group = group.element(Origin::path(path)),
+            Some(excerpt) => {
+                let marked = usize::from(excerpt.marked.0)..usize::from(excerpt.marked.1);
+                let mut snippet = Snippet::source(&*excerpt.text)
+                    .line_start(self.at.line as usize)
+                    .annotation(AnnotationKind::Primary.span(marked));
+                if excerpt.cut {
+                    // The excerpt does not begin where the line does, so that its columns are not those of the file.
+                    let (line, column) = (self.at.line as usize, self.at.column as usize);
+                    group = group.element(Origin::path(path).line(line).char_column(column));
+                } else {
+                    snippet = snippet.path(path);
+                }
+                group = group.element(snippet);
+            }
+        }
         if !self.help.is_empty() {
             group = group.element(annotate_snippets::Level::HELP.message(&self.help));
         }
@@ -135,31 +155,10 @@ impl Diagnostic {
         }
         renderer.render(&[group]) + "\n"
     }
-
-    /// The bytes of the source line that the caret marks: at least one character, never past the line's end.
-    fn bytes_in_line(&self) -> std::ops::Range<usize> {
-        let line = &self.source_line;
-        let start = line
-            .char_indices()
-            .nth(self.at.column.saturating_sub(1) as usize)
-            .map_or(line.len(), |(index, _)| index);
-        let mut end = start
-            .saturating_add(self.at.len_bytes as usize)
-            .min(line.trim_end().len());
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        start..end.max(start)
-    }
 }
 
-fn crop(text: &str, max_bytes: usize) -> &str {
-    let mut end = text.len().min(max_bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
+/// Most findings that are kept; more are only counted.
+pub const MAX_FINDINGS: usize = 1_000;
 
 /// Findings, in a fixed order: by file, line, column, then check and message.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -168,6 +167,9 @@ pub struct Diagnostics {
     found: Vec<Diagnostic>,
     #[serde(skip)]
     incomplete: bool,
+    /// Errors that were not kept, because there were too many.
+    #[serde(skip)]
+    dropped: usize,
 }
 
 impl Diagnostics {
@@ -177,9 +179,15 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds one.
+    /// Adds one. Above [`MAX_FINDINGS`] errors are only counted, and warnings forgotten.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        let key = |d: &Diagnostic| (d.file.clone(), d.at, d.lint, d.message.clone());
+        fn key(d: &Diagnostic) -> (&str, At, LintId, &str) {
+            (&d.file, d.at, d.lint, &d.message)
+        }
+        if self.found.len() >= MAX_FINDINGS {
+            self.dropped += usize::from(diagnostic.level == Level::Error);
+            return;
+        }
         let place = self.found.partition_point(|held| key(held) <= key(&diagnostic));
         self.found.insert(place, diagnostic);
     }
@@ -194,6 +202,11 @@ impl Diagnostics {
     pub fn push_unread(&mut self, diagnostic: Diagnostic) {
         self.incomplete = true;
         self.push(diagnostic);
+    }
+
+    /// Says that there is more to the catalog than what was read, as when one of its files is checked alone.
+    pub(crate) fn mark_incomplete(&mut self) {
+        self.incomplete = true;
     }
 
     /// Takes out what only follows from something that could not be read: names that seem to refer to nothing, numbers
@@ -230,7 +243,7 @@ impl Diagnostics {
     /// How many of them are errors.
     #[must_use]
     pub fn errors(&self) -> usize {
-        self.found.iter().filter(|d| d.level == Level::Error).count()
+        self.found.iter().filter(|d| d.level == Level::Error).count() + self.dropped
     }
 
     /// Whether any of them is an error.

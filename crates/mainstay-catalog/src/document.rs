@@ -129,7 +129,7 @@ impl Document {
 
     /// A finding about the part of this document at `at`, such as the `at` of a [`Spanned`].
     pub fn diagnostic(&self, lint: LintId, at: At, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::new(lint, &self.file, &self.source, at, message)
+        Diagnostic::new(lint, self.file.clone(), &self.source, at, message)
     }
 
     /// A finding about a name that refers to nothing: `what` is not among `known`.
@@ -179,7 +179,7 @@ impl Document {
             diagnostics.push_unread(
                 Diagnostic::whole_file(
                     lint::TOO_LARGE,
-                    file,
+                    file.clone(),
                     format!("{} documents in one file", ranges.len()),
                 )
                 .help(format!(
@@ -210,8 +210,8 @@ impl Document {
             at: At {
                 line: u32::try_from(line).unwrap_or(u32::MAX),
                 column: 1,
-                offset: u32::try_from(range.start).unwrap_or(u32::MAX),
-                len: 1,
+                offset_bytes: u32::try_from(range.start).unwrap_or(u32::MAX),
+                len_bytes: 1,
             },
             source: source.clone(),
             range,

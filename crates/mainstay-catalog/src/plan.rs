@@ -205,23 +205,48 @@ impl fmt::Display for FieldChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = if self.path.is_empty() { "text" } else { &self.path };
         match (&self.before, &self.after) {
-            (Some(before), Some(after)) => write!(f, "{path}: {} → {}", brief(before), brief(after)),
-            (None, Some(after)) => write!(f, "{path}: + {}", brief(after)),
-            (Some(before), None) => write!(f, "{path}: - {}", brief(before)),
+            (Some(before), Some(after)) => {
+                let (before, after) = (one_line(before), one_line(after));
+                // Of two long texts, what they begin with alike says nothing.
+                let alike = before
+                    .chars()
+                    .zip(after.chars())
+                    .take_while(|(a, b)| a == b)
+                    .count();
+                let skip = if before.len().max(after.len()) > SHOWN_CHARS {
+                    alike.saturating_sub(LEAD_CHARS)
+                } else {
+                    0
+                };
+                write!(f, "{path}: {} → {}", brief(&before, skip), brief(&after, skip))
+            }
+            (None, Some(after)) => write!(f, "{path}: + {}", brief(&one_line(after), 0)),
+            (Some(before), None) => write!(f, "{path}: - {}", brief(&one_line(before), 0)),
             (None, None) => f.write_str(path),
         }
     }
 }
 
-/// A value on one line; a long one is cut.
-fn brief(value: &Value) -> String {
-    const SHOWN_CHARS: usize = 80;
-    let text = match value {
+/// How much of a value is shown.
+const SHOWN_CHARS: usize = 80;
+/// How much of it is shown before the first difference.
+const LEAD_CHARS: usize = 20;
+
+fn one_line(value: &Value) -> String {
+    match value {
         Value::String(text) => text.split_whitespace().collect::<Vec<_>>().join(" "),
         other => other.to_string(),
-    };
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
+}
+
+/// `text` from its character `skip`, cut where it is long.
+fn brief(text: &str, skip: usize) -> String {
+    let shown: String = text.chars().skip(skip).take(SHOWN_CHARS).collect();
+    let before = if skip > 0 { "…" } else { "" };
+    let after = if text.chars().count() > skip + SHOWN_CHARS {
+        "…"
+    } else {
+        ""
+    };
+    format!("{before}{shown}{after}")
 }

@@ -6,16 +6,16 @@ use std::ops::Deref;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A place in a file: where a value starts and how long it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct At {
     /// The line, from 1; 0 if nobody knows.
     pub line: u32,
     /// The column in characters, from 1; 0 if nobody knows.
     pub column: u32,
     /// The first byte, counted from the start of the file.
-    pub offset: u32,
+    pub offset_bytes: u32,
     /// How many bytes.
-    pub len: u32,
+    pub len_bytes: u32,
 }
 
 impl At {
@@ -28,15 +28,30 @@ impl At {
         Self {
             line: narrow(before.bytes().filter(|byte| *byte == b'\n').count() + 1),
             column: narrow(before[line_start..].chars().count() + 1),
-            offset: narrow(bytes.start),
-            len: narrow(bytes.len()),
+            offset_bytes: narrow(bytes.start),
+            len_bytes: narrow(bytes.len()),
         }
+    }
+
+    /// One character of `source`, the text of a whole file, by line and column.
+    pub(crate) fn of_line_column(source: &str, line: u32, column: u32) -> Self {
+        let before: usize = source
+            .split_inclusive('\n')
+            .take(line.saturating_sub(1) as usize)
+            .map(str::len)
+            .sum();
+        let rest = &source[before..];
+        let within = rest
+            .char_indices()
+            .nth(column.saturating_sub(1) as usize)
+            .map_or(rest.len(), |(byte, _)| byte);
+        Self::of_bytes(source, before + within..before + within + 1)
     }
 
     /// The bytes of the file.
     pub(crate) fn bytes(self) -> std::ops::Range<usize> {
-        let start = self.offset as usize;
-        start..start.saturating_add(self.len as usize)
+        let start = self.offset_bytes as usize;
+        start..start.saturating_add(self.len_bytes as usize)
     }
 
     pub(crate) fn from_yaml(location: serde_saphyr::Location) -> Self {
@@ -45,8 +60,8 @@ impl At {
         Self {
             line: narrow(location.line()),
             column: narrow(location.column()),
-            offset: narrow(span.byte_offset().map_or(0, Into::into)),
-            len: narrow(span.byte_len().map_or(0, Into::into)),
+            offset_bytes: narrow(span.byte_offset().map_or(0, Into::into)),
+            len_bytes: narrow(span.byte_len().map_or(0, Into::into)),
         }
     }
 }

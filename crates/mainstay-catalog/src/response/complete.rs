@@ -139,7 +139,12 @@ fn inherit(
             Err(error) => {
                 // A regular expression's error draws a picture first; its last line says it.
                 let reason = error.to_string();
-                let reason = reason.lines().last().unwrap_or_default().trim();
+                let reason = reason
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .trim_start_matches("error: ")
+                    .trim();
                 let message = format!("`{text}` is not a matcher: {reason}");
                 report(
                     document

@@ -1,6 +1,7 @@
 //! From a Markdown file to a runbook, with the place of everything that does not fit.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 
 use jiff::SignedDuration;
 use mainstay_kernel::RunbookId;
@@ -35,14 +36,31 @@ pub fn build(documents: &Documents, platform: &Platform, diagnostics: &mut Diagn
                 let known = platform.teams.keys().map(AsRef::as_ref);
                 diagnostics.push(document.unknown_reference("team", &runbook.front.owner, known));
             }
+            for step in &runbook.steps {
+                if let Some(service) = step
+                    .action
+                    .service()
+                    .filter(|id| !platform.services.contains_key(&id.value))
+                {
+                    let known = platform.services.keys().map(AsRef::as_ref);
+                    diagnostics.push(document.unknown_reference("service", service, known));
+                }
+                if let Some(cell) = step
+                    .action
+                    .cell()
+                    .filter(|id| !platform.cells.contains_key(&id.value))
+                {
+                    let known = platform.cells.keys().map(AsRef::as_ref);
+                    diagnostics.push(document.unknown_reference("cell", cell, known));
+                }
+            }
             runbooks.push(runbook);
         }
     }
     runbooks
 }
 
-/// Reads one runbook. References to services are those of the first line of its steps, which the capability that runs
-/// them resolves against the scope of an incident.
+/// Reads one runbook, without resolving what it refers to.
 #[must_use]
 pub fn parse(document: &Document, diagnostics: &mut Diagnostics) -> Option<RunbookDoc> {
     let source = document.source();
@@ -51,7 +69,7 @@ pub fn parse(document: &Document, diagnostics: &mut Diagnostics) -> Option<Runbo
         Err(error) => {
             diagnostics.push(Diagnostic::whole_file(
                 lint::BAD_VALUE,
-                &document.file,
+                document.file.clone(),
                 error.to_string(),
             ));
             return None;
@@ -266,6 +284,25 @@ impl<'a> Pairs<'a> {
     }
 }
 
+impl Pairs<'_> {
+    /// A name, with its place.
+    fn optional_name<T: FromStr>(
+        &mut self,
+        key: &str,
+        expected: &str,
+    ) -> Result<Option<Spanned<T>>, Diagnostic> {
+        let at = self.pairs.get(key).map_or(self.at, |text| text.at);
+        let name = self.optional(key, expected, |text| text.parse().ok())?;
+        Ok(name.map(|value| Spanned { value, at }))
+    }
+
+    fn required_name<T: FromStr>(&mut self, key: &str, expected: &str) -> Result<Spanned<T>, Diagnostic> {
+        let at = self.pairs.get(key).map_or(self.at, |text| text.at);
+        let value = self.required(key, expected, |text| text.parse().ok())?;
+        Ok(Spanned { value, at })
+    }
+}
+
 fn step(document: &Document, block: &Block) -> Result<Step, Diagnostic> {
     let mut pairs = Pairs::read(document, block)?;
     let id = pairs.pairs.get("id").cloned();
@@ -283,16 +320,16 @@ fn step(document: &Document, block: &Block) -> Result<Step, Diagnostic> {
     let cell = "the name of a cell";
     let action = match action.as_str() {
         "rollback" => StepAction::Rollback {
-            service: pairs.required("service", service, |text| text.parse().ok())?,
-            cell: pairs.optional("cell", cell, |text| text.parse().ok())?,
+            service: pairs.required_name("service", service)?,
+            cell: pairs.optional_name("cell", cell)?,
         },
         "restart" => StepAction::Restart {
-            service: pairs.required("service", service, |text| text.parse().ok())?,
-            cell: pairs.optional("cell", cell, |text| text.parse().ok())?,
+            service: pairs.required_name("service", service)?,
+            cell: pairs.optional_name("cell", cell)?,
         },
         "scale" => StepAction::Scale {
-            service: pairs.required("service", service, |text| text.parse().ok())?,
-            cell: pairs.optional("cell", cell, |text| text.parse().ok())?,
+            service: pairs.required_name("service", service)?,
+            cell: pairs.optional_name("cell", cell)?,
             replicas: pairs.required("replicas", "how many pods", |text| text.parse().ok())?,
         },
         "query" => StepAction::Query {

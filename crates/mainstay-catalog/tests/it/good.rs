@@ -36,3 +36,18 @@ fn a_small_catalog_loads_without_a_finding_and_resolves() {
     assert_eq!(catalog.runbooks[0].steps.len(), 2);
     assert_eq!(catalog.runbooks[0].steps[1].title, "Mitigate");
 }
+
+#[test]
+fn one_file_is_checked_alone_without_asking_for_the_others() {
+    let (_, diagnostics) = Catalog::check(&here("tests/good/services.yaml"));
+    assert_eq!(diagnostics.render(None, false), "");
+    let (_, diagnostics) = Catalog::check(&here("tests/broken/04-unknown-key/services.yaml"));
+    assert_eq!(
+        diagnostics.render_short(),
+        "services.yaml:10:7: error[unknown-key]: unknown key \"sotf\"\n"
+    );
+    let json = serde_json::to_value(&diagnostics).expect("it serializes");
+    assert_eq!(json[0]["line"], 10);
+    assert_eq!(json[0]["lint"], "unknown-key");
+    assert_eq!(json[0]["level"], "error");
+}

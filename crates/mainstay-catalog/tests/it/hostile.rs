@@ -91,3 +91,42 @@ fn a_directory_that_is_not_there_is_a_finding() {
         diagnostics.render_short()
     );
 }
+
+#[test]
+fn a_flood_of_findings_is_bounded_and_still_an_error() {
+    let mut text = "apiVersion: mainstay/v1\nkind: Databases\nitems:\n".to_owned();
+    for number in 0..5_000 {
+        text.push_str(&format!(
+            "  - {{id: db-{number}, team: nobody, availability: 99.99%}}\n"
+        ));
+    }
+    let (documents, mut diagnostics) = Documents::from_texts([("many.yaml", text)]);
+    let _ = Catalog::build(documents, &mut diagnostics);
+    assert_eq!(diagnostics.len(), mainstay_catalog::diagnostic::MAX_FINDINGS);
+    assert!(
+        diagnostics.errors() > 5_000,
+        "what is not kept is counted: {}",
+        diagnostics.errors()
+    );
+}
+
+#[test]
+fn the_caret_finds_its_place_in_a_long_line_of_wide_letters() {
+    let filler = "é".repeat(5_000);
+    let text = format!(
+        "apiVersion: mainstay/v1\nkind: Teams\nitems: [{{title: {filler}, id: a, lead: ann, teh: 1}}]\n"
+    );
+    let (documents, mut diagnostics) = Documents::from_texts([("teams.yaml", text)]);
+    let _ = Catalog::build(documents, &mut diagnostics);
+    let finding = diagnostics
+        .iter()
+        .find(|finding| finding.lint.id() == "unknown-key")
+        .expect("it is found");
+    assert_eq!((finding.at.line, finding.at.column), (3, 5_037));
+    let shown = diagnostics.render(None, false);
+    assert!(shown.contains("--> teams.yaml:3:5037"), "{shown}");
+    assert!(
+        shown.lines().all(|line| line.chars().count() < 400),
+        "the line is cut"
+    );
+}
