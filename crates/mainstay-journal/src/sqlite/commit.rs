@@ -1,11 +1,12 @@
 //! One commit inside the writer's transaction: events with their chains, effects, results, timers, cursors.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mainstay_kernel::clock::truncate_to_ms;
 use mainstay_kernel::{Digest, EventId};
-use sqlx::Row as _;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::row::{self, columns, sql};
 use super::writer::Session;
@@ -13,64 +14,69 @@ use super::{outbox, storage};
 use crate::chain::{ChainHead, Place};
 use crate::envelope::{Envelope, Partition, PersonalFields, Seq, StreamId};
 use crate::seal::{self, SubjectKey};
-use crate::store::{Commit, Committed, JournalError, NewEvent, Timer, check_limits};
+use crate::store::{Commit, Committed, JournalError, Timer, check_limits};
 
-const INSERT_EVENT: &str = concat!(
-    "INSERT INTO event (",
-    columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
-);
+/// How many rows one statement reads or writes: 20 columns each stay below SQLite's 32,766 parameters, and a single
+/// statement costs far less than one per row.
+const ROWS_PER_STATEMENT: usize = 500;
 
-/// Where streams and chains stand in the middle of a commit; each is read once.
-#[derive(Default)]
-struct Heads {
-    streams: BTreeMap<StreamId, u64>,
-    chains: BTreeMap<Partition, ChainHead>,
+/// A statement for `rows` rows. Only the one for a single row is worth keeping prepared.
+fn sized<'q>(
+    builder: &'q mut QueryBuilder<Sqlite>,
+    rows: usize,
+) -> sqlx::query::Query<'q, Sqlite, sqlx::sqlite::SqliteArguments> {
+    builder.build().persistent(rows == 1)
 }
 
-impl Heads {
-    async fn stream(&mut self, session: &mut Session, stream: &StreamId) -> Result<&mut u64, JournalError> {
-        if !self.streams.contains_key(stream) {
-            let version: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM event WHERE stream = $1")
-                .bind(&stream.0)
-                .fetch_one(&mut session.connection)
-                .await
-                .map_err(storage)?;
-            self.streams
-                .insert(stream.clone(), version.unwrap_or(0).unsigned_abs());
+/// The versions of all streams that the commit names.
+async fn stream_versions(
+    session: &mut Session,
+    commit: &Commit,
+) -> Result<BTreeMap<StreamId, u64>, JournalError> {
+    let written = commit.events.iter().map(|event| &event.stream);
+    let streams: BTreeSet<&StreamId> = commit.expected.keys().chain(written).collect();
+    let streams: Vec<&StreamId> = streams.into_iter().collect();
+    let mut versions = BTreeMap::new();
+    for chunk in streams.chunks(ROWS_PER_STATEMENT) {
+        let mut builder = QueryBuilder::new("WITH wanted (name) AS (");
+        builder.push_values(chunk, |mut row, stream| {
+            row.push_bind(stream.0.as_str());
+        });
+        builder
+            .push(") SELECT name, (SELECT MAX(version) FROM event WHERE stream = wanted.name) FROM wanted");
+        let rows = sized(&mut builder, chunk.len())
+            .fetch_all(&mut session.connection)
+            .await
+            .map_err(storage)?;
+        for row in rows {
+            let version: Option<i64> = row.try_get(1).map_err(storage)?;
+            versions.insert(
+                StreamId(row.try_get(0).map_err(storage)?),
+                version.unwrap_or(0).unsigned_abs(),
+            );
         }
-        Ok(self.streams.entry(stream.clone()).or_default())
     }
+    Ok(versions)
+}
 
-    async fn chain(
-        &mut self,
-        session: &mut Session,
-        partition: &Partition,
-    ) -> Result<&mut ChainHead, JournalError> {
-        if !self.chains.contains_key(partition) {
-            let row = sqlx::query("SELECT position, hash FROM chain WHERE name = $1")
-                .bind(partition.to_string())
-                .fetch_optional(&mut session.connection)
-                .await
-                .map_err(storage)?;
-            let head = match row {
-                None => ChainHead::default(),
-                Some(row) => {
-                    let position: i64 = row.try_get(0).map_err(storage)?;
-                    let hash: &[u8] = row.try_get(1).map_err(storage)?;
-                    ChainHead {
-                        position: position.unsigned_abs(),
-                        hash: Digest(hash.try_into().map_err(|_| JournalError::Corrupt {
-                            place: format!("the head of chain {partition}"),
-                            reason: "its hash does not have 32 bytes".to_owned(),
-                        })?),
-                    }
-                }
-            };
-            self.chains.insert(partition.clone(), head);
-        }
-        Ok(self.chains.entry(partition.clone()).or_default())
-    }
+async fn chain_head(session: &mut Session, partition: &Partition) -> Result<ChainHead, JournalError> {
+    let row = sqlx::query("SELECT position, hash FROM chain WHERE name = $1")
+        .bind(partition.to_string())
+        .fetch_optional(&mut session.connection)
+        .await
+        .map_err(storage)?;
+    let Some(row) = row else {
+        return Ok(ChainHead::default());
+    };
+    let position: i64 = row.try_get(0).map_err(storage)?;
+    let hash: &[u8] = row.try_get(1).map_err(storage)?;
+    Ok(ChainHead {
+        position: position.unsigned_abs(),
+        hash: Digest(hash.try_into().map_err(|_| JournalError::Corrupt {
+            place: format!("the head of chain {partition}"),
+            reason: "its hash does not have 32 bytes".to_owned(),
+        })?),
+    })
 }
 
 /// Makes `commit` true, as far as the surrounding transaction is.
@@ -78,9 +84,9 @@ pub(super) async fn apply(session: &mut Session, commit: Commit) -> Result<Commi
     let recorded_at = truncate_to_ms(session.clock.now());
     session.fence(commit.epoch).await?;
     check_limits(&commit)?;
-    let mut heads = Heads::default();
+    let mut versions = stream_versions(session, &commit).await?;
     for (stream, expected) in &commit.expected {
-        let actual = *heads.stream(session, stream).await?;
+        let actual = versions.get(stream).copied().unwrap_or(0);
         if actual != *expected {
             return Err(JournalError::VersionConflict {
                 stream: stream.clone(),
@@ -94,14 +100,15 @@ pub(super) async fn apply(session: &mut Session, commit: Commit) -> Result<Commi
         .await
         .map_err(storage)?;
     let mut head = Seq(last.unwrap_or(0).unsigned_abs());
-    let mut envelopes = Vec::with_capacity(commit.events.len());
+    let mut chains: BTreeMap<Partition, ChainHead> = BTreeMap::new();
+    let mut rows = Vec::with_capacity(commit.events.len());
     for event in &commit.events {
         let sealed = match &event.personal {
             None => Vec::new(),
             Some(personal) => sealed(session, event.id, personal).await?,
         };
         head.0 += 1;
-        let version = heads.stream(session, &event.stream).await?;
+        let version = versions.entry(event.stream.clone()).or_default();
         *version += 1;
         let place = Place {
             seq: head,
@@ -109,12 +116,26 @@ pub(super) async fn apply(session: &mut Session, commit: Commit) -> Result<Commi
             recorded_at,
             epoch: commit.epoch,
         };
-        let chain = heads.chain(session, &Partition::of(&event.scope)).await?;
+        let partition = Partition::of(&event.scope);
+        let chain = match chains.entry(partition) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let head = chain_head(session, new.key()).await?;
+                new.insert(head)
+            }
+        };
         let envelope = chain.append(event, &sealed, place);
-        insert_event(session, &envelope, event, sealed).await?;
-        envelopes.push(envelope);
+        rows.push(NewRow {
+            scope: serde_json::to_string(&envelope.scope)
+                .map_err(|error| JournalError::Storage(error.to_string()))?,
+            envelope,
+            payload: &event.payload,
+            sealed,
+        });
     }
-    for (partition, chain) in &heads.chains {
+    insert_events(session, &rows).await?;
+    let envelopes = rows.into_iter().map(|row| row.envelope).collect();
+    for (partition, chain) in &chains {
         sqlx::query(
             "INSERT INTO chain (name, position, hash) VALUES ($1, $2, $3)
              ON CONFLICT (name) DO UPDATE SET position = excluded.position, hash = excluded.hash",
@@ -175,52 +196,73 @@ async fn sealed(
     seal::seal(&key, event, personal, &*session.entropy)
 }
 
-async fn insert_event(
-    session: &mut Session,
-    envelope: &Envelope,
-    event: &NewEvent,
+struct NewRow<'a> {
+    envelope: Envelope,
+    scope: String,
+    payload: &'a [u8],
     sealed: Vec<u8>,
-) -> Result<(), JournalError> {
-    let scope =
-        serde_json::to_string(&envelope.scope).map_err(|error| JournalError::Storage(error.to_string()))?;
-    let inserted = sqlx::query(INSERT_EVENT)
-        .bind(sql(envelope.seq.0))
-        .bind(&envelope.id.to_bytes()[..])
-        .bind(envelope.partition.to_string())
-        .bind(sql(envelope.position))
-        .bind(&envelope.stream.0)
-        .bind(sql(envelope.version))
-        .bind(envelope.at.as_millisecond())
-        .bind(envelope.recorded_at.as_millisecond())
-        .bind(envelope.actor.to_string())
-        .bind(envelope.cause.map(|id| id.to_bytes().to_vec()))
-        .bind(&envelope.kind)
-        .bind(i64::from(envelope.schema))
-        .bind(scope)
-        .bind(sql(envelope.epoch.0))
-        .bind(&envelope.catalog.0[..])
-        .bind(&envelope.payload_digest.0[..])
-        .bind(&envelope.prev.0[..])
-        .bind(&envelope.hash.0[..])
-        .bind(&event.payload[..])
-        .bind(sealed)
-        .execute(&mut session.connection)
-        .await;
-    match inserted {
-        Ok(_) => Ok(()),
-        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-            let known: Option<i64> = sqlx::query_scalar("SELECT seq FROM event WHERE id = $1")
-                .bind(&envelope.id.to_bytes()[..])
-                .fetch_optional(&mut session.connection)
-                .await
-                .map_err(storage)?;
-            Err(match known {
-                Some(_) => JournalError::DuplicateEvent(envelope.id),
-                None => storage(sqlx::Error::Database(error)),
-            })
+}
+
+async fn insert_events(session: &mut Session, rows: &[NewRow<'_>]) -> Result<(), JournalError> {
+    for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+        let mut builder = QueryBuilder::new(concat!("INSERT INTO event (", columns!(), ") "));
+        builder.push_values(chunk, |mut row, new| {
+            let envelope = &new.envelope;
+            row.push_bind(sql(envelope.seq.0))
+                .push_bind(envelope.id.to_bytes().to_vec())
+                .push_bind(envelope.partition.to_string())
+                .push_bind(sql(envelope.position))
+                .push_bind(envelope.stream.0.as_str())
+                .push_bind(sql(envelope.version))
+                .push_bind(envelope.at.as_millisecond())
+                .push_bind(envelope.recorded_at.as_millisecond())
+                .push_bind(envelope.actor.to_string())
+                .push_bind(envelope.cause.map(|id| id.to_bytes().to_vec()))
+                .push_bind(envelope.kind.as_str())
+                .push_bind(i64::from(envelope.schema))
+                .push_bind(new.scope.as_str())
+                .push_bind(sql(envelope.epoch.0))
+                .push_bind(&envelope.catalog.0[..])
+                .push_bind(&envelope.payload_digest.0[..])
+                .push_bind(&envelope.prev.0[..])
+                .push_bind(&envelope.hash.0[..])
+                .push_bind(new.payload)
+                .push_bind(new.sealed.as_slice());
+        });
+        match sized(&mut builder, chunk.len())
+            .execute(&mut session.connection)
+            .await
+        {
+            Ok(_) => {}
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                return Err(match used_twice(session, rows).await? {
+                    Some(id) => JournalError::DuplicateEvent(id),
+                    None => storage(sqlx::Error::Database(error)),
+                });
+            }
+            Err(error) => return Err(storage(error)),
         }
-        Err(error) => Err(storage(error)),
     }
+    Ok(())
+}
+
+/// The first event whose id the journal has from before this commit, or that the commit itself has twice.
+async fn used_twice(session: &mut Session, rows: &[NewRow<'_>]) -> Result<Option<EventId>, JournalError> {
+    let first = rows.first().map_or(0, |row| sql(row.envelope.seq.0));
+    let mut ids = BTreeSet::new();
+    for row in rows {
+        let id = row.envelope.id;
+        let known: Option<i64> = sqlx::query_scalar("SELECT seq FROM event WHERE id = $1 AND seq < $2")
+            .bind(id.to_bytes().to_vec())
+            .bind(first)
+            .fetch_optional(&mut session.connection)
+            .await
+            .map_err(storage)?;
+        if known.is_some() || !ids.insert(id) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 async fn set_timers(session: &mut Session, cancel: &[String], set: &[Timer]) -> Result<(), JournalError> {

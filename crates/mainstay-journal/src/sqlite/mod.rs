@@ -20,8 +20,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::effect::Effect;
 use mainstay_kernel::{Clock, Digest, Entropy, EventId};
+use sqlx::query::Query;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Row as _, Sqlite};
 
@@ -112,6 +114,7 @@ impl SqliteJournal {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
+            .pragma("cache_size", "-16384")
             .pragma("journal_size_limit", "67108864")
             .connect()
             .await
@@ -205,13 +208,9 @@ impl SqliteJournal {
         self.readers.acquire().await.map_err(storage)
     }
 
-    async fn records(
-        &self,
-        query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
-    ) -> Result<Vec<Record>, JournalError> {
+    async fn records(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<Vec<Record>, JournalError> {
         let mut connection = self.reader().await?;
-        let rows: Vec<SqliteRow> = query.fetch_all(&mut *connection).await.map_err(storage)?;
-        row::records(&mut connection, &rows).await
+        row::records(&mut connection, query).await
     }
 }
 

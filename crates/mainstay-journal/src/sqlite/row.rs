@@ -1,12 +1,17 @@
 //! Rows of the `event` table as records, and back.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use mainstay_kernel::{Digest, EventId};
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Row as _, Sqlite};
 
 use super::storage;
-use crate::envelope::{Envelope, Epoch, Partition, Record, Seq, StreamId};
+use crate::envelope::{Envelope, Epoch, Partition, Personal, Record, Seq, StreamId};
 use crate::seal::{self, KeyId, SubjectKey};
 use crate::store::JournalError;
 
@@ -48,12 +53,13 @@ pub(super) fn event_id(bytes: &[u8]) -> Result<EventId, JournalError> {
         })
 }
 
-/// The field at `index`, or the name of what is wrong with it.
+/// The field at `index`. Its type is not checked again: the table is STRICT, and what gets past that does not survive the
+/// hash.
 fn field<'r, T>(row: &'r SqliteRow, index: usize) -> Result<T, String>
 where
     T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {
-    row.try_get(index).map_err(|error| error.to_string())
+    row.try_get_unchecked(index).map_err(|error| error.to_string())
 }
 
 fn number<T: TryFrom<i64>>(row: &SqliteRow, index: usize) -> Result<T, String> {
@@ -103,40 +109,54 @@ fn envelope(row: &SqliteRow) -> Result<Envelope, String> {
     })
 }
 
-/// The records in `rows`. Keys are looked up for those that have personal fields; a key destroyed since the rows were
-/// read makes them erased, which is what its destruction asked for.
+/// What a row holds, its personal fields still sealed.
+fn sealed_record(row: &SqliteRow) -> Result<Record, JournalError> {
+    let record = || {
+        Ok(Record {
+            envelope: envelope(row)?,
+            payload: field(row, 18)?,
+            personal: Personal::None,
+            sealed: field(row, 19)?,
+        })
+    };
+    record().map_err(|reason| JournalError::Corrupt {
+        place: format!("event number {}", field::<i64>(row, 0).unwrap_or_default()),
+        reason,
+    })
+}
+
+/// The records that `query` finds. Rows are decoded while SQLite's thread looks for the next ones. Keys are looked up
+/// afterwards, for those that have personal fields; a key destroyed in between makes them erased, which is what its
+/// destruction asked for.
 pub(super) async fn records(
     connection: &mut SqliteConnection,
-    rows: &[SqliteRow],
+    query: Query<'_, Sqlite, SqliteArguments>,
 ) -> Result<Vec<Record>, JournalError> {
-    let mut records = Vec::with_capacity(rows.len());
-    let mut key: Option<SubjectKey> = None;
-    for row in rows {
-        let damaged = |reason| JournalError::Corrupt {
-            place: match field::<&[u8]>(row, 1).map(event_id) {
-                Ok(Ok(id)) => format!("event {id} (number {})", field::<i64>(row, 0).unwrap_or_default()),
-                _ => format!("event number {}", field::<i64>(row, 0).unwrap_or_default()),
-            },
-            reason,
-        };
-        let envelope = envelope(row).map_err(damaged)?;
-        let sealed: Vec<u8> = field(row, 19).map_err(damaged)?;
-        let payload = field(row, 18).map_err(damaged)?;
-        if let Some(id) = KeyId::of_sealed(&sealed)
-            && key.as_ref().is_none_or(|key| key.id != id)
-        {
-            key = key_by_id(connection, id).await?;
+    let mut records = Vec::new();
+    {
+        let mut rows = query.fetch(&mut *connection);
+        while let Some(row) = rows.try_next().await.map_err(storage)? {
+            records.push(sealed_record(&row)?);
         }
-        let key = key
-            .as_ref()
-            .filter(|key| KeyId::of_sealed(&sealed) == Some(key.id));
-        let personal = seal::open(key, envelope.id, &sealed).map_err(|error| damaged(error.to_string()))?;
-        records.push(Record {
-            envelope,
-            payload,
-            personal,
-            sealed,
-        });
+    }
+    let mut keys: BTreeMap<KeyId, Option<SubjectKey>> = BTreeMap::new();
+    for record in &mut records {
+        let Some(id) = KeyId::of_sealed(&record.sealed) else {
+            continue;
+        };
+        let key = match keys.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let key = key_by_id(connection, id).await?;
+                new.insert(key)
+            }
+        };
+        let envelope = &record.envelope;
+        record.personal =
+            seal::open(key.as_ref(), envelope.id, &record.sealed).map_err(|error| JournalError::Corrupt {
+                place: format!("event number {}", envelope.seq.0),
+                reason: error.to_string(),
+            })?;
     }
     Ok(records)
 }

@@ -17,7 +17,7 @@ use mainstay_journal::{
 use mainstay_kernel::testing::SeededEntropy;
 
 use crate::counter::page;
-use crate::support::{MINUTE, clock, entropy, event, lead, open, start};
+use crate::support::{MINUTE, clock, entropy, event, lead, open, setting, start};
 
 const DIR: &str = "MAINSTAY_TEST_KILL_DIR";
 const CHILD_SEED: &str = "MAINSTAY_TEST_KILL_SEED";
@@ -65,13 +65,10 @@ async fn length(journal: &impl Journal, stream: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the child of the kill test"]
 async fn child_that_writes() {
-    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else {
+    let Some(dir) = setting(DIR).map(PathBuf::from) else {
         return;
     };
-    let seed = std::env::var(CHILD_SEED)
-        .expect("the seed")
-        .parse()
-        .expect("a number");
+    let seed = setting(CHILD_SEED).expect("the seed").parse().expect("a number");
     let entropy = entropy(seed);
     let journal = Arc::new(
         SqliteJournal::open(&dir, clock(), entropy.clone())
@@ -96,6 +93,14 @@ async fn child_that_writes() {
         })
         .collect();
     futures::future::join_all(writers).await;
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no wait for something to be ready: the moment of death is what is random here"
+)]
+fn doze(micros: u64) {
+    std::thread::sleep(Duration::from_micros(micros));
 }
 
 /// Starts the child, kills it after some acknowledgements and a random moment more; gives the last acknowledged
@@ -130,8 +135,7 @@ fn run_and_kill(dir: &Path, child_seed: u64, random: &SeededEntropy) -> BTreeMap
             .expect("its output is text");
         left -= u64::from(note(line));
     }
-    // Not a wait for something to be ready: the moment of death is what is random here.
-    std::thread::sleep(Duration::from_micros(random.below(4_000)));
+    doze(random.below(4_000));
     child.kill().expect("the child can be killed");
     child.wait().expect("the child is dead");
     // What it said before it died counts, but for a last line without its end.
@@ -195,14 +199,14 @@ async fn check(dir: &Path, acknowledged: &BTreeMap<u64, u64>, context: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_and_nothing_is_half_written() {
-    let kills = if std::env::var("MAINSTAY_FULL").is_ok() {
+    let kills = if setting("MAINSTAY_FULL").is_some() {
         200
     } else {
         20
     };
-    let seed = match std::env::var("MAINSTAY_SEED") {
-        Ok(text) => text.parse().expect("MAINSTAY_SEED is a number"),
-        Err(_) => u64::from(std::process::id()),
+    let seed = match setting("MAINSTAY_SEED") {
+        Some(text) => text.parse().expect("MAINSTAY_SEED is a number"),
+        None => u64::from(std::process::id()),
     };
     eprintln!("MAINSTAY_SEED={seed}");
     let random = SeededEntropy::new(seed);

@@ -12,6 +12,15 @@ use mainstay_kernel::{Actor, Clock, Digest, Entropy, EventId, Scope, TenantId};
 
 pub(crate) const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
+/// What whoever runs the tests has set in the environment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no configuration: seeds, counts and the child's directory come by the environment"
+)]
+pub(crate) fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 pub(crate) fn start() -> Timestamp {
     "2025-01-15T10:00:00Z".parse().expect("an instant")
 }
