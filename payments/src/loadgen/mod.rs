@@ -219,8 +219,10 @@ async fn tenants(http: &Http, url: &str) -> std::result::Result<Vec<Tenant>, Str
 
 async fn keep_reporting(load: Arc<Load>, path: PathBuf) {
     loop {
-        let report = load.report(false);
-        let _ = write_durably(&path, &serde_json::to_vec_pretty(&report).unwrap_or_default());
+        let report = serde_json::to_vec_pretty(&load.report(false)).unwrap_or_default();
+        let path = path.clone();
+        // Beside the schedule, which a slow disk must not hold up.
+        let _ = tokio::task::spawn_blocking(move || write_durably(&path, &report)).await;
         tokio::time::sleep(REPORT_EVERY).await;
     }
 }

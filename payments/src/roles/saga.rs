@@ -36,11 +36,14 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 
 /// Sagas that one orchestrator drives at a time.
-const MAX_DRIVEN: usize = 256;
+const MAX_DRIVEN: usize = 64;
 /// Most sagas taken in one transaction.
-const MAX_CLAIM: usize = 32;
-/// How often the outbox is looked at.
+const MAX_CLAIM: usize = 16;
+/// How often the outbox is looked at while payments come in, and when none have come for a while.
 const POLL: Duration = Duration::from_millis(25);
+const IDLE_POLL: Duration = Duration::from_millis(100);
+/// How long none must have come.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// How long one call of a step may take.
 const STEP_TIMEOUT: Duration = Duration::from_millis(1000);
 /// How long the fraud check may take before the payment goes on without it.
@@ -171,6 +174,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 }
 
 async fn claim(app: Arc<App>, slots: Arc<Semaphore>, stopping: Arc<AtomicBool>) {
+    let mut busy_at = Instant::now();
     while !stopping.load(Ordering::Relaxed) {
         let room = slots.available_permits().min(MAX_CLAIM);
         let claimed = if room == 0 {
@@ -179,8 +183,16 @@ async fn claim(app: Arc<App>, slots: Arc<Semaphore>, stopping: Arc<AtomicBool>) 
             app.claim(room).await
         };
         match claimed {
-            Ok(sagas) if sagas.is_empty() => tokio::time::sleep(POLL).await,
+            Ok(sagas) if sagas.is_empty() => {
+                tokio::time::sleep(if busy_at.elapsed() > IDLE_AFTER {
+                    IDLE_POLL
+                } else {
+                    POLL
+                })
+                .await;
+            }
             Ok(sagas) => {
+                busy_at = Instant::now();
                 for saga in sagas {
                     let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                         return;
@@ -306,8 +318,8 @@ impl App {
                     _ => failed("the bank could not be reached; the instruction was cancelled"),
                 }));
             }
+            // Not saved: who drives the saga after a crash is told the same word again.
             saga.state.steps.insert(Step::Clear, StepState::Succeeded);
-            self.save(saga, None).await?;
         }
         let path = format!("/v1/transfers/{}/post", payment.payment_id);
         let posted: TransferState = self

@@ -109,20 +109,26 @@ pub(crate) async fn reserve(writer: &Writer, payment_id: String, reserve: Reserv
     writer
         .write(move |connection| {
             Box::pin(async move {
-                if let Some((state, _)) = transfer(connection, &payment_id).await? {
-                    return Ok(state);
+                let row = sqlx::query(
+                    "SELECT (SELECT state FROM transfers WHERE payment_id = $1),
+                            EXISTS (SELECT 1 FROM void_tombstones WHERE payment_id = $1),
+                            credits_posted - debits_posted - debits_pending
+                     FROM accounts WHERE account_id = $2 AND tenant = $3 AND currency = $4 AND kind = 'customer'",
+                )
+                .bind(&payment_id)
+                .bind(&reserve.debit_account)
+                .bind(&reserve.tenant)
+                .bind(&reserve.currency)
+                .fetch_optional(&mut *connection)
+                .await?;
+                let Some(row) = row else { return Ok(Outcome::UnknownAccount) };
+                if let Some(state) = row.try_get::<Option<&str>, _>(0)? {
+                    return Ok(outcome(state));
                 }
-                if voided_unseen(connection, &payment_id).await? {
+                if row.try_get::<i64, _>(1)? != 0 {
                     return Ok(Outcome::Voided);
                 }
-                let Some(balance) = balance(connection, &reserve.tenant, &reserve.debit_account).await?
-                else {
-                    return Ok(Outcome::UnknownAccount);
-                };
-                if balance.currency != reserve.currency {
-                    return Ok(Outcome::UnknownAccount);
-                }
-                if balance.available_minor < reserve.amount_minor {
+                if row.try_get::<i64, _>(2)? < reserve.amount_minor {
                     return Ok(Outcome::InsufficientFunds);
                 }
                 let transfer = Transfer {
@@ -192,12 +198,12 @@ pub(crate) async fn void(writer: &Writer, payment_id: String) -> Result<Outcome>
         .await
 }
 
-async fn voided_unseen(connection: &mut SqliteConnection, payment_id: &str) -> Result<bool> {
-    let row = sqlx::query("SELECT 1 FROM void_tombstones WHERE payment_id = $1")
-        .bind(payment_id)
-        .fetch_optional(connection)
-        .await?;
-    Ok(row.is_some())
+fn outcome(state: &str) -> Outcome {
+    match state {
+        "pending" => Outcome::Pending,
+        "posted" => Outcome::Posted,
+        _ => Outcome::Voided,
+    }
 }
 
 struct Transfer {
@@ -218,11 +224,7 @@ async fn transfer(
     .fetch_optional(connection)
     .await?;
     row.map(|row| {
-        let state = match row.try_get::<&str, _>(0)? {
-            "pending" => Outcome::Pending,
-            "posted" => Outcome::Posted,
-            _ => Outcome::Voided,
-        };
+        let state = outcome(row.try_get(0)?);
         let transfer = Transfer {
             debit_account: row.try_get(1)?,
             credit_account: row.try_get(2)?,

@@ -58,15 +58,28 @@ pub(crate) async fn accept(writer: &Writer, payment: Payment, key: String, answe
     writer
         .write(move |connection| {
             Box::pin(async move {
-                if let Some(first) = stored(connection, &payment.tenant, &key).await? {
-                    return Ok(first);
-                }
                 let now = clock::unix_ms();
                 let document = serde_json::to_string(&payment).map_err(|source| StoreError::Corrupt {
                     what: "payment",
                     id: payment.payment_id.clone(),
                     source,
                 })?;
+                let first = sqlx::query(
+                    "INSERT INTO idempotency (tenant, idempotency_key, request_hash, status_code, response, created_at_ms)
+                     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+                )
+                .bind(&payment.tenant)
+                .bind(&key)
+                .bind(&answer.request_hash)
+                .bind(i64::from(answer.status_code))
+                .bind(&answer.response)
+                .bind(now)
+                .execute(&mut *connection)
+                .await?;
+                if first.rows_affected() == 0 {
+                    let known = stored(connection, &payment.tenant, &key).await?;
+                    return Ok(known.unwrap_or(answer));
+                }
                 sqlx::query(
                     "INSERT INTO payments (payment_id, tenant, payment, status, created_at_ms, updated_at_ms)
                      VALUES ($1, $2, $3, 'accepted', $4, $4)",
@@ -74,18 +87,6 @@ pub(crate) async fn accept(writer: &Writer, payment: Payment, key: String, answe
                 .bind(&payment.payment_id)
                 .bind(&payment.tenant)
                 .bind(document)
-                .bind(now)
-                .execute(&mut *connection)
-                .await?;
-                sqlx::query(
-                    "INSERT INTO idempotency (tenant, idempotency_key, request_hash, status_code, response, created_at_ms)
-                     VALUES ($1, $2, $3, $4, $5, $6)",
-                )
-                .bind(&payment.tenant)
-                .bind(&key)
-                .bind(&answer.request_hash)
-                .bind(i64::from(answer.status_code))
-                .bind(&answer.response)
                 .bind(now)
                 .execute(&mut *connection)
                 .await?;

@@ -151,7 +151,7 @@ fn sequence(path: &Path) -> Option<u64> {
     path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok()
 }
 
-/// Writes a file so that it is there in whole or not at all.
+/// Writes a file so that it is there in whole or not at all, also after a loss of power.
 pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     let partial = path.with_extension("partial");
     let write = || {
@@ -159,8 +159,12 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&partial, path)?;
-        path.parent()
-            .map_or(Ok(()), |parent| std::fs::File::open(parent)?.sync_all())
+        // A path of one component has the empty parent: the directory that we are in.
+        let parent = path
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        std::fs::File::open(parent)?.sync_all()
     };
     write().map_err(Error::file(path))
 }
