@@ -3,7 +3,7 @@
 //! The rules of a scrape (what is stored under which labels, what becomes stale) are a pure core,
 //! [`ScrapeLoop`]; [`Scraper`] adds HTTP and timers and nothing else.
 
-// CONFIG
+pub mod config;
 pub mod exposition;
 mod scrape;
 

@@ -147,7 +147,7 @@ pub struct ParseError {
 /// # Errors
 /// At the first place that is not as the format demands. Items before it have been handed out: a caller that must not
 /// take half an exposition keeps them until the end.
-pub fn parse<'a>(body: &'a [u8], format: Format, on_item: impl FnMut(Item<'_>)) -> Result<(), ParseError> {
+pub fn parse(body: &[u8], format: Format, on_item: impl FnMut(Item<'_>)) -> Result<(), ParseError> {
     let text = std::str::from_utf8(body).map_err(|error| {
         let before = &body[..error.valid_up_to()];
         let line_start = before

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use mainstay_ingest::exposition::{Format, parse};
 
+use crate::environment;
+
 /// The folder of published test data, if it is there.
 fn data() -> Option<PathBuf> {
-    let root = std::env::var_os("MAINSTAY_CONFORMANCE").map_or_else(
+    let root = environment("MAINSTAY_CONFORMANCE").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
         PathBuf::from,
     );
@@ -15,7 +17,7 @@ fn data() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    let required = std::env::var("MAINSTAY_CONFORMANCE_REQUIRED").is_ok_and(|value| value == "1");
+    let required = environment("MAINSTAY_CONFORMANCE_REQUIRED").is_some_and(|value| value == "1");
     assert!(
         !required,
         "conformance data is required and {} is not there",

@@ -1,5 +1,16 @@
 //! What targets expose, and what becomes of it.
 
+mod config;
 mod conformance;
 mod exposition;
 mod scrape_loop;
+mod scraper;
+
+/// What the caller of the tests asks for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's parameters come by the environment"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -9,7 +9,7 @@ const DIRECTORY: &str = "MAINSTAY_TEST_WAL_FULL_DIR";
 
 #[test]
 fn no_room_is_a_typed_error_and_loses_nothing_acknowledged() {
-    if let Some(dir) = std::env::var_os(DIRECTORY) {
+    if let Some(dir) = directory() {
         fill(&PathBuf::from(dir));
         return;
     }
@@ -63,4 +63,12 @@ fn fill(dir: &std::path::Path) {
     let again = wal.append_durable(&[7; 100]).expect_err("still no room");
     assert!(again.is_full(), "{again}");
     println!("acknowledged={acknowledged}");
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "so the test tells its child where to write"
+)]
+fn directory() -> Option<std::ffi::OsString> {
+    std::env::var_os(DIRECTORY)
 }

@@ -10,7 +10,7 @@ use mainstay_kernel::testing::SeededEntropy;
 use mainstay_segment::write_atomic;
 use mainstay_series::{Lsn, Options, Sample, Store};
 
-use crate::{MINUTE_MS, held, open_with, series};
+use crate::{MINUTE_MS, environment, held, open_with, series};
 
 const DIRECTORY: &str = "MAINSTAY_TEST_CRASH_DIR";
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -30,13 +30,12 @@ fn value_at(number: i64) -> f64 {
 
 #[test]
 fn kill_9_loses_nothing_acknowledged_and_counts_nothing_twice() {
-    if let Some(dir) = std::env::var_os(DIRECTORY) {
+    if let Some(dir) = environment(DIRECTORY) {
         child(Path::new(&dir));
     }
-    let full = std::env::var("MAINSTAY_FULL").is_ok_and(|value| value == "1");
+    let full = environment("MAINSTAY_FULL").is_some_and(|value| value == "1");
     let runs: u64 = if full { 500 } else { 20 };
-    let seed = std::env::var("MAINSTAY_SEED")
-        .ok()
+    let seed = environment("MAINSTAY_SEED")
         .and_then(|seed| seed.parse().ok())
         .unwrap_or(0x5eed);
     println!("MAINSTAY_SEED={seed} runs={runs}");

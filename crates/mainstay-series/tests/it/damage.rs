@@ -87,3 +87,42 @@ fn a_lost_series_index_is_rebuilt_from_blocks_and_log() {
         1
     );
 }
+
+/// Where block files cannot be written, samples stay readable in memory and in the log, and the next pass succeeds.
+#[test]
+fn a_flush_that_fails_loses_nothing_and_is_repeated() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    let a = series(&store, "a");
+    let append = |minute: i64| {
+        let sample = Sample {
+            series: a,
+            t_ms: minute * MINUTE_MS,
+            value: 0.5,
+        };
+        assert_eq!(
+            store
+                .append(&[sample], minute * MINUTE_MS)
+                .expect("appended")
+                .stored,
+            1
+        );
+    };
+    (0..300).for_each(append);
+    let all = held(&store, "a");
+    let (blocks, away) = (dir.path().join("blocks"), dir.path().join("away"));
+    fs::rename(&blocks, &away).expect("moved");
+    for _ in 0..2 {
+        store.flush(2 * HOUR_MS).expect_err("nowhere to write");
+        assert_eq!(held(&store, "a"), all);
+    }
+    append(300);
+    fs::rename(&away, &blocks).expect("moved back");
+    let done = store.flush(4 * HOUR_MS).expect("flushed");
+    assert_eq!(done.blocks_written, 2);
+    let all = held(&store, "a");
+    assert_eq!(all.len(), 301);
+    assert_eq!(store.stats().head_samples, 61);
+    drop(store);
+    assert_eq!(held(&open(dir.path()), "a"), all);
+}

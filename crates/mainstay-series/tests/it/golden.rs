@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mainstay_series::{Options, STALE_NAN, Sample, Store};
 
-use crate::{HOUR_MS, MINUTE_MS, held, open, series};
+use crate::{HOUR_MS, MINUTE_MS, environment, held, open, series};
 
 fn expected(name: &str) -> Vec<(i64, f64)> {
     let minute = |i: i64, value: f64| (i * MINUTE_MS, value);
@@ -85,7 +85,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn version_1_is_read() {
-    if let Some(dir) = std::env::var_os("MAINSTAY_WRITE_GOLDEN") {
+    if let Some(dir) = environment("MAINSTAY_WRITE_GOLDEN") {
         write(Path::new(&dir));
         return;
     }

@@ -46,3 +46,12 @@ fn held(store: &Store, name: &str) -> Vec<(i64, u64)> {
         .map(|(t_ms, value)| (t_ms, value.to_bits()))
         .collect()
 }
+
+/// What the caller of the tests asks for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's parameters come by the environment"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,140 @@
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use mainstay_ingest::config::{ScrapeConfig, target_groups};
+
+const CONFIG: &str = r"
+global:
+  scrape_interval: 15s
+  external_labels: {a: b}
+rule_files: [x.yml]
+scrape_configs:
+  - job_name: payments
+    scrape_interval: 5s
+    sample_limit: 50
+    metric_relabel_configs: []
+    static_configs:
+      - targets: ['127.0.0.1:9100', 'pay-2:80']
+        labels: {cell: cell-1, __metrics_path__: /m}
+    file_sd_configs:
+      - files: ['sd/*.json', other.json]
+        refresh_interval: 1m
+  - job_name: node
+    scrape_timeout: 2s
+    metrics_path: /probe
+    honor_labels: true
+    static_configs: [{targets: [n]}]
+";
+
+#[test]
+fn prometheus_configuration_becomes_targets_and_what_has_no_effect_is_named() {
+    let config = ScrapeConfig::parse("p.yml", CONFIG).expect("reads");
+    let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "p.yml:4:3: external_labels has no effect here",
+            "p.yml:5:1: rule_files has no effect here",
+            "p.yml:10:5: metric_relabel_configs has no effect here",
+            "p.yml:16:9: refresh_interval has no effect here",
+        ]
+    );
+    let [payments, node] = &config.jobs[..] else {
+        panic!("two jobs")
+    };
+    let targets = payments.targets(&payments.static_groups);
+    assert_eq!(targets[0].url, "http://127.0.0.1:9100/m");
+    assert_eq!(
+        targets[1].target_labels().to_string(),
+        r#"{cell="cell-1", instance="pay-2:80", job="payments"}"#
+    );
+    assert_eq!(
+        (targets[0].interval, targets[0].timeout),
+        (Duration::from_secs(5), Duration::from_secs(5))
+    );
+    assert_eq!(targets[0].limits.samples, 50);
+    let targets = node.targets(&node.static_groups);
+    assert_eq!(
+        (&*targets[0].url, targets[0].honor_labels),
+        ("http://n/probe", true)
+    );
+    assert_eq!(
+        (node.interval, node.timeout),
+        (Duration::from_secs(15), Duration::from_secs(2))
+    );
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::create_dir(dir.path().join("sd")).expect("made");
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("written");
+    write("sd/b.json", r#"[{"targets": ["b:1"], "labels": {"x": "1"}}]"#);
+    write("sd/a.json", r#"[{"targets": ["a:1", "a:2"]}]"#);
+    write("sd/c.yml", "[]");
+    write("other.json", "[]");
+    let groups = payments.read_target_files(dir.path()).expect("read");
+    let found: Vec<String> = payments
+        .targets(&groups)
+        .into_iter()
+        .map(|target| target.instance)
+        .collect();
+    assert_eq!(found, ["a:1", "a:2", "b:1"]);
+    fs::remove_file(dir.path().join("other.json")).expect("removed");
+    payments
+        .read_target_files(dir.path())
+        .expect_err("a file that is named must be there");
+    assert_eq!(node.read_target_files(Path::new("/nowhere")).expect("none"), []);
+}
+
+#[test]
+fn refusals_say_where() {
+    let job = "scrape_configs:\n  - job_name: a\n    ";
+    let cases = [
+        (
+            "scrape_config: []\n".to_owned(),
+            "p.yml:1:1: scrape_config is no key of the configuration",
+        ),
+        (
+            format!("{job}intervall: 5s\n"),
+            "p.yml:3:5: intervall is no key of a scrape configuration",
+        ),
+        (
+            format!("{job}scrape_interval: 5\n"),
+            "p.yml:3:22: \"5\" is no duration above zero, such as 15s or 1m30s",
+        ),
+        (
+            format!("{job}scrape_timeout: 2m\n"),
+            "p.yml:3:21: scrape_timeout is above scrape_interval",
+        ),
+        (
+            format!("{job}scheme: https\n"),
+            "p.yml:3:13: the scheme is http, \"https\" is not supported",
+        ),
+        (
+            format!("{job}static_configs: [{{targets: ['http://x/']}}]\n"),
+            "p.yml:3:33: \"http://x/\" is no host:port",
+        ),
+        (
+            "scrape_configs:\n  - metrics_path: /x\n".to_owned(),
+            "p.yml:2:5: a scrape configuration needs a job_name",
+        ),
+        (
+            format!("{job}honor_labels: true\n  - job_name: a\n"),
+            "p.yml:4:15: a second job a",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(
+            ScrapeConfig::parse("p.yml", &text).expect_err(&text).to_string(),
+            expected,
+            "{text}"
+        );
+    }
+    let bad = ScrapeConfig::parse("p.yml", "scrape_configs: 3\n").expect_err("no list");
+    assert_eq!((bad.line, bad.column), (1, 17), "{bad}");
+    let bad =
+        target_groups("t.json", r#"[{"targets": ["a"], "labels": {"1x": "y"}}]"#).expect_err("no label name");
+    assert!(bad.to_string().contains("\"1x\" is no label name"), "{bad}");
+    assert_eq!(
+        ScrapeConfig::parse("p.yml", "").expect("nothing is a configuration too"),
+        ScrapeConfig::default()
+    );
+}
