@@ -38,13 +38,14 @@ pub struct Diagnostic {
     pub help: String,
     /// The ruling on the specification that the check stands for.
     pub ruling: Option<&'static str>,
+    /// The line it is about, for display.
     #[serde(skip)]
-    excerpt: Option<Box<Excerpt>>,
+    pub excerpt: Option<Box<Excerpt>>,
 }
 
 /// The line that a finding is about, or the part of a long one around it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Excerpt {
+pub struct Excerpt {
     text: Box<str>,
     /// The bytes of `text` that the caret marks.
     marked: (u16, u16),
