@@ -17,7 +17,7 @@ use crate::objective::error_share;
 use crate::tally::Counts;
 
 /// One pair of windows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct BurnPair {
     /// How many times faster than the budget allows.
     pub factor: Ratio,
@@ -123,7 +123,7 @@ pub fn burn_rate(counts: Counts, target: Ratio) -> Option<Ratio> {
 }
 
 /// What one pair reads now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct BurnReading {
     /// The pair.
     pub pair: BurnPair,

@@ -11,8 +11,8 @@
 //! - two samples of one instant: the first one received holds;
 //! - a late sample is put in its place in time and its successor is counted anew, so that the order of arrival never
 //!   changes a count; a sample later than [`Lateness::window_ms`] is refused and counted as such;
-//! - NaN (the stale marker among them), infinite, negative, fractional and inexact (above 2^53) values are no counts:
-//!   they are refused and counted as such. A stale marker ends nothing: a target that answers again goes on from its
+//! - NaN, infinite, negative, fractional and inexact (above 2^53) values and times outside the years 1970 to 2500 are no
+//!   counts: they are refused and counted as such. A stale marker ends nothing: a target that answers again goes on from its
 //!   last value.
 
 use crate::tally::Tally;
@@ -28,6 +28,9 @@ const RECENT_MAX: usize = 64;
 
 /// The largest integer up to which every integer is exact in a float: 2^53.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// The year 2500, in milliseconds since the epoch.
+const LATEST_MS: i64 = 16_725_225_600_000;
 
 /// How late a sample may be, and for how long a series that went silent is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub enum Verdict {
     TooLate,
     /// The marker that the series ended.
     Stale,
-    /// Not a count: NaN, infinite, negative, fractional or above 2^53.
+    /// Not a count: NaN, infinite, negative, fractional, above 2^53, or of an impossible time.
     NotACount,
 }
 
@@ -114,7 +117,7 @@ impl Counter {
         if value.to_bits() == STALE_MARKER_BITS {
             return (Verdict::Stale, None);
         }
-        let Some(value) = exact_count(value) else {
+        let Some(value) = exact_count(value).filter(|_| (0..LATEST_MS).contains(&t_ms)) else {
             return (Verdict::NotACount, None);
         };
         // A counter cannot have been created after it was read: such a created time says nothing.

@@ -107,7 +107,7 @@ impl Default for BudgetPolicy {
 }
 
 /// An error budget over a window: what may go wrong, and what did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Budget {
     /// The least share of good events.
     pub target: Ratio,

@@ -12,7 +12,7 @@ use super::{Judge, Sli, SloEngine};
 use crate::burn::{BurnPair, BurnReading, burn_rate, window_text};
 use crate::objective::{Budget, Objective};
 use crate::tally::Counts;
-use crate::window::Window;
+use crate::window::{Bounds, Window};
 
 /// The alert of a pair of burn-rate windows.
 pub const BURN_ALERT: &str = "SloBurnRate";
@@ -47,9 +47,7 @@ impl Judged {
         let pairs = &objective.burn.pairs;
         self.firing
             .retain(|key, _| pairs.iter().any(|pair| (pair.long_ms, pair.short_ms) == *key));
-        if pairs.is_empty() {
-            self.blind_ms = None;
-        }
+        self.blind_ms = self.blind_ms.filter(|_| !pairs.is_empty());
     }
 }
 
@@ -100,14 +98,23 @@ impl SloEngine {
         for judge in &mut self.judges {
             let sli = &self.slis[judge.sli];
             let nodes = &sli.levels[judge.level];
+            let bounds = judge.objective.window.bounds(now);
             judge.judged.resize_with(nodes.len(), Judged::default);
+            let view = |node| View {
+                objective: &judge.objective,
+                sli,
+                node,
+                now,
+                bounds,
+            };
+            // An objective that nothing was ever seen of is as blind as one that went dark.
+            let nothing = Node::new(Labels::new());
+            let since_ms = self.started_ms.max(sli.counting.since_ms);
+            let unseen_ms = nodes.is_empty().then(|| now_ms.saturating_sub(since_ms));
+            let after_ms = self.settings.blind_after_ms;
+            view(&nothing).judge_blindness(&mut judge.never_seen_ms, unseen_ms, after_ms, &mut evaluation);
             for (node, judged) in nodes.iter().zip(&mut judge.judged) {
-                let view = View {
-                    objective: &judge.objective,
-                    sli,
-                    node: &sli.nodes[*node as usize],
-                    now,
-                };
+                let view = view(&sli.nodes[*node as usize]);
                 let blind = sli.blind_since(
                     view.node,
                     now_ms,
@@ -116,7 +123,7 @@ impl SloEngine {
                 );
                 // Nobody looked while the engine was not running: blindness begins when it does.
                 let unseen_ms = blind.map(|since| now_ms.saturating_sub(since.max(self.started_ms)));
-                view.judge_blindness(judged, unseen_ms, self.settings.blind_after_ms, &mut evaluation);
+                view.judge_blindness(&mut judged.blind_ms, unseen_ms, after_ms, &mut evaluation);
                 if blind.is_none() {
                     view.judge_budget(judged, &mut evaluation);
                     view.judge_burn(judged, &mut evaluation);
@@ -154,6 +161,11 @@ impl SloEngine {
             return false;
         };
         let sli = &slis[judge.sli];
+        let never_seen = blind_labels(&judge.objective, &Labels::new()).fingerprint() == alert.fingerprint;
+        if never_seen && sli.levels[judge.level].is_empty() {
+            judge.never_seen_ms = Some(alert.starts_at.as_millisecond());
+            return true;
+        }
         judge
             .judged
             .resize_with(sli.levels[judge.level].len(), Judged::default);
@@ -176,25 +188,37 @@ impl SloEngine {
 }
 
 impl Judge {
-    fn firing<'a>(&'a self, sli: &'a Sli) -> impl Iterator<Item = AlertTransition> + 'a {
-        let nodes = sli.levels[self.level].iter().zip(&self.judged);
-        nodes.flat_map(move |(node, judged)| {
+    fn firing(&self, sli: &Sli) -> Vec<AlertTransition> {
+        let mut firing = Vec::new();
+        let nothing = Node::new(Labels::new());
+        if let Some(since_ms) = self.never_seen_ms {
+            firing.push(self.view_at(sli, &nothing, since_ms).blind_alert(true, since_ms));
+        }
+        for (node, judged) in sli.levels[self.level].iter().zip(&self.judged) {
             let node = &sli.nodes[*node as usize];
-            let view = move |since_ms| View {
-                objective: &self.objective,
-                sli,
-                node,
-                now: Timestamp::from_millisecond(since_ms).unwrap_or(Timestamp::UNIX_EPOCH),
-            };
-            let burns = self.objective.burn.pairs.iter().filter_map(move |pair| {
-                let since_ms = *judged.firing.get(&(pair.long_ms, pair.short_ms))?;
-                Some(view(since_ms).burn_alert(true, &view(since_ms).read(*pair, Some(since_ms))))
-            });
-            let blind = judged
-                .blind_ms
-                .map(|since_ms| view(since_ms).blind_alert(true, since_ms));
-            burns.chain(blind)
-        })
+            for pair in &self.objective.burn.pairs {
+                if let Some(since_ms) = judged.firing.get(&(pair.long_ms, pair.short_ms)).copied() {
+                    let view = self.view_at(sli, node, since_ms);
+                    firing.push(view.burn_alert(true, &view.read(*pair, Some(since_ms))));
+                }
+            }
+            if let Some(since_ms) = judged.blind_ms {
+                firing.push(self.view_at(sli, node, since_ms).blind_alert(true, since_ms));
+            }
+        }
+        firing
+    }
+
+    fn view_at<'a>(&'a self, sli: &'a Sli, node: &'a Node, at_ms: i64) -> View<'a> {
+        let now = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+        let bounds = self.objective.window.bounds(now);
+        View {
+            objective: &self.objective,
+            sli,
+            node,
+            now,
+            bounds,
+        }
     }
 }
 
@@ -204,6 +228,8 @@ pub(super) struct View<'a> {
     pub(super) sli: &'a Sli,
     pub(super) node: &'a Node,
     pub(super) now: Timestamp,
+    /// The objective's window at `now`.
+    pub(super) bounds: Bounds,
 }
 
 impl View<'_> {
@@ -222,12 +248,11 @@ impl View<'_> {
     }
 
     pub(super) fn budget(&self) -> Budget {
-        let bounds = self.objective.window.bounds(self.now);
-        let to_ms = bounds.end_ms.min(self.now.as_millisecond());
+        let to_ms = self.bounds.end_ms.min(self.now.as_millisecond());
         Budget {
             target: self.objective.target,
-            window_ms: bounds.length_ms(),
-            counts: self.sli.counts(self.node, bounds.start_ms, to_ms),
+            window_ms: self.bounds.length_ms(),
+            counts: self.sli.counts(self.node, self.bounds.start_ms, to_ms),
         }
     }
 
@@ -241,7 +266,7 @@ impl View<'_> {
         let budget = self.budget();
         let period_ms = match &self.objective.window {
             Window::Rolling(_) => None,
-            Window::Calendar(_) => Some(self.objective.window.bounds(self.now).start_ms),
+            Window::Calendar(_) => Some(self.bounds.start_ms),
         };
         // A new period has a new budget: what the old one's state was does not hold the new one back.
         let from = judged.state.0;
@@ -286,7 +311,7 @@ impl View<'_> {
 
     fn judge_blindness(
         &self,
-        judged: &mut Judged,
+        firing_ms: &mut Option<i64>,
         unseen_ms: Option<i64>,
         after_ms: i64,
         evaluation: &mut Evaluation,
@@ -294,14 +319,14 @@ impl View<'_> {
         if self.objective.burn.pairs.is_empty() {
             return;
         }
-        match (judged.blind_ms, unseen_ms) {
+        match (*firing_ms, unseen_ms) {
             (None, Some(unseen_ms)) if unseen_ms >= after_ms => {
                 let since_ms = self.now.as_millisecond();
-                judged.blind_ms = Some(since_ms);
+                *firing_ms = Some(since_ms);
                 evaluation.alerts.push(self.blind_alert(true, since_ms));
             }
             (Some(since_ms), None) => {
-                judged.blind_ms = None;
+                *firing_ms = None;
                 evaluation.alerts.push(self.blind_alert(false, since_ms));
             }
             _ => {}

@@ -6,6 +6,7 @@
 //! nothing, so that a crash neither loses nor doubles a count.
 
 mod catalog;
+mod install;
 mod judge;
 mod node;
 mod snapshot;
@@ -14,7 +15,7 @@ mod status;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mainstay_kernel::{Labels, SloId};
+use mainstay_kernel::Labels;
 
 pub use catalog::SloCatalog;
 pub use judge::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT, Evaluation};
@@ -138,14 +139,8 @@ struct Judge {
     sli: usize,
     level: usize,
     judged: Vec<Judged>,
-}
-
-/// What was last said about an objective before its catalog changed or its state was stored.
-#[derive(Debug, Clone)]
-struct Former {
-    sli: String,
-    group_by: Vec<String>,
-    judged: Vec<Judged>,
+    /// Since when the alert fires that nothing was ever seen of it.
+    never_seen_ms: Option<i64>,
 }
 
 /// Counts, judges and remembers. See the module's words.
@@ -187,154 +182,6 @@ impl SloEngine {
         };
         engine.install(catalog, BTreeMap::new(), now.as_millisecond());
         engine
-    }
-
-    /// Takes a new catalog. Indicators and objectives that keep their name keep their counts and alerts; what is new
-    /// starts to count at `now`; alerts of what is gone resolve.
-    pub fn reconfigure(&mut self, catalog: SloCatalog, now: Timestamp) -> Evaluation {
-        let before = self.firing();
-        let judged = self.take_judged();
-        self.install(catalog, judged, now.as_millisecond());
-        let after = self.firing();
-        let gone = before
-            .into_iter()
-            .filter(|alert| {
-                !after
-                    .iter()
-                    .any(|other| other.alert.fingerprint == alert.alert.fingerprint)
-            })
-            .map(|alert| AlertTransition {
-                firing: false,
-                at: now,
-                ..alert
-            });
-        Evaluation {
-            alerts: gone.collect(),
-            budgets: Vec::new(),
-        }
-    }
-
-    /// What was last said, by objective.
-    fn take_judged(&mut self) -> BTreeMap<SloId, Former> {
-        std::mem::take(&mut self.judges)
-            .into_iter()
-            .map(|judge| {
-                let former = Former {
-                    sli: judge.objective.sli,
-                    group_by: judge.objective.group_by,
-                    judged: judge.judged,
-                };
-                (judge.objective.id, former)
-            })
-            .collect()
-    }
-
-    fn install(&mut self, catalog: SloCatalog, mut former_judged: BTreeMap<SloId, Former>, now_ms: i64) {
-        let (definitions, objectives) = catalog.into_parts();
-        let counting = Counting {
-            since_ms: now_ms,
-            warm_until_ms: now_ms.saturating_add(self.settings.max_gap_ms()),
-        };
-        let mut former: BTreeMap<String, Sli> = std::mem::take(&mut self.slis)
-            .into_iter()
-            .map(|sli| (sli.definition.name.clone(), sli))
-            .collect();
-        self.slis = definitions
-            .into_iter()
-            .map(|definition| match former.remove(&definition.name) {
-                // The sums of other group labels would not be sums of these groups.
-                Some(known) if known.definition.group_by == definition.group_by => {
-                    Sli { definition, ..known }
-                }
-                _ => Sli::new(definition, counting),
-            })
-            .collect();
-        self.by_metric = self.index_metrics();
-        self.judges = objectives
-            .into_iter()
-            .filter_map(|objective| {
-                let sli = self
-                    .slis
-                    .iter()
-                    .position(|sli| sli.definition.name == objective.sli)?;
-                let level = self.slis[sli].level_of(&objective.group_by)?;
-                let kept = former_judged
-                    .remove(&objective.id)
-                    .filter(|known| known.sli == objective.sli && known.group_by == objective.group_by);
-                let judged = kept.map(|known| known.judged).unwrap_or_default();
-                Some(Judge {
-                    objective,
-                    sli,
-                    level,
-                    judged,
-                })
-            })
-            .collect();
-        for judge in &mut self.judges {
-            judge
-                .judged
-                .iter_mut()
-                .for_each(|judged| judged.keep_pairs_of(&judge.objective));
-        }
-        self.relink();
-    }
-
-    fn index_metrics(&self) -> BTreeMap<String, Vec<usize>> {
-        let mut by_metric: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (index, sli) in self.slis.iter().enumerate() {
-            for selector in sli.definition.marked_by.iter().chain(&sli.definition.total) {
-                let slis = by_metric.entry(selector.metric.clone()).or_default();
-                if slis.last() != Some(&index) {
-                    slis.push(index);
-                }
-            }
-        }
-        by_metric
-    }
-
-    /// Finds the groups of every known series anew and forgets series that nothing watches any more.
-    fn relink(&mut self) {
-        let series = std::mem::take(&mut self.series);
-        self.by_labels.clear();
-        self.generation = self.generation.wrapping_add(1);
-        for one in series {
-            let links = self.link(&one.labels);
-            self.keep(Series { links, ..one });
-        }
-    }
-
-    fn keep(&mut self, series: Series) -> Option<u32> {
-        if series.links.is_empty() {
-            return None;
-        }
-        let index = u32::try_from(self.series.len()).ok()?;
-        self.by_labels.insert(series.labels.clone(), index);
-        self.series.push(series);
-        Some(index)
-    }
-
-    /// The groups that a series counts in.
-    fn link(&mut self, labels: &Labels) -> Vec<Link> {
-        let Some(slis) = self.by_metric.get(labels.metric_name()) else {
-            return Vec::new();
-        };
-        let mut links = Vec::new();
-        for index in slis {
-            let sli = &mut self.slis[*index];
-            let marked = sli.definition.selects_marked(labels);
-            let total = sli.definition.selects_total(labels);
-            if (marked || total)
-                && let Some(nodes) = sli.nodes_for(labels, self.settings.groups_max)
-            {
-                links.push(Link {
-                    sli: *index,
-                    nodes,
-                    marked,
-                    total,
-                });
-            }
-        }
-        links
     }
 
     /// The handle of a series if any indicator counts it, for callers that keep it beside their own series.

@@ -91,21 +91,16 @@ impl Sli {
         Edges::at(self.thinned_ms)
     }
 
-    /// A group's counts after `from_ms` up to `to_ms`, and between which edges they are exact.
+    /// A group's counts after `from_ms` up to `to_ms`, between which edges they are exact, and what they cannot say.
     pub(super) fn window(&self, node: &Node, from_ms: i64, to_ms: i64) -> GroupWindow {
         let span = node.counts.window(self.edges(), from_ms, to_ms);
-        let [marked, total] = span.sums;
-        let bad = match self.definition.marked {
-            Marked::Bad => marked,
-            Marked::Good => total.saturating_sub(marked),
-        };
         let [missed_marked, missed_total, restarts] = node.doubt.window(self.edges(), from_ms, to_ms).sums;
         GroupWindow {
             counted: Bounds {
                 start_ms: span.from_ms,
                 end_ms: span.to_ms,
             },
-            counts: Counts { bad, total },
+            counts: self.counts_of(span.sums),
             doubt: Doubt {
                 missed_marked,
                 missed_total,
@@ -116,7 +111,15 @@ impl Sli {
 
     /// A group's counts alone.
     pub(super) fn counts(&self, node: &Node, from_ms: i64, to_ms: i64) -> Counts {
-        self.window(node, from_ms, to_ms).counts
+        self.counts_of(node.counts.window(self.edges(), from_ms, to_ms).sums)
+    }
+
+    fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
+        let bad = match self.definition.marked {
+            Marked::Bad => marked,
+            Marked::Good => total.saturating_sub(marked),
+        };
+        Counts { bad, total }
     }
 
     /// The level that keeps these labels, whatever their order.
@@ -146,6 +149,28 @@ impl Sli {
             }
         }
         Some(nodes)
+    }
+
+    /// The same indicator grouped by other labels. Groups that exist under both keep their counts; what is finer than
+    /// before starts from now on, so for a while a sum knows more than its parts.
+    pub(super) fn regrouped(self, definition: SliDefinition) -> Self {
+        let mut new = Self::new(definition, self.counting);
+        new.thinned_ms = self.thinned_ms;
+        for old in self.nodes {
+            let kept = old
+                .group
+                .iter()
+                .all(|(name, _)| new.definition.group_by.iter().any(|label| label == name));
+            if kept {
+                let index = new.node(old.group.clone());
+                new.nodes[index as usize] = Node {
+                    parts: Vec::new(),
+                    ..old
+                };
+            }
+        }
+        new.find_parts();
+        new
     }
 
     /// Says of every sum which full groups it is made of, in nodes that were read back.

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Digest, Labels, SloId};
 
+use super::install::Former;
 use super::judge::{Judged, State};
 use super::node::Node;
-use super::{Former, Ingested, Series, Settings, Sli, SloCatalog, SloEngine};
+use super::{Ingested, Series, Settings, Sli, SloCatalog, SloEngine};
 use crate::codec::{Reader, Writer};
 use crate::counter::{Counter, Counting, Point};
 use crate::coverage::Coverage;
@@ -48,11 +49,18 @@ impl SloEngine {
             out.text(judge.objective.id.as_str());
             out.text(&judge.objective.sli);
             encode_texts(&mut out, &judge.objective.group_by);
-            out.len(judge.judged.len());
-            judge
-                .judged
-                .iter()
-                .for_each(|judged| encode_judged(&mut out, judged));
+            out.option(judge.never_seen_ms);
+            let sli = &self.slis[judge.sli];
+            let groups = sli.levels[judge.level].iter().zip(&judge.judged);
+            // Only what was said: a group of which nothing was said is as one that is new.
+            let said: Vec<_> = groups
+                .filter(|(_, judged)| **judged != Judged::default())
+                .collect();
+            out.len(said.len());
+            for (node, judged) in said {
+                encode_labels(&mut out, &sli.nodes[*node as usize].group);
+                encode_judged(&mut out, judged);
+            }
         }
         let body = out.into_bytes();
         let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len() + DIGEST_BYTES);
@@ -321,16 +329,15 @@ fn decode_former(input: &mut Reader<'_>) -> Result<(SloId, Former), SloError> {
     let slo = SloId::new(input.text()?).map_err(|error| broken(&error.to_string()))?;
     let sli = input.text()?.to_owned();
     let group_by = decode_texts(input)?;
+    let never_seen_ms = input.option()?;
     let length = input.len()?;
-    let judged = (0..length)
-        .map(|_| decode_judged(input))
-        .collect::<Result<_, SloError>>()?;
-    Ok((
-        slo,
-        Former {
-            sli,
-            group_by,
-            judged,
-        },
-    ))
+    let judged = (0..length).map(|_| Ok((decode_labels(input)?, decode_judged(input)?)));
+    let judged = judged.collect::<Result<_, SloError>>()?;
+    let former = Former {
+        sli,
+        group_by,
+        judged,
+        never_seen_ms,
+    };
+    Ok((slo, former))
 }

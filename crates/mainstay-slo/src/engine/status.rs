@@ -25,7 +25,7 @@ pub enum StatusValue {
 }
 
 /// How an objective stands in a group.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Status {
     /// The objective.
     pub slo: SloId,
@@ -103,14 +103,15 @@ impl SloEngine {
     fn status_of(&self, judge: &Judge, node: &Node, judged: Option<&Judged>, now: Timestamp) -> Status {
         let sli = &self.slis[judge.sli];
         let objective = &judge.objective;
+        let now_ms = now.as_millisecond();
+        let window = objective.window.bounds(now);
         let view = View {
             objective,
             sli,
             node,
             now,
+            bounds: window,
         };
-        let now_ms = now.as_millisecond();
-        let window = objective.window.bounds(now);
         let until_ms = window.end_ms.min(now_ms);
         let budget = view.budget();
         let (gap, retire) = (self.settings.max_gap_ms(), self.settings.retire_after_ms);
@@ -156,6 +157,28 @@ impl SloEngine {
         let sli = self.slis.iter().find(|known| known.definition.name == sli)?;
         let node = &sli.nodes[*sli.by_group.get(group)? as usize];
         Some(sli.window(node, from_ms, to_ms))
+    }
+
+    /// How an objective's counts grew in its window up to `now`: from the window's start, at `points` instants at even
+    /// distances (at most 1,000), the last of them now. For burn-down charts.
+    #[must_use]
+    pub fn burn_down(&self, slo: &SloId, group: &Labels, now: Timestamp, points: u16) -> Vec<(i64, Counts)> {
+        let Some(judge) = self.judges.iter().find(|judge| judge.objective.id == *slo) else {
+            return Vec::new();
+        };
+        let sli = &self.slis[judge.sli];
+        let Some(node) = sli.by_group.get(group).map(|node| &sli.nodes[*node as usize]) else {
+            return Vec::new();
+        };
+        let window = judge.objective.window.bounds(now);
+        let until_ms = window.end_ms.min(now.as_millisecond());
+        let points = i64::from(points.clamp(1, 1_000));
+        (1..=points)
+            .map(|point| {
+                let at_ms = window.start_ms + (until_ms - window.start_ms) * point / points;
+                (at_ms, sli.counts(node, window.start_ms, at_ms))
+            })
+            .collect()
     }
 
     /// Every group of an indicator, at every level, in the order of their labels.

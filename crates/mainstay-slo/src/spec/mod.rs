@@ -160,10 +160,9 @@ fn resolve<'a, S>(
 
 /// A finding that leaves the document usable.
 fn warning(document: &Document, at: mainstay_catalog::At, message: impl Into<String>) -> Diagnostic {
-    Diagnostic {
-        level: Level::Warning,
-        ..document.diagnostic(lint::BAD_VALUE, at, message)
-    }
+    let mut found = document.diagnostic(lint::BAD_VALUE, at, message);
+    found.level = Level::Warning;
+    found
 }
 
 /// A value that cannot be used, and how to mend it.

@@ -2,7 +2,7 @@
 
 use mainstay_kernel::Severity;
 use mainstay_kernel::fact::BudgetState;
-use mainstay_slo::{AlertCause, Evaluation, Settings, StatusValue};
+use mainstay_slo::{AlertCause, Evaluation, RawSample, Settings, StatusValue};
 
 use crate::fixture::Cell;
 
@@ -265,4 +265,116 @@ fn alerts_that_the_journal_knows_are_not_raised_again() {
         .map(|alert| (alert.fingerprint, alert.starts_at))
         .collect();
     assert_eq!(taken, before);
+}
+
+#[test]
+fn an_objective_that_nothing_was_ever_seen_of_is_blind() {
+    let mut engine = crate::fixture::engine(&["cell"], &["cell"], Settings::default());
+    let start_ms = crate::fixture::T0;
+    let at = |ms: i64| crate::fixture::at(start_ms + ms);
+    assert!(engine.evaluate(at(110_000)).alerts.is_empty());
+    let [alert] = &engine.evaluate(at(120_000)).alerts[..] else {
+        panic!("one alert")
+    };
+    assert!(alert.firing && alert.cause == AlertCause::Blind);
+    assert_eq!(alert.alert.labels.get("slo"), Some("api-availability"));
+    assert!(engine.evaluate(at(130_000)).alerts.is_empty(), "said once");
+    assert_eq!(engine.firing()[0].alert, alert.alert);
+
+    let series = crate::fixture::labels(&[
+        ("__name__", "requests_total"),
+        ("cell", "cell-1"),
+        ("code", "200"),
+    ]);
+    let sample = RawSample {
+        labels: &series,
+        t_ms: start_ms + 135_000,
+        value: 1.0,
+        created_ms: None,
+    };
+    engine.on_samples(1, [sample]);
+    let [over] = &engine.evaluate(at(140_000)).alerts[..] else {
+        panic!("one alert")
+    };
+    assert!(!over.firing && over.alert.fingerprint == alert.alert.fingerprint);
+}
+
+#[test]
+fn a_dark_part_makes_the_whole_unknown_until_it_is_retired() {
+    let mut engine = crate::fixture::engine(&["cell"], &[], Settings::default());
+    let series = ["cell-1", "cell-2"].map(|cell| {
+        crate::fixture::labels(&[("__name__", "requests_total"), ("cell", cell), ("code", "200")])
+    });
+    let (start_ms, whole) = (crate::fixture::T0, mainstay_kernel::Labels::new());
+    let mut values = Vec::new();
+    for step in 1..=600_i64 {
+        let t_ms = start_ms + step * 10_000;
+        // cell-2 goes dark after 100 steps.
+        let seen = if step <= 100 { 2 } else { 1 };
+        let samples = series[..seen].iter().map(|labels| RawSample {
+            labels,
+            t_ms,
+            value: step as f64,
+            created_ms: Some(start_ms),
+        });
+        engine.on_samples(step.unsigned_abs(), samples);
+        let now = crate::fixture::at(t_ms);
+        values.push(
+            engine
+                .status(&crate::fixture::slo(), &whole, now)
+                .expect("there")
+                .value,
+        );
+    }
+    // Unknown once the gap is longer than three scrapes of 15 s, and until it is an hour old.
+    let unknown: Vec<usize> = (1..=600)
+        .filter(|step| values[step - 1] == StatusValue::Unknown)
+        .collect();
+    assert_eq!(
+        (unknown.first(), unknown.last(), unknown.len()),
+        (Some(&105), Some(&460), 356)
+    );
+    let now = crate::fixture::at(start_ms + 6_000_000);
+    let status = engine.status(&crate::fixture::slo(), &whole, now).expect("there");
+    assert_eq!(
+        status.unknown_ms,
+        30 * 86_400_000 - 6_000_000 + 10_000 + 3_600_000
+    );
+}
+
+#[test]
+fn grouping_by_one_label_more_keeps_what_was_counted() {
+    let mut cell = Cell::new(Settings::default());
+    for _ in 0..50 {
+        cell.tick(1_000, 0);
+    }
+    until(&mut cell, true, 0, 1_000, 60);
+    let before = cell.status();
+    let firing = cell.engine.firing();
+    let catalog = crate::fixture::catalog(
+        crate::fixture::indicator(&["tenant", "cell"]),
+        crate::fixture::objective(&["cell"]),
+    );
+    let ended = cell.engine.reconfigure(catalog, crate::fixture::at(cell.now_ms));
+    assert!(ended.alerts.is_empty(), "nothing ends");
+    assert_eq!(cell.status(), before);
+    assert_eq!(cell.engine.firing(), firing);
+    cell.tick(7, 0);
+    assert_eq!(cell.status().budget.counts.total, before.budget.counts.total + 7);
+}
+
+#[test]
+fn a_burn_down_ends_at_the_status() {
+    let mut cell = Cell::new(Settings::default());
+    for _ in 0..50 {
+        cell.tick(990, 10);
+    }
+    let (now, group) = (
+        crate::fixture::at(cell.now_ms),
+        crate::fixture::labels(&[("cell", "cell-5")]),
+    );
+    let points = cell.engine.burn_down(&crate::fixture::slo(), &group, now, 30);
+    assert_eq!(points.len(), 30);
+    assert_eq!(points[29], (cell.now_ms, cell.status().budget.counts));
+    assert!(points.is_sorted_by_key(|(_, counts)| counts.total) && points[0].1.total == 0);
 }

@@ -281,6 +281,55 @@ fn a_service_must_be_one_of_the_platform() {
     assert!(diagnostics.iter().all(|found| found.help.contains("gatewey")));
 }
 
+#[test]
+fn the_payments_catalog_is_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogs/payments");
+    let (documents, mut diagnostics) = Documents::load(&folder);
+    let platform = Platform::build(&documents, &mut diagnostics);
+    let mut diagnostics = Diagnostics::new();
+    let catalog = spec::load(&documents, &platform, &mut diagnostics);
+    assert!(diagnostics.is_empty(), "{}", diagnostics.render_short());
+    let find = |id: &str| {
+        catalog
+            .objectives()
+            .iter()
+            .find(|one| one.id.as_str() == id)
+            .expect(id)
+    };
+    // Ruling R4: the calendar month decides about freezes, the rolling 30 days page.
+    let (month, rolling) = (find("api-availability"), find("api-availability-30d"));
+    assert!(month.burn.pairs.is_empty() && month.window.to_string().starts_with("calendar 1M"));
+    assert!(
+        rolling
+            .burn
+            .pairs
+            .iter()
+            .any(|pair| pair.severity == Severity::P0)
+    );
+    assert_eq!(rolling.window.to_string(), "rolling 30d");
+    assert_eq!(month.target, "99.95%".parse().expect("a target"));
+    assert_eq!(find("api-availability-sla").promise, Promise::Agreement);
+    // Rulings R1 and R39: what spends budget.
+    let indicator = catalog
+        .indicators()
+        .iter()
+        .find(|one| one.name == month.sli)
+        .expect("its indicator");
+    let answer = |status: &str| {
+        let labels = [
+            ("__name__", "http_requests_total"),
+            ("job", "api-gateway"),
+            ("status", status),
+        ];
+        indicator.marked_by[0].matches(&labels.into_iter().collect())
+    };
+    let bad: Vec<&str> = ["200", "302", "400", "404", "408", "429", "499", "500", "503"]
+        .into_iter()
+        .filter(|status| answer(status))
+        .collect();
+    assert_eq!(bad, ["408", "429", "499", "500", "503"]);
+}
+
 /// The published data, or `None` with a notice where it is not on this machine.
 #[expect(
     clippy::disallowed_methods,
