@@ -1,0 +1,36 @@
+//! Alerts: the list, and the two doors by which other systems' alerts come in.
+
+mod api;
+mod page;
+
+pub(crate) use page::table;
+
+use crate::route::{INGEST_MAX_BYTES, LOOK, Route};
+use crate::view::{Alert, Done, PostableAlert, WebhookMessage};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/alerts", "Alerts, firing ones first", page::list).query(LOOK),
+        Route::get("/api/v1/alerts", "Alerts, firing ones first", api::list)
+            .query(LOOK)
+            .gives::<Vec<Alert>>(),
+        Route::post(
+            "/api/v2/alerts",
+            "Take alerts in, as Alertmanager's API v2 does",
+            api::post_v2,
+        )
+        .platform()
+        .takes::<Vec<PostableAlert>>()
+        .gives::<Done>()
+        .body_max_bytes(INGEST_MAX_BYTES),
+        Route::post(
+            "/api/v1/alerts/webhook",
+            "Take alerts in from an Alertmanager's webhook receiver (version 4)",
+            api::webhook,
+        )
+        .platform()
+        .takes::<WebhookMessage>()
+        .gives::<Done>()
+        .body_max_bytes(INGEST_MAX_BYTES),
+    ]
+}

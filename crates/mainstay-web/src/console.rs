@@ -1,0 +1,120 @@
+//! What the web asks of the plane. The web owns this trait; whoever composes the program implements it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId};
+use serde_json::Value;
+
+use crate::view::{
+    AckTarget, Alert, CatalogInfo, Change, Done, InboxMessage, Incident, IncidentSummary, InstantQuery,
+    JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError, RangeQuery, Situation, Slo,
+    SloDetail, Why,
+};
+
+/// An answer under way.
+pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+/// Everything that pages and API show and do.
+///
+/// Every question names who asks. An implementation shows only what [`Principal::sees`] allows: of anything else it
+/// says [`Failure::NotFound`], exactly as if it did not exist, and leaves it out of lists and counts. Roles are checked
+/// before a question comes here.
+pub trait Console: Send + Sync + 'static {
+    /// What is true right now. Asked for every page: must be cheap.
+    fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation>;
+    /// The first screen.
+    fn overview<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Overview>;
+    /// Incidents, open ones first, then newest first; at most 500.
+    fn incidents<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<IncidentSummary>>;
+    /// One incident.
+    fn incident<'a>(&'a self, who: &'a Principal, id: &'a IncidentId) -> Answer<'a, Incident>;
+    /// The post-mortem draft of an incident, CommonMark.
+    fn postmortem<'a>(&'a self, who: &'a Principal, id: &'a IncidentId) -> Answer<'a, String>;
+    /// Alerts, firing ones first, worst first; at most 10,000.
+    fn alerts<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<Alert>>;
+    /// Changes in the range, newest first; at most 1,000.
+    fn changes<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<Change>>;
+    /// How every objective stands.
+    fn slos<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<Slo>>;
+    /// One objective in depth.
+    fn slo<'a>(&'a self, who: &'a Principal, id: &'a SloId, look: &'a Look) -> Answer<'a, SloDetail>;
+    /// What the demo's inbox received, newest first; not found outside the demo.
+    fn inbox<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<InboxMessage>>;
+    /// Why an event came about.
+    fn why<'a>(&'a self, who: &'a Principal, event: EventId) -> Answer<'a, Why>;
+    /// The catalog in force.
+    fn catalog<'a>(&'a self, who: &'a Principal) -> Answer<'a, CatalogInfo>;
+
+    /// Takes a page, or all pages of an incident, on. Doing it again changes nothing.
+    fn acknowledge<'a>(&'a self, who: &'a Principal, target: &'a AckTarget) -> Answer<'a, Done>;
+    /// Ends an incident.
+    fn resolve<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: &'a IncidentId,
+        note: Option<&'a str>,
+    ) -> Answer<'a, Done>;
+    /// Writes a note (1 to 2,000 bytes, not blank) into an incident's timeline.
+    fn note<'a>(&'a self, who: &'a Principal, id: &'a IncidentId, text: &'a str) -> Answer<'a, Done>;
+    /// Runs one step of a runbook for an incident, or ticks it off where a human does it.
+    fn run_step<'a>(
+        &'a self,
+        who: &'a Principal,
+        incident: &'a IncidentId,
+        runbook: &'a RunbookId,
+        step: &'a str,
+    ) -> Answer<'a, Done>;
+
+    /// Takes a change record: one CloudEvent in structured JSON form.
+    fn record_change<'a>(&'a self, who: &'a Principal, event: Value) -> Answer<'a, Done>;
+    /// Takes alerts from another system. Valid ones are taken even if others are refused; then this is
+    /// [`Failure::Invalid`] and names them, as Alertmanager does.
+    fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done>;
+
+    /// Evaluates an expression at one instant. Only for who sees every tenant.
+    fn query<'a>(&'a self, query: &'a InstantQuery) -> Answer<'a, QueryAnswer, QueryError>;
+    /// Evaluates an expression over a range. Only for who sees every tenant.
+    fn query_range<'a>(&'a self, query: &'a RangeQuery) -> Answer<'a, QueryAnswer, QueryError>;
+    /// Recomputes every hash chain.
+    fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;
+}
+
+/// Why the plane does not do or show what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It does not exist, or this reader may not know that it does.
+    #[error("{what} is not known")]
+    NotFound {
+        /// What was asked for: `incident 2025-01-15-001`.
+        what: String,
+    },
+    /// It cannot be done as things stand.
+    #[error("{message}")]
+    Refused {
+        /// Why not.
+        message: String,
+        /// What would have to be so, or what to do instead.
+        help: String,
+    },
+    /// What was sent is wrong.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong, and where.
+        message: String,
+        /// What was expected.
+        help: String,
+    },
+    /// Not now; try again.
+    #[error("{message}")]
+    Unavailable {
+        /// What is missing.
+        message: String,
+    },
+    /// Something failed that should not; the details are in the log, not in the answer.
+    #[error("an internal error occurred")]
+    Internal {
+        /// What failed, for the log.
+        detail: String,
+    },
+}

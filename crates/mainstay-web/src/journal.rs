@@ -1,0 +1,25 @@
+//! The journal: why, and is it whole.
+
+mod api;
+mod page;
+
+use mainstay_kernel::Role;
+
+use crate::route::Route;
+use crate::view::{JournalReport, Why};
+
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/why/{event}", "Why an event came about", page::why),
+        Route::get("/api/v1/events/{event}/why", "Why an event came about", api::why).gives::<Why>(),
+        Route::post(
+            "/api/v1/journal/verify",
+            "Recompute every hash chain of the journal",
+            api::verify,
+        )
+        .role(Role::Admin)
+        .platform()
+        .gives::<JournalReport>()
+        .timeout_ms(300_000),
+    ]
+}

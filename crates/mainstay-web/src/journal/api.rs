@@ -1,0 +1,17 @@
+//! The journal for programs.
+
+use axum::extract::State;
+use mainstay_kernel::EventId;
+
+use crate::app::App;
+use crate::guard::Caller;
+use crate::request::{ApiAnswer, Id};
+use crate::view::{JournalReport, Why};
+
+pub(super) async fn why(State(app): State<App>, caller: Caller, Id(event): Id<EventId>) -> ApiAnswer<Why> {
+    Ok(app.envelope(app.console.why(&caller.principal, event).await?))
+}
+
+pub(super) async fn verify(State(app): State<App>, caller: Caller) -> ApiAnswer<JournalReport> {
+    Ok(app.envelope(app.console.verify_journal(&caller.principal).await?))
+}

@@ -1,0 +1,92 @@
+//! What the console shows: plain data, the very same for the page and for the JSON API.
+//!
+//! Instants are UTC. Counts are integers, shares exact decimals written as strings (`"0.9995"`). Where nothing is known
+//! there is no value, and a status of `unknown` with the reason; never a zero that was not counted.
+
+mod alert;
+mod change;
+mod inbound;
+mod incident;
+mod journal;
+mod overview;
+mod query;
+mod share;
+mod slo;
+
+pub use alert::{Alert, AlertState};
+pub use change::Change;
+pub use inbound::{PostableAlert, WebhookAlert, WebhookMessage};
+pub use incident::{
+    AckTarget, Clock, Impact, Incident, IncidentSummary, Page, Receipt, Runbook, Step, StepState, Suspect,
+    TenantImpact, TimelineEntry,
+};
+pub use journal::{CatalogInfo, DocumentCount, InboxMessage, JournalReport, PartitionReport, Why, WhyStep};
+pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
+pub use mainstay_ui::{Status, Unit};
+pub use overview::{
+    Banner, Duty, Figure, FigureGroup, Grid, GridCell, GridRow, Overview, Places, Sentence, Situation,
+};
+pub use query::{InstantQuery, QueryAnswer, QueryError, QueryResult, RangeQuery, Sample};
+pub use share::Share;
+pub use slo::{Burn, Slo, SloDetail};
+
+use mainstay_kernel::Scope;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What the reader looks at: a part of the platform and a range of time that ends now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The part of the platform; open parts mean all.
+    pub scope: Scope,
+    /// How far back charts reach, in milliseconds.
+    pub range_ms: u64,
+}
+
+/// What an action did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Done {
+    /// One sentence about it: `Acknowledged by ada.`
+    pub message: String,
+    /// The events that were written; none if it had been done before.
+    #[schemars(with = "Vec<String>")]
+    pub events: Vec<mainstay_kernel::EventId>,
+}
+
+/// The schema of an instant: RFC 3339, UTC.
+pub(crate) struct Utc;
+
+impl JsonSchema for Utc {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Utc".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// The schema of a scope: only the parts that are not open.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ScopeSchema {
+    tenant: Option<String>,
+    region: Option<String>,
+    zone: Option<String>,
+    cell: Option<String>,
+    service: Option<String>,
+}
+
+/// The schema of a severity.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) enum SeveritySchema {
+    P0,
+    P1,
+    P2,
+    P3,
+}

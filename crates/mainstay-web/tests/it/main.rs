@@ -1,0 +1,9 @@
+//! The web from outside: requests in, answers out.
+
+mod authorization;
+mod fake;
+mod harness;
+mod pages;
+mod protocol;
+mod security;
+mod streams;
