@@ -13,7 +13,7 @@ use crate::chain::{ChainHead, Place};
 use crate::envelope::{Envelope, Epoch, Partition, Personal, Record, Seq, StreamId};
 use crate::seal::{self, KeyId, SubjectKey};
 use crate::store::{
-    Claimed, Commit, Committed, Finished, Journal, JournalError, Snapshot, Timer, check_limits,
+    Claimed, Commit, Committed, Finished, Journal, JournalError, Snapshot, Timer, check_blob, check_limits,
 };
 
 struct StoredEffect {
@@ -339,6 +339,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn put_catalog(&self, digest: Digest, bytes: &[u8]) -> Result<(), JournalError> {
+        check_blob("a catalog in bytes", bytes)?;
         self.lock().catalogs.insert(digest, bytes.to_vec());
         Ok(())
     }
@@ -355,6 +356,7 @@ impl Journal for MemoryJournal {
     ) -> Result<(), JournalError> {
         let mut inner = self.lock();
         inner.check_epoch(epoch)?;
+        check_blob("a snapshot in bytes", &snapshot.bytes)?;
         inner.snapshots.insert(machine.to_owned(), snapshot);
         Ok(())
     }

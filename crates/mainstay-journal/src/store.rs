@@ -11,8 +11,12 @@ use crate::envelope::{Envelope, Epoch, PersonalFields, Record, Seq, StreamId};
 
 /// The longest payload accepted, in bytes.
 pub const PAYLOAD_MAX_BYTES: usize = 1 << 20;
-/// The most events in one commit.
+/// The most events in one commit; also the most effects, results, timers, cancelled timers and cursors.
 pub const COMMIT_MAX_EVENTS: usize = 10_000;
+/// The longest name accepted, in bytes: of a stream, an effect's key, a timer's key, a subscription, a data subject.
+pub const KEY_MAX_BYTES: usize = 1 << 10;
+/// The largest snapshot or catalog accepted, in bytes.
+pub const BLOB_MAX_BYTES: usize = 256 << 20;
 
 /// An event to be appended. Partition, position, version, hashes and `recorded_at` are the journal's business.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -338,24 +342,76 @@ pub trait Journal: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, JournalError>> + Send;
 }
 
-/// Checks the limits that every backend has.
+fn within(what: &'static str, actual: usize, limit: usize) -> Result<(), JournalError> {
+    if actual > limit {
+        return Err(JournalError::Limit { what, actual, limit });
+    }
+    Ok(())
+}
+
+/// Checks the limits that every backend has on a commit.
 ///
 /// # Errors
-/// If the commit is too large.
+/// If something in it is too large.
 pub fn check_limits(commit: &Commit) -> Result<(), JournalError> {
-    if commit.events.len() > COMMIT_MAX_EVENTS {
-        return Err(JournalError::Limit {
-            what: "a commit's events",
-            actual: commit.events.len(),
-            limit: COMMIT_MAX_EVENTS,
-        });
+    for (what, count) in [
+        ("a commit's number of events", commit.events.len()),
+        ("a commit's number of effects", commit.effects.len()),
+        ("a commit's number of results", commit.finished.len()),
+        ("a commit's number of timers", commit.timers.len()),
+        ("a commit's number of cancelled timers", commit.cancel.len()),
+        ("a commit's number of cursors", commit.cursors.len()),
+    ] {
+        within(what, count, COMMIT_MAX_EVENTS)?;
     }
-    match commit.events.iter().map(|event| event.payload.len()).max() {
-        Some(largest) if largest > PAYLOAD_MAX_BYTES => Err(JournalError::Limit {
-            what: "an event's payload in bytes",
-            actual: largest,
-            limit: PAYLOAD_MAX_BYTES,
-        }),
-        _ => Ok(()),
+    for event in &commit.events {
+        within(
+            "an event's payload in bytes",
+            event.payload.len(),
+            PAYLOAD_MAX_BYTES,
+        )?;
+        within("a stream's name in bytes", event.stream.0.len(), KEY_MAX_BYTES)?;
+        if let Some(personal) = &event.personal {
+            let fields = personal
+                .fields
+                .iter()
+                .map(|(name, value)| name.len() + value.len());
+            within(
+                "an event's personal fields in bytes",
+                fields.sum(),
+                PAYLOAD_MAX_BYTES,
+            )?;
+            within(
+                "a data subject's handle in bytes",
+                personal.subject.len(),
+                KEY_MAX_BYTES,
+            )?;
+        }
     }
+    for new in &commit.effects {
+        let json =
+            serde_json::to_vec(&new.effect).map_err(|error| JournalError::Storage(error.to_string()))?;
+        within("an effect in bytes", json.len(), PAYLOAD_MAX_BYTES)?;
+        within("an effect's key in bytes", new.effect.key.len(), KEY_MAX_BYTES)?;
+    }
+    for timer in &commit.timers {
+        within("a timer's key in bytes", timer.key.len(), KEY_MAX_BYTES)?;
+        within(
+            "a timer's payload in bytes",
+            timer.payload.len(),
+            PAYLOAD_MAX_BYTES,
+        )?;
+    }
+    commit
+        .cursors
+        .keys()
+        .try_for_each(|name| within("a subscription's name in bytes", name.len(), KEY_MAX_BYTES))
+}
+
+/// Checks the limit that every backend has on snapshots and catalogs.
+///
+/// # Errors
+/// If there are more than [`BLOB_MAX_BYTES`].
+pub fn check_blob(what: &'static str, bytes: &[u8]) -> Result<(), JournalError> {
+    within(what, bytes.len(), BLOB_MAX_BYTES)
 }

@@ -9,7 +9,9 @@ use mainstay_kernel::Digest;
 
 use super::Subject;
 use crate::envelope::{Partition, Seq, StreamId};
-use crate::store::{COMMIT_MAX_EVENTS, Commit, Journal, JournalError, NewEvent, PAYLOAD_MAX_BYTES, Timer};
+use crate::store::{
+    COMMIT_MAX_EVENTS, Commit, Journal, JournalError, KEY_MAX_BYTES, NewEvent, PAYLOAD_MAX_BYTES, Timer,
+};
 use crate::verify::verify;
 
 /// One commit may hold many streams; it is there as a whole, and reading gives back what was written.
@@ -162,16 +164,38 @@ pub async fn limits_are_refused<J: Journal>(subject: &Subject<J>) {
     subject.commit(with_payload(PAYLOAD_MAX_BYTES)).await;
     let refused = subject.journal.commit(with_payload(PAYLOAD_MAX_BYTES + 1)).await;
     assert!(matches!(refused, Err(JournalError::Limit { .. })));
-    let many = Commit {
-        epoch,
-        events: (0..=COMMIT_MAX_EVENTS)
-            .map(|_| subject.event("a/1", ""))
-            .collect(),
-        ..Commit::default()
+    let with = |change: &dyn Fn(&mut Commit)| {
+        let mut commit = Commit {
+            epoch,
+            ..Commit::default()
+        };
+        change(&mut commit);
+        commit
     };
-    let refused = subject.journal.commit(many).await;
-    assert!(matches!(refused, Err(JournalError::Limit { .. })));
+    let long = "x".repeat(KEY_MAX_BYTES + 1);
+    let too_much = [
+        with(&|commit| {
+            commit.events = (0..=COMMIT_MAX_EVENTS)
+                .map(|_| subject.event("a/1", ""))
+                .collect()
+        }),
+        with(&|commit| commit.cancel = vec![String::new(); COMMIT_MAX_EVENTS + 1]),
+        with(&|commit| commit.events = vec![subject.event(&long, "")]),
+        with(&|commit| commit.events = vec![subject.personal_event("a/1", &long, "")]),
+        with(&|commit| commit.events = vec![subject.personal_event("a/1", "ada", &long.repeat(1_024))]),
+        with(&|commit| commit.effects = vec![subject.effect(&long, 0)]),
+        with(&|commit| commit.timers = vec![timer(subject, &long, 0)]),
+        with(&|commit| commit.cursors = [(long.clone(), Seq(1))].into()),
+    ];
+    for (number, commit) in too_much.into_iter().enumerate() {
+        let refused = subject.journal.commit(commit).await;
+        assert!(
+            matches!(refused, Err(JournalError::Limit { .. })),
+            "case {number}: {refused:?}"
+        );
+    }
     assert_eq!(subject.everything().await.len(), 1);
+    assert_eq!(subject.journal.next_due().await.expect("next due"), None);
 }
 
 /// Each tenant's events are on that tenant's chain, positions count from 1 on each, and `verify` finds them whole.

@@ -30,7 +30,7 @@ use sqlx::{ConnectOptions as _, Row as _, Sqlite};
 use self::row::{columns, sql, sql_limit};
 use self::writer::{Session, Writer};
 use crate::envelope::{Epoch, Record, Seq, StreamId};
-use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Snapshot, Timer};
+use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Snapshot, Timer, check_blob};
 
 pub use self::schema::FORMAT;
 
@@ -103,14 +103,16 @@ impl SqliteJournal {
             .create(dir)
             .map_err(failed_on(dir))?;
         let lock = lock(dir)?;
+        let database = dir.join(DATABASE_FILE);
+        // SQLite gives its write-ahead log the permissions of the database: the keys in it are the owner's business.
+        for_owner(&database, false)?;
         let connect = SqliteConnectOptions::new()
-            .filename(dir.join(DATABASE_FILE))
+            .filename(database)
             .busy_timeout(Duration::from_secs(10))
             .row_buffer_size(1_024)
             .disable_statement_logging();
         let mut connection = connect
             .clone()
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "ON")
@@ -166,14 +168,8 @@ impl SqliteJournal {
                 target.display()
             )));
         }
-        // SQLite copies only into an empty file. Making it here sets who may read it, and clears an earlier attempt.
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)
-            .map_err(failed_on(&partial))?;
+        // SQLite copies only into an empty file: an earlier attempt is cleared.
+        for_owner(&partial, true)?;
         sqlx::query("VACUUM INTO $1")
             .bind(partial.to_string_lossy().into_owned())
             .execute(&self.readers)
@@ -214,15 +210,20 @@ impl SqliteJournal {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, JournalError> {
-    let path = dir.join(LOCK_FILE);
-    let file = OpenOptions::new()
+/// Opens a file, making it if need be, that only its owner may read.
+fn for_owner(path: &Path, truncate: bool) -> Result<File, JournalError> {
+    OpenOptions::new()
         .write(true)
         .create(true)
-        .truncate(false)
+        .truncate(truncate)
         .mode(0o600)
-        .open(&path)
-        .map_err(failed_on(&path))?;
+        .open(path)
+        .map_err(failed_on(path))
+}
+
+fn lock(dir: &Path) -> Result<File, JournalError> {
+    let path = dir.join(LOCK_FILE);
+    let file = for_owner(&path, false)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(JournalError::InUse {
@@ -367,6 +368,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn put_catalog(&self, digest: Digest, bytes: &[u8]) -> Result<(), JournalError> {
+        check_blob("a catalog in bytes", bytes)?;
         let bytes = bytes.to_vec();
         self.writer
             .write(move |session| {
@@ -404,6 +406,7 @@ impl Journal for SqliteJournal {
             .write(move |session| {
                 Box::pin(async move {
                     session.fence(epoch).await?;
+                    check_blob("a snapshot in bytes", &snapshot.bytes)?;
                     sqlx::query(
                         "INSERT INTO snapshot (machine, seq, schema, bytes) VALUES ($1, $2, $3, $4)
                          ON CONFLICT (machine) DO UPDATE SET seq = excluded.seq, schema = excluded.schema,

@@ -140,11 +140,15 @@ async fn a_directory_is_open_once() {
         Err(JournalError::InUse { path }) => assert_eq!(path, dir.display().to_string()),
         other => panic!("expected that the directory is in use, got {:?}", other.err()),
     }
-    let mode = fs::metadata(&dir)
-        .expect("the directory is there")
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o700, "only its owner may look in");
+    let mode = |path: &Path| {
+        let metadata = fs::metadata(path).expect("it is there");
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&dir), 0o700, "only its owner may look in");
+    for entry in fs::read_dir(&dir).expect("the directory is there") {
+        let path = entry.expect("an entry").path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
     drop(journal);
     // Dropping has waited for the writer, so the directory is free at once.
     open(&dir).await.close().await;

@@ -1,4 +1,4 @@
-//! One million events: how long until the plane can go on.
+//! Figures: how long one million events take, and what commits that wait together gain.
 
 use std::sync::Arc;
 
@@ -116,5 +116,37 @@ async fn a_million_events_open_in_two_seconds() {
     if setting("MAINSTAY_FULL").is_some() {
         assert!(with_snapshot <= 2.0, "with a snapshot: {with_snapshot:.3} s");
         assert!(full_fold <= 20.0, "without a snapshot: {full_fold:.3} s");
+    }
+}
+
+/// Commits of writers who wait at the same time share an fsync: many writers get more done than one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints figures; run it with --ignored in a release build"]
+async fn commits_per_second() {
+    const COMMITS: u64 = 2_000;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let journal = Arc::new(open(dir.path()).await);
+    let epoch = lead(&*journal).await;
+    let entropy = entropy(1);
+    for writers in [1, 8, 64] {
+        let watch = Instant::now();
+        let racing = (0..writers).map(|writer| {
+            let (journal, entropy) = (journal.clone(), entropy.clone());
+            tokio::spawn(async move {
+                for number in 0..COMMITS / writers {
+                    let commit = Commit {
+                        epoch,
+                        events: vec![numbered(writer * COMMITS + number, &entropy)],
+                        ..Commit::default()
+                    };
+                    journal.commit(commit).await.expect("the commit is in order");
+                }
+            })
+        });
+        for done in futures::future::join_all(racing).await {
+            done.expect("no writer fails");
+        }
+        let seconds = watch.elapsed().as_secs_f64();
+        eprintln!("{writers} writers: {:.0} commits/s", COMMITS as f64 / seconds);
     }
 }
