@@ -171,7 +171,8 @@ impl Telemetry {
         strangers.into_iter().map(|alert| over(alert, now)).collect()
     }
 
-    /// Judges everything that is due at `now`.
+    /// Judges everything that is due at `now`. What fires is told every time, not only when it begins: a transition that
+    /// a crash swallowed is told by the next evaluation, and what is known already is no news.
     pub fn evaluate(&self, now: Timestamp) -> Found {
         let mut found = Found::default();
         let evaluation = self.slos().evaluate(now);

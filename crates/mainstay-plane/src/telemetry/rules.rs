@@ -65,12 +65,18 @@ impl RuleBook {
                 .next_ms
                 .get_or_insert_with(|| scheduled.group.next_evaluation_after(now_ms));
             if now_ms < next_ms {
+                found
+                    .observations
+                    .extend(scheduled.group.active_alerts().into_iter().filter_map(firing));
                 continue;
             }
             let at_ms = scheduled.group.schedule().latest_at(now_ms);
             scheduled.next_ms = Some(scheduled.group.next_evaluation_after(now_ms));
             let evaluation = scheduled.group.evaluate(at_ms, &mut store, &Limits::default());
             take(evaluation, found);
+            found
+                .observations
+                .extend(scheduled.group.active_alerts().into_iter().filter_map(firing));
         }
     }
 
@@ -128,13 +134,22 @@ fn take(evaluation: Evaluation, found: &mut Found) {
         }));
 }
 
-fn observation(transition: Transition) -> Option<Observation> {
-    let ended_at = match transition.change {
-        Change::BecameFiring => None,
-        Change::Resolved | Change::Dropped => Some(instant(transition.at_ms)),
-        Change::BecamePending => return None,
-    };
-    let alert = transition.alert;
+fn firing(alert: ActiveAlert) -> Option<Observation> {
+    if alert.state == AlertState::Firing {
+        observation(alert, None)
+    } else {
+        None
+    }
+}
+
+fn ended(transition: Transition) -> Option<Observation> {
+    match transition.change {
+        Change::Resolved | Change::Dropped => observation(transition.alert, Some(instant(transition.at_ms))),
+        Change::BecameFiring | Change::BecamePending => None,
+    }
+}
+
+fn observation(alert: ActiveAlert, ended_at: Option<Timestamp>) -> Option<Observation> {
     let starts_at = instant(alert.fired_at_ms?);
     let annotations: BTreeMap<String, String> = alert.annotations;
     let annotations = Labels::from(annotations).with(SOURCE, "rule");
