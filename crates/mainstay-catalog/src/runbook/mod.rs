@@ -88,23 +88,23 @@ pub enum StepAction {
     /// Go back to the previous revision.
     Rollback {
         /// Of this service.
-        service: Spanned<ServiceId>,
+        service: ServiceId,
         /// In this cell; in the incident's cell if nothing is said.
-        cell: Option<Spanned<CellId>>,
+        cell: Option<CellId>,
     },
     /// Restart the pods.
     Restart {
         /// Of this service.
-        service: Spanned<ServiceId>,
+        service: ServiceId,
         /// In this cell; in the incident's cell if nothing is said.
-        cell: Option<Spanned<CellId>>,
+        cell: Option<CellId>,
     },
     /// Run that many pods.
     Scale {
         /// Of this service.
-        service: Spanned<ServiceId>,
+        service: ServiceId,
         /// In this cell; in the incident's cell if nothing is said.
-        cell: Option<Spanned<CellId>>,
+        cell: Option<CellId>,
         /// How many.
         replicas: u32,
     },
@@ -118,30 +118,6 @@ pub enum StepAction {
         /// What they should see.
         expect: Option<String>,
     },
-}
-
-impl StepAction {
-    /// The service that it changes, if it changes one.
-    #[must_use]
-    pub fn service(&self) -> Option<&Spanned<ServiceId>> {
-        match self {
-            Self::Rollback { service, .. } | Self::Restart { service, .. } | Self::Scale { service, .. } => {
-                Some(service)
-            }
-            Self::Query { .. } | Self::Manual { .. } => None,
-        }
-    }
-
-    /// The cell that it names, if it names one.
-    #[must_use]
-    pub fn cell(&self) -> Option<&Spanned<CellId>> {
-        match self {
-            Self::Rollback { cell, .. } | Self::Restart { cell, .. } | Self::Scale { cell, .. } => {
-                cell.as_ref()
-            }
-            Self::Query { .. } | Self::Manual { .. } => None,
-        }
-    }
 }
 
 /// A comparison with a number, such as `< 0.001`.

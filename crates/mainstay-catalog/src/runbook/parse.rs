@@ -1,10 +1,9 @@
 //! From a Markdown file to a runbook, with the place of everything that does not fit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 
 use jiff::SignedDuration;
-use mainstay_kernel::RunbookId;
+use mainstay_kernel::{CellId, RunbookId, ServiceId};
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
 use super::{Approval, Comparison, Expectation, FrontMatter, Risk, RunbookDoc, Step, StepAction};
@@ -31,28 +30,26 @@ const STEP_KEYS: [&str; 11] = [
 pub fn build(documents: &Documents, platform: &Platform, diagnostics: &mut Diagnostics) -> Vec<RunbookDoc> {
     let mut runbooks = Vec::new();
     for document in documents.of_format(Format::Runbook) {
-        if let Some(runbook) = parse(document, diagnostics) {
+        if let Some((runbook, named)) = read(document, diagnostics) {
             if !platform.teams.contains_key(&runbook.front.owner.value) {
                 let known = platform.teams.keys().map(AsRef::as_ref);
                 diagnostics.push(document.unknown_reference("team", &runbook.front.owner, known));
             }
-            for step in &runbook.steps {
-                if let Some(service) = step
-                    .action
-                    .service()
-                    .filter(|id| !platform.services.contains_key(&id.value))
-                {
-                    let known = platform.services.keys().map(AsRef::as_ref);
-                    diagnostics.push(document.unknown_reference("service", service, known));
-                }
-                if let Some(cell) = step
-                    .action
-                    .cell()
-                    .filter(|id| !platform.cells.contains_key(&id.value))
-                {
-                    let known = platform.cells.keys().map(AsRef::as_ref);
-                    diagnostics.push(document.unknown_reference("cell", cell, known));
-                }
+            for service in named
+                .services
+                .iter()
+                .filter(|id| !platform.services.contains_key(&id.value))
+            {
+                let known = platform.services.keys().map(AsRef::as_ref);
+                diagnostics.push(document.unknown_reference("service", service, known));
+            }
+            for cell in named
+                .cells
+                .iter()
+                .filter(|id| !platform.cells.contains_key(&id.value))
+            {
+                let known = platform.cells.keys().map(AsRef::as_ref);
+                diagnostics.push(document.unknown_reference("cell", cell, known));
             }
             runbooks.push(runbook);
         }
@@ -63,6 +60,17 @@ pub fn build(documents: &Documents, platform: &Platform, diagnostics: &mut Diagn
 /// Reads one runbook, without resolving what it refers to.
 #[must_use]
 pub fn parse(document: &Document, diagnostics: &mut Diagnostics) -> Option<RunbookDoc> {
+    read(document, diagnostics).map(|(runbook, _)| runbook)
+}
+
+/// The names that the steps of a runbook use, with their places.
+#[derive(Default)]
+struct Named {
+    services: Vec<Spanned<ServiceId>>,
+    cells: Vec<Spanned<CellId>>,
+}
+
+fn read(document: &Document, diagnostics: &mut Diagnostics) -> Option<(RunbookDoc, Named)> {
     let source = document.source();
     let id = match RunbookId::new(document.name.clone()) {
         Ok(id) => id,
@@ -83,9 +91,9 @@ pub fn parse(document: &Document, diagnostics: &mut Diagnostics) -> Option<Runbo
     };
     let front: FrontMatter = diagnostics.keep(document.part(0..front_end).decode())?;
     let body = &source[body_start..];
-    let mut steps: Vec<Step> = Vec::new();
+    let (mut steps, mut named): (Vec<Step>, _) = (Vec::new(), Named::default());
     for block in blocks(body, body_start) {
-        let result = step(document, &block).and_then(|step| {
+        let result = step(document, &block, &mut named).and_then(|step| {
             if steps.iter().any(|other| other.id == step.id) {
                 let message = format!("there are two steps named {:?}", step.id.value);
                 return Err(document.diagnostic(lint::DUPLICATE_NAME, step.id.at, message));
@@ -111,13 +119,14 @@ pub fn parse(document: &Document, diagnostics: &mut Diagnostics) -> Option<Runbo
     {
         diagnostics.push(document.unknown_reference("step", undo, ids.iter().copied()));
     }
-    Some(RunbookDoc {
+    let runbook = RunbookDoc {
         id,
         file: document.file.to_string(),
         front,
         steps,
         body: body.to_owned(),
-    })
+    };
+    Some((runbook, named))
 }
 
 /// Where the front matter's YAML ends, and where the text after it begins.
@@ -182,10 +191,11 @@ struct Pairs<'a> {
     document: &'a Document,
     at: At,
     pairs: BTreeMap<String, Spanned<String>>,
+    named: &'a mut Named,
 }
 
 impl<'a> Pairs<'a> {
-    fn read(document: &'a Document, block: &Block) -> Result<Self, Diagnostic> {
+    fn read(document: &'a Document, block: &Block, named: &'a mut Named) -> Result<Self, Diagnostic> {
         let at = |from: usize, to: usize| {
             At::of_bytes(
                 document.source(),
@@ -201,7 +211,12 @@ impl<'a> Pairs<'a> {
             offset += rest.len() - trimmed.len();
             if trimmed.is_empty() {
                 let at = at(0, info.len());
-                return Ok(Self { document, at, pairs });
+                return Ok(Self {
+                    document,
+                    at,
+                    pairs,
+                    named,
+                });
             }
             let key_len = trimmed
                 .find(|c: char| c == '=' || c.is_whitespace())
@@ -285,26 +300,28 @@ impl<'a> Pairs<'a> {
 }
 
 impl Pairs<'_> {
-    /// A name, with its place.
-    fn optional_name<T: FromStr>(
-        &mut self,
-        key: &str,
-        expected: &str,
-    ) -> Result<Option<Spanned<T>>, Diagnostic> {
-        let at = self.pairs.get(key).map_or(self.at, |text| text.at);
-        let name = self.optional(key, expected, |text| text.parse().ok())?;
-        Ok(name.map(|value| Spanned { value, at }))
+    fn service(&mut self) -> Result<ServiceId, Diagnostic> {
+        let at = self.pairs.get("service").map_or(self.at, |text| text.at);
+        let value: ServiceId = self.required("service", "the name of a service", |text| text.parse().ok())?;
+        self.named.services.push(Spanned {
+            value: value.clone(),
+            at,
+        });
+        Ok(value)
     }
 
-    fn required_name<T: FromStr>(&mut self, key: &str, expected: &str) -> Result<Spanned<T>, Diagnostic> {
-        let at = self.pairs.get(key).map_or(self.at, |text| text.at);
-        let value = self.required(key, expected, |text| text.parse().ok())?;
-        Ok(Spanned { value, at })
+    fn cell(&mut self) -> Result<Option<CellId>, Diagnostic> {
+        let at = self.pairs.get("cell").map_or(self.at, |text| text.at);
+        let cell: Option<CellId> = self.optional("cell", "the name of a cell", |text| text.parse().ok())?;
+        self.named
+            .cells
+            .extend(cell.clone().map(|value| Spanned { value, at }));
+        Ok(cell)
     }
 }
 
-fn step(document: &Document, block: &Block) -> Result<Step, Diagnostic> {
-    let mut pairs = Pairs::read(document, block)?;
+fn step(document: &Document, block: &Block, named: &mut Named) -> Result<Step, Diagnostic> {
+    let mut pairs = Pairs::read(document, block, named)?;
     let id = pairs.pairs.get("id").cloned();
     let name: String = pairs.required("id", "a short name", |text| {
         (!text.is_empty()).then(|| text.to_owned())
@@ -316,20 +333,18 @@ fn step(document: &Document, block: &Block) -> Result<Step, Diagnostic> {
     let word = pairs.pairs.get("action").map_or(pairs.at, |action| action.at);
     let words = "rollback, restart, scale, query or manual";
     let action: String = pairs.required("action", words, |text| Some(text.to_owned()))?;
-    let service = "the name of a service";
-    let cell = "the name of a cell";
     let action = match action.as_str() {
         "rollback" => StepAction::Rollback {
-            service: pairs.required_name("service", service)?,
-            cell: pairs.optional_name("cell", cell)?,
+            service: pairs.service()?,
+            cell: pairs.cell()?,
         },
         "restart" => StepAction::Restart {
-            service: pairs.required_name("service", service)?,
-            cell: pairs.optional_name("cell", cell)?,
+            service: pairs.service()?,
+            cell: pairs.cell()?,
         },
         "scale" => StepAction::Scale {
-            service: pairs.required_name("service", service)?,
-            cell: pairs.optional_name("cell", cell)?,
+            service: pairs.service()?,
+            cell: pairs.cell()?,
             replicas: pairs.required("replicas", "how many pods", |text| text.parse().ok())?,
         },
         "query" => StepAction::Query {
