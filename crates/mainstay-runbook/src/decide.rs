@@ -1,9 +1,8 @@
 //! Which step may run now, and what it does.
 
-use mainstay_catalog::Spanned;
 use mainstay_catalog::runbook::{RunbookDoc, StepAction};
 use mainstay_kernel::effect::Act;
-use mainstay_kernel::{CellId, IncidentId, RunbookId};
+use mainstay_kernel::{CellId, IncidentId, RunbookId, ServiceId};
 
 use crate::event::{RunbookEvent, RunbookState, StepStatus};
 
@@ -138,29 +137,34 @@ pub(crate) fn decide(
 }
 
 fn act_of(action: &StepAction, cell: Option<CellId>, step: &str) -> Result<Option<Act>, RunbookRefusal> {
-    let place = |own: &Option<Spanned<CellId>>| {
-        let own = own.as_ref().map(|own| own.value.clone());
-        own.or_else(|| cell.clone())
-            .ok_or_else(|| RunbookRefusal::NoCell(step.to_owned()))
+    let place = |service: &ServiceId, own: &Option<CellId>| {
+        let cell = own
+            .clone()
+            .or_else(|| cell.clone())
+            .ok_or_else(|| RunbookRefusal::NoCell(step.to_owned()))?;
+        Ok((service.clone(), cell))
     };
     Ok(Some(match action {
-        StepAction::Rollback { service, cell } => Act::Rollback {
-            service: service.value.clone(),
-            cell: place(cell)?,
-        },
-        StepAction::Restart { service, cell } => Act::Restart {
-            service: service.value.clone(),
-            cell: place(cell)?,
-        },
+        StepAction::Rollback { service, cell } => {
+            let (service, cell) = place(service, cell)?;
+            Act::Rollback { service, cell }
+        }
+        StepAction::Restart { service, cell } => {
+            let (service, cell) = place(service, cell)?;
+            Act::Restart { service, cell }
+        }
         StepAction::Scale {
             service,
             cell,
             replicas,
-        } => Act::Scale {
-            service: service.value.clone(),
-            cell: place(cell)?,
-            replicas: *replicas,
-        },
+        } => {
+            let (service, cell) = place(service, cell)?;
+            Act::Scale {
+                service,
+                cell,
+                replicas: *replicas,
+            }
+        }
         StepAction::Query { .. } | StepAction::Manual { .. } => return Ok(None),
     }))
 }
