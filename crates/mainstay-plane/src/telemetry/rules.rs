@@ -123,7 +123,7 @@ fn adopt(group: &mut Group, alert: &AlertFact) -> bool {
 fn take(evaluation: Evaluation, found: &mut Found) {
     found
         .observations
-        .extend(evaluation.transitions.into_iter().filter_map(observation));
+        .extend(evaluation.transitions.into_iter().filter_map(ended));
     found
         .failures
         .extend(evaluation.failures.into_iter().map(|failure| {
