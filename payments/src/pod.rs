@@ -83,12 +83,6 @@ impl Pod {
         let topology = discovery::follow(args.discovery.clone(), args.cell.clone(), Arc::clone(&log));
         let metrics = Registry::default();
         process_metrics(&metrics, &args);
-        let info = metrics.gauges(
-            "payd_build_info",
-            "1, with the version that the pod runs.",
-            &["service", "version"],
-        );
-        info.with(&[service, &version.to_string()]).set(1.0);
         Ok(Arc::new(Self {
             args,
             version,

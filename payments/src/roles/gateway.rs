@@ -30,7 +30,10 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
+
+/// Requests that may be under way at a time; what comes on top is shed with 429.
+const MAX_IN_FLIGHT: usize = 1000;
 
 /// Options of the gateway.
 #[derive(Clone, Debug, clap::Args)]
@@ -48,6 +51,7 @@ struct App {
     sli: Arc<Sli>,
     deadline: Duration,
     trace: Traces,
+    slots: Semaphore,
 }
 
 pub(crate) async fn run(options: Options) -> Result<()> {
@@ -57,7 +61,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let upstream = pod.metrics.counters(
         "gateway_upstream_requests_total",
         "Requests that were sent to a pod, repeated ones included.",
-        &["service", "pod"],
+        &["upstream_service", "upstream_pod"],
     );
     let sent = upstream.clone();
     let app = Arc::new(App {
@@ -67,6 +71,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         sli: Arc::clone(&sli),
         deadline: Duration::from_millis(options.deadline_ms),
         trace: Traces::new(),
+        slots: Semaphore::new(MAX_IN_FLIGHT),
         pod: Arc::clone(&pod),
     });
     let (mut changes, cell) = (pod.topology.clone(), pod.args.cell.clone());
@@ -123,6 +128,12 @@ impl App {
         route: Route,
         deadline: Instant,
     ) -> std::result::Result<Response, Problem> {
+        let Ok(_slot) = self.slots.try_acquire() else {
+            return Err(Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "the gateway is at its limit, try again later",
+            ));
+        };
         let (parts, body) = request.into_parts();
         if route == Route::Other {
             return Err(Problem::not_found("no such resource"));

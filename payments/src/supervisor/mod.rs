@@ -89,6 +89,16 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     if options.exit_with_parent {
         on_parent_gone(|| std::process::exit(0));
     }
+    if options
+        .listen
+        .parse::<std::net::SocketAddr>()
+        .is_ok_and(|address| !address.ip().is_loopback())
+    {
+        let listen = &options.listen;
+        return Err(Error::Usage(format!(
+            "--listen {listen}: the control API has no authentication, keep it on loopback"
+        )));
+    }
     let log = Arc::new(Logger::new("supervisor", "supervisor", "all"));
     let manifests = manifest::Manifests::read(&options.manifests)?;
     for warning in &manifests.warnings {

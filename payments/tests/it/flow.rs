@@ -160,7 +160,7 @@ fn a_payment_goes_on_without_fraud_check_and_is_undone_without_bank() {
     });
     // It tries for 1.4 s, then cancels, which it must insist on until clearing is there to be told.
     eventually("the orchestrator to insist on cancelling", || {
-        let logs = std::fs::read_dir(platform.data.path().join("logs")).expect("logs");
+        let logs = std::fs::read_dir(platform.data().join("logs")).expect("logs");
         let of_saga = logs
             .flatten()
             .filter(|f| f.file_name().to_string_lossy().starts_with("saga"));

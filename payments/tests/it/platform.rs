@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 pub(crate) struct Platform {
     pub(crate) control: String,
-    pub(crate) data: tempfile::TempDir,
+    /// Taken when the platform is killed, to start another on it.
+    data: Option<tempfile::TempDir>,
     pub(crate) supervisor: Child,
     _lifeline: ChildStdin,
 }
@@ -51,7 +52,11 @@ impl Platform {
     }
 
     pub(crate) fn start_with(cells: &str, arguments: &[&str]) -> Self {
-        let data = tempfile::tempdir().expect("a directory");
+        Self::start_in(tempfile::tempdir().expect("a directory"), cells, arguments)
+    }
+
+    /// Starts it on the data of an earlier one.
+    pub(crate) fn start_in(data: tempfile::TempDir, cells: &str, arguments: &[&str]) -> Self {
         let mut supervisor = payd()
             .args([
                 "supervisor",
@@ -75,12 +80,21 @@ impl Platform {
         let lifeline = supervisor.stdin.take().expect("piped");
         let platform = Self {
             control,
-            data,
+            data: Some(data),
             supervisor,
             _lifeline: lifeline,
         };
         platform.rolled_out();
         platform
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        self.data.as_ref().expect("not killed").path()
+    }
+
+    /// Kills the supervisor as hard as it gets and leaves the data.
+    pub(crate) fn kill(mut self) -> tempfile::TempDir {
+        self.data.take().expect("not killed before")
     }
 
     /// Waits until every deployment runs what is wanted.
@@ -96,7 +110,7 @@ impl Platform {
     }
 
     pub(crate) fn db(&self, cell: &str) -> PathBuf {
-        self.data.path().join(format!("{cell}.db"))
+        self.data().join(format!("{cell}.db"))
     }
 
     pub(crate) fn pods(&self, service: &str) -> Vec<Value> {
@@ -169,8 +183,7 @@ impl Platform {
     /// Starts the load generator against one cell.
     pub(crate) fn load(&self, cell: &str, rps: u32, payments_rps: u32) -> Load {
         let report = self
-            .data
-            .path()
+            .data()
             .join(format!("report-{rps}-{payments_rps}-{}.json", std::process::id()));
         let mut child = payd()
             .args([

@@ -2,7 +2,7 @@
 
 use crate::{
     http::{Sink, get},
-    platform::{Platform, eventually},
+    platform::{Client, Platform, eventually, payment},
 };
 use serde_json::{Value, json};
 
@@ -118,4 +118,56 @@ fn rolls_out_undoes_restarts_and_tells_the_control_plane_once() {
     eventually("every pod to end", || {
         pids.iter().all(|pid| !alive(pid)).then_some(())
     });
+}
+
+#[test]
+fn a_killed_platform_goes_on_where_it_was() {
+    let platform = Platform::start("cell-5");
+    let client = |platform: &Platform| Client {
+        gateway: platform.gateway("cell-5"),
+        tenant: "STD-001",
+        epoch: "1",
+    };
+    platform.change_and_wait(
+        "cell-5",
+        "payment-service",
+        "image",
+        json!({ "version": "v1.7.0" }),
+    );
+    platform.change_and_wait("cell-5", "validation-service", "scale", json!({ "replicas": 1 }));
+    let accepted = client(&platform).pay("before", &payment("STD-001"));
+    let data = platform.kill();
+
+    // Nobody took the change records; they are still there for who asks now.
+    let sink = Sink::refusing_first(0);
+    let platform = Platform::start_in(data, "cell-5", &["--events", &sink.url]);
+    assert_eq!(
+        client(&platform).ended(&accepted)["status"],
+        "completed",
+        "an orchestrator took it over"
+    );
+    let versions: Vec<_> = platform
+        .pods("payment-service")
+        .iter()
+        .map(|pod| pod["version"].clone())
+        .collect();
+    assert_eq!(versions, ["v1.7.0", "v1.7.0"]);
+    assert_eq!(platform.pods("validation-service").len(), 1);
+    let summaries = eventually("the change records", || {
+        let summaries: Vec<_> = sink
+            .accepted()
+            .iter()
+            .map(|e| e["data"]["summary"].clone())
+            .collect();
+        (summaries.len() >= 2).then_some(summaries)
+    });
+    let deployed = "deploy payment-service v1.7.0 (was v1.5.0) to cell-5";
+    assert_eq!(
+        summaries,
+        [
+            deployed,
+            "scale validation-service in cell-5 from 2 to 1 replicas"
+        ]
+    );
+    assert_eq!(platform.audited("cell-5").faults, Vec::<String>::new());
 }

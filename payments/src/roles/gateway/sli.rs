@@ -69,7 +69,7 @@ impl Route {
                 503,
                 504,
             ],
-            Self::Other => &[404, CLIENT_CLOSED_REQUEST],
+            Self::Other => &[404, 429, CLIENT_CLOSED_REQUEST],
         }
     }
 
