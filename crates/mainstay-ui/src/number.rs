@@ -80,7 +80,7 @@ pub fn measured(value: f64, unit: Unit) -> String {
 /// Three significant digits below 1,000, whole numbers above.
 fn plain(value: f64) -> String {
     let size = value.abs();
-    if size >= 1_000.0 && size < 9e15 {
+    if (1_000.0..9e15).contains(&size) {
         #[expect(clippy::cast_possible_truncation, reason = "the size was just checked")]
         return signed(value.round() as i64);
     }

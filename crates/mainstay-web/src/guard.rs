@@ -78,7 +78,7 @@ pub(crate) async fn guard(
 ) -> Response {
     let response = match admit(&app, &info, request).await {
         Ok(Admitted::Serve(request)) => run(&info, request, next).await,
-        Ok(Admitted::SignIn(target)) => return target.into_response(),
+        Ok(Admitted::SignIn(redirect)) => return redirect,
         Err(error) => error.into_response(),
     };
     match (response.extensions().get::<WebError>(), info.kind) {
@@ -89,7 +89,7 @@ pub(crate) async fn guard(
 
 enum Admitted {
     Serve(Request),
-    SignIn(Redirect),
+    SignIn(Response),
 }
 
 async fn admit(app: &App, info: &RouteInfo, mut request: Request) -> Result<Admitted, WebError> {
@@ -152,7 +152,7 @@ fn not_signed_in(info: &RouteInfo, request: &Request) -> Result<Admitted, WebErr
             .path_and_query()
             .map_or("/", |target| target.as_str());
         let target = url::with_query("/login", &[("next", next)]);
-        return Ok(Admitted::SignIn(Redirect::to(&target)));
+        return Ok(Admitted::SignIn(Redirect::to(&target).into_response()));
     }
     Err(WebError::new(
         StatusCode::UNAUTHORIZED,

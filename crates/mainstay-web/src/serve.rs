@@ -16,7 +16,7 @@ use tower::ServiceExt as _;
 
 /// How many connections may be open at a time; further ones wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 1_024;
-/// The largest head of a request, in bytes.
+/// The largest head of a request, in bytes. One read beyond it may be taken in before it is noticed.
 pub const HEAD_MAX_BYTES: usize = 32 << 10;
 /// How many headers a request may have.
 pub const MAX_HEADERS: usize = 100;

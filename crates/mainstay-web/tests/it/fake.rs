@@ -13,15 +13,15 @@ use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
 
 /// The present instant of every test: eighteen minutes into the outage.
-pub const NOW: &str = "2025-01-15T10:18:04Z";
+pub(crate) const NOW: &str = "2025-01-15T10:18:04Z";
 /// The tenant whose data the fixed incident is.
-pub const TENANT: &str = "std-001";
+pub(crate) const TENANT: &str = "std-001";
 /// The fixed incident.
-pub const INCIDENT: &str = "2025-01-15-001";
+pub(crate) const INCIDENT: &str = "2025-01-15-001";
 
 /// How the platform stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub(crate) enum Mood {
     /// All is well.
     Ok,
     /// The outage of the specification.
@@ -31,13 +31,13 @@ pub enum Mood {
 }
 
 /// The console.
-pub struct Fake {
-    pub mood: Mood,
-    pub asked: Mutex<Vec<(&'static str, Principal)>>,
+pub(crate) struct Fake {
+    pub(crate) mood: Mood,
+    pub(crate) asked: Mutex<Vec<(&'static str, Principal)>>,
 }
 
 impl Fake {
-    pub fn new(mood: Mood) -> Self {
+    pub(crate) fn new(mood: Mood) -> Self {
         Self {
             mood,
             asked: Mutex::default(),
@@ -45,7 +45,7 @@ impl Fake {
     }
 
     /// Who asked last, and for what.
-    pub fn last_asked(&self) -> Option<(&'static str, Principal)> {
+    pub(crate) fn last_asked(&self) -> Option<(&'static str, Principal)> {
         self.asked
             .lock()
             .expect("no test panics while it asks")
@@ -53,7 +53,7 @@ impl Fake {
             .cloned()
     }
 
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.asked.lock().expect("no test panics while it asks").clear();
     }
 

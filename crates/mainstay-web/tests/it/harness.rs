@@ -25,7 +25,7 @@ const ACCOUNTS: [(&str, &str, &str); 6] = [
 ];
 
 /// The text of a tokens file with those accounts.
-pub fn tokens_file() -> String {
+pub(crate) fn tokens_file() -> String {
     let mut text = "tokens:\n".to_owned();
     for (name, role, tenants) in ACCOUNTS {
         let digest = Digest::of(format!("{name}-token").as_bytes());
@@ -37,22 +37,22 @@ pub fn tokens_file() -> String {
 }
 
 /// A whole answer.
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Reply {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.to_vec()).expect("answers are UTF-8")
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).expect("the answer is JSON")
     }
 
-    pub fn header(&self, name: header::HeaderName) -> &str {
+    pub(crate) fn header(&self, name: header::HeaderName) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().expect("ASCII"))
@@ -60,24 +60,24 @@ impl Reply {
 }
 
 /// The web over a fake console.
-pub struct Web {
-    pub fake: Arc<Fake>,
-    pub clock: Arc<ManualClock>,
-    pub live: broadcast::Sender<Topic>,
-    pub router: Router,
+pub(crate) struct Web {
+    pub(crate) fake: Arc<Fake>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) live: broadcast::Sender<Topic>,
+    pub(crate) router: Router,
 }
 
 impl Web {
-    pub fn open(mood: Mood) -> Self {
+    pub(crate) fn open(mood: Mood) -> Self {
         Self::with(mood, Auth::Open, Settings::default())
     }
 
-    pub fn with_tokens(mood: Mood) -> Self {
+    pub(crate) fn with_tokens(mood: Mood) -> Self {
         let tokens = Tokens::parse("tokens.yaml", &tokens_file()).expect("the file is well formed");
         Self::with(mood, Auth::Tokens(tokens), Settings::default())
     }
 
-    pub fn with(mood: Mood, auth: Auth, settings: Settings) -> Self {
+    pub(crate) fn with(mood: Mood, auth: Auth, settings: Settings) -> Self {
         let fake = Arc::new(Fake::new(mood));
         let clock = Arc::new(ManualClock::at(NOW.parse().expect("a timestamp")));
         let (live, _) = broadcast::channel(16);
@@ -98,7 +98,7 @@ impl Web {
     }
 
     /// Sends a request and reads the whole answer.
-    pub async fn send(&self, request: Request<Body>) -> Reply {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
         let response = self
             .router
             .clone()
@@ -113,27 +113,27 @@ impl Web {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(get(path).body(Body::empty()).expect("well formed"))
             .await
     }
 }
 
 /// A request as a browser on this machine sends it.
-pub fn get(path: &str) -> http::request::Builder {
+pub(crate) fn get(path: &str) -> http::request::Builder {
     Request::get(path).header(header::HOST, "127.0.0.1:8080")
 }
 
 /// The same, writing.
-pub fn post(path: &str) -> http::request::Builder {
+pub(crate) fn post(path: &str) -> http::request::Builder {
     Request::post(path).header(header::HOST, "127.0.0.1:8080")
 }
 
 /// A form in a body.
-pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+pub(crate) const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 /// What stands between two texts.
-pub fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
     let start = text
         .find(before)
         .unwrap_or_else(|| panic!("{before:?} is not in the answer"))

@@ -4,6 +4,7 @@ mod authorization;
 mod fake;
 mod harness;
 mod pages;
+mod preview;
 mod protocol;
 mod security;
 mod streams;

@@ -79,7 +79,7 @@ async fn the_number_of_followers_is_limited_and_places_are_given_back() {
     assert_eq!(open(&web, "overview").await.status(), StatusCode::OK);
     drop(second);
     assert_eq!(open(&web, "").await.status(), StatusCode::BAD_REQUEST);
-    let many = vec!["t"; 3].join(",") + &(0..17).map(|n| format!(",t{n}")).collect::<String>();
+    let many: String = (0..17).map(|n| format!("t{n},")).collect();
     assert_eq!(open(&web, &many).await.status(), StatusCode::BAD_REQUEST);
 }
 
@@ -124,7 +124,7 @@ async fn the_socket_answers_limits_heads_and_ends_in_good_order() {
             .await
             .starts_with("HTTP/1.1 200 OK")
     );
-    let large = format!("X-Large: {}\r\n", "x".repeat(40 << 10));
+    let large = format!("X-Large: {}\r\n", "x".repeat(100 << 10));
     // It may close before it has read all, and then the client sees a reset instead of the 431.
     let refused = raw(addr, &ask("/healthz", &large)).await;
     assert!(
