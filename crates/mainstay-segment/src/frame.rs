@@ -67,18 +67,24 @@ pub(crate) enum End {
     Damaged,
 }
 
-/// Walks over the frames of a segment (header included in `bytes`).
+/// Walks over the frames of a segment.
 pub(crate) struct Frames<'a> {
     bytes: &'a [u8],
     offset: usize,
 }
 
 impl<'a> Frames<'a> {
+    /// Those of a whole segment, header included.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self {
             bytes,
             offset: HEADER_BYTES.min(bytes.len()),
         }
+    }
+
+    /// Those of a part that begins at a frame.
+    pub(crate) fn bare(bytes: &'a [u8]) -> Self {
+        Self { bytes, offset: 0 }
     }
 
     /// Where the next frame begins.

@@ -7,10 +7,13 @@
 mod atomic;
 mod error;
 mod frame;
+mod position;
+mod recover;
 mod sealed;
 mod wal;
 
 pub use atomic::{backup_by_link, remove_temporaries, sync_dir, write_atomic};
 pub use error::SegmentError;
+pub use position::{CorruptSegment, Lsn, Recovery, WalOptions};
 pub use sealed::{Sealed, SealedWriter};
-pub use wal::{CorruptSegment, Lsn, Recovery, Wal, WalOptions};
+pub use wal::Wal;

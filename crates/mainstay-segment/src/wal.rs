@@ -1,89 +1,19 @@
 //! The write-ahead log: numbered frames in rotating segment files, made durable in groups.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::atomic::{backup_by_link, files_in, sync_dir};
+use crate::atomic::{backup_by_link, sync_dir};
 use crate::error::{At, SegmentError};
-use crate::frame::{End, FRAME_OVERHEAD, Frames, HEADER_BYTES, encode, header, read_header};
+use crate::frame::{FRAME_OVERHEAD, Frames, HEADER_BYTES, encode, read_header};
+use crate::position::{Lsn, Recovery, WalOptions};
+use crate::recover::{EXTENSION, create_segment, recover, segment_path};
 
-const EXTENSION: &str = "wal";
-
-/// The number of a frame in its log: the first is 1, later ones are larger. Numbers are never used twice; damage can
-/// leave gaps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Lsn(u64);
-
-impl Lsn {
-    /// Before every frame.
-    pub const ZERO: Self = Self(0);
-
-    /// The position of this number.
-    #[must_use]
-    pub fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// Its number.
-    #[must_use]
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for Lsn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The limits of a log.
-#[derive(Debug, Clone)]
-pub struct WalOptions {
-    /// A segment is closed when the next frame would take it beyond this size.
-    pub segment_bytes: u64,
-    /// The largest payload of one frame.
-    pub max_frame_bytes: u32,
-    /// The largest size of all segments together; beyond it `append` refuses.
-    pub max_total_bytes: u64,
-}
-
-impl Default for WalOptions {
-    /// 32 MiB segments, 16 MiB frames, 16 GiB in all.
-    fn default() -> Self {
-        Self {
-            segment_bytes: 32 << 20,
-            max_frame_bytes: 16 << 20,
-            max_total_bytes: 16 << 30,
-        }
-    }
-}
-
-/// What opening a log found.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// Frames read back.
-    pub frames: u64,
-    /// Bytes cut from the end of the last segment: a write that a crash interrupted.
-    pub truncated_bytes: u64,
-    /// Segments damaged in the middle. Their frames from the damage on are lost; the segments after them are not.
-    pub corrupt_segments: Vec<CorruptSegment>,
-}
-
-/// A segment that could be read only in part. The file is left as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CorruptSegment {
-    /// The file.
-    pub path: PathBuf,
-    /// Where the damage begins.
-    pub offset: u64,
-    /// How many bytes from there on were not read.
-    pub skipped_bytes: u64,
-}
+/// Readers that follow the log and are remembered, so that they need not seek.
+const MAX_READERS: usize = 16;
 
 /// A write-ahead log, shared by many threads. The caller sees to it that a directory has one log open at a time.
 ///
@@ -95,6 +25,8 @@ pub struct Wal {
     options: WalOptions,
     state: Mutex<State>,
     synced: Condvar,
+    /// Where recent readers stopped: after this frame comes this offset in the segment of this first number.
+    readers: Mutex<BTreeMap<u64, (u64, u64)>>,
     #[cfg(test)]
     fail_next_sync: std::sync::atomic::AtomicBool,
 }
@@ -127,52 +59,9 @@ impl Wal {
         options: WalOptions,
         mut visit: impl FnMut(Lsn, &[u8]),
     ) -> Result<(Self, Recovery), SegmentError> {
-        fs::create_dir_all(dir).at(dir)?;
-        let mut recovery = Recovery::default();
-        let mut segments = BTreeMap::new();
-        let mut next = 1;
-        let mut writable = None;
-        let found = segment_files(dir)?;
-        let last = found.len().saturating_sub(1);
-        for (index, (named, path)) in found.into_iter().enumerate() {
-            let bytes = fs::read(&path).at(&path)?;
-            if index == last && bytes.len() < HEADER_BYTES {
-                // A crash while the segment was made: it never held a frame.
-                recovery.truncated_bytes += bytes.len() as u64;
-                fs::remove_file(&path).at(&path)?;
-                next = next.max(named);
-                continue;
-            }
-            segments.insert(named, bytes.len() as u64);
-            let sound = read_header(&path, &bytes)? == Some(named);
-            let mut frames = Frames::new(if sound { &bytes } else { &[] });
-            next = named;
-            for payload in frames.by_ref() {
-                visit(Lsn(next), payload);
-                next += 1;
-                recovery.frames += 1;
-            }
-            let offset = frames.offset() as u64;
-            let rest = bytes.len() as u64 - offset;
-            match (sound, frames.end()) {
-                (true, End::Clean) => writable = Some((named, path, offset)),
-                (true, End::Torn) if index == last => {
-                    recovery.truncated_bytes += rest;
-                    writable = Some((named, path, offset));
-                }
-                _ => {
-                    // No number that the lost frames may have borne is given out again.
-                    next += rest / (FRAME_OVERHEAD as u64 + 1) + 1;
-                    writable = None;
-                    recovery.corrupt_segments.push(CorruptSegment {
-                        path,
-                        offset,
-                        skipped_bytes: rest,
-                    });
-                }
-            }
-        }
-        let (first, path, file, len) = match writable {
+        let mut found = recover(dir, |number, payload| visit(Lsn::new(number), payload))?;
+        let next = found.next;
+        let (first, path, file, len) = match found.writable {
             Some((first, path, len)) => {
                 let file = OpenOptions::new().read(true).write(true).open(&path).at(&path)?;
                 file.set_len(len).and_then(|()| file.sync_all()).at(&path)?;
@@ -183,10 +72,10 @@ impl Wal {
                 (next, path, file, HEADER_BYTES as u64)
             }
         };
-        segments.insert(first, len);
+        found.segments.insert(first, len);
         let state = State {
-            total: segments.values().sum(),
-            segments,
+            total: found.segments.values().sum(),
+            segments: found.segments,
             file: Arc::new(file),
             path,
             first,
@@ -202,10 +91,11 @@ impl Wal {
             options,
             state: Mutex::new(state),
             synced: Condvar::new(),
+            readers: Mutex::default(),
             #[cfg(test)]
             fail_next_sync: false.into(),
         };
-        Ok((wal, recovery))
+        Ok((wal, found.recovery))
     }
 
     /// Writes one frame and gives its number. It is durable only after [`Wal::sync`] or [`Wal::wait_durable`].
@@ -249,7 +139,7 @@ impl Wal {
         state.next += 1;
         let len = state.len + frame_bytes;
         state.set_len(len);
-        Ok(Lsn(lsn))
+        Ok(Lsn::new(lsn))
     }
 
     /// [`Wal::append`], then waits until the frame is durable.
@@ -276,7 +166,7 @@ impl Wal {
     /// If the fsync fails. What the system kept is then unknown, so the log takes nothing more until it is reopened.
     pub fn wait_durable(&self, lsn: Lsn) -> Result<(), SegmentError> {
         let mut state = self.lock();
-        while state.durable < lsn.0 {
+        while state.durable < lsn.get() {
             state.check()?;
             if state.syncing {
                 state = self.synced.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -302,14 +192,14 @@ impl Wal {
     /// The number of the last frame appended, or of the last one before the log was opened.
     #[must_use]
     pub fn last_lsn(&self) -> Lsn {
-        Lsn(self.lock().next - 1)
+        Lsn::new(self.lock().next - 1)
     }
 
     /// The number of the oldest frame that is kept, or would be next.
     #[must_use]
     pub fn oldest_lsn(&self) -> Lsn {
         let state = self.lock();
-        Lsn(state.segments.keys().next().copied().unwrap_or(state.next))
+        Lsn::new(state.segments.keys().next().copied().unwrap_or(state.next))
     }
 
     /// The size of all segments in bytes.
@@ -326,49 +216,68 @@ impl Wal {
     pub fn skip_to(&self, lsn: Lsn) -> Result<(), SegmentError> {
         let mut state = self.lock();
         state.check()?;
-        if state.next <= lsn.0 {
-            state.next = lsn.0 + 1;
+        if state.next <= lsn.get() {
+            state.next = lsn.get() + 1;
             self.rotate(&mut state)?;
         }
         Ok(())
     }
 
     /// Hands every frame after `after` to `visit`, in order, up to the last one appended when the call began, once
-    /// that one is durable. Gives its number.
+    /// that one is durable. Gives its number. A reader that goes on where its last call ended costs O(new bytes).
     ///
     /// # Errors
-    /// If the fsync fails, frames after `after` were already dropped ([`SegmentError::Gap`]), or a segment cannot be read.
+    /// If the fsync fails, frames after `after` were already dropped ([`SegmentError::Gap`]), or a segment cannot be
+    /// read.
     pub fn replay_since(&self, after: Lsn, mut visit: impl FnMut(Lsn, &[u8])) -> Result<Lsn, SegmentError> {
         let (segments, last) = {
             let state = self.lock();
             (state.segments.clone(), state.next - 1)
         };
-        self.wait_durable(Lsn(last))?;
-        if let Some(oldest) = segments.keys().next().filter(|oldest| **oldest > after.0 + 1) {
+        self.wait_durable(Lsn::new(last))?;
+        if let Some(oldest) = segments.keys().next().filter(|oldest| **oldest > after.get() + 1) {
             return Err(SegmentError::Gap {
-                after: after.0,
+                after: after.get(),
                 oldest: *oldest,
             });
         }
-        let starts: Vec<u64> = segments.keys().copied().collect();
-        for (index, (first, len)) in segments.into_iter().enumerate() {
-            if starts.get(index + 1).is_some_and(|next| *next <= after.0 + 1) {
-                continue;
-            }
-            let path = segment_path(&self.dir, first);
-            let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+        // The last segment that begins at or before the frame wanted.
+        let seek = segments
+            .range(..=after.get() + 1)
+            .next_back()
+            .map_or(0, |(first, _)| *first);
+        let known = self.readers().remove(&after.get());
+        let known = known.filter(|(first, offset)| segments.get(first).is_some_and(|len| offset <= len));
+        let (start, start_offset) = known.unwrap_or((seek, 0));
+        let mut stopped = (start, start_offset);
+        for (first, len) in segments.range(start..) {
+            let path = segment_path(&self.dir, *first);
+            let offset = if *first == start { start_offset } else { 0 };
+            let mut bytes = vec![0; usize::try_from(len - offset).unwrap_or(usize::MAX)];
             let file = File::open(&path).at(&path)?;
-            file.read_exact_at(&mut bytes, 0).at(&path)?;
-            if read_header(&path, &bytes)? != Some(first) {
+            file.read_exact_at(&mut bytes, offset).at(&path)?;
+            let (mut frames, number) = if offset > 0 {
+                (Frames::bare(&bytes), after.get() + 1)
+            } else if read_header(&path, &bytes)? == Some(*first) {
+                (Frames::new(&bytes), *first)
+            } else {
                 continue; // Reported when the log was opened.
-            }
-            for (lsn, payload) in (first..).zip(Frames::new(&bytes)) {
-                if lsn > after.0 {
-                    visit(Lsn(lsn), payload);
+            };
+            for (lsn, payload) in (number..).zip(frames.by_ref()) {
+                if lsn > after.get() {
+                    visit(Lsn::new(lsn), payload);
                 }
             }
+            stopped = (*first, offset + frames.offset() as u64);
         }
-        Ok(Lsn(last))
+        if stopped.1 > 0 {
+            let mut readers = self.readers();
+            while readers.len() >= MAX_READERS {
+                readers.pop_first();
+            }
+            readers.insert(last, stopped);
+        }
+        Ok(Lsn::new(last))
     }
 
     /// Drops every segment that holds only frames before `lsn`, and gives the number of bytes freed.
@@ -378,13 +287,13 @@ impl Wal {
     pub fn truncate_before(&self, lsn: Lsn) -> Result<u64, SegmentError> {
         let mut state = self.lock();
         state.check()?;
-        if state.next <= lsn.0 && state.len > HEADER_BYTES as u64 {
+        if state.next <= lsn.get() && state.len > HEADER_BYTES as u64 {
             self.rotate(&mut state)?;
         }
         let starts: Vec<u64> = state.segments.keys().copied().collect();
         let mut freed = 0;
         for pair in starts.windows(2) {
-            if pair[1] > lsn.0 {
+            if pair[1] > lsn.get() {
                 break;
             }
             let path = segment_path(&self.dir, pair[0]);
@@ -447,6 +356,10 @@ impl Wal {
         file.sync_data()
     }
 
+    fn readers(&self) -> MutexGuard<'_, BTreeMap<u64, (u64, u64)>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -472,46 +385,6 @@ impl State {
             Some(reason) => Err(SegmentError::Failed {
                 reason: reason.clone(),
             }),
-        }
-    }
-}
-
-/// The segments of `dir`, oldest first; a file that is not named like one is not ours.
-fn segment_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, SegmentError> {
-    let files = files_in(dir)?.into_iter().filter_map(|path| {
-        let is_segment = path.extension().is_some_and(|extension| extension == EXTENSION);
-        let first = path.file_stem().filter(|_| is_segment)?.to_str()?.parse().ok()?;
-        Some((first, path))
-    });
-    Ok(files.collect())
-}
-
-fn segment_path(dir: &Path, first: u64) -> PathBuf {
-    dir.join(format!("{first:020}.{EXTENSION}"))
-}
-
-fn create_segment(dir: &Path, first: u64) -> Result<(PathBuf, File), SegmentError> {
-    let path = segment_path(dir, first);
-    let made = (|| {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)?;
-        file.write_all_at(&header(first), 0)?;
-        file.sync_all()?;
-        Ok(file)
-    })();
-    match made {
-        Ok(file) => {
-            sync_dir(dir)?;
-            Ok((path, file))
-        }
-        Err(source) => {
-            // Best effort: a segment without frames is dropped at the next opening in any case.
-            let _ = fs::remove_file(&path);
-            Err(SegmentError::from_io(&path, source))
         }
     }
 }

@@ -173,7 +173,7 @@ impl Store {
 
     /// Hands every sample accepted after the position `after` to `visit`, in the order of acceptance, and gives the
     /// position up to which the log was read. Only what is durable is handed out, so that a count never runs ahead of
-    /// the samples.
+    /// the samples. Calling it again and again with the position it gave costs O(new samples).
     ///
     /// # Errors
     /// If frames after `after` were dropped already, a record does not decode, or the log cannot be read.

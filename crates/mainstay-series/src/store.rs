@@ -185,10 +185,10 @@ impl Store {
             state.replay(lsn, frame, &mut recovery);
         })?;
         recovery.wal = wal_recovery;
-        // A consumer ahead of a log that lost its end must not miss the frames to come.
-        if let Some(ahead) = state.holds.values().max() {
-            wal.skip_to(*ahead)?;
-        }
+        // Where the log lost its end, frames to come must not bear numbers that a consumer has passed, or that are
+        // known as flushed.
+        let known = state.holds.values().copied().chain([state.flushed.lsn]).max();
+        wal.skip_to(known.unwrap_or_default())?;
         let store = Self {
             dir: dir.to_path_buf(),
             options,

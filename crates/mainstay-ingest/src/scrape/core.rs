@@ -31,18 +31,21 @@ pub struct ScrapeLoop {
 struct Exposed {
     labels: Arc<Labels>,
     /// Family and labels that created times are given for; `None` for kinds that have none.
-    group: Option<(String, Labels)>,
+    group: Option<Arc<Group>>,
+    /// The scrape that first brought it, and the last one.
+    born: u64,
     round: u64,
     /// Exposed with a time of its own: never marked stale, as in Prometheus.
     own_time: bool,
 }
 
+/// A family and the labels that its samples share: what a created time is given for.
+type Group = (String, Labels);
+
 /// One sample of the scrape at hand.
 struct Found {
-    labels: Arc<Labels>,
-    created_ms: Option<i64>,
-    t_ms: i64,
-    value: f64,
+    sample: ScrapedSample,
+    group: Option<Arc<Group>>,
 }
 
 impl ScrapeLoop {
@@ -79,25 +82,17 @@ impl ScrapeLoop {
         result: Result<Scrape, ScrapeError>,
     ) -> ScrapeBatch {
         self.round += 1;
-        let read = result.and_then(|scrape| self.read(scrape_time_ms, &scrape));
-        let (found, error) = match read {
-            Ok(found) => (found, None),
+        let (mut samples, error) = match result.and_then(|scrape| self.read(scrape_time_ms, &scrape)) {
+            Ok(samples) => (samples, None),
             Err(error) => {
-                // What was read before the error does not count as seen.
+                // What was read before the error does not count as seen, and what it first brought was never stored.
+                let failed = self.round;
+                self.series.retain(|_, exposed| exposed.born != failed);
                 self.round += 1;
                 (Vec::new(), Some(error))
             }
         };
-        let scraped = found.len();
-        let mut samples: Vec<ScrapedSample> = found
-            .into_iter()
-            .map(|found| ScrapedSample {
-                labels: found.labels,
-                created_ms: found.created_ms,
-                t_ms: found.t_ms,
-                value: found.value,
-            })
-            .collect();
+        let scraped = samples.len();
         self.mark_stale(scrape_time_ms, &mut samples);
         #[expect(clippy::cast_precision_loss, reason = "limited far below 2^52")]
         let values = [
@@ -136,94 +131,86 @@ impl ScrapeLoop {
         }
     }
 
-    fn read(&mut self, scrape_time_ms: i64, scrape: &Scrape) -> Result<Vec<Found>, ScrapeError> {
+    fn read(&mut self, scrape_time_ms: i64, scrape: &Scrape) -> Result<Vec<ScrapedSample>, ScrapeError> {
         let limits = self.target.limits;
         if scrape.body.len() > limits.body_bytes {
             return Err(ScrapeError::BodyTooLarge {
                 limit_bytes: limits.body_bytes,
             });
         }
-        let mut found = Vec::with_capacity(self.series.len());
-        // Beside `found`: under which text the sample stands, for created times that follow later.
-        let mut texts: Vec<Box<str>> = Vec::new();
-        let mut created: BTreeMap<(String, Labels), i64> = BTreeMap::new();
-        let mut dated_before = 0;
+        let mut found: Vec<Found> = Vec::with_capacity(self.series.len());
+        let mut created: BTreeMap<Group, i64> = BTreeMap::new();
         let mut refused = None;
         parse(&scrape.body, scrape.format, |item| match item {
-            Item::Sample(sample) if refused.is_none() => {
-                if found.len() >= limits.samples {
-                    refused = Some(ScrapeError::TooManySamples {
-                        limit: limits.samples,
-                    });
-                    return;
-                }
-                match self.exposed(&sample) {
-                    Ok(labels) => {
-                        found.push(Found {
-                            labels,
-                            created_ms: None,
-                            t_ms: sample.timestamp_ms.unwrap_or(scrape_time_ms),
-                            value: sample.value,
-                        });
-                        if has_created(sample.kind) {
-                            texts.resize(found.len() - 1, Box::default());
-                            texts.push(sample.series_text.into());
-                        }
-                    }
-                    Err(error) => refused = Some(error),
-                }
+            Item::Sample(_) if refused.is_some() => {}
+            Item::Sample(_) if found.len() >= limits.samples => {
+                refused = Some(ScrapeError::TooManySamples {
+                    limit: limits.samples,
+                });
             }
+            Item::Sample(sample) => match self.exposed(&sample) {
+                Ok((labels, group)) => {
+                    let sample = ScrapedSample {
+                        labels,
+                        created_ms: None,
+                        t_ms: sample.timestamp_ms.unwrap_or(scrape_time_ms),
+                        value: sample.value,
+                    };
+                    found.push(Found { sample, group });
+                }
+                Err(error) => refused = Some(error),
+            },
             Item::Created {
                 family,
                 labels,
                 created_ms,
             } => {
                 created.insert(group(family, labels), created_ms);
-                dated_before += 1;
             }
-            _ => {}
+            Item::Type { .. } | Item::Help { .. } | Item::Unit { .. } => {}
         })?;
         if let Some(error) = refused {
             return Err(error);
         }
-        if dated_before > 0 {
-            for (found, text) in found.iter_mut().zip(&texts) {
-                let group = self.series.get(text).and_then(|exposed| exposed.group.as_ref());
-                found.created_ms = group.and_then(|group| created.get(group)).copied();
-            }
-        }
-        Ok(found)
+        // Created times usually stand after the samples that they are for.
+        let dated = found.into_iter().map(|Found { mut sample, group }| {
+            sample.created_ms = group.and_then(|group| created.get(&*group).copied());
+            sample
+        });
+        Ok(dated.collect())
     }
 
-    /// The labels under which an exposed sample is stored; notes that its series was seen.
-    fn exposed(&mut self, sample: &Sample<'_>) -> Result<Arc<Labels>, ScrapeError> {
+    /// The labels under which an exposed sample is stored, and its group; notes that its series was seen.
+    fn exposed(&mut self, sample: &Sample<'_>) -> Result<(Arc<Labels>, Option<Arc<Group>>), ScrapeError> {
         let own_time = sample.timestamp_ms.is_some();
+        let dated = has_created(sample.kind);
         if let Some(known) = self.series.get_mut(sample.series_text) {
             known.round = self.round;
             known.own_time = own_time;
-            if has_created(sample.kind) && known.group.is_none() {
-                known.group = Some(group(sample.family, sample.labels));
+            if dated && known.group.is_none() {
+                known.group = Some(Arc::new(group(sample.family, sample.labels)));
             }
-            return Ok(Arc::clone(&known.labels));
+            return Ok((Arc::clone(&known.labels), known.group.clone()));
         }
         let labels = self.attach(sample);
         let bytes = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
         if bytes > self.target.limits.label_bytes {
             return Err(ScrapeError::LabelsTooLarge {
-                series: sample.metric.to_owned(),
+                metric: sample.metric.to_owned(),
                 bytes,
                 limit_bytes: self.target.limits.label_bytes,
             });
         }
-        let labels = Arc::new(labels);
         let exposed = Exposed {
-            labels: Arc::clone(&labels),
-            group: has_created(sample.kind).then(|| group(sample.family, sample.labels)),
+            labels: Arc::new(labels),
+            group: dated.then(|| Arc::new(group(sample.family, sample.labels))),
+            born: self.round,
             round: self.round,
             own_time,
         };
+        let known = (Arc::clone(&exposed.labels), exposed.group.clone());
         self.series.insert(sample.series_text.into(), exposed);
-        Ok(labels)
+        Ok(known)
     }
 
     /// The exposed labels with the target's.
@@ -299,7 +286,7 @@ fn has_created(kind: MetricKind) -> bool {
 }
 
 /// What a created time is given for: the family and the labels without those that tell its samples apart.
-fn group(family: &str, labels: &[Label<'_>]) -> (String, Labels) {
+fn group(family: &str, labels: &[Label<'_>]) -> Group {
     let own = labels
         .iter()
         .filter(|(name, _)| *name != "le" && *name != "quantile")

@@ -125,10 +125,10 @@ pub enum ScrapeError {
         limit: usize,
     },
     /// A series with more label text than allowed.
-    #[error("{line}: labels of {bytes} bytes, allowed are {limit_bytes}", line = .series)]
+    #[error("{metric} has labels of {bytes} bytes, allowed are {limit_bytes}")]
     LabelsTooLarge {
         /// The metric's name.
-        series: String,
+        metric: String,
         /// The size of its labels.
         bytes: usize,
         /// The limit.

@@ -128,7 +128,7 @@ fn a_failed_scrape_ends_everything_and_brings_nothing() {
     let failures = [
         Err(ScrapeError::Timeout(Duration::from_secs(1))),
         scrape("a 1\nb 1\nb{"),
-        scrape("a 1\nb 1\nc 1\n"),
+        scrape("new 1\nb 1\nc 1\n"),
         scrape(&"#".repeat(101)),
         scrape(&long),
     ];

@@ -126,3 +126,33 @@ fn a_flush_that_fails_loses_nothing_and_is_repeated() {
     drop(store);
     assert_eq!(held(&open(dir.path()), "a"), all);
 }
+
+/// The log is gone; what a consumer had passed is not given out again as a position.
+#[test]
+fn positions_stay_ahead_of_a_lost_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    let a = series(&store, "a");
+    let append = |store: &Store, minute: i64| {
+        let sample = Sample {
+            series: a,
+            t_ms: minute * MINUTE_MS,
+            value: 0.5,
+        };
+        store.append(&[sample], minute * MINUTE_MS).expect("appended").lsn
+    };
+    let passed = (0..100)
+        .map(|minute| append(&store, minute))
+        .last()
+        .expect("some");
+    store.hold("slo", passed).expect("held");
+    store.flush(HOUR_MS).expect("flushed");
+    drop(store);
+    fs::remove_dir_all(dir.path().join("wal")).expect("removed");
+    let store = open(dir.path());
+    assert_eq!(held(&store, "a").len(), 60);
+    append(&store, 100);
+    let mut seen = 0;
+    store.replay_since(passed, |_| seen += 1).expect("replayed");
+    assert_eq!(seen, 1);
+}

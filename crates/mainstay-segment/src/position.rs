@@ -1,0 +1,76 @@
+//! Where a frame stands in its log, and what a log is told and tells when it is opened.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The number of a frame in its log: the first is 1, later ones are larger. Numbers are never used twice; damage can
+/// leave gaps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lsn(u64);
+
+impl Lsn {
+    /// Before every frame.
+    pub const ZERO: Self = Self(0);
+
+    /// The position of this number.
+    #[must_use]
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Lsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The limits of a log.
+#[derive(Debug, Clone)]
+pub struct WalOptions {
+    /// A segment is closed when the next frame would take it beyond this size.
+    pub segment_bytes: u64,
+    /// The largest payload of one frame.
+    pub max_frame_bytes: u32,
+    /// The largest size of all segments together; beyond it `append` refuses.
+    pub max_total_bytes: u64,
+}
+
+impl Default for WalOptions {
+    /// 32 MiB segments, 16 MiB frames, 16 GiB in all.
+    fn default() -> Self {
+        Self {
+            segment_bytes: 32 << 20,
+            max_frame_bytes: 16 << 20,
+            max_total_bytes: 16 << 30,
+        }
+    }
+}
+
+/// What opening a log found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Frames read back.
+    pub frames: u64,
+    /// Bytes cut from the end of the last segment: a write that a crash interrupted.
+    pub truncated_bytes: u64,
+    /// Segments damaged in the middle. Their frames from the damage on are lost; the segments after them are not.
+    pub corrupt_segments: Vec<CorruptSegment>,
+}
+
+/// A segment that could be read only in part. The file is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorruptSegment {
+    /// The file.
+    pub path: PathBuf,
+    /// Where the damage begins.
+    pub offset: u64,
+    /// How many bytes from there on were not read.
+    pub skipped_bytes: u64,
+}
