@@ -47,6 +47,14 @@ impl SloEngine {
         }
     }
 
+    /// Says that a group is over: a tenant left, a cell was taken down. Its silence alerts no more and leaves the sums that
+    /// it is part of known; its alerts end with the next evaluation; what was counted stays. A sample brings it back.
+    /// `false` if there is no such indicator or group.
+    pub fn retire(&mut self, sli: &str, group: &Labels) -> bool {
+        let sli = self.slis.iter_mut().find(|known| known.definition.name == sli);
+        sli.is_some_and(|sli| sli.retire(group))
+    }
+
     /// What was last said, by objective.
     fn take_judged(&mut self) -> BTreeMap<SloId, Former> {
         std::mem::take(&mut self.judges)

@@ -115,6 +115,10 @@ impl SloEngine {
             view(&nothing).judge_blindness(&mut judge.never_seen_ms, unseen_ms, after_ms, &mut evaluation);
             for (node, judged) in nodes.iter().zip(&mut judge.judged) {
                 let view = view(&sli.nodes[*node as usize]);
+                if view.node.retired {
+                    view.end_all(judged, &mut evaluation);
+                    continue;
+                }
                 let blind = sli.blind_since(
                     view.node,
                     now_ms,
@@ -306,6 +310,20 @@ impl View<'_> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Ends the alerts of a group that is over.
+    fn end_all(&self, judged: &mut Judged, evaluation: &mut Evaluation) {
+        let firing = std::mem::take(&mut judged.firing);
+        for pair in &self.objective.burn.pairs {
+            if let Some(since_ms) = firing.get(&(pair.long_ms, pair.short_ms)) {
+                let reading = self.read(*pair, Some(*since_ms));
+                evaluation.alerts.push(self.burn_alert(false, &reading));
+            }
+        }
+        if let Some(since_ms) = judged.blind_ms.take() {
+            evaluation.alerts.push(self.blind_alert(false, since_ms));
         }
     }
 

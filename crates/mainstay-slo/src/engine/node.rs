@@ -32,6 +32,8 @@ pub(super) struct Node {
     /// Missed marked events, missed events, restarts.
     pub(super) doubt: PrefixSums<3>,
     pub(super) coverage: Coverage,
+    /// Whether it is known to be over: its silence is no blindness. A sample brings it back.
+    pub(super) retired: bool,
 }
 
 impl Node {
@@ -42,10 +44,12 @@ impl Node {
             counts: PrefixSums::default(),
             doubt: PrefixSums::default(),
             coverage: Coverage::default(),
+            retired: false,
         }
     }
 
     fn count(&mut self, link: &Link, t_ms: i64, effects: [(i64, Tally); 2], edges: Edges, max_gap_ms: i64) {
+        self.retired = false;
         self.coverage.on_sample(t_ms, max_gap_ms);
         for (at_ms, tally) in effects {
             let side = |on: bool, amount: i64| if on { amount } else { 0 };
@@ -173,6 +177,24 @@ impl Sli {
         new
     }
 
+    /// Retires a group with all its parts, and every sum that has no other part.
+    pub(super) fn retire(&mut self, group: &Labels) -> bool {
+        let Some(index) = self.by_group.get(group).copied() else {
+            return false;
+        };
+        let mut over = self.nodes[index as usize].parts.clone();
+        over.push(index);
+        for node in over {
+            self.nodes[node as usize].retired = true;
+        }
+        for sum in 0..self.nodes.len() {
+            let parts = &self.nodes[sum].parts;
+            let is_over = parts.iter().all(|part| self.nodes[*part as usize].retired);
+            self.nodes[sum].retired |= is_over && !parts.is_empty();
+        }
+        true
+    }
+
     /// Says of every sum which full groups it is made of, in nodes that were read back.
     pub(super) fn find_parts(&mut self) {
         let full = self.levels.last().cloned().unwrap_or_default();
@@ -213,10 +235,12 @@ impl Sli {
         max_gap_ms: i64,
         retire_ms: i64,
     ) -> Option<i64> {
-        let parts = node.parts.iter().filter_map(|part| {
-            let since = self.nodes[*part as usize]
-                .coverage
-                .blind_since(now_ms, max_gap_ms)?;
+        if node.retired {
+            return None;
+        }
+        let parts = node.parts.iter().map(|part| &self.nodes[*part as usize]);
+        let parts = parts.filter(|part| !part.retired).filter_map(|part| {
+            let since = part.coverage.blind_since(now_ms, max_gap_ms)?;
             (now_ms.saturating_sub(since) <= retire_ms).then_some(since)
         });
         node.coverage
@@ -241,10 +265,10 @@ impl Sli {
         let first_ms = node.coverage.first_ms().unwrap_or(now_ms).min(now_ms);
         stretches.extend((first_ms > from_ms).then_some((from_ms, first_ms)));
         for part in &node.parts {
-            let coverage = &self.nodes[*part as usize].coverage;
-            let open = coverage
-                .blind_since(now_ms, max_gap_ms)
-                .map(|since| (since, now_ms));
+            let part = &self.nodes[*part as usize];
+            let coverage = &part.coverage;
+            let open = coverage.blind_since(now_ms, max_gap_ms).filter(|_| !part.retired);
+            let open = open.map(|since| (since, now_ms));
             let dark = coverage
                 .gaps(from_ms.saturating_sub(retire_ms), now_ms)
                 .chain(open);

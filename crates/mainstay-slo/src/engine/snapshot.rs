@@ -250,6 +250,7 @@ fn encode_sli(out: &mut Writer, sli: &Sli) {
         node.counts.encode(out);
         node.doubt.encode(out);
         node.coverage.encode(out);
+        out.bool(node.retired);
     }
 }
 
@@ -280,6 +281,7 @@ fn decode_sli(input: &mut Reader<'_>) -> Result<Sli, SloError> {
         node.counts = PrefixSums::decode(input)?;
         node.doubt = PrefixSums::decode(input)?;
         node.coverage = Coverage::decode(input)?;
+        node.retired = input.bool()?;
     }
     sli.find_parts();
     Ok(sli)

@@ -20,7 +20,7 @@ pub enum StatusValue {
     Ok,
     /// Not kept.
     Breached,
-    /// The group is not seen now, or never was.
+    /// The group is not seen now, never was, or is over.
     Unknown,
 }
 
@@ -116,7 +116,7 @@ impl SloEngine {
         let budget = view.budget();
         let (gap, retire) = (self.settings.max_gap_ms(), self.settings.retire_after_ms);
         let blind_since_ms = sli.blind_since(node, now_ms, gap, retire);
-        let seen = node.coverage.last_ms().is_some() && blind_since_ms.is_none();
+        let seen = node.coverage.last_ms().is_some() && blind_since_ms.is_none() && !node.retired;
         let counted = sli.window(node, window.start_ms, until_ms);
         Status {
             slo: objective.id.clone(),

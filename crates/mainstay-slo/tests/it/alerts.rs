@@ -378,3 +378,28 @@ fn a_burn_down_ends_at_the_status() {
     assert_eq!(points[29], (cell.now_ms, cell.status().budget.counts));
     assert!(points.is_sorted_by_key(|(_, counts)| counts.total) && points[0].1.total == 0);
 }
+
+#[test]
+fn a_cell_that_was_taken_down_is_no_blindness() {
+    let mut cell = Cell::new(Settings::default());
+    cell.tick(1_000, 0);
+    let group = crate::fixture::labels(&[("cell", "cell-5")]);
+    let blind = |evaluation: &Evaluation| {
+        evaluation
+            .alerts
+            .iter()
+            .map(|alert| alert.firing)
+            .collect::<Vec<_>>()
+    };
+    let dark: Vec<bool> = (0..15).flat_map(|_| blind(&cell.blind_tick())).collect();
+    assert_eq!(dark, [true]);
+    assert!(
+        cell.engine.retire("api", &group)
+            && !cell.engine.retire("api", &group.clone().with("cell", "cell-6"))
+    );
+    let after: Vec<bool> = (0..100).flat_map(|_| blind(&cell.blind_tick())).collect();
+    assert_eq!(after, [false], "its alert ends, and none begins");
+    assert_eq!(cell.status().value, StatusValue::Unknown);
+    cell.tick(1_000, 0);
+    assert_eq!(cell.status().value, StatusValue::Ok, "it is back");
+}

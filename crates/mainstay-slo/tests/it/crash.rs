@@ -5,7 +5,7 @@ use mainstay_slo::{Settings, SloCatalog, SloEngine, SloError};
 
 use crate::fixture::{Cell, T0, at, catalog, engine, indicator, objective};
 use crate::recount::feed;
-use crate::streams::{how_many, stream};
+use crate::streams::{seeds, stream};
 
 fn the_catalog() -> SloCatalog {
     catalog(indicator(&["cell", "tenant"]), objective(&["cell"]))
@@ -13,9 +13,7 @@ fn the_catalog() -> SloCatalog {
 
 #[test]
 fn a_crash_neither_loses_nor_doubles_a_count() {
-    let streams = how_many() / 5;
-    eprintln!("streams: seeds 0 to {}", streams - 1);
-    for seed in 0..streams {
+    for seed in seeds(5) {
         let stream = stream(seed);
         let new = || engine(&["cell", "tenant"], &["cell"], stream.settings);
         let mut whole = new();

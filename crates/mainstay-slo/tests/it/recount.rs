@@ -8,7 +8,7 @@ use mainstay_kernel::testing::SeededEntropy;
 use mainstay_slo::{Counts, Doubt, RawSample, Settings, SloEngine};
 
 use crate::fixture::{T0, at, engine, slo};
-use crate::streams::{Sample, Stream, how_many, stream};
+use crate::streams::{Sample, Stream, seeds, stream};
 
 /// Feeds one batch.
 pub(crate) fn feed(engine: &mut SloEngine, stream: &Stream, position: usize) -> bool {
@@ -155,9 +155,7 @@ fn check(seed: u64) {
 
 #[test]
 fn every_count_of_every_window_equals_a_recount() {
-    let streams = how_many();
-    eprintln!("streams: seeds 0 to {}", streams - 1);
-    (0..streams).for_each(check);
+    seeds(1).for_each(check);
 }
 
 #[test]

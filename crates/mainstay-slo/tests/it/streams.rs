@@ -24,17 +24,24 @@ pub(crate) struct Stream {
     pub(crate) batches: Vec<Vec<Sample>>,
 }
 
-/// How many streams to try: 500, or 10,000 in the full tier.
+/// The seeds of the streams to try: 500, or 10,000 in the full tier, divided by `share`.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the tier of a test run is an environment variable"
+    reason = "the tier and the seed of a test run are environment variables"
 )]
-pub(crate) fn how_many() -> u64 {
-    if std::env::var_os("MAINSTAY_FULL").is_some_and(|full| full == "1") {
+pub(crate) fn seeds(share: u64) -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("MAINSTAY_SEED").unwrap_or(0);
+    let streams = if number("MAINSTAY_FULL") == Some(1) {
         10_000
     } else {
         500
-    }
+    } / share;
+    eprintln!(
+        "MAINSTAY_SEED={first}: streams {first} to {}",
+        first + streams - 1
+    );
+    first..first + streams
 }
 
 /// The settings of a stream whose samples are this far apart.
