@@ -35,10 +35,10 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 
-/// Sagas that one orchestrator drives at a time.
-const MAX_DRIVEN: usize = 64;
+/// Sagas that one orchestrator drives at a time: few enough that their writes do not crowd out new payments.
+const MAX_DRIVEN: usize = 24;
 /// Most sagas taken in one transaction.
-const MAX_CLAIM: usize = 16;
+const MAX_CLAIM: usize = 8;
 /// How often the outbox is looked at while payments come in, and when none have come for a while.
 const POLL: Duration = Duration::from_millis(25);
 const IDLE_POLL: Duration = Duration::from_millis(100);
@@ -163,7 +163,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let stopping = Arc::new(AtomicBool::new(false));
     let slots = Arc::new(Semaphore::new(MAX_DRIVEN));
     let claiming = tokio::spawn(claim(Arc::clone(&app), Arc::clone(&slots), Arc::clone(&stopping)));
-    tokio::spawn(keep_leases(Arc::clone(&app)));
+    tokio::spawn(keep_leases(Arc::clone(&app), Arc::clone(&slots)));
     tokio::spawn(watch_backlog(app));
     pod.serve(Router::new()).await?;
     stopping.store(true, Ordering::Relaxed);
@@ -213,9 +213,12 @@ async fn claim(app: Arc<App>, slots: Arc<Semaphore>, stopping: Arc<AtomicBool>) 
     }
 }
 
-async fn keep_leases(app: Arc<App>) {
+async fn keep_leases(app: Arc<App>, slots: Arc<Semaphore>) {
     loop {
         tokio::time::sleep(Duration::from_millis(LEASE_MS.unsigned_abs() / 4)).await;
+        if slots.available_permits() == MAX_DRIVEN {
+            continue;
+        }
         if let Err(error) = sagas::renew(&app.writer, app.owner.clone()).await {
             app.pod.log.error("cannot renew leases", &error);
         }
