@@ -12,7 +12,7 @@ use super::row::{self, columns, sql};
 use super::writer::Session;
 use super::{outbox, storage};
 use crate::chain::{ChainHead, Place};
-use crate::envelope::{Envelope, Partition, PersonalFields, Seq, StreamId};
+use crate::envelope::{Envelope, Partition, PersonalFields, StreamId};
 use crate::seal::{self, SubjectKey};
 use crate::store::{Commit, Committed, JournalError, Timer, check_limits};
 
@@ -82,7 +82,7 @@ async fn chain_head(session: &mut Session, partition: &Partition) -> Result<Chai
 /// Makes `commit` true, as far as the surrounding transaction is.
 pub(super) async fn apply(session: &mut Session, commit: Commit) -> Result<Committed, JournalError> {
     let recorded_at = truncate_to_ms(session.clock.now());
-    session.fence(commit.epoch).await?;
+    let mut head = session.fence(commit.epoch).await?;
     check_limits(&commit)?;
     let mut versions = stream_versions(session, &commit).await?;
     for (stream, expected) in &commit.expected {
@@ -95,11 +95,6 @@ pub(super) async fn apply(session: &mut Session, commit: Commit) -> Result<Commi
             });
         }
     }
-    let last: Option<i64> = sqlx::query_scalar("SELECT MAX(seq) FROM event")
-        .fetch_one(&mut session.connection)
-        .await
-        .map_err(storage)?;
-    let mut head = Seq(last.unwrap_or(0).unsigned_abs());
     let mut chains: BTreeMap<Partition, ChainHead> = BTreeMap::new();
     let mut rows = Vec::with_capacity(commit.events.len());
     for event in &commit.events {

@@ -8,12 +8,12 @@ use std::thread::JoinHandle;
 
 use futures::future::BoxFuture;
 use mainstay_kernel::{Clock, Entropy};
-use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Row as _};
 use tokio::sync::{mpsc, oneshot};
 
 use super::storage;
-use crate::envelope::Epoch;
+use crate::envelope::{Epoch, Seq};
 use crate::store::JournalError;
 
 /// The most writes in one transaction: bounds how long the first of them waits for the last.
@@ -31,18 +31,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Refuses a term that is over.
-    pub(super) async fn fence(&mut self, used: Epoch) -> Result<(), JournalError> {
-        let current: i64 = sqlx::query_scalar("SELECT epoch FROM lead")
+    /// Refuses a term that is over. Gives the last event of the store, which a commit needs next: every statement is a
+    /// round trip to the connection's thread.
+    pub(super) async fn fence(&mut self, used: Epoch) -> Result<Seq, JournalError> {
+        let row = sqlx::query("SELECT epoch, (SELECT MAX(seq) FROM event) FROM lead")
             .fetch_one(&mut self.connection)
             .await
             .map_err(storage)?;
+        let current: i64 = row.try_get(0).map_err(storage)?;
         let current = Epoch(current.unsigned_abs());
-        if used == current {
-            Ok(())
-        } else {
-            Err(JournalError::StaleEpoch { used, current })
+        if used != current {
+            return Err(JournalError::StaleEpoch { used, current });
         }
+        let head: Option<i64> = row.try_get(1).map_err(storage)?;
+        Ok(Seq(head.unwrap_or(0).unsigned_abs()))
     }
 
     async fn raw(&mut self, statement: &'static str) -> Result<(), JournalError> {
@@ -179,26 +181,29 @@ async fn carry_out(session: &mut Session, batch: Vec<Box<dyn Job>>) {
     let mut kept = Vec::new();
     let mut refused = Vec::new();
     let mut failure = session
-        .raw("BEGIN IMMEDIATE")
+        .raw("BEGIN IMMEDIATE; SAVEPOINT one_write")
         .await
         .err()
         .map(|error| error.to_string());
     while failure.is_none()
         && let Some(job) = jobs.next()
     {
-        if let Err(error) = session.raw("SAVEPOINT one_write").await {
-            failure = Some(error.to_string());
-            job.refuse(&error.to_string());
-            break;
-        }
-        let undo = match job.run(session).await {
+        let next = match job.run(session).await {
             Done::Keep(tell) => {
                 kept.push(tell);
-                false
+                // COMMIT releases the last one.
+                match jobs.len() {
+                    0 => Ok(()),
+                    _ => {
+                        session
+                            .raw("RELEASE SAVEPOINT one_write; SAVEPOINT one_write")
+                            .await
+                    }
+                }
             }
             Done::Undo(tell) => {
                 refused.push(tell);
-                true
+                session.raw("ROLLBACK TO SAVEPOINT one_write").await
             }
             Done::Abort(tell, reason) => {
                 refused.push(tell);
@@ -206,11 +211,7 @@ async fn carry_out(session: &mut Session, batch: Vec<Box<dyn Job>>) {
                 break;
             }
         };
-        if undo && let Err(error) = session.raw("ROLLBACK TO SAVEPOINT one_write").await {
-            failure = Some(error.to_string());
-        } else if let Err(error) = session.raw("RELEASE SAVEPOINT one_write").await {
-            failure = Some(error.to_string());
-        }
+        failure = next.err().map(|error| error.to_string());
     }
     if failure.is_none() {
         failure = session.raw("COMMIT").await.err().map(|error| error.to_string());
