@@ -156,12 +156,17 @@ impl Worker {
         let offset_ms = offset_ms(&target, interval_ms);
         let mut slot_ms = next_slot(self.now_ms(), interval_ms, offset_ms);
         let stop = loop {
-            let wait = Duration::from_millis(u64::try_from(slot_ms - self.now_ms()).unwrap_or(0));
+            let wait_ms = slot_ms - self.now_ms();
+            if wait_ms > interval_ms {
+                // The clock was set back: do not wait for a time that it has left.
+                slot_ms = next_slot(self.now_ms(), interval_ms, offset_ms);
+                continue;
+            }
             tokio::select! {
                 stop = &mut stopped => break stop,
-                () = sleep(wait) => {}
+                () = sleep(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))) => {}
             }
-            let start_ms = self.now_ms();
+            let start_ms = snap(self.now_ms(), slot_ms);
             let start = Instant::now();
             let result = tokio::select! {
                 stop = &mut stopped => break stop,
@@ -221,6 +226,17 @@ fn next_slot(now_ms: i64, interval_ms: i64, offset_ms: i64) -> i64 {
     now_ms.saturating_add((offset_ms - now_ms).rem_euclid(interval_ms))
 }
 
+/// The time of a scrape is when it begins. Within the tolerance that Prometheus has it is the slot itself: regular
+/// times take almost no room in the store.
+fn snap(start_ms: i64, slot_ms: i64) -> i64 {
+    const TOLERANCE_MS: u64 = 2;
+    if start_ms.abs_diff(slot_ms) <= TOLERANCE_MS {
+        slot_ms
+    } else {
+        start_ms
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +247,10 @@ mod tests {
         assert_eq!(next_slot(1030, 100, 30), 1030);
         assert_eq!(next_slot(1031, 100, 30), 1130);
         assert_eq!(next_slot(-5, 100, 30), 30);
+        assert_eq!(
+            [snap(1032, 1030), snap(1028, 1030), snap(1033, 1030)],
+            [1030, 1030, 1033]
+        );
         let offset = |instance| offset_ms(&ScrapeTarget::new("job", instance, "http://x/metrics"), 10_000);
         let offsets: Vec<i64> = ["a", "b", "c", "d"].map(offset).into();
         assert!(offsets.iter().all(|offset| (0..10_000).contains(offset)));

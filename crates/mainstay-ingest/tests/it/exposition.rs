@@ -192,6 +192,11 @@ fn more_that_openmetrics_refuses() {
         "# TYPE a info\na_info{x=\"1\"} 1\na_info{x=\"2\"} 1\n# EOF\n",
         "a nan\nb +inf\nc 1.\nd .5\n# EOF\n",
         "# TYPE a histogram\na_bucket{le=\"+Inf\"} 0 1\na_bucket{le=\"+Inf\"} 1 2\n# EOF\n",
+        "# TYPE a info\na_info{a=\"1\"} 1 1\na_info{a=\"2\"} 1 0\n# EOF\n",
+        "# TYPE a counter\na_total{foo=\"1\"} 1 000\na_total{foo=\"4\"} 1 12345678901234567890.1234567890\na_total{foo=\"5\"} 1 1.5e3\n# EOF\n",
+        "# TYPE a histogram\na_bucket{le=\"-1.0\"} 0\na_bucket{le=\"1.0\"} 1\na_bucket{le=\"+Inf\"} 3\n# EOF\n",
+        "# TYPE a counter\n# HELP a he\0lp\na_total{foo=\"b\0r\"} 1\n# EOF\n",
+        "# TYPE a gauge\na{a=\"1\"} 1 0.0000000000\na{a=\"1\"} 2 0.0000000001\na{a=\"2\"} 4 0.0000000000\n# EOF\n",
         "# TYPE a counter\na_total{b=\"1\"} 1\na_created{b=\"1\"} 1\na_total{b=\"2\"} 1\n# EOF\n",
     ];
     for text in good {
