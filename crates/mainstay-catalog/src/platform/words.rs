@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
-use jiff::tz::TimeZone;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 use serde::{Deserialize, Serialize};
 
 /// A country: two capital letters (ISO 3166-1 alpha-2).
@@ -59,7 +60,11 @@ impl fmt::Debug for Country {
     }
 }
 
-/// The name of a time zone that the time zone database knows.
+/// The time zone database that is built in: the machine's own may differ, and a shift must not depend on where it is
+/// computed.
+static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
+
+/// The name of a time zone that the built-in time zone database knows.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeZoneName(String);
@@ -79,8 +84,8 @@ impl TimeZoneName {
     /// The zone itself.
     #[must_use]
     pub fn zone(&self) -> TimeZone {
-        // Checked when the name was made; a database that forgot it since leaves the name in UTC.
-        TimeZone::get(&self.0).unwrap_or(TimeZone::UTC)
+        // The name was checked when it was made, against the same database.
+        ZONES.get(&self.0).unwrap_or(TimeZone::UTC)
     }
 }
 
@@ -94,7 +99,7 @@ impl TryFrom<String> for TimeZoneName {
     type Error = TimeZoneNameError;
 
     fn try_from(text: String) -> Result<Self, TimeZoneNameError> {
-        match TimeZone::get(&text) {
+        match ZONES.get(&text) {
             Ok(_) => Ok(Self(text)),
             Err(_) => Err(TimeZoneNameError(text)),
         }
@@ -151,6 +156,35 @@ impl From<Weekday> for jiff::civil::Weekday {
             Weekday::Friday => Self::Friday,
             Weekday::Saturday => Self::Saturday,
             Weekday::Sunday => Self::Sunday,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn zones_come_from_the_built_in_database() {
+        let zone: TimeZoneName = "Europe/London".parse().expect("it is there");
+        let nine = date(2026, 7, 1).at(9, 0, 0, 0);
+        let summer = zone
+            .zone()
+            .to_timestamp(nine)
+            .expect("the clock is not changed then");
+        assert_eq!(summer.to_string(), "2026-07-01T08:00:00Z");
+        assert!("Africa/Johanesburg".parse::<TimeZoneName>().is_err());
+        assert!("../../etc/passwd".parse::<TimeZoneName>().is_err());
+        assert!("".parse::<TimeZoneName>().is_err());
+    }
+
+    #[test]
+    fn a_country_is_two_capital_letters() {
+        assert!("ZA".parse::<Country>().is_ok());
+        for bad in ["za", "ZAF", "Z", "", "Z1", "ZÄ"] {
+            assert!(bad.parse::<Country>().is_err(), "{bad}");
         }
     }
 }
