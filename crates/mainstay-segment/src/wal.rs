@@ -28,7 +28,7 @@ pub struct Wal {
     /// Where recent readers stopped: after this frame comes this offset in the segment of this first number.
     readers: Mutex<BTreeMap<u64, (u64, u64)>>,
     #[cfg(test)]
-    fail_next_sync: std::sync::atomic::AtomicBool,
+    probe: tests::Probe,
 }
 
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Wal {
             synced: Condvar::new(),
             readers: Mutex::default(),
             #[cfg(test)]
-            fail_next_sync: false.into(),
+            probe: tests::Probe::default(),
         };
         Ok((wal, found.recovery))
     }
@@ -347,12 +347,7 @@ impl Wal {
 
     fn sync_data(&self, file: &File) -> std::io::Result<()> {
         #[cfg(test)]
-        if self
-            .fail_next_sync
-            .swap(false, std::sync::atomic::Ordering::SeqCst)
-        {
-            return Err(std::io::Error::other("injected"));
-        }
+        self.probe.sync()?;
         file.sync_data()
     }
 
@@ -391,15 +386,59 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
     use super::*;
+
+    /// Counts fsyncs, and lets the next one fail.
+    #[derive(Debug, Default)]
+    pub(super) struct Probe {
+        syncs: AtomicU64,
+        fail_next: AtomicBool,
+    }
+
+    impl Probe {
+        pub(super) fn sync(&self) -> io::Result<()> {
+            self.syncs.fetch_add(1, Ordering::SeqCst);
+            match self.fail_next.swap(false, Ordering::SeqCst) {
+                true => Err(io::Error::other("injected")),
+                false => Ok(()),
+            }
+        }
+    }
+
+    fn open(dir: &Path) -> Wal {
+        Wal::open(dir, WalOptions::default(), |_, _| {}).expect("opens").0
+    }
+
+    #[test]
+    fn one_fsync_serves_all_that_wait() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let wal = open(dir.path());
+        let barrier = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for thread in 0..8u8 {
+                let (wal, barrier) = (&wal, &barrier);
+                scope.spawn(move || {
+                    let lsn = wal.append(&[thread]).expect("appended");
+                    barrier.wait();
+                    wal.wait_durable(lsn).expect("durable");
+                });
+            }
+        });
+        assert_eq!(wal.probe.syncs.load(Ordering::SeqCst), 1);
+        wal.sync().expect("nothing is left to do");
+        assert_eq!(wal.probe.syncs.load(Ordering::SeqCst), 1);
+    }
 
     #[test]
     fn a_failed_fsync_acknowledges_nothing_and_closes_the_log() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (wal, _) = Wal::open(dir.path(), WalOptions::default(), |_, _| {}).expect("opens");
+        let wal = open(dir.path());
         wal.append_durable(b"kept").expect("durable");
-        wal.fail_next_sync
-            .store(true, std::sync::atomic::Ordering::SeqCst);
+        wal.probe.fail_next.store(true, Ordering::SeqCst);
         let refused = wal.append_durable(b"unknown").expect_err("the fsync fails");
         assert!(matches!(refused, SegmentError::Failed { .. }), "{refused}");
         let refused = wal.append(b"later").expect_err("the log is closed");

@@ -99,3 +99,19 @@ fn a_backup_by_link_outlives_the_original_and_takes_only_what_is_immutable() {
     fs::remove_file(from.join("1.block")).expect("removed");
     assert_eq!(fs::read(to.join("1.block")).expect("readable"), b"block");
 }
+
+#[test]
+fn errors_are_told_apart_by_what_the_caller_can_do() {
+    use std::io::{Error, ErrorKind};
+    let of = |kind| SegmentError::from_io(std::path::Path::new("x"), Error::from(kind));
+    assert!(matches!(
+        of(ErrorKind::StorageFull),
+        SegmentError::DiskFull { .. }
+    ));
+    assert!(of(ErrorKind::QuotaExceeded).is_full());
+    assert!(matches!(
+        of(ErrorKind::ReadOnlyFilesystem),
+        SegmentError::ReadOnly { .. }
+    ));
+    assert!(matches!(of(ErrorKind::NotFound), SegmentError::Io { .. }));
+}
