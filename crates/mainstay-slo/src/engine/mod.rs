@@ -5,6 +5,7 @@
 //! sums and the position in the write-ahead log up to which they count, and a batch at or before that position changes
 //! nothing, so that a crash neither loses nor doubles a count.
 
+mod alert;
 mod catalog;
 mod install;
 mod judge;
@@ -17,8 +18,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mainstay_kernel::Labels;
 
+pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
 pub use catalog::SloCatalog;
-pub use judge::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT, Evaluation};
+pub use judge::Evaluation;
 pub use status::{GroupWindow, Status, StatusValue};
 
 use crate::counter::{Counter, Counting, Lateness, Verdict};

@@ -1,5 +1,5 @@
 //! The documents of OpenSLO v1, as its reader takes them: an unknown key is an error, what a source's `spec` holds is
-//! free. Checks that need more than one key are in [`super::check`].
+//! free. Checks that need more than one key come after it.
 
 use std::collections::BTreeMap;
 use std::fmt;
