@@ -211,8 +211,8 @@ impl Diagnostics {
     }
 
     /// Takes out what only follows from something that could not be read: names that seem to refer to nothing, numbers
-    /// that do not add up. They are found, if they are there, once the rest is mended.
-    pub(crate) fn settle(&mut self) {
+    /// that do not add up. They are found, if they are there, once the rest is mended. To be called last, when every capability has added its findings.
+    pub fn settle(&mut self) {
         if self.incomplete {
             self.found
                 .retain(|diagnostic| !crate::lint::NEED_EVERYTHING.contains(&diagnostic.lint));
