@@ -211,12 +211,20 @@ impl Diagnostics {
     }
 
     /// Takes out what only follows from something that could not be read: names that seem to refer to nothing, numbers
-    /// that do not add up. They are found, if they are there, once the rest is mended. To be called last, when every capability has added its findings.
+    /// that do not add up. They are found, if they are there, once the rest is mended. To be called last, when every
+    /// capability has added its findings.
     pub fn settle(&mut self) {
         if self.incomplete {
             self.found
                 .retain(|diagnostic| !crate::lint::NEED_EVERYTHING.contains(&diagnostic.lint));
         }
+    }
+
+    /// Adds all of another collection, and what it knows of things that could not be read.
+    pub fn merge(&mut self, other: Self) {
+        self.incomplete |= other.incomplete;
+        self.dropped += other.dropped;
+        self.extend(other);
     }
 
     /// Adds all of `others`.
