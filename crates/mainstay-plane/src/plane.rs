@@ -11,7 +11,7 @@ use mainstay_delivery::DeliveryState;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_incident::{IncidentCommand, IncidentState};
-use mainstay_journal::{Journal, JournalError, Seq, Settle};
+use mainstay_journal::{Epoch, Journal, JournalError, Seq, Settle};
 use mainstay_kernel::{Actor, Clock, Entropy, EventId};
 use mainstay_oncall::OncallState;
 use mainstay_runbook::RunbookState;
@@ -103,6 +103,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     /// The journal.
     pub fn journal(&self) -> &Arc<J> {
         &self.parts.journal
+    }
+
+    /// The term in which this plane leads.
+    pub async fn epoch(&self) -> Epoch {
+        self.core.lock().await.epoch
     }
 
     /// The clock.
