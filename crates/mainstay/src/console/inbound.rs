@@ -1,0 +1,223 @@
+//! What comes in: changes, other systems' alerts; and what the demo's inbox received.
+
+use mainstay_alert::AlertCommand;
+use mainstay_alert::observation::{PostableAlert as Posted, from_api};
+use mainstay_change::{ChangeCommand, CloudEvent};
+use mainstay_delivery::channel::Channels;
+use mainstay_delivery::inbox::{Messages, Via};
+use mainstay_hands::Hands;
+use mainstay_journal::Journal;
+use mainstay_kernel::fact::ChangeRecorded;
+use mainstay_kernel::{EventId, IncidentId, Labels, Principal};
+use mainstay_plane::{Command, PlaneError};
+use mainstay_web::Failure;
+use mainstay_web::view::{Change, Done, InboxMessage, Look, PostableAlert};
+use serde_json::Value;
+
+use super::{PlaneConsole, before, failure, not_found, sight};
+
+/// The most changes that a list has.
+const CHANGES_MAX: usize = 1_000;
+/// The annotation under which the link of another system's alert is kept.
+const GENERATOR: &str = "generator_url";
+/// How long the inbox may take to answer, and how large its answer may be.
+const INBOX_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);
+const INBOX_MAX_BYTES: usize = 64 << 20;
+/// How many messages are shown.
+const MESSAGES_MAX: usize = 500;
+
+pub(super) fn change_view(event: EventId, change: &ChangeRecorded) -> Change {
+    Change {
+        id: change.id.clone(),
+        source: change.source.clone(),
+        kind: change.kind,
+        scope: change.scope.clone(),
+        from_version: change.from_version.clone(),
+        to_version: change.to_version.clone(),
+        summary: change.summary.clone(),
+        at: change.at,
+        event,
+    }
+}
+
+impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
+    pub(super) async fn change_list(&self, who: &Principal, look: &Look) -> Vec<Change> {
+        let since = before(self.now(), look.range_ms);
+        self.plane
+            .look(|states| {
+                let seen = |change: &ChangeRecorded| {
+                    change.at >= since
+                        && sight::sees(who, &change.scope)
+                        && change.scope.overlaps(&look.scope)
+                };
+                let known = states
+                    .changes
+                    .changes()
+                    .iter()
+                    .filter(|known| seen(&known.change));
+                let mut changes: Vec<Change> = known
+                    .map(|known| change_view(known.event, &known.change))
+                    .collect();
+                changes.sort_by_key(|change| std::cmp::Reverse(change.at));
+                changes.truncate(CHANGES_MAX);
+                changes
+            })
+            .await
+    }
+
+    pub(super) async fn take_change(&self, who: &Principal, event: Value) -> Result<Done, Failure> {
+        let invalid = |message: String| {
+            Failure::Invalid {
+            message,
+            help: "Send a CloudEvent 1.0 of type com.mainstay.change.deploy, .rollback or .configuration, with the service \
+                   as subject and cell, from_version and to_version in its data."
+                .to_owned(),
+        }
+        };
+        let event: CloudEvent =
+            serde_json::from_value(event).map_err(|error| invalid(format!("not a CloudEvent: {error}")))?;
+        let change = event
+            .into_change(self.now())
+            .map_err(|error| invalid(error.to_string()))?;
+        if !sight::sees(who, &change.scope) {
+            return Err(invalid("the change concerns more than your tenants".to_owned()));
+        }
+        let summary = change.summary.clone();
+        match self
+            .submit(&who.actor, Command::Change(ChangeCommand::Record(change)))
+            .await
+        {
+            Ok(events) => Ok(Done {
+                message: format!("Recorded: {summary}."),
+                events,
+            }),
+            Err(PlaneError::Refused(refused)) if refused.is_repetition() => Ok(Done {
+                message: "It was recorded before.".to_owned(),
+                events: Vec::new(),
+            }),
+            Err(error) => Err(failure(
+                error,
+                "Send it again with another id if it is another change.",
+            )),
+        }
+    }
+
+    pub(super) async fn take_alerts(
+        &self,
+        who: &Principal,
+        alerts: Vec<PostableAlert>,
+    ) -> Result<Done, Failure> {
+        let posted = alerts.into_iter().map(|alert| {
+            let link = alert.generator_url.unwrap_or_default();
+            let annotations: Labels = alert.annotations.with(GENERATOR, link);
+            Posted {
+                labels: alert.labels,
+                annotations,
+                starts_at: alert.starts_at,
+                ends_at: alert.ends_at,
+            }
+        });
+        let (good, bad) = from_api(posted.collect(), self.now());
+        let taken = good.len();
+        let help = "Resolve some, or group them at their source.";
+        let events = match good.is_empty() {
+            true => Vec::new(),
+            false => self
+                .submit(&who.actor, Command::Alert(AlertCommand::Observe(good)))
+                .await
+                .map_err(|error| failure(error, help))?,
+        };
+        if bad.is_empty() {
+            let plural = if taken == 1 { "alert" } else { "alerts" };
+            return Ok(Done {
+                message: format!("{taken} {plural} taken."),
+                events,
+            });
+        }
+        let reasons: Vec<String> = bad.iter().map(ToString::to_string).collect();
+        Err(Failure::Invalid {
+            message: reasons.join("; "),
+            help: format!("The other {taken} were taken. Mend these and send them again."),
+        })
+    }
+
+    pub(super) async fn inbox_messages(&self, who: &Principal) -> Result<Vec<InboxMessage>, Failure> {
+        let address = self.inbox.as_deref().filter(|_| sight::sees_platform(who));
+        let address = address.ok_or_else(|| not_found("an inbox"))?;
+        let away = |error: reqwest::Error| {
+            tracing::warn!(%error, "the inbox does not answer");
+            Failure::Unavailable {
+                message: "the inbox does not answer".to_owned(),
+            }
+        };
+        let url = format!("{}/messages", address.trim_end_matches('/'));
+        let answer = self
+            .client
+            .get(url)
+            .timeout(INBOX_WITHIN)
+            .send()
+            .await
+            .map_err(away)?;
+        let mut answer = answer.error_for_status().map_err(away)?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(away)? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > INBOX_MAX_BYTES {
+                return Err(Failure::Unavailable {
+                    message: format!("the inbox holds more than {INBOX_MAX_BYTES} bytes"),
+                });
+            }
+        }
+        let messages: Messages = serde_json::from_slice(&bytes).map_err(|error| Failure::Internal {
+            detail: format!(
+                "the inbox answered with {} bytes that are no messages: {error}",
+                bytes.len()
+            ),
+        })?;
+        let incidents: Vec<IncidentId> = self
+            .plane
+            .look(|states| {
+                states
+                    .incidents
+                    .all()
+                    .map(|incident| incident.id.clone())
+                    .collect()
+            })
+            .await;
+        let newest = messages.messages.iter().rev().take(MESSAGES_MAX);
+        Ok(newest
+            .map(|message| {
+                let about = |id: &&IncidentId| {
+                    message.text.contains(id.as_str()) || message.subject.contains(id.as_str())
+                };
+                let chat = message.channel.clone().into_iter();
+                let body = message
+                    .text
+                    .strip_prefix(&message.subject)
+                    .unwrap_or(&message.text);
+                InboxMessage {
+                    at: message
+                        .received_at
+                        .round(jiff::Unit::Millisecond)
+                        .unwrap_or(message.received_at),
+                    channel: match message.via {
+                        Via::Email => "email",
+                        Via::Chat => "chat",
+                        Via::Webhook => "webhook",
+                    }
+                    .to_owned(),
+                    to: message
+                        .to
+                        .iter()
+                        .cloned()
+                        .chain(chat)
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                    subject: message.subject.clone(),
+                    body: body.trim().to_owned(),
+                    incident: incidents.iter().rev().find(about).cloned(),
+                }
+            })
+            .collect())
+    }
+}

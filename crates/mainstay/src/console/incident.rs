@@ -1,0 +1,627 @@
+//! Incidents: the list, and one of them in full.
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_delivery::channel::Channels;
+use mainstay_hands::Hands;
+use mainstay_incident::{Incident as Known, Phase, TimelineKind};
+use mainstay_journal::Journal;
+use mainstay_kernel::fact::{AlertFact, ChangeKind, ChangeRecorded};
+use mainstay_kernel::{IncidentId, Labels, Principal, Scope, TenantId};
+use mainstay_plane::Judge;
+use mainstay_review::suspects;
+use mainstay_slo::{Counts, Objective, SloEngine};
+use mainstay_ui::chart::{Chart, Limit, Mark};
+use mainstay_ui::{Unit, number};
+use mainstay_web::Failure;
+use mainstay_web::view::{
+    Clock, Impact, Incident, IncidentSummary, Look, Status, Suspect, TenantImpact, TimelineEntry,
+};
+
+use super::chart::{Plot, Span};
+use super::expression::{Filter, Reading, Yardstick, judged_by, latency_p95};
+use super::inbound::change_view;
+use super::{PlaneConsole, alert, elapsed_ms, no_incident, page, runbook, sight, slo};
+
+/// The most incidents that a list has.
+const LIST_MAX: usize = 500;
+/// For how many of the newest ended incidents of a list the suspects are ranked again.
+const SUSPECTS_OF_ENDED: usize = 20;
+/// Counts are kept in slices of this length: the first failure lies in the slice that begins so long before.
+const SLICE_MS: i64 = 10_000;
+/// How long before and after an incident its charts show, in milliseconds.
+const CHART_LEAD_MS: i64 = 15 * 60_000;
+const CHART_TAIL_MS: i64 = 10 * 60_000;
+
+/// Targets of the specification ("Incident Metrics"; ruling R14), as in the post-mortem's form.
+const DETECT: SignedDuration = SignedDuration::from_mins(5);
+const ACKNOWLEDGE: SignedDuration = SignedDuration::from_mins(5);
+const MITIGATE: SignedDuration = SignedDuration::from_mins(30);
+const RESOLVE: SignedDuration = SignedDuration::from_hours(4);
+
+/// What was counted at the place of an incident while it lasted.
+struct Counted<'a> {
+    slos: &'a SloEngine,
+    objective: &'a Objective,
+    place: Labels,
+    from_ms: i64,
+    to_ms: i64,
+}
+
+impl<'a> Counted<'a> {
+    fn of(slos: &'a SloEngine, incident: &Known, now: Timestamp) -> Option<Self> {
+        let objective = judged_by(slos)?;
+        Some(Self {
+            slos,
+            objective,
+            place: slo::place(objective, &incident.scope),
+            from_ms: incident.began_at.as_millisecond() - SLICE_MS,
+            to_ms: incident.resolved_at.unwrap_or(now).as_millisecond(),
+        })
+    }
+
+    fn in_group(&self, group: &Labels) -> Option<Counts> {
+        let window = self
+            .slos
+            .window(&self.objective.sli, group, self.from_ms, self.to_ms)?;
+        Some(window.counts)
+    }
+
+    fn whole(&self) -> Option<Counts> {
+        self.in_group(&self.place)
+    }
+
+    /// The tenants at the place with their counts.
+    fn tenants(&self) -> Vec<(TenantId, Counts)> {
+        let place = &self.place;
+        let width = place.len() + usize::from(place.get("tenant").is_none());
+        let inside = |group: &&Labels| {
+            group.len() == width && place.iter().all(|(name, value)| group.get(name) == Some(value))
+        };
+        let groups = self.slos.groups(&self.objective.sli).filter(inside);
+        groups
+            .filter_map(|group| Some((sight::tenant_of(group)?, self.in_group(group)?)))
+            .collect()
+    }
+
+    /// The same, summed up for the tenants that the reader may see.
+    fn seen_by(&self, who: &Principal) -> Option<Counts> {
+        let mine = self
+            .tenants()
+            .into_iter()
+            .filter(|(tenant, _)| who.sees(Some(tenant)));
+        mine.map(|(_, counts)| counts).reduce(|a, b| Counts {
+            bad: a.bad + b.bad,
+            total: a.total + b.total,
+        })
+    }
+}
+
+/// `payment-service v1.6.0 in cell-5`.
+fn changed_thing(change: &ChangeRecorded) -> String {
+    let scope = &change.scope;
+    let service = scope
+        .service
+        .as_ref()
+        .map_or_else(|| "the platform".to_owned(), ToString::to_string);
+    let version = change
+        .to_version
+        .as_ref()
+        .map(|version| format!(" {version}"))
+        .unwrap_or_default();
+    let cell = scope
+        .cell
+        .as_ref()
+        .map(|cell| format!(" in {cell}"))
+        .unwrap_or_default();
+    format!("{service}{version}{cell}")
+}
+
+fn verb(kind: ChangeKind) -> (&'static str, &'static str) {
+    match kind {
+        ChangeKind::Deploy => ("Deploy", "deployed"),
+        ChangeKind::Rollback => ("Rollback", "rolled back"),
+        ChangeKind::Configuration => ("Configuration", "configured"),
+    }
+}
+
+fn suspect_line(change: &ChangeRecorded) -> String {
+    format!(
+        "{}, {} {} UTC",
+        changed_thing(change),
+        verb(change.kind).1,
+        change.at.strftime("%H:%M:%S")
+    )
+}
+
+/// The title as the reader may see it: to who is limited to some tenants it may name others.
+fn title(who: &Principal, incident: &Known) -> String {
+    if sight::sees(who, &incident.scope) {
+        return incident.title.clone();
+    }
+    let scope = Scope {
+        tenant: None,
+        ..incident.scope.clone()
+    };
+    format!(
+        "Trouble {}",
+        if scope == Scope::platform() {
+            "on the platform".to_owned()
+        } else {
+            scope.to_string()
+        }
+    )
+}
+
+impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
+    /// The likeliest cause so far.
+    async fn suspect(&self, id: &IncidentId) -> Option<String> {
+        let facts = self.plane.postmortem_facts(id).await?;
+        suspects(&facts)
+            .first()
+            .map(|suspect| suspect_line(&suspect.change))
+    }
+
+    pub(super) async fn incident_list(&self, who: &Principal, look: &Look) -> Vec<IncidentSummary> {
+        let known = self.plane.look(|states| {
+            let seen = |incident: &&Known| sight::knows_of(who, incident) && sight::is_in(look, incident);
+            let mut known: Vec<Known> = states.incidents.all().rev().filter(seen).cloned().collect();
+            known.sort_by_key(|incident| !incident.is_open());
+            known.truncate(LIST_MAX);
+            known
+        });
+        self.summaries(who, known.await).await
+    }
+
+    /// What lists say of incidents.
+    pub(super) async fn summaries(&self, who: &Principal, known: Vec<Known>) -> Vec<IncidentSummary> {
+        let mut summaries = Vec::new();
+        let mut ended = 0;
+        for incident in known {
+            ended += usize::from(!incident.is_open());
+            let ranked = sight::sees_platform(who) && ended <= SUSPECTS_OF_ENDED;
+            let suspect = if ranked {
+                self.suspect(&incident.id).await
+            } else {
+                None
+            };
+            summaries.push(self.summary(who, &incident, suspect));
+        }
+        summaries
+    }
+
+    fn summary(&self, who: &Principal, incident: &Known, suspect: Option<String>) -> IncidentSummary {
+        let now = self.now();
+        let slos = self.telemetry.slos();
+        let counted = Counted::of(&slos, incident, now);
+        let all = sight::sees(who, &incident.scope);
+        let counts = counted.as_ref().and_then(|counted| {
+            if all {
+                counted.whole()
+            } else {
+                counted.seen_by(who)
+            }
+        });
+        let by = incident
+            .acknowledged
+            .as_ref()
+            .map(|(_, actor)| actor.subject.clone());
+        let tenants = incident
+            .impact
+            .tenants
+            .iter()
+            .filter(|tenant| who.sees(Some(tenant)));
+        IncidentSummary {
+            id: incident.id.clone(),
+            severity: incident.severity,
+            title: title(who, incident),
+            phase: incident.phase.to_string(),
+            scope: Scope {
+                tenant: incident
+                    .scope
+                    .tenant
+                    .clone()
+                    .filter(|tenant| who.sees(Some(tenant))),
+                ..incident.scope.clone()
+            },
+            started_at: incident.began_at,
+            resolved_at: incident.resolved_at,
+            tenants: tenants.map(ToString::to_string).collect(),
+            failed_requests: counts.filter(|counts| counts.total > 0).map(|counts| counts.bad),
+            acknowledged_by: by.map(|by| {
+                if all {
+                    by
+                } else {
+                    "the on-call engineer".to_owned()
+                }
+            }),
+            suspect,
+        }
+    }
+
+    pub(super) async fn incident_in_full(
+        &self,
+        who: &Principal,
+        id: &IncidentId,
+    ) -> Result<Incident, Failure> {
+        let now = self.now();
+        let found = self.plane.look(|states| {
+            let incident = states
+                .incidents
+                .get(id)
+                .filter(|incident| sight::knows_of(who, incident))
+                .cloned()?;
+            let all = sight::sees(who, &incident.scope);
+            let attached = incident
+                .alerts
+                .values()
+                .filter(|attached| sight::sees_alert(who, &attached.alert.labels));
+            let alerts =
+                attached.map(|attached| alert::view(states, who, &attached.alert, attached.ended_at));
+            Some((
+                alerts.collect::<Vec<_>>(),
+                if all {
+                    page::known(states, id, now)
+                } else {
+                    Vec::new()
+                },
+                if all {
+                    runbook::serving(states, &incident)
+                } else {
+                    Vec::new()
+                },
+                all && states.oncall.pages_of(id).any(mainstay_oncall::Page::is_climbing),
+                states.catalog.clone(),
+                incident,
+            ))
+        });
+        let (mut alerts, pages, runbooks, awaits_acknowledgement, catalog, incident) =
+            found.await.ok_or_else(|| no_incident(id))?;
+        let all = sight::sees(who, &incident.scope);
+        alerts.sort_by_key(|alert| {
+            (
+                alert.state == mainstay_web::view::AlertState::Resolved,
+                alert.severity,
+                alert.since,
+            )
+        });
+        let suspects = if all {
+            self.suspects(&incident).await
+        } else {
+            Vec::new()
+        };
+        let first = suspects.first().map(|(_, line)| line.clone());
+        let mut changes: Vec<_> = incident
+            .changes
+            .iter()
+            .filter(|linked| sight::sees(who, &linked.change.scope))
+            .map(|linked| change_view(linked.event, &linked.change))
+            .collect();
+        changes.sort_by_key(|change| std::cmp::Reverse(change.at));
+        Ok(Incident {
+            summary: self.summary(who, &incident, first),
+            clocks: clocks(&incident, now),
+            impact: self.impact(who, &incident),
+            pages: self.pages(pages).await,
+            timeline: timeline(who, &incident),
+            suspects: suspects.into_iter().map(|(suspect, _)| suspect).collect(),
+            alerts: self.with_values(who, alerts, &catalog).await,
+            changes,
+            runbooks,
+            charts: self.incident_charts(who, &incident).await,
+            awaits_acknowledgement,
+            resolve_blocked: resolve_blocked(&incident),
+            has_postmortem: sight::sees_platform(who),
+        })
+    }
+
+    async fn suspects(&self, incident: &Known) -> Vec<(Suspect, String)> {
+        let Some(facts) = self.plane.postmortem_facts(&incident.id).await else {
+            return Vec::new();
+        };
+        let event = |change: &ChangeRecorded| {
+            let same = |linked: &&mainstay_incident::model::LinkedChange| {
+                linked.change.id == change.id && linked.change.source == change.source
+            };
+            incident.changes.iter().find(same).map(|linked| linked.event)
+        };
+        suspects(&facts)
+            .into_iter()
+            .map(|suspect| {
+                let change = &suspect.change;
+                let view = Suspect {
+                    title: format!("{} of {}", verb(change.kind).0, changed_thing(change)),
+                    at: change.at,
+                    event: event(change),
+                    evidence: suspect.evidence.clone(),
+                };
+                (view, suspect_line(change))
+            })
+            .collect()
+    }
+
+    fn impact(&self, who: &Principal, incident: &Known) -> Impact {
+        let now = self.now();
+        let until = incident.resolved_at.unwrap_or(now);
+        let all = sight::sees(who, &incident.scope);
+        let measured = self
+            .telemetry
+            .verdict(&incident.scope, Some(incident.began_at), until);
+        let slos = self.telemetry.slos();
+        let counted = Counted::of(&slos, incident, now);
+        let counts = if all {
+            measured.map(|verdict| Counts {
+                bad: verdict.impact.bad,
+                total: verdict.impact.total,
+            })
+        } else {
+            counted.as_ref().and_then(|counted| counted.seen_by(who))
+        };
+        let counts = counts.filter(|counts| counts.total > 0);
+        let mut tenants: Vec<TenantImpact> = counted
+            .iter()
+            .flat_map(Counted::tenants)
+            .filter(|(tenant, counts)| counts.bad > 0 && who.sees(Some(tenant)))
+            .map(|(tenant, counts)| TenantImpact {
+                tenant: tenant.to_string(),
+                failed_requests: counts.bad,
+            })
+            .collect();
+        tenants.sort_by_key(|hit| (std::cmp::Reverse(hit.failed_requests), hit.tenant.clone()));
+        let query = counted
+            .as_ref()
+            .filter(|_| sight::sees_platform(who))
+            .and_then(|counted| {
+                let sli = slos.indicators().find(|sli| sli.name == counted.objective.sli)?;
+                let window = format!("{}s", ((counted.to_ms - counted.from_ms) / 1_000).max(60));
+                let reading = Reading {
+                    function: "increase",
+                    window: &window,
+                    by: "tenant",
+                    every_job: false,
+                };
+                let bad = reading.bad(sli, &Filter::of_group(&counted.place));
+                Some(match incident.resolved_at {
+                    None => bad,
+                    Some(_) => bad.replace("])", &format!("] @ {})", counted.to_ms / 1_000)),
+                })
+            });
+        Impact {
+            text: impact_text(counts, tenants.len(), incident.mitigated_at),
+            tenants,
+            failed_requests: counts.map(|counts| counts.bad),
+            total_requests: counts.map(|counts| counts.total),
+            query,
+        }
+    }
+
+    async fn incident_charts(&self, who: &Principal, incident: &Known) -> Vec<Chart> {
+        let now_ms = self.now().as_millisecond();
+        let end_ms = incident
+            .resolved_at
+            .map_or(now_ms, |at| (at.as_millisecond() + CHART_TAIL_MS).min(now_ms));
+        let span = Span::between(incident.began_at.as_millisecond() - CHART_LEAD_MS, end_ms);
+        let place = Look {
+            scope: Scope {
+                service: None,
+                ..incident.scope.clone()
+            },
+            range_ms: 0,
+        };
+        let began = Mark {
+            at_ms: incident.began_at.as_millisecond(),
+            text: "first failure".to_owned(),
+            href: None,
+        };
+        let seen = incident
+            .changes
+            .iter()
+            .filter(|linked| sight::sees(who, &linked.change.scope));
+        let changes = seen.map(|linked| Mark {
+            at_ms: linked.change.at.as_millisecond(),
+            text: format!("{} {}", verb(linked.change.kind).1, changed_thing(&linked.change)),
+            href: Some(mainstay_ui::url::path(&["why", &linked.event.to_string()])),
+        });
+        let marks: Vec<Mark> = std::iter::once(began).chain(changes).collect();
+        self.signals(who, &place, span, &marks).await
+    }
+
+    /// The signals of a part of the platform: errors, traffic, latency.
+    pub(super) async fn signals(
+        &self,
+        who: &Principal,
+        look: &Look,
+        span: Span,
+        marks: &[Mark],
+    ) -> Vec<Chart> {
+        let filter = Filter::of(who, look);
+        let linked = sight::sees_platform(who);
+        let window = span.window();
+        let mut plots = Vec::new();
+        {
+            let slos = self.telemetry.slos();
+            let reading = Reading {
+                function: "rate",
+                window: &window,
+                by: "cell",
+                every_job: false,
+            };
+            if let Some(yardstick) = Yardstick::of(&slos) {
+                plots.push(Plot {
+                    id: "errors",
+                    title: "Failing share of requests by cell".to_owned(),
+                    unit: Unit::Ratio,
+                    expr: reading.bad_share(&yardstick.sli, &filter),
+                    named_by: "cell",
+                    limits: vec![Limit {
+                        name: "paging burn rate".to_owned(),
+                        value: yardstick.alarming_share(),
+                    }],
+                    linked,
+                });
+                plots.push(Plot {
+                    id: "requests",
+                    title: "Requests by cell".to_owned(),
+                    unit: Unit::PerSecond,
+                    expr: reading.total(&yardstick.sli, &filter),
+                    named_by: "cell",
+                    limits: Vec::new(),
+                    linked,
+                });
+            }
+            plots.extend(latency_p95(&slos, &filter, &window).map(|expr| Plot {
+                id: "latency",
+                title: "95th percentile of latency by cell".to_owned(),
+                unit: Unit::Seconds,
+                expr,
+                named_by: "cell",
+                limits: Vec::new(),
+                linked,
+            }));
+        }
+        let mut charts = Vec::new();
+        for plot in plots {
+            charts.push(self.charts.draw(plot, span, marks.to_vec()).await);
+        }
+        charts
+    }
+}
+
+fn impact_text(counts: Option<Counts>, tenants: usize, mitigated_at: Option<Timestamp>) -> String {
+    let Some(counts) = counts else {
+        return "Unknown: no requests are counted at this place.".to_owned();
+    };
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a share for people; the counts stand beside it"
+    )]
+    let share = counts.bad as f64 / counts.total as f64;
+    let hit = match tenants {
+        0 => String::new(),
+        1 => ", 1 tenant hit".to_owned(),
+        more => format!(", {more} tenants hit"),
+    };
+    let state = mitigated_at.map_or_else(
+        || "; it goes on".to_owned(),
+        |at| format!("; none since {} UTC", at.strftime("%H:%M:%S")),
+    );
+    let failed = number::measured(share, Unit::Ratio);
+    format!(
+        "{} of {} requests failed ({failed}){hit}{state}.",
+        number::count(counts.bad),
+        number::count(counts.total)
+    )
+}
+
+fn resolve_blocked(incident: &Known) -> Option<String> {
+    if !incident.is_open() {
+        return None;
+    }
+    let mut names: Vec<&str> = incident.firing().map(AlertFact::name).collect();
+    let firing = names.len();
+    names.sort_unstable();
+    names.dedup();
+    (firing > 0).then(|| {
+        let plural = if firing == 1 {
+            "alert still fires"
+        } else {
+            "alerts still fire"
+        };
+        format!(
+            "{firing} {plural} ({}); `mainstay incident resolve` with a reason does it anyway",
+            names.join(", ")
+        )
+    })
+}
+
+/// The clocks of an incident against their targets, from the first failure on unless said otherwise.
+fn clocks(incident: &Known, now: Timestamp) -> Vec<Clock> {
+    let ended = incident.resolved_at;
+    let clock = |name: &str, from: Timestamp, to: Option<Timestamp>, target: SignedDuration| {
+        let elapsed = elapsed_ms(from, to.or(ended).unwrap_or(now));
+        let target = u64::try_from(target.as_millis()).unwrap_or(0);
+        let running = to.is_none() && ended.is_none();
+        Clock {
+            name: name.to_owned(),
+            target_ms: target,
+            elapsed_ms: elapsed,
+            running,
+            status: match () {
+                () if elapsed > target => Status::Breached,
+                () if running && elapsed * 10 > target * 7 => Status::Warning,
+                () => Status::Ok,
+            },
+        }
+    };
+    let began = incident.began_at;
+    let acknowledged = incident.acknowledged.as_ref().map(|(at, _)| *at);
+    let mut clocks = vec![
+        clock("detect", began, Some(incident.declared_at), DETECT),
+        clock(
+            "acknowledge (from the page)",
+            incident.declared_at,
+            acknowledged,
+            ACKNOWLEDGE,
+        ),
+        clock("mitigate", began, incident.mitigated_at, MITIGATE),
+        clock("resolve", began, ended, RESOLVE),
+    ];
+    if incident.is_open() && incident.phase < Phase::Resolution {
+        clocks.push(clock(
+            &format!("leave {}", incident.phase),
+            began,
+            None,
+            incident.phase.target(),
+        ));
+    }
+    clocks
+}
+
+fn kind_word(kind: TimelineKind) -> &'static str {
+    match kind {
+        TimelineKind::Incident => "phase",
+        TimelineKind::Alert => "alert",
+        TimelineKind::Page => "page",
+        TimelineKind::Change => "change",
+        TimelineKind::Runbook => "action",
+        TimelineKind::Impact => "impact",
+        TimelineKind::Note => "note",
+    }
+}
+
+/// What happened. Lines may name other tenants, so who is limited to some sees the turning points alone.
+fn timeline(who: &Principal, incident: &Known) -> Vec<TimelineEntry> {
+    if sight::sees(who, &incident.scope) {
+        let entries = incident.timeline_by_time().into_iter();
+        return entries
+            .map(|entry| TimelineEntry {
+                at: entry.at,
+                kind: kind_word(entry.kind).to_owned(),
+                actor: entry.actor.to_string(),
+                text: entry.text.clone(),
+                event: Some(entry.event),
+                link: None,
+            })
+            .collect();
+    }
+    let turns = [
+        (Some(incident.began_at), "first failing request"),
+        (Some(incident.declared_at), "incident declared"),
+        (
+            incident.acknowledged.as_ref().map(|(at, _)| *at),
+            "an engineer works on it",
+        ),
+        (incident.mitigated_at, "last failing request"),
+        (incident.resolved_at, "resolved"),
+    ];
+    let turn = |(at, text): (Option<Timestamp>, &str)| {
+        Some(TimelineEntry {
+            at: at?,
+            kind: "phase".to_owned(),
+            actor: "mainstay".to_owned(),
+            text: text.to_owned(),
+            event: None,
+            link: None,
+        })
+    };
+    turns.into_iter().filter_map(turn).collect()
+}

@@ -1,0 +1,240 @@
+//! The console of a running plane: what pages and API show is looked up here, in the states of the capabilities, in the
+//! counts and in the samples. Nothing is decided here, and no figure is made up: what is not known has no value.
+
+mod act;
+mod alert;
+mod chart;
+mod duty;
+mod expression;
+mod grid;
+mod inbound;
+mod incident;
+mod journal;
+mod overview;
+mod page;
+mod question;
+mod runbook;
+mod sight;
+mod slo;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use mainstay_catalog::Catalog;
+use mainstay_delivery::channel::Channels;
+use mainstay_hands::Hands;
+use mainstay_journal::{Journal, JournalError};
+use mainstay_kernel::{Actor, EventId, IncidentId, Principal, RunbookId, SloId};
+use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
+use mainstay_web::view::{
+    AckTarget, Alert, CatalogInfo, Change, Done, InboxMessage, Incident, IncidentSummary, InstantQuery,
+    JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError, RangeQuery, Situation, Slo,
+    SloDetail, Why,
+};
+use mainstay_web::{Answer, Console, Failure};
+use serde_json::Value;
+
+use chart::Charts;
+use expression::AlertQueries;
+use question::Questions;
+
+/// The plane and its telemetry, as the web asks for them.
+pub(crate) struct PlaneConsole<J, C, H> {
+    plane: Arc<Plane<J, C, H, Telemetry>>,
+    telemetry: Arc<Telemetry>,
+    questions: Questions,
+    charts: Charts,
+    alert_queries: Mutex<Arc<AlertQueries>>,
+    client: reqwest::Client,
+    inbox: Option<String>,
+}
+
+impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
+    /// A console of `plane`; `inbox` is the address of an inbox whose messages are shown, as in the demo.
+    pub(crate) fn new(
+        plane: Arc<Plane<J, C, H, Telemetry>>,
+        telemetry: Arc<Telemetry>,
+        client: reqwest::Client,
+        inbox: Option<String>,
+    ) -> Self {
+        let questions = Questions::new(telemetry.samples());
+        Self {
+            charts: Charts::new(questions.clone()),
+            questions,
+            plane,
+            telemetry,
+            alert_queries: Mutex::default(),
+            client,
+            inbox,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.plane.clock().now()
+    }
+
+    /// The expressions of the rules of a catalog; read once per catalog.
+    fn alert_queries(&self, catalog: &Catalog) -> Arc<AlertQueries> {
+        let mut held = self.alert_queries.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.digest() != Some(catalog.digest) {
+            *held = Arc::new(AlertQueries::of(catalog));
+        }
+        Arc::clone(&held)
+    }
+
+    /// Asks the plane to do something for somebody.
+    async fn submit(&self, who: &Actor, command: Command) -> Result<Vec<EventId>, PlaneError> {
+        let done = self.plane.submit(who.clone(), command).await?;
+        Ok(done.into_iter().map(|done| done.id).collect())
+    }
+}
+
+fn not_found(what: impl Into<String>) -> Failure {
+    Failure::NotFound { what: what.into() }
+}
+
+fn no_incident(id: &IncidentId) -> Failure {
+    not_found(format!("incident {id}"))
+}
+
+fn unavailable(error: &JournalError) -> Failure {
+    tracing::error!(%error, "the journal failed");
+    Failure::Unavailable {
+        message: "the journal cannot be used now".to_owned(),
+    }
+}
+
+/// What a failure of the plane means to who asked; `help` says what to do about a refusal.
+fn failure(error: PlaneError, help: &str) -> Failure {
+    match error {
+        PlaneError::Refused(refused) if refused.is_unknown() => Failure::Refused {
+            message: refused.to_string(),
+            help: "It may have ended long ago; the journal still has it.".to_owned(),
+        },
+        PlaneError::Refused(refused) => Failure::Refused {
+            message: refused.to_string(),
+            help: help.to_owned(),
+        },
+        PlaneError::Journal(error) => unavailable(&error),
+    }
+}
+
+/// Milliseconds from `from` to `to`; 0 if `to` is earlier.
+fn elapsed_ms(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
+}
+
+/// The instant `ms` milliseconds before `at`.
+fn before(at: Timestamp, ms: u64) -> Timestamp {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    at.saturating_sub(jiff::SignedDuration::from_millis(ms))
+        .unwrap_or(Timestamp::MIN)
+}
+
+impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C, H> {
+    fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation> {
+        Box::pin(async move { Ok(self.situation_now(who).await) })
+    }
+
+    fn overview<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Overview> {
+        Box::pin(async move { Ok(self.overview_now(who, look).await) })
+    }
+
+    fn incidents<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<IncidentSummary>> {
+        Box::pin(async move { Ok(self.incident_list(who, look).await) })
+    }
+
+    fn incident<'a>(&'a self, who: &'a Principal, id: &'a IncidentId) -> Answer<'a, Incident> {
+        Box::pin(self.incident_in_full(who, id))
+    }
+
+    fn postmortem<'a>(&'a self, who: &'a Principal, id: &'a IncidentId) -> Answer<'a, String> {
+        Box::pin(async move {
+            // The draft names every tenant that was hit: it is for who sees them all.
+            if !sight::sees_platform(who) {
+                return Err(not_found(format!("the post-mortem of incident {id}")));
+            }
+            let facts = self
+                .plane
+                .postmortem_facts(id)
+                .await
+                .ok_or_else(|| no_incident(id))?;
+            Ok(mainstay_review::draft(&facts))
+        })
+    }
+
+    fn alerts<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<Alert>> {
+        Box::pin(async move { Ok(self.alert_list(who, look).await) })
+    }
+
+    fn changes<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<Change>> {
+        Box::pin(async move { Ok(self.change_list(who, look).await) })
+    }
+
+    fn slos<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<Slo>> {
+        Box::pin(async move { Ok(self.slo_list(who, look, slo::GROUPS_IN_LIST)) })
+    }
+
+    fn slo<'a>(&'a self, who: &'a Principal, id: &'a SloId, look: &'a Look) -> Answer<'a, SloDetail> {
+        Box::pin(self.slo_in_depth(who, id, look))
+    }
+
+    fn inbox<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<InboxMessage>> {
+        Box::pin(self.inbox_messages(who))
+    }
+
+    fn why<'a>(&'a self, who: &'a Principal, event: EventId) -> Answer<'a, Why> {
+        Box::pin(self.why_event(who, event))
+    }
+
+    fn catalog<'a>(&'a self, who: &'a Principal) -> Answer<'a, CatalogInfo> {
+        Box::pin(self.catalog_in_force(who))
+    }
+
+    fn acknowledge<'a>(&'a self, who: &'a Principal, target: &'a AckTarget) -> Answer<'a, Done> {
+        Box::pin(self.take_on(who, target))
+    }
+
+    fn resolve<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: &'a IncidentId,
+        note: Option<&'a str>,
+    ) -> Answer<'a, Done> {
+        Box::pin(self.end(who, id, note))
+    }
+
+    fn note<'a>(&'a self, who: &'a Principal, id: &'a IncidentId, text: &'a str) -> Answer<'a, Done> {
+        Box::pin(self.write_down(who, id, text))
+    }
+
+    fn run_step<'a>(
+        &'a self,
+        who: &'a Principal,
+        incident: &'a IncidentId,
+        runbook: &'a RunbookId,
+        step: &'a str,
+    ) -> Answer<'a, Done> {
+        Box::pin(self.run(who, incident, runbook, step))
+    }
+
+    fn record_change<'a>(&'a self, who: &'a Principal, event: Value) -> Answer<'a, Done> {
+        Box::pin(self.take_change(who, event))
+    }
+
+    fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done> {
+        Box::pin(self.take_alerts(who, alerts))
+    }
+
+    fn query<'a>(&'a self, query: &'a InstantQuery) -> Answer<'a, QueryAnswer, QueryError> {
+        Box::pin(self.questions.answer_instant(query))
+    }
+
+    fn query_range<'a>(&'a self, query: &'a RangeQuery) -> Answer<'a, QueryAnswer, QueryError> {
+        Box::pin(self.questions.answer_range(query))
+    }
+
+    fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {
+        Box::pin(self.verify(who))
+    }
+}

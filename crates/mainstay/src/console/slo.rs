@@ -1,0 +1,438 @@
+//! Objectives: how they stand, by the counts.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_catalog::Format;
+use mainstay_delivery::channel::Channels;
+use mainstay_hands::Hands;
+use mainstay_journal::Journal;
+use mainstay_kernel::fact::BudgetState;
+use mainstay_kernel::{Labels, Principal, Ratio, Scope, SloId};
+use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
+use mainstay_slo::engine::{Status as Standing, StatusValue};
+use mainstay_slo::sli::NO_VALUE;
+use mainstay_slo::window::Window;
+use mainstay_slo::{Counts, Marked, Objective, Promise, SliDefinition, SloEngine};
+use mainstay_ui::chart::{Chart, Limit, Series};
+use mainstay_ui::{Unit, time};
+use mainstay_web::Failure;
+use mainstay_web::view::{Burn, Look, Share, Slo, SloDetail, Status};
+
+use super::expression::{Filter, Reading};
+use super::{PlaneConsole, not_found, sight};
+
+/// How many groups that are not well a list shows of each objective.
+pub(super) const GROUPS_IN_LIST: usize = 50;
+/// The same on the overview.
+pub(super) const GROUPS_IN_OVERVIEW: usize = 5;
+/// How many points a burn-down has.
+const BURN_DOWN_POINTS: u16 = 120;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The group of an objective that a place is, as far as the objective is judged by places.
+pub(super) fn place(objective: &Objective, scope: &Scope) -> Labels {
+    let value = |name: &str| match name {
+        "cell" => scope.cell.as_ref().map(ToString::to_string),
+        "tenant" => scope.tenant.as_ref().map(ToString::to_string),
+        "region" => scope.region.as_ref().map(ToString::to_string),
+        _ => None,
+    };
+    objective
+        .group_by
+        .iter()
+        .filter_map(|name| Some((name.clone(), value(name)?)))
+        .collect()
+}
+
+fn is_part_of(group: &Labels, place: &Labels) -> bool {
+    place.iter().all(|(name, value)| group.get(name) == Some(value))
+}
+
+impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
+    /// Every objective in the part that is looked at; below it its groups that are not well, worst first, at most
+    /// `groups_max` of them. Who is limited to some tenants sees the groups of these tenants.
+    pub(super) fn slo_list(&self, who: &Principal, look: &Look, groups_max: usize) -> Vec<Slo> {
+        let now = self.now();
+        let slos = self.telemetry.slos();
+        let agreements = agreements(&slos);
+        let of_service = |objective: &&Objective| {
+            look.scope
+                .service
+                .as_ref()
+                .is_none_or(|service| objective.service.as_ref() == Some(service))
+        };
+        let mut list = Vec::new();
+        for objective in slos.objectives().filter(of_service) {
+            let Some(sli) = slos.indicators().find(|sli| sli.name == objective.sli) else {
+                continue;
+            };
+            let reader = Reader {
+                slos: &slos,
+                objective,
+                sli,
+                sla: agreements
+                    .get(&objective.sli)
+                    .copied()
+                    .filter(|_| objective.promise == Promise::Objective),
+                now,
+                linked: sight::sees_platform(who),
+            };
+            let place = place(objective, &look.scope);
+            if sight::sees_group(who, &place)
+                && let Some(standing) = slos.status(&objective.id, &place, now)
+            {
+                list.push(reader.view(&standing));
+            }
+            let limited = sight::limited_to(who).is_some();
+            let mut groups: Vec<Standing> = slos
+                .statuses(&objective.id, now)
+                .into_iter()
+                .filter(|standing| standing.group != place && is_part_of(&standing.group, &place))
+                .filter(|standing| sight::sees_group(who, &standing.group))
+                .filter(|standing| limited || is_unwell(standing))
+                .collect();
+            groups.sort_by_key(|standing| {
+                let spent = standing.budget.spent_share();
+                (std::cmp::Reverse(spent), standing.group.clone())
+            });
+            list.extend(
+                groups
+                    .iter()
+                    .take(groups_max)
+                    .map(|standing| reader.view(standing)),
+            );
+        }
+        list
+    }
+
+    pub(super) async fn slo_in_depth(
+        &self,
+        who: &Principal,
+        id: &SloId,
+        look: &Look,
+    ) -> Result<SloDetail, Failure> {
+        let source = self.plane.look(|states| source(states.catalog, id)).await;
+        let now = self.now();
+        let slos = self.telemetry.slos();
+        let missing = || not_found(format!("objective {id}"));
+        let objective = slos
+            .objectives()
+            .find(|objective| objective.id == *id)
+            .ok_or_else(missing)?;
+        let sli = slos
+            .indicators()
+            .find(|sli| sli.name == objective.sli)
+            .ok_or_else(missing)?;
+        let group = place(objective, &look.scope);
+        if !sight::sees_group(who, &group) {
+            return Err(missing());
+        }
+        let standing = slos.status(id, &group, now).ok_or_else(missing)?;
+        let linked = sight::sees_platform(who);
+        let reader = Reader {
+            slos: &slos,
+            objective,
+            sli,
+            sla: agreements(&slos)
+                .get(&objective.sli)
+                .copied()
+                .filter(|_| objective.promise == Promise::Objective),
+            now,
+            linked,
+        };
+        let filter = Filter::of_group(&group).seen_by(who);
+        let reading = Reading {
+            function: "increase",
+            window: "1h",
+            by: "",
+            every_job: false,
+        };
+        Ok(SloDetail {
+            slo: reader.view(&standing),
+            definition: definition(objective, sli),
+            bad_query: linked.then(|| reading.bad(sli, &filter)),
+            total_query: linked.then(|| reading.total(sli, &filter)),
+            burns: standing
+                .burn
+                .iter()
+                .map(|reading| burn(reading, objective.target))
+                .collect(),
+            charts: vec![burn_down(&slos, objective, &group, now)],
+            source,
+        })
+    }
+}
+
+/// What contracts promise, by indicator.
+fn agreements(slos: &SloEngine) -> BTreeMap<String, Ratio> {
+    let agreements = slos
+        .objectives()
+        .filter(|objective| objective.promise == Promise::Agreement);
+    agreements
+        .map(|objective| (objective.sli.clone(), objective.target))
+        .collect()
+}
+
+/// Whether somebody should look: broken, or its budget is on its way out. A group that is silent is not listed one by
+/// one: the objective as a whole says that it is unknown.
+fn is_unwell(standing: &Standing) -> bool {
+    standing.value == StatusValue::Breached
+        || standing.state > BudgetState::Healthy
+        || standing
+            .burn
+            .iter()
+            .any(|reading| reading.firing_since_ms.is_some())
+}
+
+/// Everything that is needed to show one objective.
+struct Reader<'a> {
+    slos: &'a SloEngine,
+    objective: &'a Objective,
+    sli: &'a SliDefinition,
+    sla: Option<Ratio>,
+    now: Timestamp,
+    linked: bool,
+}
+
+impl Reader<'_> {
+    fn view(&self, standing: &Standing) -> Slo {
+        let objective = self.objective;
+        let budget = &standing.budget;
+        let counts = budget.counts;
+        let left = i64::try_from(budget.remaining()).unwrap_or(if budget.remaining() < 0 {
+            i64::MIN
+        } else {
+            i64::MAX
+        });
+        let burning = standing
+            .burn
+            .iter()
+            .any(|reading| reading.firing_since_ms.is_some());
+        Slo {
+            id: objective.id.clone(),
+            title: objective.display_name.clone(),
+            group: group_text(&standing.group),
+            objective: Share(objective.target),
+            sla: self.sla.map(Share),
+            value: budget.good_share().map(Share),
+            bad: counts.bad,
+            total: counts.total,
+            budget_allowed: budget.allowed(),
+            budget_left: left,
+            burn_1h: self.burn_over(standing, HOUR_MS),
+            burn_6h: self.burn_over(standing, 6 * HOUR_MS),
+            exhausted_at: self.exhausted_at(standing),
+            budget: if standing.value == StatusValue::Unknown {
+                BudgetState::Unknown
+            } else {
+                standing.state
+            },
+            window: window_words(objective, standing),
+            status: match standing.value {
+                StatusValue::Ok if burning => Status::Warning,
+                StatusValue::Ok => Status::Ok,
+                StatusValue::Breached => Status::Breached,
+                StatusValue::Unknown => Status::Unknown,
+            },
+            unknown_reason: unknown_reason(standing),
+            query: self.linked.then(|| self.query(standing)),
+        }
+    }
+
+    /// The same ratio from raw data. Samples are kept for days, counts for a year, so over the last hour.
+    fn query(&self, standing: &Standing) -> String {
+        let reading = Reading {
+            function: "increase",
+            window: "1h",
+            by: "",
+            every_job: false,
+        };
+        format!(
+            "1 - ({})",
+            reading.bad_share(self.sli, &Filter::of_group(&standing.group))
+        )
+    }
+
+    fn counts(&self, group: &Labels, length_ms: i64) -> Option<Counts> {
+        let now_ms = self.now.as_millisecond();
+        let window = self
+            .slos
+            .window(&self.sli.name, group, now_ms - length_ms, now_ms)?;
+        Some(window.counts)
+    }
+
+    /// How fast the budget burnt in the last `length_ms`; unknown while nothing is seen or nothing happened.
+    fn burn_over(&self, standing: &Standing, length_ms: i64) -> Option<f64> {
+        if standing.value == StatusValue::Unknown {
+            return None;
+        }
+        let counts = self.counts(&standing.group, length_ms)?;
+        burn_rate(counts, self.objective.target).map(Ratio::to_f64)
+    }
+
+    /// When nothing is left if it goes on as in the last hour, where that is inside the window.
+    fn exhausted_at(&self, standing: &Standing) -> Option<Timestamp> {
+        if standing.value == StatusValue::Unknown || standing.budget.remaining() <= 0 {
+            return None;
+        }
+        let hour = self.counts(&standing.group, HOUR_MS)?;
+        let allowed = i128::from(self.objective.target.complement()?.floor_of(hour.total));
+        let lost_per_hour = i128::from(hour.bad) - allowed;
+        if lost_per_hour <= 0 {
+            return None;
+        }
+        let ms = i64::try_from(standing.budget.remaining() * i128::from(HOUR_MS) / lost_per_hour).ok()?;
+        let ends = match self.objective.window {
+            Window::Rolling(_) => standing.window.length_ms(),
+            Window::Calendar(_) => standing.window.end_ms - self.now.as_millisecond(),
+        };
+        (ms <= ends)
+            .then(|| self.now.saturating_add(SignedDuration::from_millis(ms)).ok())
+            .flatten()
+    }
+}
+
+/// `cell-1, std-001`.
+pub(super) fn group_text(group: &Labels) -> Option<String> {
+    let values: Vec<&str> = group
+        .iter()
+        .map(|(_, value)| value)
+        .filter(|value| *value != NO_VALUE)
+        .collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
+fn unknown_reason(standing: &Standing) -> Option<String> {
+    if standing.value != StatusValue::Unknown {
+        return None;
+    }
+    let instant = |ms: i64| {
+        Timestamp::from_millisecond(ms)
+            .ok()
+            .map(|at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+    };
+    Some(match standing.last_sample_ms.and_then(instant) {
+        None => "nothing was ever counted towards it".to_owned(),
+        Some(at) => format!("no sample counts towards it since {at}"),
+    })
+}
+
+/// `November 2026, Africa/Johannesburg`, or `the last 30 days`.
+fn window_words(objective: &Objective, standing: &Standing) -> String {
+    const DAY_MS: i64 = 24 * HOUR_MS;
+    match &objective.window {
+        Window::Rolling(duration) => match duration.nominal_ms() {
+            ms if ms % DAY_MS == 0 => format!("the last {} days", ms / DAY_MS),
+            ms => format!("the last {}", window_text(ms)),
+        },
+        Window::Calendar(_) => {
+            let text = objective.window.to_string();
+            let zone = text.rsplit_once(" in ").map_or("UTC", |(_, zone)| zone);
+            let middle = i64::midpoint(standing.window.start_ms, standing.window.end_ms);
+            let days = standing.window.length_ms() / DAY_MS;
+            match Timestamp::from_millisecond(middle) {
+                Ok(at) if (27..=31).contains(&days) => format!("{}, {zone}", at.strftime("%B %Y")),
+                _ => text,
+            }
+        }
+    }
+}
+
+fn definition(objective: &Objective, sli: &SliDefinition) -> String {
+    let selectors = |list: &[mainstay_slo::selector::Selector]| {
+        list.iter()
+            .map(|selector| format!("`{selector}`"))
+            .collect::<Vec<_>>()
+            .join(" or ")
+    };
+    let marked = match sli.marked {
+        Marked::Bad => format!("bad are those of {}", selectors(&sli.marked_by)),
+        Marked::Good => format!("good are those of {}, bad all others", selectors(&sli.marked_by)),
+    };
+    let judged = if objective.group_by.is_empty() {
+        String::new()
+    } else {
+        format!(" Judged by {}.", objective.group_by.join(" and "))
+    };
+    let description = objective.description.trim_end_matches('.');
+    format!(
+        "{description}. Events are counted by {}; {marked}.{judged}",
+        selectors(&sli.total)
+    )
+}
+
+fn burn(reading: &BurnReading, target: Ratio) -> Burn {
+    let rate = |counts: Counts| burn_rate(counts, target).map(Ratio::to_f64);
+    let pair = reading.pair;
+    Burn {
+        alert: format!(
+            "{} {} over {} and {}",
+            pair.severity,
+            pair.factor,
+            window_text(pair.long_ms),
+            window_text(pair.short_ms)
+        ),
+        long_ms: pair.long_ms.unsigned_abs(),
+        short_ms: pair.short_ms.unsigned_abs(),
+        threshold: pair.factor.to_f64(),
+        long: rate(reading.long),
+        short: rate(reading.short),
+        status: match (reading.firing_since_ms, reading.long.total) {
+            (Some(_), _) => Status::Breached,
+            (None, 0) => Status::Unknown,
+            (None, _) => Status::Ok,
+        },
+    }
+}
+
+fn burn_down(slos: &SloEngine, objective: &Objective, group: &Labels, now: Timestamp) -> Chart {
+    let budget = objective.target.complement().unwrap_or(Ratio::ZERO);
+    let counted = slos.burn_down(&objective.id, group, now, BURN_DOWN_POINTS);
+    #[expect(clippy::cast_precision_loss, reason = "a drawing needs no more")]
+    let left = |counts: &Counts| budget.floor_of(counts.total) as f64 - counts.bad as f64;
+    let known = |counts: &Counts| (counts.total > 0).then(|| left(counts));
+    let points: Vec<(i64, Option<f64>)> = counted
+        .iter()
+        .map(|(at_ms, counts)| (*at_ms, known(counts)))
+        .collect();
+    let bounds = objective.window.bounds(now);
+    let sentence = match counted.last() {
+        Some((at_ms, counts)) if counts.total > 0 => {
+            let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
+            let (bad, total) = (time_count(counts.bad), time_count(counts.total));
+            format!("{bad} of {total} events were bad by {}.", time::utc(at, now))
+        }
+        _ => "Nothing was counted in this window.".to_owned(),
+    };
+    Chart {
+        id: "burn-down".to_owned(),
+        title: "Budget left, in events".to_owned(),
+        sentence,
+        unit: Unit::Count,
+        start_ms: bounds.start_ms,
+        end_ms: bounds.end_ms.min(now.as_millisecond()),
+        series: vec![Series {
+            name: "left".to_owned(),
+            points,
+        }],
+        limits: vec![Limit {
+            name: "spent".to_owned(),
+            value: 0.0,
+        }],
+        marks: Vec::new(),
+        query: None,
+    }
+}
+
+fn time_count(value: u64) -> String {
+    mainstay_ui::number::count(value)
+}
+
+/// Where the catalog defines it: `slo/api-availability.yaml:22`.
+fn source(catalog: &mainstay_catalog::Catalog, id: &SloId) -> Option<String> {
+    let mut documents = catalog.documents.of_format(Format::OpenSlo);
+    let document = documents.find(|document| document.kind == "SLO" && document.name == id.as_str())?;
+    Some(format!("{}:{}", document.file, document.at.line))
+}
