@@ -114,6 +114,9 @@ struct Track {
     samples: Vec<(i64, f64)>,
 }
 
+/// The farthest time from 1970 that queries reach, in milliseconds: differences of times then fit into 64 bits.
+pub(crate) const FARTHEST_MS: i64 = 9_000_000_000_000_000;
+
 const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
 
 /// Evaluates at one time (milliseconds since 1970).
@@ -126,6 +129,7 @@ pub fn instant(
     source: &dyn Samples,
     limits: &Limits<'_>,
 ) -> Result<Outcome, QueryError> {
+    check_time(at_ms)?;
     let times = Times {
         start_ms: at_ms,
         end_ms: at_ms,
@@ -173,6 +177,8 @@ pub fn range(
     limits: &Limits<'_>,
 ) -> Result<Outcome, QueryError> {
     let bad = |message: String| Err(QueryError::BadRange(message));
+    check_time(start_ms)?;
+    check_time(end_ms)?;
     if step_ms <= 0 {
         return bad(format!("the step must be positive, got {step_ms} ms"));
     }
@@ -204,6 +210,15 @@ pub fn range(
         value,
         annotations: evaluator.annotations,
     })
+}
+
+fn check_time(at_ms: i64) -> Result<(), QueryError> {
+    if (-FARTHEST_MS..=FARTHEST_MS).contains(&at_ms) {
+        return Ok(());
+    }
+    Err(QueryError::BadRange(format!(
+        "the time {at_ms} ms lies too far from 1970"
+    )))
 }
 
 /// Drops names that go, and joins series that then are one; two samples of one time cannot be joined.
@@ -297,7 +312,8 @@ impl<'a> Evaluator<'a> {
                 ValueType::Scalar => vec![Sample::anonymous(self.scalar(expr, at_ms)?)],
                 _ => self.vector(expr, at_ms)?,
             };
-            self.count(samples.len())?;
+            // A step costs something even when it gives nothing.
+            self.count(samples.len() + 1)?;
             for (position, sample) in samples.into_iter().enumerate() {
                 // Series mostly come in the order of the step before.
                 let same = tracks.get(position).is_some_and(|track| {

@@ -32,7 +32,13 @@ impl Function {
     /// The function of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        FUNCTIONS.iter().find(|function| function.name == name)
+        /// These are keywords of durations and of `@`, and keywords may be written in any case.
+        const KEYWORDS: [&str; 4] = ["start", "end", "step", "range"];
+        let is_named = |function: &&Self| {
+            function.name == name
+                || (KEYWORDS.contains(&function.name) && function.name.eq_ignore_ascii_case(name))
+        };
+        FUNCTIONS.iter().find(is_named)
     }
 
     /// How many arguments there may be.

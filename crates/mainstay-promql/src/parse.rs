@@ -1,14 +1,17 @@
 //! The parser: text to a checked tree, behind one function so that it can be replaced.
 
 mod check;
+mod cursor;
 mod lex;
 mod literal;
+mod matching;
+mod postfix;
 mod selector;
 mod syntax;
 
 pub(crate) use literal::number;
 use mainstay_kernel::{Labels, Matcher};
-pub(crate) use syntax::duration_ms;
+pub(crate) use postfix::duration_ms;
 
 use crate::ast::{Expr, Position, Span};
 use crate::error::ParseError;
@@ -22,7 +25,7 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
         position: Position::of(text, span.start),
         message,
     };
-    let expr = syntax::Parser::new(text).expression().map_err(located)?;
+    let expr = cursor::Parser::new(text).expression().map_err(located)?;
     check::check(&expr).map_err(located)?;
     Ok(expr)
 }
@@ -47,7 +50,7 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
 /// Reads a metric such as `up{job="a"}` (only equalities; it may be empty) and gives its labels and the rest of
 /// the text.
 pub(crate) fn parse_metric(text: &str) -> Result<(Labels, &str), ParseError> {
-    let mut parser = syntax::Parser::new(text);
+    let mut parser = cursor::Parser::new(text);
     let located = |(span, message): Fault| ParseError {
         position: Position::of(text, span.start),
         message,

@@ -3,6 +3,7 @@
 
 mod document;
 mod run;
+mod timestamp;
 
 use std::path::Path;
 

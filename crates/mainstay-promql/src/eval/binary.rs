@@ -81,11 +81,8 @@ fn between_vectors(binary: &Binary, lhs: Vec<Sample>, rhs: Vec<Sample>) -> Resul
     let is_swapped = matching.cardinality == Cardinality::OneToMany;
     let sides = Sides { binary, is_swapped };
     let (many, one) = if is_swapped { (rhs, lhs) } else { (lhs, rhs) };
-    let (fill_many, fill_one) = if is_swapped {
-        (matching.fill_right, matching.fill_left)
-    } else {
-        (matching.fill_left, matching.fill_right)
-    };
+    // `fill_left` fills the many side also under `group_right`, as Prometheus does it.
+    let (fill_many, fill_one) = (matching.fill_left, matching.fill_right);
     let mut partners: BTreeMap<Labels, &Sample> = BTreeMap::new();
     for sample in &one {
         let key = group_labels(&sample.labels, &matching.labels);

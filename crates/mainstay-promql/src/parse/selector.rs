@@ -6,8 +6,8 @@ use mainstay_kernel::{Labels, MatchOp, Matcher};
 use crate::ast::{Selector, Shift, Span};
 
 use super::Fault;
+use super::cursor::Parser;
 use super::lex::Token;
-use super::syntax::Parser;
 
 impl Parser<'_> {
     /// A selector whose name, if it has one, was already read.

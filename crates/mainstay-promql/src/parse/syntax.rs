@@ -1,44 +1,27 @@
 //! Expressions, by operator precedence.
 
-use crate::ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Cardinality, Duration, Expr, ExprKind, Grouping, Matching,
-    Position, Shift, Span,
-};
+use crate::ast::{Aggregate, AggregateOp, Binary, BinaryOp, Expr, ExprKind, Grouping, Span};
 use crate::function::Function;
 
 use super::Fault;
-use super::lex::{self, Token};
-use super::selector::utf8;
+use super::cursor::Parser;
+use super::lex::Token;
 
-/// How deep expressions may nest.
-const MAX_DEPTH: usize = 100;
+/// How deep parentheses, calls and signs may nest.
+const MAX_DEPTH: usize = 40;
+/// How high the tree may be; a chain such as `a + b + c` is as high as it is long.
+const MAX_HEIGHT: usize = 250;
+/// How long a query may be.
+const MAX_QUERY_BYTES: usize = 256 << 10;
 /// The binding power of a leading sign: below `^`, as strong as `*`.
 const UNARY_POWER: u8 = 5;
 
-/// Reads one text.
-pub(super) struct Parser<'a> {
-    text: &'a str,
-    offset: usize,
-    leaves: usize,
-    depth: usize,
-    ahead: Option<(Token, Span)>,
-    located: (usize, Position),
-}
-
-impl<'a> Parser<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            offset: 0,
-            leaves: 0,
-            depth: 0,
-            ahead: None,
-            located: (0, Position::default()),
-        }
-    }
-
+impl Parser<'_> {
     /// The whole text as one expression.
     pub(super) fn expression(mut self) -> Result<Expr, Fault> {
+        if self.text.len() > MAX_QUERY_BYTES {
+            return Err((Span::default(), format!("longer than {MAX_QUERY_BYTES} bytes")));
+        }
         if self.peek()?.0 == Token::End {
             return Err((Span::default(), "no expression found in input".to_owned()));
         }
@@ -49,95 +32,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub(super) fn next_leaf(&mut self) -> usize {
-        self.leaves += 1;
-        self.leaves - 1
-    }
-
-    pub(super) fn peek(&mut self) -> Result<(Token, Span), Fault> {
-        if let Some(ahead) = &self.ahead {
-            return Ok(ahead.clone());
-        }
-        let (token, span) = lex::next(self.text, self.offset)?;
-        let ahead = (
-            token,
-            Span {
-                position: self.locate(span.start),
-                ..span
-            },
-        );
-        self.ahead = Some(ahead.clone());
-        Ok(ahead)
-    }
-
-    /// The position of a byte at or after the last one located.
-    fn locate(&mut self, offset: usize) -> Position {
-        let (from, mut position) = self.located;
-        for character in self.text[from..offset].chars() {
-            if character == '\n' {
-                position = Position {
-                    line: position.line + 1,
-                    column: 1,
-                };
-            } else {
-                position.column += 1;
-            }
-        }
-        self.located = (offset, position);
-        position
-    }
-
-    /// The text not yet read.
-    pub(super) fn rest(&self) -> &'a str {
-        &self.text[self.offset..]
-    }
-
-    pub(super) fn peek_span(&mut self) -> Result<Span, Fault> {
-        Ok(self.peek()?.1)
-    }
-
-    pub(super) fn advance(&mut self) -> Result<(Token, Span), Fault> {
-        let (token, span) = self.peek()?;
-        self.offset = span.end;
-        self.ahead = None;
-        Ok((token, span))
-    }
-
-    pub(super) fn peek_symbol(&mut self, symbol: &str) -> Result<bool, Fault> {
-        Ok(matches!(self.peek()?.0, Token::Symbol(found) if found == symbol))
-    }
-
-    pub(super) fn peek_any(&mut self, symbols: &[&str]) -> Result<bool, Fault> {
-        Ok(matches!(self.peek()?.0, Token::Symbol(found) if symbols.contains(&found)))
-    }
-
-    pub(super) fn take_symbol(&mut self, symbol: &str) -> Result<bool, Fault> {
-        let found = self.peek_symbol(symbol)?;
-        if found {
-            self.advance()?;
-        }
-        Ok(found)
-    }
-
-    fn take_keyword(&mut self, keyword: &str) -> Result<bool, Fault> {
-        let found = matches!(self.peek()?.0, Token::Name(name) if name.eq_ignore_ascii_case(keyword));
-        if found {
-            self.advance()?;
-        }
-        Ok(found)
-    }
-
-    pub(super) fn expect(&mut self, symbol: &str) -> Result<Span, Fault> {
-        match self.advance()? {
-            (Token::Symbol(found), span) if found == symbol => Ok(span),
-            (token, span) => Err((
-                span,
-                format!("unexpected {}, expected {symbol:?}", token.describe()),
-            )),
-        }
-    }
-
-    fn binary(&mut self, least: u8) -> Result<Expr, Fault> {
+    pub(super) fn binary(&mut self, least: u8) -> Result<Expr, Fault> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err((
@@ -146,6 +41,7 @@ impl<'a> Parser<'a> {
             ));
         }
         let mut lhs = self.unary()?;
+        let mut height = self.height;
         while let Some((op, power)) = self.peek_operator()? {
             if power < least {
                 break;
@@ -155,6 +51,13 @@ impl<'a> Parser<'a> {
             let right = if op == BinaryOp::Pow { power } else { power + 1 };
             let rhs = self.binary(right)?;
             let span = lhs.span.to(rhs.span);
+            height = height.max(self.height) + 1;
+            if height > MAX_HEIGHT {
+                return Err((
+                    span,
+                    format!("more than {MAX_HEIGHT} operations on each other: use parentheses or rules"),
+                ));
+            }
             lhs = Expr {
                 kind: ExprKind::Binary(Box::new(Binary {
                     op,
@@ -167,10 +70,11 @@ impl<'a> Parser<'a> {
             };
         }
         self.depth -= 1;
+        self.height = height;
         Ok(lhs)
     }
 
-    fn peek_operator(&mut self) -> Result<Option<(BinaryOp, u8)>, Fault> {
+    pub(super) fn peek_operator(&mut self) -> Result<Option<(BinaryOp, u8)>, Fault> {
         let word;
         let text = match self.peek()?.0 {
             Token::Symbol(symbol) => symbol,
@@ -201,94 +105,8 @@ impl<'a> Parser<'a> {
         }))
     }
 
-    fn modifiers(&mut self, op: BinaryOp) -> Result<(bool, Matching), Fault> {
-        let mut matching = Matching::default();
-        if op.is_set() {
-            matching.cardinality = Cardinality::ManyToMany;
-        }
-        let start = self.peek_span()?;
-        let return_bool = self.take_keyword("bool")?;
-        if return_bool && !op.is_comparison() {
-            return Err((
-                start,
-                "bool modifier can only be used on comparison operators".to_owned(),
-            ));
-        }
-        let on = self.take_keyword("on")?;
-        if on || self.take_keyword("ignoring")? {
-            let labels = self.label_names()?;
-            matching.labels = if on {
-                Grouping::Keep(labels)
-            } else {
-                Grouping::Drop(labels)
-            };
-            for (keyword, cardinality) in [
-                ("group_left", Cardinality::ManyToOne),
-                ("group_right", Cardinality::OneToMany),
-            ] {
-                let span = self.peek_span()?;
-                if self.take_keyword(keyword)? {
-                    if op.is_set() {
-                        return Err((
-                            span,
-                            format!("no grouping allowed for {:?} operation", op.symbol()),
-                        ));
-                    }
-                    matching.cardinality = cardinality;
-                    if self.peek_symbol("(")? {
-                        matching.include = self.label_names()?;
-                    }
-                    self.check_include(&matching, span)?;
-                }
-            }
-        }
-        self.fill(op, &mut matching)?;
-        Ok((return_bool, matching))
-    }
-
-    fn check_include(&self, matching: &Matching, span: Span) -> Result<(), Fault> {
-        if let Grouping::Keep(on) = &matching.labels
-            && let Some(both) = matching.include.iter().find(|label| on.contains(label))
-        {
-            return Err((
-                span,
-                format!("label {both:?} must not occur in ON and GROUP clause at once"),
-            ));
-        }
-        Ok(())
-    }
-
-    fn fill(&mut self, op: BinaryOp, matching: &mut Matching) -> Result<(), Fault> {
-        loop {
-            let (token, span) = self.peek()?;
-            let Token::Name(name) = token else { return Ok(()) };
-            let (left, right) = match name.to_ascii_lowercase().as_str() {
-                "fill" => (true, true),
-                "fill_left" => (true, false),
-                "fill_right" => (false, true),
-                _ => return Ok(()),
-            };
-            // Without a parenthesis it is a metric of that name.
-            if !self.text[span.end..].trim_start().starts_with('(') {
-                return Ok(());
-            }
-            self.advance()?;
-            if op.is_set() {
-                return Err((
-                    span,
-                    "filling in missing series not allowed for set operators".to_owned(),
-                ));
-            }
-            self.expect("(")?;
-            let value = self.number()?;
-            self.expect(")")?;
-            matching.fill_left = if left { Some(value) } else { matching.fill_left };
-            matching.fill_right = if right { Some(value) } else { matching.fill_right };
-        }
-    }
-
     /// A sign and a number, a duration or a parenthesis, without what may follow it.
-    fn signed(&mut self) -> Result<Expr, Fault> {
+    pub(super) fn signed(&mut self) -> Result<Expr, Fault> {
         let (token, span) = self.peek()?;
         let negative = match token {
             Token::Symbol("-") => true,
@@ -300,34 +118,12 @@ impl<'a> Parser<'a> {
         Ok(sign(negative, span, operand))
     }
 
-    fn number(&mut self) -> Result<f64, Fault> {
+    pub(super) fn number(&mut self) -> Result<f64, Fault> {
         let expr = self.signed()?;
         match expr.kind {
             ExprKind::Number(value) => Ok(value),
             _ => Err((expr.span, "expected a number".to_owned())),
         }
-    }
-
-    fn label_names(&mut self) -> Result<Vec<String>, Fault> {
-        self.expect("(")?;
-        let mut names = Vec::new();
-        while !self.peek_symbol(")")? {
-            match self.advance()? {
-                (Token::Name(name), _) if !name.contains(':') => names.push(name),
-                (Token::Text(bytes), span) => names.push(utf8(bytes, span)?),
-                (token, span) => {
-                    return Err((
-                        span,
-                        format!("unexpected {} in grouping opts, expected label", token.describe()),
-                    ));
-                }
-            }
-            if !self.take_symbol(",")? {
-                break;
-            }
-        }
-        self.expect(")")?;
-        Ok(names)
     }
 
     fn unary(&mut self) -> Result<Expr, Fault> {
@@ -339,135 +135,12 @@ impl<'a> Parser<'a> {
         };
         self.advance()?;
         let operand = self.binary(UNARY_POWER + 1)?;
+        self.height += 1;
         Ok(sign(negative, span, operand))
     }
 
-    fn postfix(&mut self) -> Result<Expr, Fault> {
-        let mut expr = self.primary()?;
-        loop {
-            let (token, span) = self.peek()?;
-            match token {
-                Token::Symbol("[") => expr = self.window(expr)?,
-                Token::Symbol("@") => {
-                    self.advance()?;
-                    let at = self.at()?;
-                    let shift = shift_of(&mut expr, span, "@")?;
-                    if shift.at.replace(at).is_some() {
-                        return Err((span, "@ <timestamp> may not be set multiple times".to_owned()));
-                    }
-                    expr.span.end = self.offset;
-                }
-                Token::Name(name) if name.eq_ignore_ascii_case("offset") => {
-                    self.advance()?;
-                    let offset = self.duration(true)?;
-                    let shift = shift_of(&mut expr, span, "offset")?;
-                    if shift.offset.replace(offset).is_some() {
-                        return Err((span, "offset may not be set multiple times".to_owned()));
-                    }
-                    expr.span.end = self.offset;
-                }
-                Token::Name(name) if matches!(name.as_str(), "anchored" | "smoothed") => {
-                    return Err((span, format!("the modifier {name} is not supported")));
-                }
-                _ => return Ok(expr),
-            }
-        }
-    }
-
-    fn at(&mut self) -> Result<At, Fault> {
-        let (token, span) = self.peek()?;
-        if let Token::Name(name) = &token {
-            let at = match name.to_ascii_lowercase().as_str() {
-                "start" => Some(At::Start),
-                "end" => Some(At::End),
-                _ => None,
-            };
-            if let Some(at) = at {
-                self.advance()?;
-                self.expect("(")?;
-                self.expect(")")?;
-                return Ok(at);
-            }
-        }
-        let seconds = self.number()?;
-        let millis = (seconds * 1000.0).round();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            reason = "the range is checked"
-        )]
-        if millis.is_finite() && millis.abs() < i64::MAX as f64 {
-            return Ok(At::Millis(millis as i64));
-        }
-        Err((span, format!("timestamp out of bounds for @ modifier: {seconds}")))
-    }
-
-    /// `[5m]` or `[5m:1m]`.
-    fn window(&mut self, operand: Expr) -> Result<Expr, Fault> {
-        let open = self.expect("[")?;
-        let range = self.duration(false)?;
-        if self.take_colon()? {
-            let step = if self.peek_symbol("]")? {
-                None
-            } else {
-                Some(self.duration(false)?)
-            };
-            let end = self.expect("]")?;
-            let span = operand.span.to(end);
-            let leaf = self.next_leaf();
-            let kind = ExprKind::Subquery {
-                expr: Box::new(operand),
-                range,
-                step,
-                shift: Shift::default(),
-                leaf,
-            };
-            return Ok(Expr { kind, span });
-        }
-        let end = self.expect("]")?;
-        let span = operand.span.to(end);
-        match operand.kind {
-            ExprKind::Selector(selector) if selector.shift == Shift::default() => Ok(Expr {
-                kind: ExprKind::Matrix { selector, range },
-                span,
-            }),
-            ExprKind::Selector(_) => Err((open, "no offset or @ modifiers allowed before range".to_owned())),
-            _ => Err((open, "ranges only allowed for vector selectors".to_owned())),
-        }
-    }
-
-    /// The colon of a subquery, which otherwise could begin a name.
-    fn take_colon(&mut self) -> Result<bool, Fault> {
-        let (_, span) = self.peek()?;
-        let found = self.text[span.start..].starts_with(':');
-        if found {
-            self.ahead = None;
-            self.offset = span.start + 1;
-        }
-        Ok(found)
-    }
-
-    /// A duration, a number of seconds, or an expression of them. Only an offset may be negative.
-    fn duration(&mut self, is_offset: bool) -> Result<Duration, Fault> {
-        let start = self.peek_span()?;
-        // After `offset` an operator belongs to the query, unless the duration stands in parentheses.
-        let expr = if is_offset {
-            self.signed()?
-        } else {
-            self.binary(0)?
-        };
-        if let ExprKind::Number(seconds) = expr.kind {
-            return duration_ms(seconds, is_offset)
-                .map(Duration::Millis)
-                .map_err(|message| (start, message));
-        }
-        if !is_duration_expression(&expr) {
-            return Err((start, "expected a duration such as 5m".to_owned()));
-        }
-        Ok(Duration::Computed(Box::new(expr)))
-    }
-
-    fn primary(&mut self) -> Result<Expr, Fault> {
+    pub(super) fn primary(&mut self) -> Result<Expr, Fault> {
+        self.height = 1;
         let (token, span) = self.peek()?;
         match token {
             Token::Number(value) => {
@@ -497,6 +170,7 @@ impl<'a> Parser<'a> {
                 self.advance()?;
                 let inner = self.binary(0)?;
                 let end = self.expect(")")?;
+                self.height += 1;
                 Ok(Expr {
                     kind: ExprKind::Paren(Box::new(inner)),
                     span: span.to(end),
@@ -556,8 +230,10 @@ impl<'a> Parser<'a> {
     fn arguments(&mut self) -> Result<(Vec<Expr>, Span), Fault> {
         self.expect("(")?;
         let mut args = Vec::new();
+        let mut height = 0;
         while !self.peek_symbol(")")? {
             args.push(self.binary(0)?);
+            height = height.max(self.height);
             if !self.take_symbol(",")? {
                 break;
             }
@@ -569,6 +245,7 @@ impl<'a> Parser<'a> {
             }
         }
         let end = self.expect(")")?;
+        self.height = height + 1;
         Ok((args, end))
     }
 
@@ -628,43 +305,4 @@ fn sign(negative: bool, span: Span, operand: Expr) -> Expr {
 
 fn is_grouping(name: &str) -> bool {
     name.eq_ignore_ascii_case("by") || name.eq_ignore_ascii_case("without")
-}
-
-fn shift_of<'e>(expr: &'e mut Expr, span: Span, modifier: &str) -> Result<&'e mut Shift, Fault> {
-    match &mut expr.kind {
-        ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => Ok(&mut selector.shift),
-        ExprKind::Subquery { shift, .. } => Ok(shift),
-        _ => Err((
-            span,
-            format!(
-                "{modifier} modifier must be preceded by an instant vector selector or range vector selector or a subquery"
-            ),
-        )),
-    }
-}
-
-/// Seconds to milliseconds; a window must be positive, an offset need not.
-pub(crate) fn duration_ms(seconds: f64, is_offset: bool) -> Result<i64, String> {
-    let millis = (seconds * 1000.0).round();
-    if !is_offset && millis <= 0.0 {
-        return Err("duration must be greater than 0".to_owned());
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
-    if millis.abs() <= 9.2e15 {
-        Ok(millis as i64)
-    } else {
-        Err("duration out of range".to_owned())
-    }
-}
-
-fn is_duration_expression(expr: &Expr) -> bool {
-    let fits = match &expr.kind {
-        ExprKind::Number(_) | ExprKind::Paren(_) | ExprKind::Negate(_) => true,
-        ExprKind::Binary(binary) => {
-            !binary.op.is_set() && !binary.op.is_comparison() && binary.op != BinaryOp::Atan2
-        }
-        ExprKind::Call { function, .. } => matches!(function.name, "step" | "range" | "min_of" | "max_of"),
-        _ => false,
-    };
-    fits && expr.children().into_iter().all(is_duration_expression)
 }

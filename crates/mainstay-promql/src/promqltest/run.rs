@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mainstay_kernel::Labels;
 
 use crate::annotation::{Annotations, Level};
-use crate::ast::{At, Expr, ExprKind, ValueType};
+use crate::ast::{At, Duration, Expr, ExprKind, ValueType};
 use crate::error::QueryError;
 use crate::eval::{Limits, instant, range};
 use crate::format;
@@ -113,6 +113,7 @@ fn evaluate(eval: &Eval, store: &ScriptStore) -> Result<(), String> {
 /// Whether a range query may ask it at any step with the same answer as an instant query.
 fn is_time_invariant(expr: &Expr) -> bool {
     let sees_range = &mut |expr: &Expr| match &expr.kind {
+        _ if has_computed_duration(expr) => true,
         ExprKind::Call { function, .. } => matches!(function.name, "start" | "end" | "range" | "step"),
         ExprKind::Selector(s) | ExprKind::Matrix { selector: s, .. } => {
             matches!(s.shift.at, Some(At::Start | At::End))
@@ -121,6 +122,23 @@ fn is_time_invariant(expr: &Expr) -> bool {
         _ => false,
     };
     matches!(expr.value_type(), ValueType::Scalar | ValueType::Vector) && !expr.any(sees_range)
+}
+
+/// Whether a duration of this expression may look at the query's step or range.
+fn has_computed_duration(expr: &Expr) -> bool {
+    let is_computed = |duration: Option<&Duration>| matches!(duration, Some(Duration::Computed(_)));
+    match &expr.kind {
+        ExprKind::Selector(selector) => is_computed(selector.shift.offset.as_ref()),
+        ExprKind::Matrix { selector, range } => {
+            is_computed(selector.shift.offset.as_ref()) || is_computed(Some(range))
+        }
+        ExprKind::Subquery {
+            range, step, shift, ..
+        } => [Some(range), step.as_ref(), shift.offset.as_ref()]
+            .into_iter()
+            .any(is_computed),
+        _ => false,
+    }
 }
 
 fn as_middle_step(expr: &Expr, at_ms: i64, store: &ScriptStore, expected: &Expected) -> Result<(), String> {

@@ -1,3 +1,7 @@
 //! Integration tests of PromQL.
 
 mod conformance;
+mod evaluation;
+mod parsing;
+mod peer;
+mod support;

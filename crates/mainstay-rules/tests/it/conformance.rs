@@ -179,3 +179,15 @@ fn rules_in_use_load_and_evaluate() {
         Ok(4)
     );
 }
+
+/// A query between two evaluations sees the samples of the earlier one: promtool loads no further.
+#[test]
+fn queries_see_what_the_last_evaluation_saw() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("test.yml").to_string_lossy().into_owned();
+    let text = "evaluation_interval: 1m\ntests:\n  - interval: 30s\n    input_series: [{series: x, values: 0+1x10}]\n    \
+                promql_expr_test: [{expr: x, eval_time: 90s, exp_samples: [{labels: x, value: 2}]}]\n";
+    std::fs::write(&path, text).expect("a test file");
+    let report = test_rules(&[path], &Disk);
+    assert!(report.is_success(), "{:#?}", report.failures);
+}

@@ -123,7 +123,7 @@ fn promtool_agrees_on_random_series() {
             said.chars().take(6000).collect::<String>()
         );
     }
-    let report = test_rules(&files, &Disk);
+    let report = test_rules(&files[..1], &Disk);
     assert!(report.is_success(), "{:#?}", report.failures.first());
     // The comparison itself can fail: one digit makes both refuse.
     let text = std::fs::read_to_string(&files[0]).expect("a test file");
