@@ -10,20 +10,12 @@
   const loadedAt = performance.now();
   const state = document.getElementById("live-state");
   const MIN_GAP_MS = 1000; // Bursts of topics cause one fetch.
-  let source = null;
-  let failures = 0;
-  let retryTimer = 0;
-  let fetchTimer = 0;
-  let fetching = false;
-  let again = false;
-  let lastFetch = -MIN_GAP_MS;
-  let lastBeat = 0;
+  let source = null, retryTimer = 0, failures = 0, lastBeat = 0;
+  let fetching = false, again = false, fetchTimer = 0, lastFetch = -MIN_GAP_MS;
 
   const nowMs = () => startMs + performance.now() - loadedAt;
 
-  function say(text) {
-    if (state.textContent !== text) state.textContent = text;
-  }
+  const say = (text) => { if (state.textContent !== text) state.textContent = text; };
 
   // The two largest units, as the server writes them.
   function span(ms) {
@@ -61,14 +53,9 @@
     const selection = active && active.selectionStart !== undefined ? [active.selectionStart, active.selectionEnd] : null;
     const path = active ? pathTo(region, active) : null;
     region.replaceChildren(...fresh.childNodes);
-    for (const [id, value] of typed) {
-      const field = document.getElementById(id);
-      if (field) field.value = value;
-    }
-    for (const [id, isOpen] of open) {
-      const details = document.getElementById(id);
-      if (details) details.open = isOpen;
-    }
+    const restore = (id, change) => { const node = document.getElementById(id); if (node) change(node); };
+    for (const [id, value] of typed) restore(id, (field) => { field.value = value; });
+    for (const [id, isOpen] of open) restore(id, (details) => { details.open = isOpen; });
     if (active) {
       const target = (active.id && document.getElementById(active.id)) || follow(region, path);
       if (target) target.focus({ preventScroll: true });

@@ -104,13 +104,13 @@ pub fn reduce(points: &[Point], start_ms: i64, end_ms: i64, columns: usize) -> V
     reduced
 }
 
-/// The smallest of 1, 2, 2.5, 5 × 10ⁿ that is not below `value`: the top of an axis.
+/// The smallest of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ that is not below `value`: the top of an axis.
 fn nice_top(value: f64) -> f64 {
     if !(value.is_finite() && value > 0.0) {
         return 1.0;
     }
     let power = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 2.5, 5.0, 10.0]
+    [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
         .map(|step| step * power)
         .into_iter()
         .find(|top| *top >= value * (1.0 - 1e-9))
@@ -374,7 +374,7 @@ mod tests {
     fn axes_end_on_round_numbers() {
         assert_eq!(
             [0.0, 0.9, 1.0, 2.1, 730.0, f64::NAN].map(nice_top),
-            [1.0, 1.0, 1.0, 2.5, 1_000.0, 1.0]
+            [1.0, 1.0, 1.0, 3.0, 800.0, 1.0]
         );
     }
 }

@@ -90,7 +90,7 @@ pub struct Frame<'a> {
     /// Who is on call.
     pub on_call: Vec<Duty<'a>>,
     /// The pages to go to.
-    pub places: &'a [Place],
+    pub places: Vec<Place>,
     /// The path of this page's place in the navigation.
     pub current: &'a str,
     /// The scope bar, on pages that have one.
@@ -113,26 +113,11 @@ pub fn page(frame: &Frame<'_>, main: &Markup) -> Markup {
         html! {
             body data-now-ms=(frame.now.as_millisecond()) {
                 a.skip href="#main" { "Skip to content" }
-                header.top {
-                    a.brand href="/" { "Mainstay" }
-                    nav aria-label="Pages" {
-                        ul { @for place in frame.places {
-                            li { a href=(frame.scope.link(place.path)) aria-current=[(place.path == frame.current).then_some("page")] {
-                                (place.name)
-                            } }
-                        } }
-                    }
-                    form.search role="search" action="/search" method="get" {
-                        label.sr for="search" { "Search incidents, alerts, objectives, changes" }
-                        input id="search" name="q" type="search" placeholder="Search  /" maxlength="200" autocomplete="off";
-                    }
-                    div.user {
-                        (frame.user)
-                        @if let Some(csrf) = frame.sign_out { " " (form::button("/logout", csrf, "Sign out")) }
-                    }
+                header {
+                    (top(frame))
+                    (vitals(frame))
+                    @if frame.scoped { (scope_bar(&frame.scope, frame.current)) }
                 }
-                (vitals(frame))
-                @if frame.scoped { (scope_bar(&frame.scope, frame.current)) }
                 main id="main" { (main) }
                 footer {
                     "All times UTC. " a href="/api/v1/openapi.json" { "API" } " · "
@@ -160,7 +145,7 @@ pub fn bare(title: &str, main: &Markup) -> Markup {
         title,
         html! {
             body.bare {
-                header.top { a.brand href="/" { "Mainstay" } }
+                header { div.top { a.brand href="/" { "Mainstay" } } }
                 main id="main" { (main) }
             }
         },
@@ -190,6 +175,30 @@ fn tab_title(frame: &Frame<'_>) -> String {
     match frame.firing {
         0 => format!("{} · Mainstay", frame.title),
         firing => format!("({}) {} · Mainstay", count(firing), frame.title),
+    }
+}
+
+fn top(frame: &Frame<'_>) -> Markup {
+    let here = |place: &Place| (place.path == frame.current).then_some("page");
+    html! {
+        div.top {
+            a.brand href="/" { "Mainstay" }
+            nav aria-label="Pages" {
+                ul {
+                    @for place in &frame.places {
+                        li { a href=(frame.scope.link(place.path)) aria-current=[here(place)] { (place.name) } }
+                    }
+                }
+            }
+            form.search role="search" action="/search" method="get" {
+                label.sr for="search" { "Search incidents, alerts, objectives, changes" }
+                input id="search" name="q" type="search" placeholder="Search  /" maxlength="200" autocomplete="off";
+            }
+            div.user {
+                (frame.user)
+                @if let Some(csrf) = frame.sign_out { " " (form::button("/logout", csrf, "Sign out")) }
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::url;
+use crate::{time, url};
 
 /// What a number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -63,6 +63,12 @@ pub fn measured(value: f64, unit: Unit) -> String {
             format!("{percent:.decimals$}%")
         }
         Unit::Seconds if value != 0.0 && value.abs() < 1.0 => format!("{} ms", plain(value * 1_000.0)),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the size is checked"
+        )]
+        Unit::Seconds if (60.0..9e15).contains(&value) => time::span(value.round() as u64 * 1_000),
         Unit::Seconds => format!("{} s", plain(value)),
         Unit::Bytes => {
             let units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -124,6 +130,7 @@ mod tests {
         assert_eq!(measured(0.53, Unit::Ratio), "53.0%");
         assert_eq!(measured(0.087, Unit::Seconds), "87 ms");
         assert_eq!(measured(2.5, Unit::Seconds), "2.5 s");
+        assert_eq!(measured(1_080.0, Unit::Seconds), "18 min");
         assert_eq!(measured(1_503_238_553.6, Unit::Bytes), "1.4 GiB");
         assert_eq!(measured(f64::NAN, Unit::Ratio), "unknown");
     }

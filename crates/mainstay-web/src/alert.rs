@@ -3,7 +3,7 @@
 mod api;
 mod page;
 
-pub(crate) use page::table;
+pub(crate) use page::{compact, table};
 
 use crate::route::{INGEST_MAX_BYTES, LOOK, Route};
 use crate::view::{Alert, Done, PostableAlert, WebhookMessage};

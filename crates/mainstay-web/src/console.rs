@@ -20,6 +20,8 @@ pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> 
 /// Every question names who asks. An implementation shows only what [`Principal::sees`] allows: of anything else it
 /// says [`Failure::NotFound`], exactly as if it did not exist, and leaves it out of lists and counts. Roles are checked
 /// before a question comes here.
+///
+/// A question that only reads may be dropped before it is answered; one that acts is always carried to its end.
 pub trait Console: Send + Sync + 'static {
     /// What is true right now. Asked for every page: must be cheap.
     fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation>;

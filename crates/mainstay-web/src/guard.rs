@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::access::{Auth, local_admin};
 use crate::app::App;
+use crate::console::Failure;
 use crate::error::WebError;
 use crate::route::{Access, Kind, RouteInfo, Tenancy};
 use crate::session;
@@ -128,17 +129,26 @@ async fn run(info: &RouteInfo, request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let limit = Duration::from_millis(info.timeout_ms);
-    tokio::time::timeout(limit, next.run(request))
-        .await
-        .unwrap_or_else(|_| {
-            WebError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "timeout",
-                format!("this took longer than {} ms", info.timeout_ms),
-                "Ask for less, or try again later.",
-            )
-            .into_response()
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let answer = async move {
+        if reads {
+            return next.run(request).await;
+        }
+        // What was begun is ended, whether or not the caller stays to hear of it.
+        tokio::spawn(next.run(request)).await.unwrap_or_else(|broken| {
+            let detail = format!("a handler broke: {broken}");
+            WebError::from(Failure::Internal { detail }).into_response()
         })
+    };
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| {
+        WebError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timeout",
+            format!("this took longer than {} ms", info.timeout_ms),
+            "Ask for less, or try again later.",
+        )
+        .into_response()
+    })
 }
 
 fn forbidden(message: impl Into<String>, help: &'static str) -> WebError {

@@ -8,7 +8,7 @@ use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
-use mainstay_kernel::{Role, Scope};
+use mainstay_kernel::{Principal, Role, Scope};
 use mainstay_ui::frame::{self, Frame, Place, ScopeBar};
 use maud::Markup;
 use schemars::JsonSchema;
@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::error::WebError;
 use crate::events::Topic;
 use crate::guard::{Caller, Fields, Proof};
-use crate::view::{Look, Utc};
+use crate::view::{Look, Situation, Utc};
 
 /// The ranges to choose from, the default first, with their milliseconds.
 pub(crate) const RANGES: [(&str, u64); 5] = [
@@ -30,37 +30,22 @@ pub(crate) const RANGES: [(&str, u64); 5] = [
     ("30d", 2_592_000_000),
 ];
 
-/// The pages that the navigation leads to.
-const PLACES: [Place; 7] = [
-    Place {
-        name: "Overview",
-        path: "/",
-    },
-    Place {
-        name: "Incidents",
-        path: "/incidents",
-    },
-    Place {
-        name: "Alerts",
-        path: "/alerts",
-    },
-    Place {
-        name: "Objectives",
-        path: "/slos",
-    },
-    Place {
-        name: "Changes",
-        path: "/changes",
-    },
-    Place {
-        name: "Query",
-        path: "/query",
-    },
-    Place {
-        name: "Catalog",
-        path: "/catalog",
-    },
+const fn place(name: &'static str, path: &'static str) -> Place {
+    Place { name, path }
+}
+
+/// The pages that the navigation leads everybody to.
+const PLACES: [Place; 5] = [
+    place("Overview", "/"),
+    place("Incidents", "/incidents"),
+    place("Alerts", "/alerts"),
+    place("Objectives", "/slos"),
+    place("Changes", "/changes"),
 ];
+/// Those that show the platform as a whole.
+const PLATFORM_PLACES: [Place; 2] = [place("Query", "/query"), place("Catalog", "/catalog")];
+/// The demo's.
+const INBOX: Place = place("Inbox", "/inbox");
 
 /// Data, and when it was true.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -262,7 +247,7 @@ pub(crate) async fn show(
                 next: duty.until.zip(duty.next.as_deref()),
             })
             .collect(),
-        places: &PLACES,
+        places: places(&visit.caller.principal, &situation),
         current: head.place,
         scope: ScopeBar {
             scope: visit.look.scope.clone(),
@@ -283,6 +268,15 @@ pub(crate) async fn show(
         frame::page(&frame, &main)
     };
     Ok(Html(markup.into_string()).into_response())
+}
+
+fn places(who: &Principal, situation: &Situation) -> Vec<Place> {
+    let mut places = PLACES.to_vec();
+    if who.sees(None) {
+        places.extend(PLATFORM_PLACES);
+        places.extend(situation.has_inbox.then_some(INBOX));
+    }
+    places
 }
 
 /// Back to a page after an action, so that reloading it does nothing twice.

@@ -56,22 +56,15 @@ pub(crate) fn table(alerts: &[Alert], now: Timestamp, empty: &str) -> Markup {
     let rows: Vec<Vec<Markup>> = alerts
         .iter()
         .map(|alert| {
-            let value = alert.value.as_deref().unwrap_or("unknown");
             vec![
-                html! {
-                    @match &alert.incident {
-                        Some(incident) => a href=(url::path(&["incidents", incident.as_str()])) { b { (alert.name) } },
-                        None => b { (alert.name) },
-                    }
-                    span.sub { (alert.scope) @if !alert.summary.is_empty() { " · " (alert.summary) } }
-                },
+                name(alert),
                 html! {
                     (status_word(alert.state.status(), alert.state.word()))
                     @if let Some(by) = &alert.silenced_by { span.sub { "by " (by) } }
                 },
                 severity(alert.severity),
                 time::since(alert.since, now),
-                linked(value, alert.query.as_deref()),
+                value(alert),
                 html! {
                     @if alert.told.is_empty() { span.dim { "nobody" } } @else { (alert.told.join(", ")) }
                     @if let Some(runbook) = &alert.runbook { span.sub { "runbook " (runbook) } }
@@ -80,4 +73,41 @@ pub(crate) fn table(alerts: &[Alert], now: Timestamp, empty: &str) -> Markup {
         })
         .collect();
     dense("Alerts", COLUMNS, &rows, empty)
+}
+
+const COMPACT_COLUMNS: &[Column] = &[text("Alert"), text("State"), text("Value")];
+
+/// Alerts as a table for half the width.
+pub(crate) fn compact(alerts: &[Alert], now: Timestamp, empty: &str) -> Markup {
+    let rows: Vec<Vec<Markup>> = alerts
+        .iter()
+        .map(|alert| {
+            vec![
+                name(alert),
+                html! {
+                    (status_word(alert.state.status(), alert.state.word())) " " (severity(alert.severity))
+                    span.sub { (time::since(alert.since, now)) }
+                },
+                value(alert),
+            ]
+        })
+        .collect();
+    dense("Alerts", COMPACT_COLUMNS, &rows, empty)
+}
+
+fn name(alert: &Alert) -> Markup {
+    html! {
+        @match &alert.incident {
+            Some(incident) => a href=(url::path(&["incidents", incident.as_str()])) { b { (alert.name) } },
+            None => b { (alert.name) },
+        }
+        span.sub { (alert.scope) @if !alert.summary.is_empty() { " · " (alert.summary) } }
+    }
+}
+
+fn value(alert: &Alert) -> Markup {
+    linked(
+        alert.value.as_deref().unwrap_or("unknown"),
+        alert.query.as_deref(),
+    )
 }

@@ -11,6 +11,7 @@ use mainstay_ui::timeline::{Entry, timeline};
 use mainstay_ui::{Status, chart, form, live, time, url};
 use maud::{Markup, html};
 
+use crate::alert;
 use crate::app::App;
 use crate::error::WebError;
 use crate::events::Topic;
@@ -31,10 +32,10 @@ pub(super) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
     let main = html! {
         h1 { "Incidents" }
         (live::region("open", topic.as_str(), html! {
-            section { h2 { "Open" } (table(&open, now, "No incident is open.")) }
+            section { h2 { "Open" } (table("Open incidents", &open, now, "No incident is open.")) }
         }))
         (live::region("ended", topic.as_str(), html! {
-            section { h2 { "Ended" } (table(&ended, now, "No incident has ended.")) }
+            section { h2 { "Ended" } (table("Ended incidents", &ended, now, "No incident has ended.")) }
         }))
     };
     let head = Head {
@@ -94,8 +95,8 @@ const COLUMNS: &[Column] = &[
     text("Suspect"),
 ];
 
-/// Incidents as a table.
-pub(crate) fn table(incidents: &[IncidentSummary], now: Timestamp, empty: &str) -> Markup {
+/// Incidents as a table; captions are unique on a page.
+pub(crate) fn table(caption: &str, incidents: &[IncidentSummary], now: Timestamp, empty: &str) -> Markup {
     let rows: Vec<Vec<Markup>> = incidents
         .iter()
         .map(|incident| {
@@ -113,7 +114,7 @@ pub(crate) fn table(incidents: &[IncidentSummary], now: Timestamp, empty: &str) 
             ]
         })
         .collect();
-    dense("Incidents", COLUMNS, &rows, empty)
+    dense(caption, COLUMNS, &rows, empty)
 }
 
 fn phase(incident: &IncidentSummary) -> Markup {
@@ -170,6 +171,9 @@ fn content(incident: &Incident, visit: &Visit, now: Timestamp) -> Markup {
                     }
                 }))
                 (region("timeline", html! { section { h2 { "Timeline" } (entries(incident, now)) } }))
+                (region("changes", html! {
+                    section { h2 { "Changes shortly before and during" } (changes_table(&incident.changes, now)) }
+                }))
             }
             div {
                 (region("impact", impact(incident)))
@@ -181,11 +185,8 @@ fn content(incident: &Incident, visit: &Visit, now: Timestamp) -> Markup {
                     }
                 }))
                 (region("signals", html! { @for one in &incident.charts { section { (chart::figure(one)) } } }))
-                (region("changes", html! {
-                    section { h2 { "Changes shortly before and during" } (changes_table(&incident.changes, now)) }
-                }))
                 (region("alerts", html! {
-                    section { h2 { "Alerts" } (crate::alert::table(&incident.alerts, now, "No alert belongs to it.")) }
+                    section { h2 { "Alerts" } (alert::compact(&incident.alerts, now, "No alert belongs to it.")) }
                 }))
             }
         }

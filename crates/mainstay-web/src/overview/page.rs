@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::error::WebError;
 use crate::events::Topic;
 use crate::request::{Head, Visit, show};
-use crate::view::{Banner, Change, Figure, FigureGroup, Grid, GridCell, IncidentSummary, Overview, Slo};
+use crate::view::{Banner, Change, Figure, FigureGroup, Grid, GridCell, Overview, Slo};
 use crate::{alert, incident};
 
 pub(super) async fn overview(State(app): State<App>, visit: Visit) -> Result<Response, WebError> {
@@ -34,28 +34,23 @@ fn content(overview: &Overview, now: Timestamp) -> Markup {
     html! {
         (region("sentence", html! {
             @for banner in &overview.banners { (banner_line(banner)) }
-            div class={ "lead " (overview.sentence.status.class()) } {
-                h1 { (overview.sentence.text) }
+            div.lead.verdict {
                 (status(overview.sentence.status))
+                h1 { (overview.sentence.text) }
             }
         }))
         (region("incidents", incidents(overview, now)))
-        div.columns.wide-left {
-            (region("slos", html! { section { h2 { "Objectives" } (slo_table(&overview.slos, now)) } }))
+        (region("slos", html! { section { h2 { "Objectives" } (slo_table(&overview.slos, now)) } }))
+        div.columns {
             (region("alerts", html! {
-                section {
-                    h2 { "Firing alerts" }
-                    (alert::table(&overview.alerts, now, "No alert fires."))
-                }
+                section { h2 { "Firing alerts" } (alert::compact(&overview.alerts, now, "No alert fires.")) }
             }))
+            (region("grid", html! { section { h2 { "Services by cells, worst signal" } (grid(&overview.grid)) } }))
         }
         (region("charts", html! {
             div.columns { @for one in &overview.charts { section { (chart::figure(one)) } } }
         }))
-        div.columns {
-            (region("grid", html! { section { h2 { "Services by cells, worst signal" } (grid(&overview.grid)) } }))
-            (region("changes", html! { section { h2 { "Changes" } (changes_table(&overview.changes, now)) } }))
-        }
+        (region("changes", html! { section { h2 { "Changes" } (changes_table(&overview.changes, now)) } }))
         (region("figures", html! { div.columns { @for group in &overview.figures { (figures(group)) } } }))
     }
 }
@@ -70,15 +65,14 @@ fn banner_line(banner: &Banner) -> Markup {
 }
 
 fn incidents(overview: &Overview, now: Timestamp) -> Markup {
-    let rows = |list: &[IncidentSummary]| incident::table(list, now, "None.");
     html! {
         section {
             h2 { "Open incidents" }
-            (incident::table(&overview.open, now, "No incident is open."))
+            (incident::table("Open incidents", &overview.open, now, "No incident is open."))
             @if !overview.recent.is_empty() {
                 details id="recent" open[overview.open.is_empty()] {
                     summary { "Ended lately (" (overview.recent.len()) ")" }
-                    (rows(&overview.recent))
+                    (incident::table("Ended incidents", &overview.recent, now, "None."))
                 }
             }
         }

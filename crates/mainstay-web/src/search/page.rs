@@ -78,7 +78,7 @@ pub(super) async fn search(
     let main = html! {
         h1 { "Search" @if !wanted.is_empty() { ": " (wanted) } }
         @if none { p.empty { "Nothing that you may see matches. Words must all occur; ids of incidents and events lead straight to them." } }
-        @if !incidents.is_empty() { section { h2 { "Incidents" } (incident::table(&incidents, now, "")) } }
+        @if !incidents.is_empty() { section { h2 { "Incidents" } (incident::table("Incidents found", &incidents, now, "")) } }
         @if !alerts.is_empty() { section { h2 { "Alerts" } (alert::table(&alerts, now, "")) } }
         @if !slos.is_empty() { section { h2 { "Objectives" } (slo_table(&slos, now)) } }
         @if !changes.is_empty() { section { h2 { "Changes" } (changes_table(&changes, now)) } }

@@ -56,7 +56,7 @@ pub(super) async fn one(
         title: &detail.slo.title,
         place: "/slos",
         topic,
-        scoped: true,
+        scoped: false,
     };
     show(&app, &visit, head, main).await
 }

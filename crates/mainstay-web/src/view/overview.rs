@@ -20,6 +20,8 @@ pub struct Situation {
     pub on_call: Vec<Duty>,
     /// What the scope bar offers.
     pub places: Places,
+    /// Whether there is a demo's inbox to look into.
+    pub has_inbox: bool,
 }
 
 /// Who is on call in one rota.

@@ -572,6 +572,7 @@ impl Console for Fake {
                 cells: names(&["cell-5", "cell-6"]),
                 services: names(&["payment-service", "account-service"]),
             },
+            has_inbox: true,
         };
         Box::pin(async { Ok(situation) })
     }

@@ -1,27 +1,43 @@
 //! The fixed data in a real browser: `cargo test -p mainstay-web --test it preview -- --ignored --nocapture`.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use mainstay_kernel::IncidentId;
+use mainstay_web::Topic;
 use tokio::net::TcpListener;
 
-use crate::fake::Mood;
+use crate::fake::{INCIDENT, Mood};
 use crate::harness::Web;
+
+/// How often something happens there.
+const PACE: Duration = Duration::from_secs(2);
 
 #[tokio::test]
 #[ignore = "serves until it is stopped"]
 async fn preview() {
-    let mut servers = Vec::new();
+    let mut webs = Vec::new();
     for (port, mood) in [(8471, Mood::Ok), (8472, Mood::Breached), (8473, Mood::Unknown)] {
         let listener = TcpListener::bind(("127.0.0.1", port))
             .await
             .expect("the port is free");
         println!("http://127.0.0.1:{port}/");
-        let router = Web::open(mood).router;
-        servers.push(tokio::spawn(mainstay_web::serve(
+        let web = Web::open(mood);
+        tokio::spawn(mainstay_web::serve(
             listener,
-            router,
+            web.router.clone(),
             std::future::pending(),
-        )));
+        ));
+        webs.push(web);
     }
-    for server in servers {
-        server.await.expect("it does not panic");
+    let incident = Topic::incident(&IncidentId::new(INCIDENT).expect("a name"));
+    loop {
+        tokio::time::sleep(PACE).await;
+        for web in &webs {
+            web.clock.advance(SignedDuration::try_from(PACE).expect("short"));
+            // Nobody may be looking.
+            let _ = web.live.send(Topic::overview());
+            let _ = web.live.send(incident.clone());
+        }
     }
 }
