@@ -25,9 +25,9 @@ const LEAVE: Duration = Duration::from_millis(150);
 /// How long a pod may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
 /// Longest pause before a pod that keeps crashing is started again.
-const MAX_BACK_OFF: Duration = Duration::from_secs(10);
+const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 /// A pod that ran this long has not crashed at its start.
-const STABLE: Duration = Duration::from_secs(30);
+const STABLE: Duration = Duration::from_secs(10);
 /// Pause between probes while a pod starts.
 const STARTING: Duration = Duration::from_millis(50);
 
@@ -268,6 +268,7 @@ fn spawn(spec: &Spec) -> std::io::Result<Child> {
     Command::new(&spec.program)
         .args(&spec.arguments)
         .arg("--exit-with-parent")
+        .env_remove("PAYD_EVENTS_TOKEN")
         .envs(&spec.environment)
         .env("PAYD_LISTEN", spec.listen.as_deref().unwrap_or("127.0.0.1:0"))
         .stdin(Stdio::piped())

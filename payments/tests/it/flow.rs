@@ -2,7 +2,7 @@
 
 use crate::{
     http::{get, request},
-    platform::{Client, Platform, eventually, payment},
+    platform::{Client, Platform, count, eventually, payment},
 };
 use serde_json::json;
 
@@ -179,4 +179,43 @@ fn a_payment_goes_on_without_fraud_check_and_is_undone_without_bank() {
     );
     let audit = platform.audited("cell-5");
     assert_eq!((audit.faults.len(), audit.manual_reviews), (0, 1), "{audit:?}");
+}
+
+#[test]
+fn nothing_is_undone_behind_a_bank_that_may_have_taken_it() {
+    let platform = Platform::start("cell-5");
+    let client = client(&platform);
+    let signal_all = |service: &str, signal: &str| {
+        for pod in platform.pods(service) {
+            assert_eq!(platform.signal(&pod, signal).status, 200);
+        }
+    };
+    let before = client.available_minor("STD-001-0001");
+    // The instruction is sent to an adapter that freezes with it: nobody can know whether the bank has it.
+    signal_all("saga-orchestrator", "STOP");
+    let accepted = client.pay("unknown", &payment("STD-001"));
+    signal_all("clearing-adapter", "STOP");
+    signal_all("saga-orchestrator", "CONT");
+    let db = platform.db("cell-5");
+    eventually("the step to be unknown", || {
+        let query = "SELECT count(*) FROM sagas WHERE json_extract(state, '$.steps.clear') = 'unknown'";
+        (count(&db, query) == 1).then_some(())
+    });
+    assert_eq!(
+        client.available_minor("STD-001-0001"),
+        before - 1234,
+        "the reservation holds"
+    );
+    signal_all("clearing-adapter", "CONT");
+    let left = match client.ended(&accepted)["status"].as_str() {
+        Some("completed") => before - 1234,
+        Some("failed") => before,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(client.available_minor("STD-001-0001"), left);
+    assert_eq!(
+        platform.audited("cell-5").faults,
+        Vec::<String>::new(),
+        "the bank's books and ours agree"
+    );
 }

@@ -108,11 +108,10 @@ fn the_slow_query_exhausts_the_pool_by_itself() {
     platform.change_and_wait("cell-5", "payment-service", "scale", json!({ "replicas": 1 }));
     let load = platform.load("cell-5", 100, 0);
     load.until_total(150);
-    let (active, _) = pool_use(&platform);
-    assert!(
-        (2.5..=8.5).contains(&active),
-        "about half of ten in use: {active}"
-    );
+    // On a machine that is busy with other things a look may come at a bad moment, but not for ever.
+    eventually("about half of ten to be in use", || {
+        (2.5..=8.0).contains(&pool_use(&platform).0).then_some(())
+    });
     assert_eq!(load.so_far().bad, 0);
 
     platform.change_and_wait(
@@ -178,4 +177,46 @@ fn a_bad_clearing_release_fails_payments_but_no_reads() {
         "{audit:?}"
     );
     assert!(audit.completed > 0);
+}
+
+/// Seeds come from `PAYD_SEEDS` (numbers separated by commas), so that a failure can be repeated.
+#[test]
+#[ignore = "full tier: 30 s of random kills per seed"]
+fn random_kills_cost_no_payment_and_no_count() {
+    let seeds = std::env::var("PAYD_SEEDS").unwrap_or_else(|_| "1".to_owned());
+    for seed in seeds
+        .split(',')
+        .map(|seed| seed.trim().parse::<u64>().expect("a number"))
+    {
+        println!("seed {seed}");
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).expect("small")
+        };
+        let platform = Platform::start("cell-5");
+        let load = platform.load("cell-5", 60, 30);
+        let mut kills = 0;
+        while load.so_far().total < 60 * 30 {
+            let pods = platform.pods("");
+            let victims: Vec<&Value> = pods
+                .iter()
+                .filter(|p| p["pid"].is_u64() && p["service"] != "api-gateway")
+                .collect();
+            if !victims.is_empty() && platform.signal(victims[random(victims.len())], "KILL").status == 200 {
+                kills += 1;
+            }
+            load.until_total(load.so_far().total + 10 + random(40) as u64);
+        }
+        let report = load.stop();
+        assert_eq!(counted(&platform), seen(&report), "seed {seed}, {kills} kills");
+        assert_eq!(
+            platform.audited("cell-5").faults,
+            Vec::<String>::new(),
+            "seed {seed}, {kills} kills"
+        );
+        assert!(kills > 20, "{kills}");
+    }
 }

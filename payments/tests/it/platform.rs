@@ -3,6 +3,7 @@
 use crate::http::{Answer, get, post, request};
 use payments::loadgen::Report;
 use serde_json::{Value, json};
+use sqlx::Connection;
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
@@ -32,6 +33,26 @@ pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) ->
         assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} for: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// What the query counts in a cell's database.
+pub(crate) fn count(db: &Path, query: &'static str) -> i64 {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(db)
+            .read_only(true);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options)
+            .await
+            .expect("a connection");
+        sqlx::query_scalar(query)
+            .fetch_one(&mut connection)
+            .await
+            .expect("a count")
+    })
 }
 
 fn payd() -> Command {
