@@ -1,0 +1,162 @@
+//! `mainstay check`: what is wrong with a catalog or a file, where exactly, and how to mend it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use mainstay_catalog::{At, Catalog, Diagnostic, Diagnostics, Document, Format, Level, lint};
+use mainstay_rules::RuleFile;
+use serde::Serialize;
+
+use crate::exit::Exit;
+
+/// Options of `mainstay check`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Options {
+    /// Catalog directories, or single files of any format that is known.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// How findings are written: `text` with the line and a caret, `short` with one line each, `json`.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    #[default]
+    Text,
+    Short,
+    Json,
+}
+
+/// What was found below one path.
+#[derive(Serialize)]
+struct Found {
+    path: PathBuf,
+    files: usize,
+    errors: usize,
+    warnings: usize,
+    findings: Diagnostics,
+    /// Files that are recognised and that nothing here reads further.
+    unchecked: BTreeSet<String>,
+}
+
+/// Checks everything that any capability can see in a catalog or a file.
+pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
+    let (catalog, mut diagnostics) = Catalog::check(path);
+    // What it counts is of no use here; what it finds is.
+    let _ = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut diagnostics);
+    for document in catalog.documents.of_format(Format::PrometheusRules) {
+        check_rules(document, &mut diagnostics);
+    }
+    diagnostics.settle();
+    (catalog, diagnostics)
+}
+
+fn check_rules(document: &Document, diagnostics: &mut Diagnostics) {
+    let place = |finding: &mainstay_rules::Diagnostic| {
+        let at = place(document.source(), finding.line, finding.column);
+        document.diagnostic(lint::BAD_VALUE, at, finding.message.clone())
+    };
+    match RuleFile::parse(&document.file, document.source()) {
+        Ok(file) => diagnostics.extend(file.warnings.iter().map(|finding| Diagnostic {
+            level: Level::Warning,
+            ..place(finding)
+        })),
+        Err(error) => error.0.iter().for_each(|finding| diagnostics.push_unread(place(finding))),
+    }
+}
+
+/// The word at a line and a column of a file.
+fn place(source: &str, line: usize, column: usize) -> At {
+    let before: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let rest = &source[before..];
+    let inside = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(byte, _)| byte);
+    let start = before + inside;
+    let word = source[start..].find(|c: char| c.is_whitespace() || c == ':').unwrap_or(source.len() - start);
+    At::of_bytes(source, start..start + word.max(1).min(source.len() - start))
+}
+
+/// The directory below which the findings of `path` name their files.
+pub(crate) fn root(path: &Path) -> Option<&Path> {
+    if path.is_dir() { Some(path) } else { path.parent() }
+}
+
+/// Prints findings with their lines and carets.
+pub(crate) fn print(path: &Path, diagnostics: &Diagnostics) {
+    anstream::print!("{}", diagnostics.render(root(path), true));
+}
+
+pub(crate) fn run(options: &Options) -> Exit {
+    if let Some(missing) = options.paths.iter().find(|path| !path.exists()) {
+        anstream::eprintln!("mainstay check: there is no file or directory {}", missing.display());
+        return Exit::Usage;
+    }
+    let found: Vec<Found> = options.paths.iter().map(|path| find(path)).collect();
+    match options.output {
+        Output::Text => found.iter().for_each(|found| print(&found.path, &found.findings)),
+        Output::Short => found.iter().for_each(|found| anstream::print!("{}", short(found))),
+        Output::Json => match serde_json::to_string_pretty(&found) {
+            Ok(text) => anstream::println!("{text}"),
+            Err(error) => {
+                anstream::eprintln!("mainstay check: {error}");
+                return Exit::Failure;
+            }
+        },
+    }
+    for found in &found {
+        let files = found.unchecked.iter().take(10);
+        files.for_each(|file| anstream::eprintln!("not checked further: {file}"));
+    }
+    let sum = |part: fn(&Found) -> usize| found.iter().map(part).sum::<usize>();
+    let (errors, warnings, files) = (sum(|f| f.errors), sum(|f| f.warnings), sum(|f| f.files));
+    anstream::eprintln!(
+        "{} and {} in {}",
+        counted(errors, "error"),
+        counted(warnings, "warning"),
+        counted(files, "file")
+    );
+    if errors > 0 { Exit::Problems } else { Exit::Ok }
+}
+
+fn find(path: &Path) -> Found {
+    let (catalog, findings) = examine(path);
+    let kind = |document: &Document| match document.format {
+        Format::AlertmanagerConfig => Some("an Alertmanager configuration".to_owned()),
+        Format::PrometheusRuleTests => Some("rule unit tests; `mainstay test rules` runs them".to_owned()),
+        Format::KubernetesObject => Some(format!("a Kubernetes {}", document.kind)),
+        _ => None,
+    };
+    let unchecked = catalog.documents.iter().filter_map(|document| Some(format!("{}, {}", document.file, kind(document)?)));
+    Found {
+        path: path.to_owned(),
+        files: catalog.documents.files().len(),
+        errors: findings.errors(),
+        warnings: findings.iter().filter(|finding| finding.level == Level::Warning).count(),
+        unchecked: unchecked.collect(),
+        findings,
+    }
+}
+
+/// One line per finding, below the path as it was given.
+fn short(found: &Found) -> String {
+    let below = root(&found.path).map(|root| root.display().to_string()).filter(|root| !root.is_empty());
+    let prefix = below.map(|root| format!("{}/", root.trim_end_matches('/'))).unwrap_or_default();
+    found.findings.render_short().lines().map(|line| format!("{prefix}{line}\n")).collect()
+}
+
+/// `1 error`, `2 errors`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_the_word_at_line_and_column() {
+        let at = place("groups:\n  - nam: é x\n", 2, 5);
+        assert_eq!((at.line, at.column, at.len_bytes), (2, 5, 3));
+        assert_eq!(place("a\n", 9, 9).line, 2, "a place past the end is the end");
+    }
+}

@@ -1,0 +1,45 @@
+//! `mainstay inbox`: the demo's mail and chat inbox, a process of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mainstay_delivery::inbox::{self, InboxOptions};
+
+use crate::clock::SystemClock;
+use crate::exit::Exit;
+use crate::serve::{parent_is_gone, start_logging};
+
+/// Options of `mainstay inbox`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Where to listen for SMTP.
+    #[arg(long)]
+    smtp: SocketAddr,
+    /// Where to listen for HTTP.
+    #[arg(long)]
+    http: SocketAddr,
+    /// The file that keeps every message, one JSON object a line.
+    #[arg(long)]
+    file: PathBuf,
+}
+
+/// Runs until standard input closes.
+pub fn run(options: Options) -> Exit {
+    start_logging();
+    let listen = InboxOptions { smtp: options.smtp, http: options.http, ..InboxOptions::on_loopback(options.file) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
+        let served = runtime.block_on(inbox::serve(listen, Arc::new(SystemClock), parent_is_gone()));
+        // Reading from standard input cannot be cancelled.
+        runtime.shutdown_background();
+        served.map_err(|error| error.to_string())
+    });
+    match result {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            anstream::eprintln!("mainstay inbox: {error}");
+            Exit::Failure
+        }
+    }
+}

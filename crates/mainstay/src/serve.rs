@@ -1,0 +1,358 @@
+//! `mainstay serve`: the control plane at work.
+
+mod discovery;
+mod process;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_alert::AlertCommand;
+use mainstay_catalog::{Catalog, Diagnostics};
+use mainstay_delivery::channel::{ChannelOptions, RealChannels};
+use mainstay_delivery::smtp::SmtpOptions;
+use mainstay_hands::SupervisorHand;
+use mainstay_ingest::Scraper;
+use mainstay_journal::SqliteJournal;
+use mainstay_kernel::{Actor, Clock, Entropy};
+use mainstay_plane::telemetry::Judged;
+use mainstay_plane::{Command, Directory, Parts, Plane, PlaneError, Telemetry};
+use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
+use tokio::sync::{Semaphore, broadcast};
+use tokio::task::JoinSet;
+
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::console::PlaneConsole;
+use crate::exit::Exit;
+
+pub use process::{parent_is_gone, start_logging};
+
+/// How often objectives are judged; rules have clocks of their own.
+const EVALUATE_EVERY: Duration = Duration::from_secs(5);
+/// How often the counts are written down.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
+/// How often the states are kept, so that the next start is quick.
+const SAVE_EVERY: Duration = Duration::from_secs(300);
+/// How many effects are carried out at once.
+const EFFECTS_AT_ONCE: usize = 32;
+/// The plane looks around at least this often, whatever its timers say.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+
+type LivePlane = Plane<SqliteJournal, RealChannels, SupervisorHand, Telemetry>;
+
+/// Options of `mainstay serve`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Where everything is kept.
+    #[arg(long, env = "MAINSTAY_DATA", default_value = "mainstay-data")]
+    pub data: PathBuf,
+    /// The catalog: a directory of documents.
+    #[arg(long, env = "MAINSTAY_CATALOG")]
+    pub catalog: PathBuf,
+    /// Where the console and the API listen.
+    #[arg(long, env = "MAINSTAY_LISTEN", default_value = "127.0.0.1:7070")]
+    pub listen: SocketAddr,
+    /// The accounts; without it, only loopback is served and everybody there is an administrator.
+    #[arg(long, env = "MAINSTAY_TOKENS")]
+    pub tokens: Option<PathBuf>,
+    /// Where the console is reached, for links in messages; `http://LISTEN` if nothing is said.
+    #[arg(long, env = "MAINSTAY_BASE_URL")]
+    pub base_url: Option<String>,
+    /// A list of targets in the form of Prometheus' HTTP service discovery; may be given several times.
+    #[arg(long = "targets-url", env = "MAINSTAY_TARGETS_URL", value_delimiter = ',')]
+    pub targets_urls: Vec<String>,
+    /// How often targets are scraped, in seconds.
+    #[arg(long, env = "MAINSTAY_SCRAPE_INTERVAL_S", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub scrape_interval_s: u32,
+    /// The supervisor that carries out rollbacks, restarts and scaling.
+    #[arg(long, env = "MAINSTAY_SUPERVISOR", default_value = "http://127.0.0.1:7071")]
+    pub supervisor: String,
+    /// The inbox whose messages the console shows (demo only).
+    #[arg(long, env = "MAINSTAY_INBOX")]
+    pub inbox: Option<String>,
+    /// Exit when standard input closes: the parent is gone.
+    #[arg(long)]
+    pub exit_with_parent: bool,
+}
+
+/// Why the control plane does not run.
+#[derive(Debug, thiserror::Error)]
+enum ServeError {
+    #[error("{0}")]
+    Catalog(String),
+    #[error("{0}")]
+    Setting(#[from] mainstay_catalog::response::SettingError),
+    #[error("{0}")]
+    Channel(String),
+    #[error(transparent)]
+    Journal(#[from] mainstay_journal::JournalError),
+    #[error(transparent)]
+    Telemetry(#[from] mainstay_plane::TelemetryError),
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
+    #[error("{0}")]
+    Web(String),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("{0}")]
+    Runtime(#[from] std::io::Error),
+}
+
+/// Runs until it is told to stop.
+pub fn run(options: Options) -> Exit {
+    start_logging();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = runtime.map_err(ServeError::from).and_then(|runtime| {
+        let result = runtime.block_on(serve(options));
+        runtime.shutdown_timeout(Duration::from_secs(5));
+        result
+    });
+    match result {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            anstream::eprintln!("mainstay serve: {error}");
+            Exit::Failure
+        }
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+async fn serve(options: Options) -> Result<(), ServeError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    let auth = match &options.tokens {
+        Some(path) => Auth::Tokens(Tokens::load(path).map_err(|error| ServeError::Web(error.to_string()))?),
+        None => Auth::Open,
+    };
+    check_bind(options.listen, &auth).map_err(|refused| ServeError::Web(refused.to_string()))?;
+    let (catalog, judged) = load_catalog(&options.catalog)?;
+    let directory = Directory::new(&catalog, environment)?;
+    let channels = RealChannels::new(channel_options(&catalog)?).map_err(|error| ServeError::Channel(error.to_string()))?;
+
+    // The journal's lock keeps a second process out before anything else is touched.
+    let journal = SqliteJournal::open(&options.data.join("journal"), clock.clone(), entropy.clone()).await?;
+    let settings = mainstay_slo::Settings {
+        scrape_interval_ms: i64::from(options.scrape_interval_s) * 1_000,
+        ..mainstay_slo::Settings::default()
+    };
+    let (telemetry, recovery) = Telemetry::open(&options.data.join("series"), judged, settings, clock.clone())?;
+    tracing::info!(replayed_samples = recovery.replayed_samples, "samples recovered");
+    let telemetry = Arc::new(telemetry);
+    let client = reqwest::Client::builder().no_proxy().build().map_err(|error| ServeError::Web(error.to_string()))?;
+    let parts = Parts {
+        journal: Arc::new(journal),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        channels: Arc::new(channels),
+        hands: Arc::new(SupervisorHand::new(client.clone(), &options.supervisor)),
+        judge: telemetry.clone(),
+        base_url: options.base_url.clone().unwrap_or_else(|| format!("http://{}", options.listen)),
+    };
+    let plane = Arc::new(Plane::open(parts, "serve", catalog, directory).await?);
+    let forgotten = plane.look(|states| telemetry.adopt(states.alerts, clock.now())).await;
+    plane.submit(Actor::machine("telemetry"), Command::Alert(AlertCommand::Observe(forgotten))).await?;
+
+    let listener = tokio::net::TcpListener::bind(options.listen)
+        .await
+        .map_err(|source| ServeError::Listen { address: options.listen, source })?;
+    let address = listener.local_addr().map_err(|source| ServeError::Listen { address: options.listen, source })?;
+    let (live, _) = broadcast::channel(256);
+    let console = PlaneConsole::new(plane.clone(), telemetry.clone(), client.clone(), options.inbox.clone());
+    let setup = Setup {
+        console: Arc::new(console),
+        auth,
+        clock: clock.clone(),
+        entropy,
+        live: live.clone(),
+        settings: Settings::default(),
+    };
+    let router = mainstay_web::router(setup);
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            // An error means that the sender is gone, which is a stop as well.
+            let _ = stopped.changed().await;
+        }
+    };
+    let mut tasks: JoinSet<Result<(), ServeError>> = JoinSet::new();
+    let until = until_stopped();
+    tasks.spawn(async move {
+        mainstay_web::serve(listener, router, until).await;
+        Ok(())
+    });
+    let scraper = Arc::new(Scraper::new(clock.clone(), telemetry.clone()));
+    let (running, until) = (scraper.clone(), until_stopped());
+    tasks.spawn(async move {
+        running.run(until).await;
+        Ok(())
+    });
+    let interval = Duration::from_secs(options.scrape_interval_s.into());
+    tasks.spawn(discovery::follow(options.targets_urls.clone(), interval, client, scraper, until_stopped()));
+    tasks.spawn(judge(plane.clone(), telemetry.clone(), clock.clone(), live.clone(), until_stopped()));
+    tasks.spawn(keep(plane.clone(), telemetry.clone(), until_stopped()));
+    tasks.spawn(work(plane.clone(), until_stopped()));
+    tasks.spawn(announce(plane.clone(), live, until_stopped()));
+    anstream::println!("mainstay listens on http://{address}");
+
+    let first_failure = tokio::select! {
+        () = process::told_to_stop(options.exit_with_parent) => None,
+        ended = tasks.join_next() => ended.and_then(|ended| ended.unwrap_or_else(|panic| Err(ServeError::Web(panic.to_string()))).err()),
+    };
+    drop(stop);
+    while let Some(ended) = tasks.join_next().await {
+        if let Ok(Err(error)) = ended {
+            tracing::error!(%error, "while stopping");
+        }
+    }
+    if first_failure.is_none() {
+        telemetry.checkpoint()?;
+        plane.save().await?;
+    }
+    first_failure.map_or(Ok(()), Err)
+}
+
+fn load_catalog(path: &std::path::Path) -> Result<(Arc<Catalog>, Judged), ServeError> {
+    let bad = |text: String| ServeError::Catalog(format!("the catalog {} cannot be used\n{text}", path.display()));
+    let (catalog, _warnings) = Catalog::load(path).map_err(|error| bad(error.to_string()))?;
+    let mut diagnostics = Diagnostics::default();
+    let judged = Judged::of(&catalog, &mut diagnostics);
+    if diagnostics.has_errors() {
+        return Err(bad("run `mainstay check` on it for what is wrong, and where".to_owned()));
+    }
+    Ok((Arc::new(catalog), judged))
+}
+
+fn channel_options(catalog: &Catalog) -> Result<ChannelOptions, ServeError> {
+    let Some(smtp) = &catalog.response.channels.smtp else { return Ok(ChannelOptions::default()) };
+    let port = smtp.port.resolve(environment)?;
+    let port = port.parse().map_err(|_| ServeError::Channel(format!("the port of the mail server is {port:?}, not a number")))?;
+    let mut options = SmtpOptions::new(smtp.host.resolve(environment)?, port, smtp.tls, smtp.from.resolve(environment)?);
+    if let (Some(username), Some(password)) = (&smtp.username, &smtp.password) {
+        options.login = Some((username.resolve(environment)?, password.value.resolve(environment)?));
+    }
+    Ok(ChannelOptions { smtp: Some(options), ..ChannelOptions::default() })
+}
+
+/// Judges objectives and rules on a clock, and asks the counts about open incidents.
+async fn judge(
+    plane: Arc<LivePlane>,
+    telemetry: Arc<Telemetry>,
+    clock: Arc<dyn Clock>,
+    live: broadcast::Sender<Topic>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let mut tick = tokio::time::interval(EVALUATE_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        let (judging, now) = (telemetry.clone(), clock.now());
+        let found = tokio::task::spawn_blocking(move || judging.evaluate(now)).await;
+        let found = found.map_err(|panic| ServeError::Web(panic.to_string()))?;
+        for failure in found.failures {
+            tracing::warn!(failure, "a rule failed");
+        }
+        for budget in found.budgets {
+            tracing::info!(slo = %budget.slo, scope = %budget.scope, from = ?budget.from, to = ?budget.to, "a budget changed its state");
+        }
+        let command = Command::Alert(AlertCommand::Observe(found.observations));
+        match plane.submit(Actor::machine("telemetry"), command).await {
+            Ok(_) => {}
+            Err(PlaneError::Refused(refused)) => tracing::error!(%refused, "alerts were refused"),
+            Err(fatal) => return Err(fatal.into()),
+        }
+        plane.measure().await?;
+        // Pages show figures that move without events. Nobody listening is fine.
+        let _ = live.send(Topic::overview());
+    }
+}
+
+/// Keeps counts and states on disk, and drops what is past its retention.
+async fn keep(plane: Arc<LivePlane>, telemetry: Arc<Telemetry>, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut last_save = tokio::time::Instant::now();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        let keeping = telemetry.clone();
+        let kept = tokio::task::spawn_blocking(move || keeping.maintain()).await;
+        if let Err(error) = kept.map_err(|panic| ServeError::Web(panic.to_string()))? {
+            // A full disk today is not a reason to stop paging; the log keeps what the counts lack.
+            tracing::error!(%error, "counts or samples could not be maintained");
+        }
+        if last_save.elapsed() >= SAVE_EVERY {
+            plane.save().await?;
+            let epoch = plane.epoch().await;
+            plane.journal().prune_effects(epoch, plane.clock().now()).await?;
+            last_save = tokio::time::Instant::now();
+        }
+    }
+}
+
+/// Fires timers and carries effects out.
+async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let slots = Arc::new(Semaphore::new(EFFECTS_AT_ONCE));
+    let mut changed = plane.changed();
+    let mut under_way: JoinSet<Result<(), PlaneError>> = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        let next = plane.tick().await?;
+        for claimed in plane.claim(slots.available_permits()).await? {
+            let (plane, slots) = (plane.clone(), slots.clone());
+            under_way.spawn(async move {
+                let _slot = slots.acquire_owned().await;
+                plane.perform(claimed).await
+            });
+        }
+        let until_due = next.map_or(LOOK_AROUND, |due| {
+            let wait = due.duration_since(plane.clock().now());
+            Duration::try_from(wait).unwrap_or(Duration::ZERO).clamp(Duration::from_millis(20), LOOK_AROUND)
+        });
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            _ = changed.changed() => {}
+            Some(ended) = under_way.join_next() => match ended {
+                Ok(Err(PlaneError::Journal(error))) => return Err(error.into()),
+                Ok(Ok(()) | Err(PlaneError::Refused(_))) => {}
+                Err(panic) => return Err(ServeError::Web(panic.to_string())),
+            },
+            () = tokio::time::sleep(until_due) => {}
+        }
+    }
+}
+
+/// Tells the pages that something happened.
+async fn announce(
+    plane: Arc<LivePlane>,
+    live: broadcast::Sender<Topic>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let mut changed = plane.changed();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            moved = changed.changed() => if moved.is_err() { return Ok(()) },
+        }
+        let open = plane.look(|states| states.incidents.all().rev().take(20).map(|incident| incident.id.clone()).collect::<Vec<_>>()).await;
+        let topics = open.iter().map(Topic::incident).chain([Topic::overview(), Topic::inbox()]);
+        for topic in topics {
+            // Nobody listening is fine.
+            let _ = live.send(topic);
+        }
+        // A burst of events is one piece of news.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
