@@ -107,6 +107,8 @@ pub struct Group {
     rules: Vec<RuleState>,
     last_evaluation_ms: Option<i64>,
     missed: u64,
+    /// Series of rules that are no more, to be ended at the next evaluation.
+    orphaned: BTreeSet<Arc<Labels>>,
 }
 
 #[derive(Debug, Clone)]
@@ -165,6 +167,7 @@ impl Group {
             rules,
             last_evaluation_ms: None,
             missed: 0,
+            orphaned: BTreeSet::new(),
         }
     }
 
@@ -214,7 +217,46 @@ impl Group {
                 }
             }
         }
+        if let Err(error) = self.end_orphaned(at_ms, store, &mut evaluation) {
+            evaluation.failures.push(RuleFailure {
+                rule: String::new(),
+                file: self.spec.file.clone(),
+                line: self.spec.line,
+                message: error.to_string(),
+            });
+        }
         evaluation
+    }
+
+    /// Ends the series of rules that went away, unless another rule of the group writes them now.
+    fn end_orphaned(
+        &mut self,
+        at_ms: i64,
+        store: &mut dyn RuleStore,
+        evaluation: &mut Evaluation,
+    ) -> Result<(), SourceError> {
+        let at_ms = at_ms - self.query_offset_ms();
+        let written = |labels: &Arc<Labels>| self.rules.iter().any(|rule| rule.series.contains(labels));
+        let ended = std::mem::take(&mut self.orphaned)
+            .into_iter()
+            .filter(|labels| !written(labels));
+        let samples: Vec<RuleSample> = ended
+            .map(|labels| RuleSample {
+                labels,
+                at_ms,
+                value: stale_marker(),
+            })
+            .collect();
+        if samples.is_empty() {
+            return Ok(());
+        }
+        store.record(&samples)?;
+        evaluation.samples_written += samples.len();
+        Ok(())
+    }
+
+    fn query_offset_ms(&self) -> i64 {
+        self.spec.query_offset_ms.unwrap_or(self.context.query_offset_ms)
     }
 
     fn evaluate_rule(
@@ -226,7 +268,7 @@ impl Group {
         evaluation: &mut Evaluation,
     ) -> Result<(), Failed> {
         let rule = &self.spec.rules[index];
-        let sample_ms = at_ms - self.spec.query_offset_ms.unwrap_or(self.context.query_offset_ms);
+        let sample_ms = at_ms - self.query_offset_ms();
         let outcome = instant(&rule.expr, sample_ms, &*store, limits)?;
         let name = rule.name();
         evaluation.annotations.extend(
@@ -309,6 +351,29 @@ impl Group {
     pub fn rule_digest(&self, name: &str) -> Option<Digest> {
         let alerting = |rule: &&RuleSpec| matches!(rule.kind, RuleKind::Alert { .. }) && rule.name() == name;
         self.spec.rules.iter().find(alerting).map(digest)
+    }
+
+    /// Goes on where the same group stood before its file was read again: rules that are still there keep their
+    /// alerts and series, series of others are ended at the next evaluation. Alerts of rules that went away (or were
+    /// changed) are given back.
+    pub fn take_over(&mut self, previous: Self) -> Vec<ActiveAlert> {
+        self.last_evaluation_ms = previous.last_evaluation_ms;
+        self.missed = previous.missed;
+        self.orphaned = previous.orphaned;
+        let mut unknown = Vec::new();
+        for old in previous.rules {
+            match self.rules.iter_mut().find(|rule| rule.digest == old.digest) {
+                Some(rule) => {
+                    rule.series.extend(old.series);
+                    rule.alerts.extend(old.alerts);
+                }
+                None => {
+                    self.orphaned.extend(old.series);
+                    unknown.extend(old.alerts.into_values());
+                }
+            }
+        }
+        unknown
     }
 
     /// Takes over alerts that [`Self::active_alerts`] gave before a restart. Alerts whose rule is not in this group any

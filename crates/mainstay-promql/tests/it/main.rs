@@ -4,4 +4,5 @@ mod conformance;
 mod evaluation;
 mod parsing;
 mod peer;
+mod scripts;
 mod support;

@@ -342,3 +342,44 @@ fn transitions_carry_the_alert_as_it_is_then() {
     assert_eq!(alert.annotations["text"], "1.5 on 1");
     assert_eq!((alert.state, alert.rule.as_str()), (AlertState::Firing, "A"));
 }
+
+#[test]
+fn a_reload_keeps_what_is_still_there_and_ends_the_rest() {
+    let mut before = group(
+        "    rules: [{alert: A, expr: 'x > 0', for: 2m}, {alert: B, expr: 'x > 0'}, {record: r, expr: x}]",
+    );
+    let mut store = Store::default();
+    store.step(&mut before, 0, &[("x", 1.0)]);
+    let mut after =
+        group("    rules: [{record: r, expr: x}, {alert: A, expr: 'x > 0', for: 1m}, {record: s, expr: x}]");
+    let given_back = after.take_over(before);
+    assert_eq!(
+        given_back
+            .iter()
+            .map(|alert| alert.rule.as_str())
+            .collect::<Vec<_>>(),
+        ["B"]
+    );
+    let evaluation = store.step(&mut after, 1, &[("x", 1.0)]);
+    assert_eq!(
+        changes(&evaluation),
+        [Change::BecameFiring],
+        "the new `for` counts from the old start"
+    );
+    let ended: Vec<String> = store
+        .shown()
+        .into_iter()
+        .filter(|line| line.ends_with("stale"))
+        .collect();
+    let expected = [
+        r#"ALERTS{alertname="A", alertstate="pending"} stale"#,
+        r#"ALERTS{alertname="B", alertstate="firing"} stale"#,
+        r#"ALERTS_FOR_STATE{alertname="B"} stale"#,
+    ];
+    assert_eq!(ended, expected);
+    assert_eq!(
+        store.step(&mut after, 2, &[("x", 1.0)]).samples_written,
+        4,
+        "ended once"
+    );
+}

@@ -1,0 +1,112 @@
+//! The runner of scripts notices what is wrong.
+
+use mainstay_promql::promqltest::run;
+
+const LOAD: &str = "load 1m\n  x{a=\"1\"} 1+1x10\n  x{a=\"2\"} 2+2x10\n  h {{count:1 sum:2}}x10\n\n";
+
+/// The message for an evaluation that must fail.
+fn refused(eval: &str) -> String {
+    let report = run(&format!("{LOAD}{eval}\n")).unwrap_or_else(|error| panic!("{eval}: {error}"));
+    assert_eq!(
+        (report.passed, report.failed.len(), report.unsupported.len()),
+        (0, 1, 0),
+        "{eval}"
+    );
+    assert_eq!(report.failed[0].line, 6);
+    report.failed[0].message.clone()
+}
+
+#[test]
+fn wrong_expectations_fail() {
+    for (eval, expected) in [
+        ("eval instant at 1m sum(x)\n  {} 7", "expected 7 for {}, got 6"),
+        (
+            "eval instant at 1m sum(x)\n  {} 6.0001",
+            "expected 6.0001 for {}, got 6",
+        ),
+        (
+            "eval instant at 1m x\n  x{a=\"1\"} 2",
+            "unexpected {__name__=\"x\", a=\"2\"} 4",
+        ),
+        (
+            "eval instant at 1m x{a=\"1\"}\n  x{a=\"1\"} 2\n  x{a=\"2\"} 4",
+            "expected {__name__=\"x\", a=\"2\"}, which is missing",
+        ),
+        (
+            "eval instant at 1m sort(x)\n  expect ordered\n  x{a=\"2\"} 4\n  x{a=\"1\"} 2",
+            "another order",
+        ),
+        ("eval instant at 1m x\n  expect fail", "did not fail"),
+        (
+            "eval instant at 1m x +\n  {} 1",
+            "failed: unexpected end of input",
+        ),
+        (
+            "eval instant at 1m x + on() x\n  expect fail msg: another",
+            "failed with another message",
+        ),
+        (
+            "eval instant at 1m rate(x[5m])\n  expect no_info\n  {a=\"1\"} 0.01",
+            "expected no Info",
+        ),
+        (
+            "eval instant at 1m x{a=\"1\"}\n  expect warn\n  x{a=\"1\"} 2",
+            "an expected Warning is missing",
+        ),
+        (
+            "eval range from 0 to 2m step 1m x{a=\"1\"}\n  x{a=\"1\"} 1 2 4",
+            "expected [(0, 1.0), (60000, 2.0), (120000, 4.0)]",
+        ),
+        (
+            "eval range from 0 to 2m step 1m x{a=\"1\"}\n  x{a=\"1\"} 1 2",
+            "expected [(0, 1.0), (60000, 2.0)]",
+        ),
+        ("eval instant at 1m 1 + 1\n  3", "expected 3, got 2"),
+        (
+            "eval instant at 1m \"a\"\n  expect string \"b\"",
+            "expected Some(\"b\"), got \"a\"",
+        ),
+    ] {
+        let message = refused(eval);
+        assert!(message.starts_with(expected), "{eval}: {message}");
+    }
+}
+
+#[test]
+fn native_histograms_are_never_passed() {
+    for eval in [
+        "count({__name__=~\".+\"})\n  {} 3",
+        "h\n",
+        "histogram_count(x)\n",
+        "x{a=\"1\"}\n  x{a=\"1\"} {{count:1}}",
+    ] {
+        let report = run(&format!("{LOAD}eval instant at 1m {eval}\n")).expect("a script");
+        assert_eq!(
+            (report.passed, report.failed.len(), report.unsupported.len()),
+            (0, 0, 1),
+            "{eval}"
+        );
+    }
+}
+
+#[test]
+fn scripts_that_cannot_be_read_are_refused_with_their_place() {
+    for (script, expected) in [
+        ("hello", "1:1: expected load, clear or eval"),
+        ("load 5x\n  a 1", "1:1: expected a duration, found \"5x\""),
+        ("load 5m\n  a{b=\"c\"} 1 2 q3", "2:16: bad value \"q3\""),
+        (
+            "load 5m\n  a{b=} 1",
+            "2:7: unexpected \"}\" in label matching, expected string",
+        ),
+        ("\n\neval instant x", "3:1: expected `eval instant at TIME QUERY`"),
+        (
+            "eval instant at 5m x\n  expect nothing",
+            "2:3: unknown expectation \"nothing\"",
+        ),
+        ("load 1m\n  a 0x99999999999", "2:5: bad value"),
+    ] {
+        let error = run(script).expect_err(script).to_string();
+        assert!(error.starts_with(expected), "{script:?}: {error}");
+    }
+}
