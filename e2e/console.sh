@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# What a human sees: two alerts and a deployment come in, somebody is paged, and the first screen says which cell, which
+# tenants and which change; it says so without script, after an acknowledgement, and after a kill -9. Screenshots are
+# left in target/e2e/.
+# needs: python3:python3 curl:curl chromium:chromium
+source "$(dirname "${BASH_SOURCE[0]}")/harness/mainstay.sh"
+find_mainstay debug
+
+shots=$PWD/target/e2e
+mkdir -p "$shots"
+start_inbox
+read -r port < <(free_ports 1)
+url=http://127.0.0.1:$port
+
+serve() {
+    start serve "$mainstay" serve --exit-with-parent --data "$work/data" --catalog catalogs/payments --listen "127.0.0.1:$port" \
+        --inbox "$inbox_url"
+    serve_pid=$pid
+    wait_for 60 "the console" answers "$url/healthz" || die "the console does not answer"
+}
+at() { date -u -d "$1 ago" +%Y-%m-%dT%H:%M:%SZ; }
+
+# shown PATH: the text of a page as a reader meets it, up to the heading "Objectives": what is on the first screen.
+shown() {
+    answers "$url$1" | python3 -c '
+import html.parser, sys
+class Text(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.words, self.hidden = [], 0
+    def handle_starttag(self, tag, attributes):
+        self.hidden += tag in ("script", "style", "title")
+    def handle_endtag(self, tag):
+        self.hidden -= tag in ("script", "style", "title")
+    def handle_data(self, data):
+        if not self.hidden and data.strip():
+            self.words.append(data.strip())
+page = Text()
+page.feed(sys.stdin.read())
+print(" ".join(" ".join(page.words).split(" Objectives ")[0].split()))'
+}
+# names TEXT WORD...: every word is in the text.
+names() {
+    local text=$1 word
+    shift
+    for word in "$@"; do
+        grep -qiF -- "$word" <<<"$text" || die "the first screen does not say \"$word\": $text"
+    done
+}
+# browse OUTPUT FLAG... URL: a headless browser. It gets a moment for what the page loads.
+browse() {
+    local output=$1
+    shift
+    timeout 60 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
+        --disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars --user-data-dir="$work/browser" \
+        "$@" >"$output" 2>>"$work/browser.log" || die "the browser failed"
+}
+# shot NAME PATH WIDTH HEIGHT: a screenshot.
+shot() {
+    browse /dev/null --screenshot="$shots/$1.png" --window-size="$3,$4" "$url$2"
+    # An empty page compresses to next to nothing.
+    (($(stat -c %s "$shots/$1.png") > 10000)) || die "the screenshot $1.png shows nothing"
+}
+
+serve
+say "a quiet console"
+quiet=$(shown /)
+if grep -qF cell-5 <<<"$quiet"; then die "a quiet console speaks of cell-5: $quiet"; fi
+
+cat >"$work/deploy.json" <<JSON
+{"specversion": "1.0", "id": "deploy-1", "source": "/ci/payment-service", "type": "com.mainstay.change.deploy",
+ "subject": "payment-service", "time": "$(at '3 minutes')",
+ "data": {"cell": "cell-5", "from_version": "v1.5.0", "to_version": "v1.6.0", "summary": "payment-service v1.6.0"}}
+JSON
+alert() {
+    printf '{"status": "firing", "labels": {"alertname": "HighErrorRate", "priority": "P0", "severity": "critical",
+      "service": "payment-service", "cell": "cell-5", "tenant": "%s"},
+     "annotations": {"summary": "More than 5%% of the requests of %s fail"}, "startsAt": "%s", "endsAt": "0001-01-01T00:00:00Z",
+     "generatorURL": "http://prometheus.example/graph", "fingerprint": "%s"}' "$1" "$1" "$(at '1 minute')" "$2"
+}
+cat >"$work/alerts.json" <<JSON
+{"version": "4", "groupKey": "{}:{cell=\"cell-5\"}", "truncatedAlerts": 0, "status": "firing", "receiver": "mainstay",
+ "groupLabels": {"cell": "cell-5"}, "commonLabels": {"cell": "cell-5"}, "commonAnnotations": {}, "externalURL": "http://alertmanager.example",
+ "alerts": [$(alert STD-001 0000000000000001), $(alert SOU-001 0000000000000002)]}
+JSON
+post "$url/api/v1/changes" "$work/deploy.json" "application/cloudevents+json" >"$work/deploy.answer.json"
+post "$url/api/v1/alerts/webhook" "$work/alerts.json" >"$work/alerts.answer.json"
+
+paged() {
+    answers "$inbox_url/messages" >"$work/messages.json"
+    [[ $(json "$work/messages.json" 'any(m["via"] == "email" and "cell-5" in m["subject"] + m["text"] for m in d["messages"])') == True ]]
+}
+wait_for 30 "the page" paged || die "nobody was paged by mail: $(cat "$work/messages.json")"
+declared() {
+    answers "$url/api/v1/incidents" >"$work/incidents.json"
+    [[ $(json "$work/incidents.json" 'len(d["data"])') == 1 ]]
+}
+wait_for 10 "the incident" declared || die "not one incident: $(cat "$work/incidents.json")"
+id=$(json "$work/incidents.json" 'd["data"][0]["id"]')
+say "incident $id, paged: $(json "$work/messages.json" '"; ".join(m["via"] + " to " + (", ".join(m["to"]) or m["channel"]) + ": " + m["subject"] for m in d["messages"])')"
+
+expected=(cell-5 STD-001 SOU-001 payment-service v1.6.0 "$id")
+names "$(shown /)" "${expected[@]}"
+names "$(shown "/incidents/$id")" "${expected[@]}"
+browse "$work/without-script.html" --blink-settings=scriptEnabled=false --dump-dom "$url/"
+names "$(cat "$work/without-script.html")" "${expected[@]}"
+shot overview / 1280 800
+shot incident "/incidents/$id" 1280 1600
+shot overview-phone / 360 740
+shot incident-phone "/incidents/$id" 360 740
+say "the first screen names cell, tenants and suspect, with and without script"
+
+"$mainstay" ack --server "$url" "$id"
+acknowledged() {
+    answers "$url/api/v1/incidents/$id" >"$work/incident.json"
+    [[ $(json "$work/incident.json" 'any("acknowledged" in e["text"] for e in d["data"]["timeline"])') == True ]]
+}
+acknowledged || die "the timeline does not tell of the acknowledgement: $(cat "$work/incident.json")"
+names "$(shown "/incidents/$id")" acknowledged
+shot incident-acknowledged "/incidents/$id" 1280 1600
+
+cp "$work/incident.json" "$work/before.json"
+kill -KILL "$serve_pid"
+wait_for 10 "the end of serve" gone "$serve_pid" || die "kill -9 did not end serve"
+serve
+acknowledged || die "the acknowledgement did not survive kill -9"
+python3 - "$work/before.json" "$work/incident.json" <<'PY' || die "kill -9 changed the incident"
+import json, sys
+before, after = (json.load(open(name))["data"] for name in sys.argv[1:])
+for key in ("id", "severity", "title", "tenants", "started_at"):
+    assert before["summary"][key] == after["summary"][key], key
+lines = lambda incident: {(entry["at"], entry["text"]) for entry in incident["timeline"]}
+assert lines(before) <= lines(after), lines(before) - lines(after)
+PY
+names "$(shown /)" "${expected[@]}"
+names "$(shown "/incidents/$id")" "${expected[@]}" acknowledged
+shot overview-after-kill / 1280 800
+"$mainstay" journal verify --server "$url" || die "the journal does not verify"
+
+say "console: ok; screenshots: $(cd "$shots" && printf '%s ' *.png)"
