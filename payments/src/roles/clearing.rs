@@ -70,11 +70,11 @@ impl Bank {
         }
     }
 
-    /// One exchange. The failures of a bad connector are spread evenly: 37 is coprime to 100, so that of any 100
-    /// calls in a row exactly `failures_percent` fail.
+    /// One exchange. Which of them fail under a bad connector looks random (a hash of their number): failures at a
+    /// regular distance would fall in step with what callers do.
     async fn exchange(&self, operation: &str) -> std::result::Result<(), Unavailable> {
         tokio::time::sleep(self.latency).await;
-        let fails = self.calls.fetch_add(1, Ordering::Relaxed).wrapping_mul(37) % 100 < self.failures_percent;
+        let fails = scatter(self.calls.fetch_add(1, Ordering::Relaxed)) % 100 < self.failures_percent;
         self.outcomes
             .with(&[operation, if fails { "5xx" } else { "2xx" }])
             .increment();
@@ -90,6 +90,14 @@ impl Bank {
             reason: closed.then(|| "AC04 the creditor's account is closed".to_owned()),
         }
     }
+}
+
+/// The finalizer of `SplitMix64`: neighbouring numbers become unrelated ones.
+const fn scatter(number: u64) -> u64 {
+    let mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 struct App {
