@@ -62,17 +62,29 @@ fn check_rules(document: &Document, diagnostics: &mut Diagnostics) {
             level: Level::Warning,
             ..place(finding)
         })),
-        Err(error) => error.0.iter().for_each(|finding| diagnostics.push_unread(place(finding))),
+        Err(error) => error
+            .0
+            .iter()
+            .for_each(|finding| diagnostics.push_unread(place(finding))),
     }
 }
 
 /// The word at a line and a column of a file.
 fn place(source: &str, line: usize, column: usize) -> At {
-    let before: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let before: usize = source
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
     let rest = &source[before..];
-    let inside = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(byte, _)| byte);
+    let inside = rest
+        .char_indices()
+        .nth(column.saturating_sub(1))
+        .map_or(rest.len(), |(byte, _)| byte);
     let start = before + inside;
-    let word = source[start..].find(|c: char| c.is_whitespace() || c == ':').unwrap_or(source.len() - start);
+    let word = source[start..]
+        .find(|c: char| c.is_whitespace() || c == ':')
+        .unwrap_or(source.len() - start);
     At::of_bytes(source, start..start + word.max(1).min(source.len() - start))
 }
 
@@ -88,13 +100,18 @@ pub(crate) fn print(path: &Path, diagnostics: &Diagnostics) {
 
 pub(crate) fn run(options: &Options) -> Exit {
     if let Some(missing) = options.paths.iter().find(|path| !path.exists()) {
-        anstream::eprintln!("mainstay check: there is no file or directory {}", missing.display());
+        anstream::eprintln!(
+            "mainstay check: there is no file or directory {}",
+            missing.display()
+        );
         return Exit::Usage;
     }
     let found: Vec<Found> = options.paths.iter().map(|path| find(path)).collect();
     match options.output {
         Output::Text => found.iter().for_each(|found| print(&found.path, &found.findings)),
-        Output::Short => found.iter().for_each(|found| anstream::print!("{}", short(found))),
+        Output::Short => found
+            .iter()
+            .for_each(|found| anstream::print!("{}", short(found))),
         Output::Json => match serde_json::to_string_pretty(&found) {
             Ok(text) => anstream::println!("{text}"),
             Err(error) => {
@@ -126,12 +143,18 @@ fn find(path: &Path) -> Found {
         Format::KubernetesObject => Some(format!("a Kubernetes {}", document.kind)),
         _ => None,
     };
-    let unchecked = catalog.documents.iter().filter_map(|document| Some(format!("{}, {}", document.file, kind(document)?)));
+    let unchecked = catalog
+        .documents
+        .iter()
+        .filter_map(|document| Some(format!("{}, {}", document.file, kind(document)?)));
     Found {
         path: path.to_owned(),
         files: catalog.documents.files().len(),
         errors: findings.errors(),
-        warnings: findings.iter().filter(|finding| finding.level == Level::Warning).count(),
+        warnings: findings
+            .iter()
+            .filter(|finding| finding.level == Level::Warning)
+            .count(),
         unchecked: unchecked.collect(),
         findings,
     }
@@ -139,9 +162,18 @@ fn find(path: &Path) -> Found {
 
 /// One line per finding, below the path as it was given.
 fn short(found: &Found) -> String {
-    let below = root(&found.path).map(|root| root.display().to_string()).filter(|root| !root.is_empty());
-    let prefix = below.map(|root| format!("{}/", root.trim_end_matches('/'))).unwrap_or_default();
-    found.findings.render_short().lines().map(|line| format!("{prefix}{line}\n")).collect()
+    let below = root(&found.path)
+        .map(|root| root.display().to_string())
+        .filter(|root| !root.is_empty());
+    let prefix = below
+        .map(|root| format!("{}/", root.trim_end_matches('/')))
+        .unwrap_or_default();
+    found
+        .findings
+        .render_short()
+        .lines()
+        .map(|line| format!("{prefix}{line}\n"))
+        .collect()
 }
 
 /// `1 error`, `2 errors`.

@@ -19,6 +19,42 @@ struct Cli {
 enum Command {
     /// Run the control plane.
     Serve(serve::Options),
+    /// Check a catalog, or single files of any known format; exit code 3 if there are errors.
+    Check(crate::check::Options),
+    /// Say what a new version of a catalog changes.
+    Plan(crate::plan::Options),
+    /// Run unit tests of rules, or scripts of queries.
+    #[command(subcommand)]
+    Test(crate::test::Options),
+    /// Take a page on, or all pages of an incident.
+    Ack(crate::remote::Ack),
+    /// Incidents: list, show, note, resolve.
+    #[command(subcommand)]
+    Incident(crate::remote::IncidentCommand),
+    /// Alerts that fire or ended lately.
+    #[command(subcommand)]
+    Alert(crate::remote::AlertCommand),
+    /// Objectives and their budgets.
+    #[command(subcommand)]
+    Slo(crate::remote::SloCommand),
+    /// Who is on call.
+    #[command(subcommand)]
+    Oncall(crate::remote::OncallCommand),
+    /// Runbooks and their steps.
+    #[command(subcommand)]
+    Runbook(crate::remote::RunbookCommand),
+    /// Print the post-mortem draft of an incident, CommonMark.
+    Postmortem(crate::remote::Postmortem),
+    /// Deploys, rollbacks and configuration changes.
+    #[command(subcommand)]
+    Change(crate::remote::ChangeCommand),
+    /// Say why an event came about, back to where it began.
+    Why(crate::remote::Why),
+    /// Ask the metrics, in PromQL.
+    Query(crate::remote::QueryOptions),
+    /// The journal: verify its hash chains.
+    #[command(subcommand)]
+    Journal(crate::remote::JournalCommand),
     /// Show everything at work: a payments platform, a bad release, the page, the rollback, the post-mortem.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
@@ -43,6 +79,20 @@ pub fn run() -> ExitCode {
     };
     match cli.command {
         Command::Serve(options) => serve::run(options).into(),
+        Command::Check(options) => crate::check::run(&options).into(),
+        Command::Plan(options) => crate::plan::run(&options).into(),
+        Command::Test(options) => crate::test::run(&options).into(),
+        Command::Ack(options) => options.run().into(),
+        Command::Incident(command) => command.run().into(),
+        Command::Alert(command) => command.run().into(),
+        Command::Slo(command) => command.run().into(),
+        Command::Oncall(command) => command.run().into(),
+        Command::Runbook(command) => command.run().into(),
+        Command::Postmortem(options) => options.run().into(),
+        Command::Change(command) => command.run().into(),
+        Command::Why(options) => options.run().into(),
+        Command::Query(options) => options.run().into(),
+        Command::Journal(command) => command.run().into(),
         #[cfg(feature = "demo")]
         Command::Demo(options) => crate::demo::run(options).into(),
         #[cfg(feature = "demo")]

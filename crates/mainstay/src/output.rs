@@ -62,12 +62,18 @@ pub(crate) fn instant(value: &Value, key: &str) -> Option<Timestamp> {
 
 /// `10:18:04`, with the date before it if that is not `now`'s. UTC; column heads say so.
 pub(crate) fn clock(value: &Value, key: &str, now: Timestamp) -> String {
-    instant(value, key).map_or_else(String::new, |at| mainstay_ui::time::utc(at, now).trim_end_matches(" UTC").to_owned())
+    instant(value, key).map_or_else(String::new, |at| {
+        mainstay_ui::time::utc(at, now)
+            .trim_end_matches(" UTC")
+            .to_owned()
+    })
 }
 
 /// How long before `now` it was: `3 min 5 s`.
 pub(crate) fn age(value: &Value, key: &str, now: Timestamp) -> String {
-    instant(value, key).map_or_else(String::new, |at| mainstay_ui::time::span(mainstay_ui::time::elapsed_ms(at, now)))
+    instant(value, key).map_or_else(String::new, |at| {
+        mainstay_ui::time::span(mainstay_ui::time::elapsed_ms(at, now))
+    })
 }
 
 /// A word in the colour of what it says: red only for what is bad.
@@ -112,7 +118,11 @@ impl Table {
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let width = |column: usize| {
-            let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| shown_width(cell));
+            let cells = self
+                .rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| shown_width(cell));
             cells.max().unwrap_or(0).max(self.heads[column].len())
         };
         let widths: Vec<usize> = (0..self.heads.len()).map(width).collect();
@@ -120,12 +130,17 @@ impl std::fmt::Display for Table {
             let mut text = String::new();
             for (cell, width) in cells.zip(&widths) {
                 text.push_str(cell);
-                text.extend(std::iter::repeat_n(' ', width.saturating_sub(shown_width(cell)) + 2));
+                text.extend(std::iter::repeat_n(
+                    ' ',
+                    width.saturating_sub(shown_width(cell)) + 2,
+                ));
             }
             writeln!(f, "{}", text.trim_end())
         };
         line(&mut self.heads.iter().copied())?;
-        self.rows.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str)))
+        self.rows
+            .iter()
+            .try_for_each(|row| line(&mut row.iter().map(String::as_str)))
     }
 }
 

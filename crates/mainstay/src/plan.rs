@@ -48,7 +48,9 @@ pub(crate) fn run(options: &Options) -> Exit {
         Form::Json => output::json(&changes),
         Form::Table => changes.iter().for_each(|change| {
             let text = change.to_string();
-            let (head, rest) = text.split_once('\n').map_or((text.as_str(), ""), |(head, rest)| (head, rest));
+            let (head, rest) = text
+                .split_once('\n')
+                .map_or((text.as_str(), ""), |(head, rest)| (head, rest));
             let colour = match change.action {
                 Action::Added => "\x1b[32m",
                 Action::Removed => "\x1b[31m",
@@ -86,9 +88,16 @@ fn usable(path: &Path) -> Result<Catalog, Exit> {
         );
         return Err(Exit::Problems);
     }
-    let warnings = findings.iter().filter(|finding| finding.level == Level::Warning).count();
+    let warnings = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Warning)
+        .count();
     if warnings > 0 {
-        anstream::eprintln!("{} in {}: `mainstay check` shows them", counted(warnings, "warning"), path.display());
+        anstream::eprintln!(
+            "{} in {}: `mainstay check` shows them",
+            counted(warnings, "warning"),
+            path.display()
+        );
     }
     Ok(catalog)
 }
@@ -103,4 +112,3 @@ fn same_as_server(new: &Catalog, server: &Value) -> Exit {
     }
     Exit::Ok
 }
-

@@ -39,10 +39,19 @@ pub(crate) fn run(options: &Options) -> Exit {
 }
 
 fn rules(files: &[PathBuf]) -> Exit {
-    let paths: Vec<String> = files.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let paths: Vec<String> = files
+        .iter()
+        .map(|path| path.to_string_lossy().into_owned())
+        .collect();
     let report = test_rules(&paths, &Disk);
-    report.failures.iter().for_each(|failure| anstream::println!("{failure}"));
-    report.unsupported.iter().for_each(|skipped| anstream::eprintln!("{skipped} (not supported, not tested)"));
+    report
+        .failures
+        .iter()
+        .for_each(|failure| anstream::println!("{failure}"));
+    report
+        .unsupported
+        .iter()
+        .for_each(|skipped| anstream::eprintln!("{skipped} (not supported, not tested)"));
     told(report.passed, report.failures.len(), report.unsupported.len())
 }
 
@@ -64,7 +73,11 @@ fn promql(files: &[PathBuf]) -> Exit {
                     anstream::println!("{name}:{}: {}: {}", finding.line, finding.query, finding.message);
                 });
                 report.unsupported.iter().for_each(|finding| {
-                    anstream::eprintln!("{name}:{}: {} (not supported, not tested)", finding.line, finding.message);
+                    anstream::eprintln!(
+                        "{name}:{}: {} (not supported, not tested)",
+                        finding.line,
+                        finding.message
+                    );
                 });
                 passed += report.passed;
                 failed += report.failed.len();
@@ -80,8 +93,15 @@ fn promql(files: &[PathBuf]) -> Exit {
 }
 
 fn told(passed: usize, failed: usize, skipped: usize) -> Exit {
-    let skipped = if skipped > 0 { format!(", {skipped} not supported") } else { String::new() };
-    anstream::eprintln!("{} held, {failed} failed{skipped}", counted(passed, "expectation"));
+    let skipped = if skipped > 0 {
+        format!(", {skipped} not supported")
+    } else {
+        String::new()
+    };
+    anstream::eprintln!(
+        "{} held, {failed} failed{skipped}",
+        counted(passed, "expectation")
+    );
     match (failed, passed) {
         (0, 0) => {
             anstream::eprintln!("mainstay test: nothing was tested");
@@ -124,13 +144,20 @@ impl Files for Disk {
             }
         }
         found.sort();
-        Ok(found.into_iter().map(|path| path.to_string_lossy().into_owned()).collect())
+        Ok(found
+            .into_iter()
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect())
     }
 }
 
 /// What a folder holds under names that fit a pattern; nothing if it is no folder.
 fn listed(folder: &Path, pattern: &str) -> Vec<PathBuf> {
-    let place = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let place = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let Ok(entries) = std::fs::read_dir(place) else {
         return Vec::new();
     };

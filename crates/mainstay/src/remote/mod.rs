@@ -25,7 +25,12 @@ const CONNECT_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Server {
     /// The server.
-    #[arg(long, env = "MAINSTAY_SERVER", default_value = "http://127.0.0.1:7070", value_name = "URL")]
+    #[arg(
+        long,
+        env = "MAINSTAY_SERVER",
+        default_value = "http://127.0.0.1:7070",
+        value_name = "URL"
+    )]
     server: String,
     /// The token that says who asks.
     #[arg(long, env = "MAINSTAY_TOKEN", hide_env_values = true, value_name = "TOKEN")]
@@ -61,8 +66,14 @@ pub(crate) struct Within {
 
 impl Within {
     fn query(&self) -> Vec<(&'static str, &str)> {
-        let parts = [("tenant", &self.tenant), ("cell", &self.cell), ("service", &self.service)];
-        let given = parts.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        let parts = [
+            ("tenant", &self.tenant),
+            ("cell", &self.cell),
+            ("service", &self.service),
+        ];
+        let given = parts
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)));
         given.chain([("range", self.range.as_str())]).collect()
     }
 }
@@ -96,7 +107,9 @@ pub(crate) enum Trouble {
 impl From<&Trouble> for Exit {
     fn from(trouble: &Trouble) -> Self {
         match trouble {
-            Trouble::Refused { status: 401 | 403, .. } => Self::NotAllowed,
+            Trouble::Refused {
+                status: 401 | 403, ..
+            } => Self::NotAllowed,
             _ => Self::Failure,
         }
     }
@@ -130,7 +143,10 @@ impl Remote {
         // Fails only if it was done before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let base = server.server.trim_end_matches('/').to_owned();
-        let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).connect_timeout(CONNECT_WITHIN);
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(ANSWER_WITHIN)
+            .connect_timeout(CONNECT_WITHIN);
         let away = |error: reqwest::Error| Trouble::Away {
             url: base.clone(),
             reason: error.to_string(),
@@ -157,7 +173,9 @@ impl Remote {
         while let Some(chunk) = answer.chunk().await.map_err(away)? {
             body.extend_from_slice(&chunk);
             if body.len() > ANSWER_MAX_BYTES {
-                return Err(Trouble::Strange(format!("it is longer than {ANSWER_MAX_BYTES} bytes")));
+                return Err(Trouble::Strange(format!(
+                    "it is longer than {ANSWER_MAX_BYTES} bytes"
+                )));
             }
         }
         Ok((status, body))
@@ -259,7 +277,11 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 }
 
 fn with_query(path: &str, query: &[(&str, &str)]) -> String {
-    if query.is_empty() { path.to_owned() } else { mainstay_ui::url::with_query(path, query) }
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        mainstay_ui::url::with_query(path, query)
+    }
 }
 
 /// A path of the API made of parts that may hold anything.
