@@ -242,7 +242,11 @@ impl Store {
                 .into_iter()
                 .partition(|block| block.max_ms >= oldest_ms);
             state.blocks = kept;
-            done.series_removed += state.remove_empty_series(oldest_ms);
+            done.series_removed += state.remove_empty_series(
+                oldest_ms,
+                now_ms.saturating_sub(self.options.out_of_order_ms),
+                now_ms,
+            );
             expired
                 .iter()
                 .map(|block: &Arc<Block>| block.path().to_path_buf())
@@ -271,8 +275,8 @@ impl Series {
 
 impl State {
     /// Removes the series of which nothing is held: the newest sample is older than `oldest_ms`, or none came since
-    /// the last pass but one.
-    fn remove_empty_series(&mut self, oldest_ms: i64) -> usize {
+    /// a pass at `idle_ms` or before: who asked for a reference has that long to use it.
+    fn remove_empty_series(&mut self, oldest_ms: i64, idle_ms: i64, now_ms: i64) -> usize {
         let mut removed = 0;
         for at in 0..self.series.len() {
             let Some(series) = &mut self.series[at] else {
@@ -280,7 +284,7 @@ impl State {
             };
             let gone = match series.newest {
                 Some((newest_ms, _)) => newest_ms < oldest_ms,
-                None => std::mem::replace(&mut series.spared, true),
+                None => *series.empty_since_ms.get_or_insert(now_ms) <= idle_ms,
             };
             let id = u32::try_from(at).unwrap_or(u32::MAX);
             let frozen = self

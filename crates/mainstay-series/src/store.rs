@@ -132,8 +132,8 @@ pub(crate) struct Series {
     /// The newest sample of the batch that is being written to the log.
     pub(crate) pending: Option<(i64, u64)>,
     pub(crate) head: HeadSamples,
-    /// Found without any sample by the last retention pass.
-    pub(crate) spared: bool,
+    /// When a retention pass first found it without any sample.
+    pub(crate) empty_since_ms: Option<i64>,
 }
 
 impl Store {
@@ -358,7 +358,7 @@ impl State {
             newest,
             pending: None,
             head: HeadSamples::default(),
-            spared: false,
+            empty_since_ms: None,
         }));
     }
 
@@ -421,7 +421,7 @@ impl Series {
             self.newest = Some((t_ms, value.to_bits()));
         }
         self.head.push(t_ms, value);
-        self.spared = false;
+        self.empty_since_ms = None;
     }
 }
 
