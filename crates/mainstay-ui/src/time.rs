@@ -72,6 +72,16 @@ pub fn since(at: Timestamp, now: Timestamp) -> Markup {
     }
 }
 
+/// How long something has been going on, where there is no room for more: `3 min 5 s`.
+#[must_use]
+pub fn lasting(since: Timestamp, now: Timestamp) -> Markup {
+    html! {
+        time datetime=(since) title=(utc(since, now)) {
+            span.age data-since=(since.as_millisecond()) { (span(elapsed_ms(since, now))) }
+        }
+    }
+}
+
 /// An instant by itself: `10:18:04 UTC`.
 #[must_use]
 pub fn instant(at: Timestamp, now: Timestamp) -> Markup {

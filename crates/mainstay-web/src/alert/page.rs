@@ -86,7 +86,7 @@ pub(crate) fn compact(alerts: &[Alert], now: Timestamp, empty: &str) -> Markup {
                 name(alert),
                 html! {
                     (status_word(alert.state.status(), alert.state.word())) " " (severity(alert.severity))
-                    span.sub { (time::since(alert.since, now)) }
+                    span.sub { "for " (time::lasting(alert.since, now)) }
                 },
                 value(alert),
             ]

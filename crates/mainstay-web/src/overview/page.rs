@@ -43,7 +43,7 @@ fn content(overview: &Overview, now: Timestamp) -> Markup {
         (region("slos", html! { section { h2 { "Objectives" } (slo_table(&overview.slos, now)) } }))
         div.columns {
             (region("alerts", html! {
-                section { h2 { "Firing alerts" } (alert::compact(&overview.alerts, now, "No alert fires.")) }
+                section { h2 { "Firing alerts" } (alert::compact(&overview.alerts, now, quiet(overview))) }
             }))
             (region("grid", html! { section { h2 { "Services by cells, worst signal" } (grid(&overview.grid)) } }))
         }
@@ -52,6 +52,14 @@ fn content(overview: &Overview, now: Timestamp) -> Markup {
         }))
         (region("changes", html! { section { h2 { "Changes" } (changes_table(&overview.changes, now)) } }))
         (region("figures", html! { div.columns { @for group in &overview.figures { (figures(group)) } } }))
+    }
+}
+
+/// What the absence of alerts means: nothing, where nothing is known.
+fn quiet(overview: &Overview) -> &'static str {
+    match overview.sentence.status {
+        Status::Unknown => "No alert is known to fire. Without data that says nothing.",
+        _ => "No alert fires.",
     }
 }
 
@@ -213,21 +221,17 @@ fn figures(group: &FigureGroup) -> Markup {
 }
 
 fn figure_entry(figure: &Figure) -> Markup {
-    let value = figure.value.map_or_else(
-        || "unknown".to_owned(),
-        |value| number::measured(value, figure.unit),
-    );
-    let judged = if figure.value.is_none() {
-        Status::Unknown
-    } else {
-        figure.status
-    };
     html! {
         div {
             dt { (figure.label) }
             dd {
-                (linked(&value, figure.query.as_deref()))
-                @if judged != Status::Neutral { " " (status(judged)) }
+                @match figure.value {
+                    None => (status(Status::Unknown)),
+                    Some(value) => {
+                        (linked(&number::measured(value, figure.unit), figure.query.as_deref()))
+                        @if figure.status != Status::Neutral { " " (status(figure.status)) }
+                    }
+                }
                 @if let Some(target) = &figure.target { span.sub { (target) } }
             }
         }
