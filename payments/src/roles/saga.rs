@@ -4,10 +4,15 @@
 //! orchestrator is simply driven again from its last durable state. Nothing is undone before that decision is
 //! durable, and nothing that the bank may have taken is undone before the bank has been asked.
 
-use super::{account::TransferState, notification::Notice, validation::Verdict};
+mod state;
+mod steps;
+
+pub(crate) use state::State;
+
+use super::account::TransferState;
 use crate::{
     breaker::Breaker,
-    client::{Answer, Call, CallError, Services},
+    client::Services,
     clock,
     error::Result,
     log::{About, Level},
@@ -16,16 +21,15 @@ use crate::{
     pod::{Pod, PodArgs},
     store::{
         ReaderPool, Writer,
-        clearing::Instruction,
-        ledger::{Outcome, Reserve},
+        ledger::Outcome,
         sagas::{self, End, LEASE_MS, Saga},
     },
 };
 use axum::Router;
-use http::{Method, StatusCode};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use http::Method;
+use serde::Serialize;
+use state::{Step, StepState, Undo};
 use std::{
-    collections::BTreeMap,
     path::PathBuf,
     sync::{
         Arc,
@@ -44,14 +48,6 @@ const POLL: Duration = Duration::from_millis(25);
 const IDLE_POLL: Duration = Duration::from_millis(100);
 /// How long none must have come.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
-/// How long one call of a step may take.
-const STEP_TIMEOUT: Duration = Duration::from_millis(1000);
-/// How long the fraud check may take before the payment goes on without it.
-const FRAUD_TIMEOUT: Duration = Duration::from_millis(500);
-/// Age at which a payment that has not been sent to the bank is given up.
-const GIVE_UP_AFTER_MS: i64 = 60_000;
-/// How often an instruction is offered to the bank.
-const CLEARING_ATTEMPTS: u32 = 4;
 /// End-to-end durations, in seconds.
 const COMPLETION_BUCKETS_SECONDS: &[f64] = &[0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
@@ -63,55 +59,6 @@ pub struct Options {
     /// The cell's database.
     #[arg(long, env = "PAYD_DB")]
     db: PathBuf,
-}
-
-/// A step of the saga.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Step {
-    Validate,
-    Fraud,
-    Reserve,
-    Clear,
-    Post,
-    Notify,
-}
-
-/// How a step stands. `Unknown`: it was sent and no answer came, so it may have been done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum StepState {
-    Running,
-    Succeeded,
-    Failed,
-    Unknown,
-    Skipped,
-    Compensated,
-}
-
-/// The decision to undo, durable before anything is undone.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Undo {
-    pub(crate) status: Status,
-    pub(crate) reason: String,
-}
-
-/// What of a saga is durable.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct State {
-    pub(crate) steps: BTreeMap<Step, StepState>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) undo: Option<Undo>,
-}
-
-impl State {
-    fn is(&self, step: Step, state: StepState) -> bool {
-        self.steps.get(&step) == Some(&state)
-    }
-
-    fn passed(&self, step: Step) -> bool {
-        self.is(step, StepState::Succeeded) || self.is(step, StepState::Skipped)
-    }
 }
 
 /// Another orchestrator owns the saga by now.
@@ -317,8 +264,8 @@ impl App {
             if word.status != "settled" {
                 saga.state.steps.insert(Step::Clear, StepState::Failed);
                 return Ok(Some(match word.status.as_str() {
-                    "rejected" => rejected(word.reason.as_deref().unwrap_or("refused by the bank")),
-                    _ => failed("the bank could not be reached; the instruction was cancelled"),
+                    "rejected" => Undo::rejected(word.reason.as_deref().unwrap_or("refused by the bank")),
+                    _ => Undo::failed("the bank could not be reached; the instruction was cancelled"),
                 }));
             }
             // Not saved: who drives the saga after a crash is told the same word again.
@@ -336,245 +283,11 @@ impl App {
                 "settled payment could not be posted",
                 &format!("{:?}", posted.state),
             );
-            return Ok(Some(failed(
+            return Ok(Some(Undo::failed(
                 "settled by the bank, but the reservation was gone: to be returned by hand",
             )));
         }
         Ok(None)
-    }
-
-    async fn validate(&self, saga: &mut Saga) -> Option<Undo> {
-        let payment = &saga.payment;
-        let asked: Option<Verdict> = self
-            .ask(
-                service::VALIDATION,
-                &Method::POST,
-                "/v1/validations",
-                payment,
-                payment,
-                give_up_at(saga),
-            )
-            .await;
-        match asked {
-            Some(verdict) if verdict.approved => {
-                saga.state.steps.insert(Step::Validate, StepState::Succeeded);
-                None
-            }
-            Some(verdict) => Some(rejected(verdict.reason.as_deref().unwrap_or("invalid"))),
-            None => Some(failed("validation-service could not be reached")),
-        }
-    }
-
-    /// One try, behind a breaker: a payment does not wait for the fraud service, a human makes up for the check.
-    async fn check_fraud(&self, saga: &mut Saga) -> Option<Undo> {
-        let payment = &saga.payment;
-        let verdict = if self.fraud.admit(Instant::now()) {
-            let call = Call::new(
-                service::FRAUD,
-                Method::POST,
-                "/v1/scores".to_owned(),
-                Instant::now() + FRAUD_TIMEOUT,
-            )
-            .json(payment)
-            .trace(&payment.traceparent);
-            let verdict: Option<Verdict> = self
-                .services
-                .call(&call)
-                .await
-                .ok()
-                .and_then(|answer| read(&answer));
-            self.fraud.record(verdict.is_some(), Instant::now());
-            verdict
-        } else {
-            None
-        };
-        let (state, undo) = match verdict {
-            None => (StepState::Skipped, None),
-            Some(verdict) if verdict.approved => (StepState::Succeeded, None),
-            Some(verdict) => (
-                StepState::Failed,
-                Some(rejected(verdict.reason.as_deref().unwrap_or("fraud"))),
-            ),
-        };
-        saga.state.steps.insert(Step::Fraud, state);
-        undo
-    }
-
-    async fn reserve(&self, saga: &mut Saga) -> Option<Undo> {
-        let payment = &saga.payment;
-        let wanted = Reserve {
-            tenant: payment.tenant.clone(),
-            debit_account: payment.initiation.debtor.account.clone(),
-            amount_minor: payment.initiation.amount_minor,
-            currency: payment.initiation.currency.clone(),
-        };
-        let path = format!("/v1/transfers/{}", payment.payment_id);
-        let asked: Option<TransferState> = self
-            .ask(
-                service::ACCOUNT,
-                &Method::PUT,
-                &path,
-                payment,
-                &wanted,
-                give_up_at(saga),
-            )
-            .await;
-        match asked.map(|answer| answer.state) {
-            Some(Outcome::Pending | Outcome::Posted) => {
-                saga.state.steps.insert(Step::Reserve, StepState::Succeeded);
-                None
-            }
-            Some(Outcome::InsufficientFunds) => Some(rejected("AM04 insufficient funds")),
-            Some(Outcome::UnknownAccount) => Some(rejected("AC01 no such account in this currency")),
-            Some(Outcome::Voided | Outcome::NotFound) => Some(failed("the reservation was given back")),
-            None => Some(failed("account-adapter could not be reached")),
-        }
-    }
-
-    /// Offers the instruction until the bank has a word on it. An offer without answer is asked about before it is
-    /// repeated; after the last one it is cancelled, and what stands then is the word.
-    async fn clear(&self, saga: &mut Saga) -> Driven<Instruction> {
-        let payment = saga.payment.clone();
-        let path = format!("/v1/instructions/{}", payment.payment_id);
-        for attempt in 0..CLEARING_ATTEMPTS {
-            tokio::time::sleep(Duration::from_millis(100) * attempt * attempt).await;
-            let offer = Call::new(
-                service::CLEARING,
-                Method::PUT,
-                path.clone(),
-                Instant::now() + STEP_TIMEOUT,
-            )
-            .json(&payment)
-            .trace(&payment.traceparent);
-            match self.services.call(&offer).await {
-                Ok(answer) => {
-                    if let Some(word) = read(&answer) {
-                        return Ok(word);
-                    }
-                }
-                Err(CallError::Unsent(_)) => {}
-                Err(CallError::Broken(..) | CallError::Deadline(_)) => {
-                    saga.state.steps.insert(Step::Clear, StepState::Unknown);
-                    self.save(saga, None).await?;
-                    let query = Call::new(
-                        service::CLEARING,
-                        Method::GET,
-                        path.clone(),
-                        Instant::now() + STEP_TIMEOUT,
-                    )
-                    .trace(&payment.traceparent);
-                    if let Some(word) = self
-                        .services
-                        .call(&query)
-                        .await
-                        .ok()
-                        .and_then(|answer| read(&answer))
-                    {
-                        return Ok(word);
-                    }
-                }
-            }
-        }
-        Ok(self
-            .insist(
-                service::CLEARING,
-                &Method::POST,
-                &format!("{path}/cancel"),
-                &payment,
-                &(),
-            )
-            .await)
-    }
-
-    async fn compensate(&self, saga: &mut Saga) {
-        if saga.state.steps.contains_key(&Step::Reserve) && !saga.state.steps.contains_key(&Step::Post) {
-            let path = format!("/v1/transfers/{}/void", saga.payment.payment_id);
-            let _: TransferState = self
-                .insist(service::ACCOUNT, &Method::POST, &path, &saga.payment, &())
-                .await;
-            saga.state.steps.insert(Step::Reserve, StepState::Compensated);
-        }
-    }
-
-    async fn notify(&self, saga: &mut Saga, status: Status) {
-        let notice = Notice {
-            tenant: saga.payment.tenant.clone(),
-            status,
-        };
-        let path = format!("/v1/notifications/{}", saga.payment.payment_id);
-        let call = Call::new(
-            service::NOTIFICATION,
-            Method::PUT,
-            path,
-            Instant::now() + STEP_TIMEOUT,
-        )
-        .json(&notice)
-        .trace(&saga.payment.traceparent);
-        let told = self
-            .services
-            .call(&call)
-            .await
-            .is_ok_and(|answer| answer.status.is_success());
-        // A payment does not fail because nobody could be told.
-        saga.state.steps.insert(
-            Step::Notify,
-            if told {
-                StepState::Succeeded
-            } else {
-                StepState::Skipped
-            },
-        );
-    }
-
-    /// Asks until there is an answer, or until it is no longer worth it.
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        service: &'static str,
-        method: &Method,
-        path: &str,
-        payment: &Payment,
-        body: &impl Serialize,
-        give_up: Option<Instant>,
-    ) -> Option<T> {
-        let mut pause = Duration::from_millis(50);
-        loop {
-            let call = Call::new(
-                service,
-                method.clone(),
-                path.to_owned(),
-                Instant::now() + STEP_TIMEOUT,
-            )
-            .json(body)
-            .trace(&payment.traceparent);
-            match self.services.call(&call).await {
-                Ok(answer) => match read(&answer) {
-                    Some(value) => return Some(value),
-                    None => self.log(payment, "step failed, will be repeated", &answer.status),
-                },
-                Err(error) => self.log(payment, "step failed, will be repeated", &error),
-            }
-            if give_up.is_some_and(|at| Instant::now() >= at) {
-                return None;
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
-    }
-
-    /// Asks for ever: for steps that must happen.
-    async fn insist<T: DeserializeOwned>(
-        &self,
-        service: &'static str,
-        method: &Method,
-        path: &str,
-        payment: &Payment,
-        body: &impl Serialize,
-    ) -> T {
-        loop {
-            if let Some(value) = self.ask(service, method, path, payment, body, None).await {
-                return value;
-            }
-        }
     }
 
     /// Saves until it is durable or the saga is somebody else's.
@@ -609,31 +322,6 @@ impl App {
         };
         self.pod.log.write(Level::Warn, about, message, Some(cause));
     }
-}
-
-fn rejected(reason: &str) -> Undo {
-    Undo {
-        status: Status::Rejected,
-        reason: reason.to_owned(),
-    }
-}
-
-fn failed(reason: &str) -> Undo {
-    Undo {
-        status: Status::Failed,
-        reason: reason.to_owned(),
-    }
-}
-
-fn give_up_at(saga: &Saga) -> Option<Instant> {
-    let left_ms = (saga.created_at_ms + GIVE_UP_AFTER_MS - clock::unix_ms()).max(0);
-    Some(Instant::now() + Duration::from_millis(left_ms.unsigned_abs()))
-}
-
-fn read<T: DeserializeOwned>(answer: &Answer) -> Option<T> {
-    (answer.status == StatusCode::OK)
-        .then(|| serde_json::from_slice(&answer.body).ok())
-        .flatten()
 }
 
 fn word(value: &impl Serialize) -> String {
