@@ -5,8 +5,11 @@ mod page;
 
 pub(crate) use page::{changes_table, slo_table};
 
+use crate::app::App;
+use crate::error::WebError;
+use crate::guard::Caller;
 use crate::route::{LOOK, Route};
-use crate::view::{Overview, Situation};
+use crate::view::{Look, Overview, Situation};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -30,4 +33,12 @@ pub(crate) fn routes() -> Vec<Route> {
         )
         .gives::<Situation>(),
     ]
+}
+
+/// What page and API show.
+async fn ask(app: &App, caller: &Caller, look: &Look) -> Result<Overview, WebError> {
+    let mut overview = app.console.overview(&caller.principal, look).await?;
+    let situation = app.console.situation(&caller.principal).await?;
+    overview.sentence = overview.sentence.unless_stale(situation.data_at, app.now());
+    Ok(overview)
 }

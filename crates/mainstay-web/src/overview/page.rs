@@ -9,6 +9,7 @@ use mainstay_ui::table::{Column, dense, numeric, text};
 use mainstay_ui::{chart, live, time, url};
 use maud::{Markup, html};
 
+use super::ask;
 use crate::app::App;
 use crate::error::WebError;
 use crate::events::Topic;
@@ -17,7 +18,7 @@ use crate::view::{Banner, Change, Figure, FigureGroup, Grid, GridCell, Overview,
 use crate::{alert, incident};
 
 pub(super) async fn overview(State(app): State<App>, visit: Visit) -> Result<Response, WebError> {
-    let overview = app.console.overview(&visit.caller.principal, &visit.look).await?;
+    let overview = ask(&app, &visit.caller, &visit.look).await?;
     let head = Head {
         title: "Overview",
         place: "/",

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use mainstay_kernel::EventId;
-use mainstay_ui::{Chart, Status, Unit};
+use mainstay_ui::frame::FRESH_MS;
+use mainstay_ui::{Chart, Status, Unit, time};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -213,9 +214,28 @@ impl Sentence {
         }
     }
 
+    /// The same sentence, unless it reassures on the strength of data that are too old for that.
+    #[must_use]
+    pub fn unless_stale(self, data_at: Option<Timestamp>, now: Timestamp) -> Self {
+        let age_ms = data_at.map_or(u64::MAX, |at| time::elapsed_ms(at, now));
+        if self.status != Status::Ok || age_ms <= FRESH_MS {
+            return self;
+        }
+        Self {
+            status: Status::Unknown,
+            text: match data_at {
+                None => "No data has arrived yet, so nothing is known about the platform.".to_owned(),
+                Some(_) => format!(
+                    "The newest data is {} old: how the platform stands now is not known.",
+                    time::span(age_ms)
+                ),
+            },
+        }
+    }
+
     fn about_incident(incident: &IncidentSummary, others: usize) -> String {
         let mut text = incident.title.clone();
-        let started = mainstay_ui::time::hour_minute(incident.started_at);
+        let started = time::hour_minute(incident.started_at);
         text.push_str(&format!(" since {started} UTC"));
         match incident.tenants.as_slice() {
             [] => {}

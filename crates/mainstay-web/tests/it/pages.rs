@@ -56,6 +56,20 @@ async fn overview_without_data_is_nowhere_green() {
 }
 
 #[tokio::test]
+async fn data_that_stop_coming_do_not_stay_green() {
+    let web = Web::open(Mood::Ok);
+    web.clock.advance(jiff::SignedDuration::from_mins(10));
+    let html = web.get("/").await.text();
+    assert_eq!(
+        crate::harness::between(&html, "<h1>", "</h1>"),
+        "The newest data is 10 min 4 s old: how the platform stands now is not known."
+    );
+    assert!(html.contains("firing unknown"));
+    let status = &web.get("/api/v1/overview").await.json()["data"]["sentence"]["status"];
+    assert_eq!(status, "unknown");
+}
+
+#[tokio::test]
 async fn incident_page() {
     let html = main_of(Mood::Breached, &format!("/incidents/{INCIDENT}?fragment=1")).await;
     for needed in [
