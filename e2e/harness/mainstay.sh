@@ -68,6 +68,8 @@ start() {
     shift
     "$@" <"$work/open" >>"$work/$name.log" 2>&1 {held}>&- &
     pid=$!
+    # The shell need not say that it was killed.
+    disown "$pid"
     started+=("$pid")
 }
 
