@@ -7,6 +7,7 @@
 # and over the release; the memory is the peak since the start. Exit status 1 if `serve` takes more than 0.15 CPU-seconds
 # per second or 200 MB.
 # needs: python3:python3 curl:curl
+# shellcheck source-path=SCRIPTDIR source=../e2e/harness/mainstay.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../e2e/harness/mainstay.sh"
 find_mainstay release
 span=${1:-60}

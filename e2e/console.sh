@@ -3,6 +3,7 @@
 # tenants and which change; so it does after an acknowledgement and after a kill -9. What is asserted is the HTML as sent, before
 # any script. Screenshots are left in target/e2e/.
 # needs: python3:python3 curl:curl chromium:chromium
+# shellcheck source-path=SCRIPTDIR source=harness/mainstay.sh
 source "$(dirname "${BASH_SOURCE[0]}")/harness/mainstay.sh"
 find_mainstay debug
 
@@ -119,8 +120,7 @@ names "the acknowledged incident" "$(shown "/incidents/$id")" "taken on by local
 shot incident-acknowledged "/incidents/$id" 1280 1600
 
 cp "$work/incident.json" "$work/before.json"
-kill -KILL "$serve_pid"
-wait_for 10 "the end of serve" gone "$serve_pid" || die "kill -9 did not end serve"
+slay "$serve_pid"
 serve
 acknowledged || die "the acknowledgement did not survive kill -9"
 python3 - "$work/before.json" "$work/incident.json" <<'PY' || die "kill -9 changed the incident"

@@ -6,5 +6,6 @@ if [[ ${MAINSTAY_FULL-} != 1 ]]; then
     echo "rules-live: skipped, it takes 15 minutes; ./test full runs it" >&2
     exit 0
 fi
+# shellcheck source-path=SCRIPTDIR source=rules-live/run.sh
 source "$(dirname "${BASH_SOURCE[0]}")/rules-live/run.sh"
 run_live 1 15 30 release

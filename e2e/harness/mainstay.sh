@@ -68,9 +68,13 @@ start() {
     shift
     "$@" <"$work/open" >>"$work/$name.log" 2>&1 {held}>&- &
     pid=$!
-    # The shell need not say that it was killed.
-    disown "$pid"
     started+=("$pid")
+}
+
+# slay PID: kill -9 of one that was started here, without the shell's obituary.
+slay() {
+    kill -KILL "$1"
+    { wait "$1" || true; } 2>/dev/null
 }
 
 gone() { ! kill -0 "$1" 2>/dev/null; }

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # One live run of the specification's rules by Mainstay beside a Debian Prometheus, against one scripted exporter.
 # `run_live SCALE SCRAPE_S EVALUATE_S PROFILE`: the script's 15 minutes, the rules' windows and their `for` times SCALE.
+# shellcheck source-path=SCRIPTDIR source=../harness/mainstay.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../harness/mainstay.sh"
 here=e2e/rules-live
 
