@@ -5,6 +5,25 @@ use std::fmt::Write as _;
 use crate::openapi::access_in_words;
 use crate::route::{self, Kind, RouteInfo, Takes};
 
+/// How callers prove who they are; the format is that of [`Tokens`](crate::Tokens).
+const ACCOUNTS: &str = "\n## Accounts
+
+On loopback, `serve` may run without accounts: whoever reaches the socket is the administrator `local`. Beyond
+loopback it refuses to start without a tokens file:
+
+```yaml
+tokens:
+  - name: ada-laptop       # unique; named in the journal where no person is
+    person: ada            # optional: on whose behalf it acts
+    role: responder        # viewer reads; responder also acts and reports; admin also verifies
+    tenants: all           # or a list, [std-001, std-002]: then only their data are shown
+    sha256: \"9f86d0…\"     # of the token: openssl rand -hex 32 | tee token | tr -d '\\n' | sha256sum
+```
+
+Only the digest is kept. An unknown key, a token without `tenants` or a name that occurs twice is an error with its
+line and column. Browsers sign in at `/login` with the same token; a session lasts 12 hours.
+";
+
 /// The whole document, Markdown.
 #[must_use]
 pub fn markdown() -> String {
@@ -16,6 +35,7 @@ pub fn markdown() -> String {
          Send `Authorization: Bearer TOKEN`. A browser's session must also send its `x-csrf-token` with everything that \
          writes. `query` and `query_range` answer as Prometheus does.\n",
     );
+    text.push_str(ACCOUNTS);
     section(
         &mut text,
         "API",

@@ -1,6 +1,7 @@
 //! A console that answers from fixed data, remembers who asked, and hides what they may not see. For tests only.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::fact::{BudgetState, ChangeKind};
@@ -34,6 +35,8 @@ pub(crate) enum Mood {
 pub(crate) struct Fake {
     pub(crate) mood: Mood,
     pub(crate) asked: Mutex<Vec<(&'static str, Principal)>>,
+    /// How many acknowledgements were carried to their end.
+    pub(crate) acknowledged: AtomicU32,
 }
 
 impl Fake {
@@ -41,6 +44,7 @@ impl Fake {
         Self {
             mood,
             asked: Mutex::default(),
+            acknowledged: AtomicU32::new(0),
         }
     }
 
@@ -731,7 +735,11 @@ impl Console for Fake {
 
     fn acknowledge<'a>(&'a self, who: &'a Principal, _: &'a AckTarget) -> Answer<'a, Done> {
         self.heard("acknowledge", who);
-        Box::pin(async { Self::if_seen(who, "the incident", done()) })
+        Box::pin(async {
+            tokio::task::yield_now().await; // As a journal that is being written to would.
+            self.acknowledged.fetch_add(1, Ordering::SeqCst);
+            Self::if_seen(who, "the incident", done())
+        })
     }
 
     fn resolve<'a>(&'a self, who: &'a Principal, _: &'a IncidentId, _: Option<&'a str>) -> Answer<'a, Done> {

@@ -17,17 +17,18 @@ const PACE: Duration = Duration::from_secs(2);
 #[ignore = "serves until it is stopped"]
 async fn preview() {
     let mut webs = Vec::new();
-    for (port, mood) in [(8471, Mood::Ok), (8472, Mood::Breached), (8473, Mood::Unknown)] {
+    for (port, web) in [
+        (8471, Web::open(Mood::Ok)),
+        (8472, Web::open(Mood::Breached)),
+        (8473, Web::open(Mood::Unknown)),
+        (8474, Web::with_tokens(Mood::Breached)),
+    ] {
         let listener = TcpListener::bind(("127.0.0.1", port))
             .await
             .expect("the port is free");
         println!("http://127.0.0.1:{port}/");
-        let web = Web::open(mood);
-        tokio::spawn(mainstay_web::serve(
-            listener,
-            web.router.clone(),
-            std::future::pending(),
-        ));
+        let router = web.router.clone();
+        tokio::spawn(mainstay_web::serve(listener, router, std::future::pending()));
         webs.push(web);
     }
     let incident = Topic::incident(&IncidentId::new(INCIDENT).expect("a name"));

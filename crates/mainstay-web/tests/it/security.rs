@@ -1,11 +1,14 @@
 //! Strangers, forgers and the greedy.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 use axum::body::Body;
+use futures::FutureExt as _;
 use http::{StatusCode, header};
 use mainstay_web::guard::{CONTENT_SECURITY_POLICY, CSRF_HEADER};
 use mainstay_web::{Auth, Settings, Tokens, check_bind};
+use tower::ServiceExt as _;
 
 use crate::fake::{INCIDENT, Mood};
 use crate::harness::{FORM, Reply, Web, between, get, post, tokens_file};
@@ -315,6 +318,24 @@ async fn bodies_are_limited_route_by_route() {
             StatusCode::PAYLOAD_TOO_LARGE
         );
     }
+}
+
+#[tokio::test]
+async fn what_was_begun_is_ended_even_if_the_caller_hangs_up() {
+    let web = Web::open(Mood::Breached);
+    let path = format!("/api/v1/incidents/{INCIDENT}/acknowledge");
+    let request = post(&path).body(Body::empty()).expect("well formed");
+    // Looked at once, then dropped: the caller is gone before the answer is there.
+    let answer = web.router.clone().oneshot(request).now_or_never();
+    assert!(answer.is_none(), "it takes longer than one look");
+    let done = || web.fake.acknowledged.load(Ordering::SeqCst);
+    for _ in 0..1_000 {
+        if done() == 1 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the acknowledgement was dropped halfway");
 }
 
 #[tokio::test]
