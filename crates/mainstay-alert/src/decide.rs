@@ -82,6 +82,8 @@ struct Draft<'a> {
     started: BTreeMap<Digest, ActiveAlert>,
     ended: BTreeSet<Digest>,
     placements: BTreeMap<String, Placement>,
+    /// Which of the started alerts a group has: a storm may bring as many groups as alerts.
+    joined: BTreeMap<String, BTreeSet<Digest>>,
 }
 
 impl Draft<'_> {
@@ -94,6 +96,14 @@ impl Draft<'_> {
         })
     }
 
+    /// How many alerts fire.
+    fn firing(&self) -> usize {
+        let known = |id: &&Digest| self.state.alerts.contains_key(*id);
+        let ended = self.ended.iter().filter(known).count();
+        let again = self.started.keys().filter(known).count();
+        self.state.alerts.len() - ended + self.started.len() - again
+    }
+
     fn members(&self, group: &str) -> Vec<&ActiveAlert> {
         let before = self
             .state
@@ -101,13 +111,14 @@ impl Draft<'_> {
             .get(group)
             .into_iter()
             .flat_map(|group| &group.firing);
-        let new = self
-            .started
-            .iter()
-            .filter(|(_, alert)| alert.groups.iter().any(|name| name == group))
-            .map(|(id, _)| id);
+        let new = self.joined.get(group).into_iter().flatten();
         let ids: BTreeSet<&Digest> = before.chain(new).collect();
-        ids.into_iter().filter_map(|id| self.alert(id)).collect()
+        // An alert that ended and began again may have been routed elsewhere this time.
+        let here = |alert: &&ActiveAlert| alert.groups.iter().any(|name| name == group);
+        ids.into_iter()
+            .filter_map(|id| self.alert(id))
+            .filter(here)
+            .collect()
     }
 }
 
@@ -156,6 +167,7 @@ pub(crate) fn observe(
         started: BTreeMap::new(),
         ended: BTreeSet::new(),
         placements: BTreeMap::new(),
+        joined: BTreeMap::new(),
     };
     let mut events = Vec::new();
     let mut touched = BTreeSet::new();
@@ -168,6 +180,9 @@ pub(crate) fn observe(
             (None, false) => {
                 let (active, placements) = started(routing, fingerprint, observation);
                 touched.extend(active.groups.iter().cloned());
+                for group in &active.groups {
+                    draft.joined.entry(group.clone()).or_default().insert(fingerprint);
+                }
                 draft.placements.extend(
                     placements
                         .iter()
@@ -200,7 +215,7 @@ pub(crate) fn observe(
             _ => {}
         }
     }
-    if state.alerts.len() + draft.started.len() > FIRING_MAX {
+    if !draft.started.is_empty() && draft.firing() > FIRING_MAX {
         return Err(AlertRefusal::TooMany);
     }
     for name in touched {
@@ -259,6 +274,11 @@ pub(crate) fn remind(state: &AlertState, name: &str) -> Vec<AlertEvent> {
     let Some(group) = state.groups.get(name).filter(|group| !group.told.is_empty()) else {
         return Vec::new();
     };
+    // News that came while a late reminder was due must not pass as a mere reminder: nobody acts on those.
+    let news = flush(state, name);
+    if !news.is_empty() {
+        return news;
+    }
     vec![AlertEvent::Reminded {
         fact: fired(name, &group.placement.receiver, &members_now(state, group)),
     }]

@@ -57,6 +57,12 @@ impl AlertState {
         self.alerts.get(fingerprint)
     }
 
+    /// One group, if it is not over.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.get(name)
+    }
+
     /// The groups that are not over, by name.
     pub fn groups(&self) -> impl Iterator<Item = (&str, &Group)> {
         self.groups.iter().map(|(name, group)| (name.as_str(), group))
@@ -111,7 +117,10 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                     || after(meta.at, placement.group_wait_ms),
                     |told| after(told, placement.group_interval_ms).max(meta.at),
                 );
-                group.flush_at.get_or_insert(due);
+                // One that was told and comes back before anybody heard of its end is no news.
+                if !group.told.contains_key(&alert.fingerprint) {
+                    group.flush_at.get_or_insert(due);
+                }
             }
             let groups = placements
                 .iter()
@@ -136,10 +145,21 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 group.firing.remove(fingerprint);
                 if group.firing.is_empty() && group.told.is_empty() {
                     state.groups.remove(&name);
+                } else if !group.told.contains_key(fingerprint)
+                    && group.firing.iter().all(|id| group.told.contains_key(id))
+                {
+                    // It was the last news there was.
+                    group.flush_at = None;
                 }
             }
         }
-        AlertEvent::Fired { fact } | AlertEvent::Reminded { fact } => {
+        AlertEvent::Reminded { fact } => {
+            // Whoever was told of an alert that is over since has not been told so yet: `told` stays as it is.
+            if let Some(group) = state.groups.get_mut(&fact.group) {
+                group.told_at = Some(meta.at);
+            }
+        }
+        AlertEvent::Fired { fact } => {
             if let Some(group) = state.groups.get_mut(&fact.group) {
                 group.told = fact
                     .firing

@@ -117,17 +117,27 @@ fn check(index: usize, observation: Observation) -> Result<Observation, Observat
     Ok(observation)
 }
 
+/// Go's zero time: what Go programs, `amtool` among them, send for a time that they do not give.
+const GO_ZERO_TIME: Timestamp = Timestamp::constant(-62_135_596_800, 0);
+
+fn given(time: Option<Timestamp>) -> Option<Timestamp> {
+    time.filter(|time| *time != GO_ZERO_TIME)
+}
+
 /// Reads the alerts of a `POST /api/v2/alerts`. As in Alertmanager the good ones are taken even if others are bad.
 #[must_use]
 pub fn from_api(alerts: Vec<PostableAlert>, now: Timestamp) -> (Vec<Observation>, Vec<ObservationError>) {
     let mut good = Vec::new();
     let mut bad = Vec::new();
     for (index, alert) in alerts.into_iter().enumerate() {
+        let ends_at = given(alert.ends_at);
+        // Without a start it starts where it ends, but not in the future: it fires now.
+        let starts_at = given(alert.starts_at).or(ends_at.map(|end| end.min(now)));
         let observation = Observation {
             labels: alert.labels,
             annotations: alert.annotations,
-            starts_at: alert.starts_at.or(alert.ends_at).unwrap_or(now),
-            ended_at: alert.ends_at,
+            starts_at: starts_at.unwrap_or(now),
+            ended_at: ends_at,
         };
         match check(index, observation) {
             // An end that lies ahead is how long to believe it, not an end.
@@ -151,7 +161,7 @@ pub fn from_webhook(webhook: Webhook, now: Timestamp) -> Result<Vec<Observation>
     }
     let observations = webhook.alerts.into_iter().enumerate().map(|(index, alert)| {
         let ended_at =
-            (alert.status == "resolved").then(|| alert.ends_at.unwrap_or(now).max(alert.starts_at));
+            (alert.status == "resolved").then(|| given(alert.ends_at).unwrap_or(now).max(alert.starts_at));
         let observation = Observation {
             labels: alert.labels,
             annotations: alert.annotations,

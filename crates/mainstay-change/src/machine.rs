@@ -57,7 +57,7 @@ pub struct KnownChange {
 pub struct ChangeState {
     /// Oldest first, in the order in which they were recorded.
     changes: Vec<KnownChange>,
-    /// Which reports were taken: `source id` → event.
+    /// Which reports were taken: source and id → event.
     taken: BTreeMap<String, EventId>,
 }
 
@@ -98,7 +98,8 @@ impl ChangeState {
 }
 
 fn report_key(change: &ChangeRecorded) -> String {
-    format!("{} {}", change.source, change.id)
+    // Quoted, so that no two reports share a key, whatever stands in them.
+    format!("{:?} {:?}", change.source, change.id)
 }
 
 impl DomainEvent for ChangeEvent {

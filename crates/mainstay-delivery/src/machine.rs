@@ -306,6 +306,7 @@ impl Machine for Delivery {
     }
 
     fn apply(state: &mut DeliveryState, event: &DeliveryEvent, meta: &Meta) {
+        let fell_over = |key: &str| state.receipts.get(key).is_some_and(|receipt| receipt.fell_over);
         let (key, receipt) = match event {
             DeliveryEvent::FellOver { key, .. } => {
                 if let Some(receipt) = state.receipts.get_mut(key) {
@@ -322,7 +323,7 @@ impl Machine for Delivery {
                     delivered_at: Some(meta.at),
                     answer: fact.receipt.clone(),
                     refused: false,
-                    fell_over: false,
+                    fell_over: fell_over(&fact.key),
                 },
             ),
             DeliveryEvent::Delayed {
@@ -347,7 +348,7 @@ impl Machine for Delivery {
                     delivered_at: None,
                     answer: reason.clone(),
                     refused: matches!(event, DeliveryEvent::Refused { .. }),
-                    fell_over: state.receipts.get(key).is_some_and(|receipt| receipt.fell_over),
+                    fell_over: fell_over(key),
                 },
             ),
         };

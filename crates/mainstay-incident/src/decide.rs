@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use mainstay_kernel::fact::{AlertFact, AlertFired, ChangeKind, IncidentDeclared, PageRequested};
-use mainstay_kernel::{IncidentId, PageId, Scope, Severity};
+use mainstay_kernel::{Digest, IncidentId, PageId, Scope, Severity};
 
 use crate::command::{IncidentCommand, IncidentRefusal};
 use crate::event::IncidentEvent;
@@ -33,16 +33,11 @@ fn open<'a>(state: &'a IncidentState, id: &IncidentId) -> Result<&'a Incident, I
 
 /// The next id of the day: `2025-01-15-001`.
 fn next_id(state: &IncidentState, now: Timestamp) -> IncidentId {
-    let day = now.strftime("%Y-%m-%d").to_string();
-    let today = state.all().rev().find_map(|incident| {
-        incident
-            .id
-            .as_str()
-            .strip_prefix(&format!("{day}-"))?
-            .parse::<u32>()
-            .ok()
-    });
-    IncidentId::new(format!("{day}-{:03}", today.unwrap_or(0) + 1)).expect("digits and dashes are a name")
+    let day = now.strftime("%Y-%m-%d-").to_string();
+    // As numbers: as texts 1000 comes before 999.
+    let number = |incident: &Incident| incident.id.as_str().strip_prefix(&day)?.parse::<u32>().ok();
+    let last = state.all().filter_map(number).max().unwrap_or(0);
+    IncidentId::new(format!("{day}{:03}", last + 1)).expect("digits and dashes are a name")
 }
 
 /// The severity that the rules over the impact call for, where they call for more than `given` (specification, "Incident
@@ -112,6 +107,24 @@ fn declare(
     (id, vec![IncidentEvent::Declared { fact, began_at }])
 }
 
+/// The alerts of the incident that the group says, by silence, are over: a fired group names all that fire in it.
+fn ended_in_group(incident: &Incident, fact: &AlertFired) -> Vec<IncidentEvent> {
+    let fires = |id: &Digest| fact.firing.iter().any(|alert| alert.fingerprint == *id);
+    let mine = incident
+        .alerts
+        .iter()
+        .filter(|(_, attached)| attached.group == fact.group && attached.ended_at.is_none());
+    let ended: Vec<Digest> = mine.map(|(id, _)| *id).filter(|id| !fires(id)).collect();
+    if ended.is_empty() {
+        return Vec::new();
+    }
+    vec![IncidentEvent::AlertsCleared {
+        incident: incident.id.clone(),
+        group: fact.group.clone(),
+        fingerprints: ended,
+    }]
+}
+
 fn alerts_fired(
     state: &IncidentState,
     fact: AlertFired,
@@ -131,10 +144,11 @@ fn alerts_fired(
                 .get(&alert.fingerprint)
                 .is_some_and(|attached| attached.ended_at.is_none())
         };
+        let mut events = ended_in_group(incident, &fact);
         if fact.firing.iter().all(known) {
-            return Vec::new();
+            return events;
         }
-        let mut events = vec![attach(&incident.id)];
+        events.push(attach(&incident.id));
         if fact.severity < incident.severity {
             events.extend(worsen(
                 incident,
@@ -222,13 +236,15 @@ fn title_of(fact: &AlertFired, impact: &Impact) -> String {
 fn measure(incident: &Incident, impact: Impact, recovered_at: Option<Timestamp>) -> Vec<IncidentEvent> {
     let id = &incident.id;
     let mut events = Vec::new();
-    let by_rule = severity_by_rule(incident.severity, &impact);
+    let others_hit = impact.tenants != incident.impact.tenants;
+    // A human who judged otherwise is not overruled again by what was known then.
+    let by_rule = severity_by_rule(incident.severity, &impact).filter(|_| others_hit);
     let relapsed = incident
         .mitigated_at
         .is_some_and(|at| impact.last_bad_at.is_some_and(|bad| bad > at));
-    let recovered = recovered_at.filter(|_| incident.mitigated_at.is_none());
+    let recovered = recovered_at.filter(|_| relapsed || incident.mitigated_at.is_none());
     // Figures that only grew are not news; who is hit, and the turns, are.
-    if impact.tenants != incident.impact.tenants || recovered.is_some() || relapsed {
+    if others_hit || recovered.is_some() || relapsed {
         events.push(IncidentEvent::ImpactMeasured {
             incident: id.clone(),
             impact,
@@ -237,7 +253,7 @@ fn measure(incident: &Incident, impact: Impact, recovered_at: Option<Timestamp>)
     if let Some((to, reason)) = by_rule {
         events.extend(worsen(incident, to, reason));
     }
-    if relapsed && recovered_at.is_none() {
+    if relapsed {
         events.push(IncidentEvent::Relapsed { incident: id.clone() });
     }
     if let Some(at) = recovered {
@@ -411,6 +427,9 @@ pub(crate) fn decide(
             vec![IncidentEvent::Noted { incident, text }]
         }
         IncidentCommand::Resolve { incident, force } => {
+            if let Some(reason) = &force {
+                check_text("the reason", reason)?;
+            }
             let open = open(state, &incident)?;
             let names: Vec<&str> = open.firing().map(AlertFact::name).collect();
             if let (false, None) = (names.is_empty(), &force) {
@@ -420,10 +439,8 @@ pub(crate) fn decide(
                     names: names.join(", "),
                 });
             }
-            vec![IncidentEvent::Resolved {
-                incident,
-                forced: force,
-            }]
+            let forced = force.filter(|_| !names.is_empty());
+            vec![IncidentEvent::Resolved { incident, forced }]
         }
     })
 }

@@ -17,7 +17,6 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
         state
             .incidents
             .insert(fact.incident.clone(), declared(fact, *began_at, meta));
-        forget_oldest_ended(state);
     }
     let Some(incident) = state.incidents.get_mut(event.incident()) else {
         return;
@@ -87,6 +86,9 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
             text,
         });
     }
+    if matches!(event, IncidentEvent::Resolved { .. }) {
+        forget_oldest_ended(state);
+    }
 }
 
 fn declared(fact: &IncidentDeclared, began_at: Timestamp, meta: &Meta) -> Incident {
@@ -112,11 +114,10 @@ fn declared(fact: &IncidentDeclared, began_at: Timestamp, meta: &Meta) -> Incide
 }
 
 fn forget_oldest_ended(state: &mut IncidentState) {
-    let ended = state.all().filter(|incident| !incident.is_open()).count();
-    if ended > ENDED_AT_HAND {
-        let oldest = state
-            .all()
-            .find(|incident| !incident.is_open())
+    let ended = || state.all().filter(|incident| !incident.is_open());
+    if ended().count() > ENDED_AT_HAND {
+        let oldest = ended()
+            .min_by_key(|incident| incident.resolved_at)
             .map(|incident| incident.id.clone());
         oldest.map(|id| state.incidents.remove(&id));
     }

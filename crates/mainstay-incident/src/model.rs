@@ -215,7 +215,7 @@ impl IncidentState {
         self.incidents.get(id)
     }
 
-    /// All incidents at hand, oldest first.
+    /// All incidents at hand, in the order of their ids: oldest first, up to the thousandth of a day.
     pub fn all(&self) -> impl DoubleEndedIterator<Item = &Incident> {
         self.incidents.values()
     }
@@ -235,6 +235,7 @@ impl IncidentState {
             ..scope.clone()
         };
         self.open()
-            .find(|incident| place(&incident.scope).overlaps(&place(scope)))
+            .filter(|incident| place(&incident.scope).overlaps(&place(scope)))
+            .min_by_key(|incident| incident.declared_at)
     }
 }

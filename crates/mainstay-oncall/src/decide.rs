@@ -264,6 +264,7 @@ pub(crate) fn channels(
         .collect()
 }
 
+/// What is said when the time of a level has come; where it reaches nobody, the next levels before their time.
 fn climb(
     state: &OncallState,
     spec: &OncallSpec,
@@ -272,32 +273,45 @@ fn climb(
     level: usize,
     now: Timestamp,
 ) -> Vec<OncallEvent> {
-    let Some(open) = state
-        .page(page)
-        .filter(|page| page.closed_at.is_none() && page.round == round)
-    else {
+    let Some(open) = state.page(page).filter(|page| page.closed_at.is_none()) else {
         return Vec::new();
     };
     let Some(policy) = spec.policies.get(&open.policy) else {
         return Vec::new();
     };
-    let Some(entry) = policy.levels.get(level) else {
+    let severity = open.request.severity;
+    let mut levels = policy
+        .levels_for(severity)
+        .skip_while(|(index, _)| *index < level);
+    let Some((_, entry)) = levels.next().filter(|(index, _)| *index == level) else {
         return Vec::new();
     };
-    let told_early = open
-        .told
-        .iter()
-        .any(|(at, told, ..)| *told == level && *at >= open.round_began_at);
-    if told_early || (!entry.inform && open.acknowledged.is_some()) {
+    // Those who are only informed hear of it although somebody acknowledged, or a new round began.
+    let goes_on = entry.inform || (open.acknowledged.is_none() && open.round == round);
+    if open.was_told(level) || !goes_on {
         return Vec::new();
     }
-    let step = Step {
-        page,
-        severity: open.request.severity,
-        round,
-        level,
+    let say = |(level, entry): (usize, &EscalationLevel)| {
+        let step = Step {
+            page,
+            severity,
+            round,
+            level,
+        };
+        tell(state, spec, policy, entry, step, now)
     };
-    vec![tell(state, spec, policy, entry, step, now)]
+    let mut events = vec![say((level, entry))];
+    if entry.inform {
+        return events;
+    }
+    let nobody = |event: &OncallEvent| matches!(event, OncallEvent::NobodyReached { .. });
+    for next in levels.filter(|(index, entry)| !entry.inform && !open.was_told(*index)) {
+        if !events.last().is_some_and(nobody) {
+            break;
+        }
+        events.push(say(next));
+    }
+    events
 }
 
 fn repeat(

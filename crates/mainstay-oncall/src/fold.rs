@@ -35,6 +35,14 @@ pub struct Page {
 }
 
 impl Page {
+    /// Whether a level was told in the present round.
+    #[must_use]
+    pub(crate) fn was_told(&self, level: usize) -> bool {
+        self.told
+            .iter()
+            .any(|(at, told, ..)| *told == level && *at >= self.round_began_at)
+    }
+
     /// Whether it still climbs.
     #[must_use]
     pub fn is_climbing(&self) -> bool {

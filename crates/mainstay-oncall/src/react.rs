@@ -110,12 +110,16 @@ fn round_timers(page: &Page, policy: &EscalationPolicy, round: u32, at: Timestam
     }
 }
 
-/// The timers of the present round; `informing` says whether those of levels that only inform are among them.
+/// The timers that may be set; `informing` says whether those of levels that only inform are among them, which outlive
+/// their round.
 fn timers_of(page: &Page, policy: &EscalationPolicy, informing: bool) -> Vec<String> {
-    let levels = policy
-        .levels_for(page.request.severity)
-        .filter(|(_, level)| informing || !level.inform);
-    let levels = levels.map(|(index, _)| level_timer(page, page.round, index).0);
+    let rounds = if informing { 0 } else { page.round }..=page.round;
+    let levels = rounds.flat_map(|round| {
+        let levels = policy.levels_for(page.request.severity);
+        levels
+            .filter(move |(_, level)| informing || !level.inform)
+            .map(move |(index, _)| level_timer(page, round, index).0)
+    });
     levels.chain([repeat_timer(page, page.round + 1).0]).collect()
 }
 

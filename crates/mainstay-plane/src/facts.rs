@@ -127,12 +127,18 @@ fn for_oncall(core: &Core, record: &Record) -> Result<Option<OncallCommand>, Jou
 fn policy_for(core: &Core, incident: &mainstay_kernel::IncidentId) -> Option<String> {
     let incident = core.incidents.state().get(incident)?;
     let receivers = &core.specs.catalog.response.routing.receivers;
-    let by_group = |group: &str| {
-        let receiver = group.split_once('@').map(|(receiver, _)| receiver)?;
+    // The group that told the incident first need not be the one that pages: look at all that an alert is in.
+    let mut groups = incident.alerts.iter().flat_map(|(id, attached)| {
+        let active = core.alerts.state().alert(id).map(|alert| alert.groups.as_slice());
+        std::iter::once(&attached.group).chain(active.unwrap_or_default())
+    });
+    let policy = |group: &String| {
+        // The name of a group that is over by now still begins with its receiver.
+        let receiver = match core.alerts.state().group(group) {
+            Some(known) => known.placement.receiver.as_str(),
+            None => group.split_once('@')?.0,
+        };
         Some(receivers.get(receiver)?.page.as_ref()?.value.clone())
     };
-    incident
-        .alerts
-        .values()
-        .find_map(|attached| by_group(&attached.group))
+    groups.find_map(policy)
 }

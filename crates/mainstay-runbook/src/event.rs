@@ -97,12 +97,14 @@ impl RunbookState {
     #[must_use]
     pub fn next_key(&self, incident: &IncidentId, runbook: &RunbookId, step: &str) -> String {
         let prefix = format!("runbook/{incident}/{runbook}/{step}/");
-        let before = self
+        // Not how many there are: the oldest are forgotten, and a key that comes back would be an act that is not done.
+        let last = self
             .runs
             .range(prefix.clone()..)
-            .take_while(|(key, _)| key.starts_with(&prefix))
-            .count();
-        format!("{prefix}{}", before + 1)
+            .map_while(|(key, _)| key.strip_prefix(&prefix))
+            .filter_map(|number| number.parse::<u64>().ok())
+            .max();
+        format!("{prefix}{}", last.unwrap_or(0) + 1)
     }
 }
 

@@ -6,13 +6,12 @@ use jiff::Timestamp;
 use mainstay_alert::Observation;
 use mainstay_catalog::diagnostic::Diagnostic;
 use mainstay_catalog::{Diagnostics, Documents, Format, lint};
-use mainstay_kernel::Labels;
-use mainstay_kernel::Matcher;
 use mainstay_kernel::fact::AlertFact;
+use mainstay_kernel::{Digest, Labels, Matcher};
 use mainstay_promql::{Limits, Samples, Series, SourceError};
 use mainstay_rules::{
-    ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, RuleFile, RuleSample, RuleStore,
-    Transition,
+    ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, GroupSpec, RuleFile, RuleKind, RuleSample,
+    RuleSpec, RuleStore, Transition,
 };
 use mainstay_series::Row;
 
@@ -98,7 +97,7 @@ impl RuleBook {
 
 /// Gives a firing alert back to the rule it came from.
 fn adopt(group: &mut Group, alert: &AlertFact) -> bool {
-    let Some(digest) = group.rule_digest(alert.name()) else {
+    let Some(digest) = rule_digest(group, alert) else {
         return false;
     };
     let since_ms = alert.starts_at.as_millisecond();
@@ -118,6 +117,24 @@ fn adopt(group: &mut Group, alert: &AlertFact) -> bool {
         value: f64::NAN,
     };
     group.restore(vec![restored]).is_empty()
+}
+
+/// The digest of the rule that an alert came from: several rules may share its name and differ in their labels.
+fn rule_digest(group: &Group, alert: &AlertFact) -> Option<Digest> {
+    let fits = |rule: &&RuleSpec| {
+        matches!(rule.kind, RuleKind::Alert { .. })
+            && rule.name() == alert.name()
+            && rule.labels.iter().all(|(name, template)| {
+                let text = template.text();
+                text.contains("{{") || alert.labels.get(name).unwrap_or_default() == text
+            })
+    };
+    let rule = group.spec().rules.iter().find(fits)?;
+    let alone = GroupSpec {
+        rules: vec![rule.clone()],
+        ..group.spec().clone()
+    };
+    Group::new(alone, GroupContext::default()).rule_digest(alert.name())
 }
 
 fn take(evaluation: Evaluation, found: &mut Found) {

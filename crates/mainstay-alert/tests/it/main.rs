@@ -1,0 +1,8 @@
+//! Alerts: which routes take them, when their groups are told, what the wire formats say, and what holds whatever
+//! happens.
+
+mod bench;
+mod grouping;
+mod observation;
+mod routing;
+mod sequences;

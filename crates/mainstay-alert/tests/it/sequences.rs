@@ -1,0 +1,177 @@
+//! What holds after any sequence of observations, pauses and standstills.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use jiff::SignedDuration;
+use mainstay_alert::{AlertEvent, AlertState, Observation};
+use mainstay_catalog::response::Routing;
+use mainstay_kernel::Digest;
+use proptest::prelude::*;
+
+use crate::bench::{Bench, routing};
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Alerts by number, and whether they are over.
+    Observe(Vec<(u8, bool)>),
+    /// Time passes and timers ring.
+    Pass(i64),
+    /// Time passes and nobody listens.
+    Sleep(i64),
+    /// The other routing comes into force.
+    Reroute,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => prop::collection::vec((0_u8..8, any::<bool>()), 1..5).prop_map(Step::Observe),
+        4 => prop_oneof![0_i64..60, 0_i64..600, 0_i64..20_000].prop_map(Step::Pass),
+        1 => (0_i64..20_000).prop_map(Step::Sleep),
+        1 => Just(Step::Reroute),
+    ]
+}
+
+const WRITTEN: [&str; 2] = [
+    "{receiver: team, group_by: [cell], group_wait: 30s, group_interval: 5m, repeat_interval: 1h, routes: [
+        {receiver: chat, matchers: ['cell=c1'], group_by: [alertname], group_wait: 0s, continue: true},
+        {receiver: team, matchers: ['cell=c1'], group_interval: 1m}]}",
+    "{receiver: chat, group_by: [], group_wait: 10s, group_interval: 1m, repeat_interval: 20m}",
+];
+
+static ROUTES: LazyLock<[Routing; 2]> =
+    LazyLock::new(|| WRITTEN.map(|route| routing(&["team", "chat"], route)));
+
+/// Eight alerts in two cells; one of them is a P0.
+fn alert(bench: &Bench, number: u8, over: bool) -> Observation {
+    let priority = if number == 5 { "P0" } else { "P2" };
+    let text = format!("A{} cell=c{} priority={priority}", number % 4, number / 4);
+    if over {
+        bench.over(&text)
+    } else {
+        bench.fires(&text)
+    }
+}
+
+/// What was said, checked event by event against a model that knows nothing of groups' clocks.
+fn check(bench: &Bench) {
+    let mut firing: BTreeSet<Digest> = BTreeSet::new();
+    let mut ever: BTreeSet<Digest> = BTreeSet::new();
+    // What each group's receiver believes to fire: everything it was told of since the group was last over.
+    let mut believed: BTreeMap<&str, BTreeSet<Digest>> = BTreeMap::new();
+    for (event, _) in &bench.events {
+        match event {
+            AlertEvent::Started {
+                alert, placements, ..
+            } => {
+                assert!(firing.insert(alert.fingerprint), "started twice");
+                ever.insert(alert.fingerprint);
+                assert!(!placements.is_empty(), "every alert is routed somewhere");
+            }
+            AlertEvent::Ended { fingerprint, .. } => {
+                assert!(firing.remove(fingerprint), "ended without having fired");
+            }
+            AlertEvent::Fired { fact } => {
+                let now: BTreeSet<Digest> = fact.firing.iter().map(|alert| alert.fingerprint).collect();
+                assert!(!now.is_empty(), "told of nothing");
+                assert!(now.is_subset(&firing), "told of what does not fire");
+                let known = believed.entry(&fact.group).or_default();
+                assert!(!now.is_subset(known), "told again what was known");
+                *known = now;
+            }
+            AlertEvent::Reminded { fact } => {
+                let now: BTreeSet<Digest> = fact.firing.iter().map(|alert| alert.fingerprint).collect();
+                assert!(!now.is_empty(), "reminded of nothing");
+                let known = believed
+                    .get(fact.group.as_str())
+                    .expect("reminded of what was told");
+                assert!(now.is_subset(known), "news hidden in a reminder");
+            }
+            AlertEvent::Resolved { fact } => {
+                let known = believed
+                    .remove(fact.group.as_str())
+                    .expect("over without having been told");
+                let over: BTreeSet<Digest> = fact.resolved.iter().map(|alert| alert.fingerprint).collect();
+                assert_eq!(over, known, "relief for exactly what was told");
+                assert!(over.is_subset(&ever));
+            }
+        }
+    }
+    let state: BTreeSet<Digest> = bench
+        .state
+        .firing()
+        .map(|active| active.alert.fingerprint)
+        .collect();
+    assert_eq!(state, firing);
+    for (name, group) in bench.state.groups() {
+        assert!(
+            !group.firing.is_empty(),
+            "{name}: a group without alerts is over, and says so at once"
+        );
+        assert!(group.firing.is_subset(&firing));
+        let told: BTreeSet<Digest> = group.told.keys().copied().collect();
+        assert_eq!(told, believed.get(name).cloned().unwrap_or_default(), "{name}");
+        let news = !group.firing.is_subset(&told);
+        assert_eq!(
+            group.flush_at.is_some(),
+            news,
+            "{name}: a flush is promised if and only if there are news"
+        );
+    }
+    for name in believed.keys() {
+        assert!(
+            bench.state.group(name).is_some(),
+            "{name} was told and is forgotten"
+        );
+    }
+}
+
+fn run(steps: Vec<Step>) -> Bench {
+    let mut bench = Bench::new(ROUTES[0].clone());
+    let mut route = 0;
+    for step in steps {
+        match step {
+            Step::Observe(seen) => {
+                let batch = seen.into_iter().map(|(number, over)| alert(&bench, number, over));
+                let batch = batch.collect();
+                bench.observe(batch);
+            }
+            Step::Pass(seconds) => bench.pass(SignedDuration::from_secs(seconds)),
+            Step::Sleep(seconds) => bench.sleep(SignedDuration::from_secs(seconds)),
+            Step::Reroute => {
+                route = 1 - route;
+                bench.routing = ROUTES[route].clone();
+            }
+        }
+        check(&bench);
+    }
+    bench
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(
+        if std::env::var_os("MAINSTAY_FULL").is_some() { 5_000 } else { 200 }
+    ))]
+
+    #[test]
+    fn told_is_what_fires_and_relief_is_what_was_told(steps in prop::collection::vec(step(), 1..25)) {
+        let mut bench = run(steps);
+        assert_eq!(bench.replayed(), bench.state, "the journal gives the same state back");
+
+        // Given time, everything that fires has been told.
+        bench.pass(SignedDuration::from_mins(6));
+        for (name, group) in bench.state.groups() {
+            let told: BTreeSet<Digest> = group.told.keys().copied().collect();
+            assert!(group.firing.is_subset(&told), "{name} keeps news to itself");
+        }
+
+        // And when all is over, nothing is left.
+        let batch: Vec<Observation> = (0..8).map(|number| alert(&bench, number, true)).collect();
+        bench.observe(batch);
+        check(&bench);
+        assert_eq!(bench.state, AlertState::default());
+        let told = bench.told().len();
+        bench.pass(SignedDuration::from_hours(24));
+        assert_eq!(bench.told().len(), told, "no clock rings for what is over");
+    }
+}
