@@ -78,8 +78,8 @@ JSON
 alert() {
     printf '{"status": "firing", "labels": {"alertname": "HighErrorRate", "priority": "P0", "severity": "critical",
       "service": "payment-service", "cell": "cell-5", "tenant": "%s"},
-     "annotations": {"summary": "More than 5%% of the requests of %s fail"}, "startsAt": "%s", "endsAt": "0001-01-01T00:00:00Z",
-     "generatorURL": "http://prometheus.example/graph", "fingerprint": "%s"}' "$1" "$1" "$(at '1 minute')" "$2"
+     "annotations": {"summary": "More than 5%% of the requests fail"}, "startsAt": "%s", "endsAt": "0001-01-01T00:00:00Z",
+     "generatorURL": "http://prometheus.example/graph", "fingerprint": "%s"}' "$1" "$(at '1 minute')" "$2"
 }
 cat >"$work/alerts.json" <<JSON
 {"version": "4", "groupKey": "{}:{cell=\"cell-5\"}", "truncatedAlerts": 0, "status": "firing", "receiver": "mainstay",
