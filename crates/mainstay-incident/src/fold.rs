@@ -117,7 +117,7 @@ fn forget_oldest_ended(state: &mut IncidentState) {
     let ended = || state.all().filter(|incident| !incident.is_open());
     if ended().count() > ENDED_AT_HAND {
         let oldest = ended()
-            .min_by_key(|incident| incident.resolved_at)
+            .min_by_key(|incident| (incident.resolved_at, incident.id.as_str().len(), &incident.id))
             .map(|incident| incident.id.clone());
         oldest.map(|id| state.incidents.remove(&id));
     }

@@ -1,0 +1,183 @@
+//! The machine with a clock that moves when told.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_incident::{
+    Impact, Incident, IncidentCommand, IncidentEvent, IncidentRefusal, IncidentState, Incidents,
+};
+use mainstay_journal::machine::Meta;
+use mainstay_journal::{DomainEvent, Machine};
+use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
+use mainstay_kernel::testing::SeededEntropy;
+use mainstay_kernel::{Actor, CellId, EventId, IncidentId, Labels, Scope, Severity, TenantId};
+
+pub(crate) struct Bench {
+    pub(crate) state: IncidentState,
+    pub(crate) now: Timestamp,
+    pub(crate) events: Vec<(IncidentEvent, Meta)>,
+    entropy: SeededEntropy,
+}
+
+pub(crate) fn cell(name: &str) -> Scope {
+    Scope {
+        cell: CellId::new(name).ok(),
+        ..Scope::default()
+    }
+}
+
+pub(crate) fn alert(name: &str, starts_at: Timestamp) -> AlertFact {
+    let labels: Labels = [("alertname", name)].into_iter().collect();
+    AlertFact {
+        fingerprint: labels.fingerprint(),
+        labels,
+        annotations: Labels::new(),
+        starts_at,
+    }
+}
+
+pub(crate) fn impact(tenants: &[&str], bad: u64, last_bad_at: Timestamp) -> Impact {
+    let tenants: BTreeSet<TenantId> = tenants
+        .iter()
+        .filter_map(|name| TenantId::new(*name).ok())
+        .collect();
+    Impact {
+        tenants,
+        bad,
+        total: bad * 10,
+        first_bad_at: None,
+        last_bad_at: Some(last_bad_at),
+    }
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: IncidentState::default(),
+            now: "2026-03-02T10:00:00Z".parse().expect("a timestamp"),
+            events: Vec::new(),
+            entropy: SeededEntropy::new(1),
+        }
+    }
+
+    /// Carries a command out; gives the kinds of what happened, without the `incident.` before them.
+    pub(crate) fn ask(&mut self, command: IncidentCommand) -> Result<Vec<&'static str>, IncidentRefusal> {
+        let decided = Incidents::decide(&self.state, &(), command, self.now)?;
+        let kinds = decided
+            .iter()
+            .map(|event| event.kind().trim_start_matches("incident."));
+        let kinds = kinds.collect();
+        for event in decided {
+            let meta = Meta {
+                id: EventId::generate(self.now, &self.entropy),
+                at: self.now,
+                actor: Actor::machine("test"),
+                cause: None,
+            };
+            Incidents::apply(&mut self.state, &event, &meta);
+            self.events.push((event, meta));
+        }
+        Ok(kinds)
+    }
+
+    pub(crate) fn does(&mut self, command: IncidentCommand) -> Vec<&'static str> {
+        self.ask(command).expect("not refused")
+    }
+
+    pub(crate) fn pass(&mut self, minutes: i64) {
+        self.now += SignedDuration::from_mins(minutes);
+    }
+
+    pub(crate) fn fired(&self, group: &str, scope: &Scope, severity: Severity, names: &[&str]) -> AlertFired {
+        AlertFired {
+            group: group.to_owned(),
+            receiver: "team".to_owned(),
+            severity,
+            scope: scope.clone(),
+            firing: names.iter().map(|name| alert(name, self.now)).collect(),
+        }
+    }
+
+    pub(crate) fn fire(
+        &mut self,
+        group: &str,
+        scope: &Scope,
+        severity: Severity,
+        names: &[&str],
+    ) -> Vec<&'static str> {
+        let fact = self.fired(group, scope, severity, names);
+        self.does(IncidentCommand::AlertsFired {
+            fact,
+            impact: None,
+            changes: Vec::new(),
+        })
+    }
+
+    pub(crate) fn over(&mut self, group: &str, names: &[&str]) -> Vec<&'static str> {
+        let fact = AlertResolved {
+            group: group.to_owned(),
+            receiver: "team".to_owned(),
+            scope: Scope::platform(),
+            resolved: names.iter().map(|name| alert(name, self.now)).collect(),
+        };
+        self.does(IncidentCommand::AlertsResolved { fact })
+    }
+
+    pub(crate) fn declare(&mut self, severity: Severity, title: &str, scope: Scope) -> IncidentId {
+        let title = title.to_owned();
+        self.does(IncidentCommand::Declare {
+            severity,
+            title,
+            scope,
+        });
+        let declared = self.events.iter().rev().find_map(|(event, _)| match event {
+            IncidentEvent::Declared { fact, .. } => Some(fact.incident.clone()),
+            _ => None,
+        });
+        declared.expect("declared")
+    }
+
+    pub(crate) fn resolve(&mut self, id: &IncidentId) {
+        self.does(IncidentCommand::Resolve {
+            incident: id.clone(),
+            force: None,
+        });
+    }
+
+    pub(crate) fn measure(
+        &mut self,
+        id: &IncidentId,
+        impact: Impact,
+        recovered_at: Option<Timestamp>,
+    ) -> Vec<&'static str> {
+        self.does(IncidentCommand::Measure {
+            incident: id.clone(),
+            impact,
+            recovered_at,
+        })
+    }
+
+    pub(crate) fn incident(&self, id: &IncidentId) -> &Incident {
+        self.state.get(id).expect("at hand")
+    }
+
+    /// The newest incident.
+    pub(crate) fn last(&self) -> &Incident {
+        self.state
+            .all()
+            .max_by_key(|incident| incident.declared_at)
+            .expect("an incident")
+    }
+
+    /// The state that the journal would give back.
+    pub(crate) fn replayed(&self) -> IncidentState {
+        let mut state = IncidentState::default();
+        for (event, meta) in &self.events {
+            let text = serde_json::to_string(event).expect("events are JSON");
+            let read: IncidentEvent = serde_json::from_str(&text).expect("they can be read");
+            assert_eq!(read, *event);
+            Incidents::apply(&mut state, &read, meta);
+        }
+        state
+    }
+}
