@@ -10,8 +10,8 @@ use mainstay_kernel::fact::AlertFact;
 use mainstay_kernel::{Digest, Labels, Matcher};
 use mainstay_promql::{Limits, Samples, Series, SourceError};
 use mainstay_rules::{
-    ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, GroupSpec, RuleFile, RuleKind, RuleSample,
-    RuleSpec, RuleStore, Transition,
+    ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, GroupSpec, RuleFile, RuleKind,
+    RuleSample, RuleSpec, RuleStore, Transition,
 };
 use mainstay_series::Row;
 

@@ -1,0 +1,223 @@
+//! Facts travel: alert, incident, page, message; and each once.
+
+use std::collections::BTreeSet;
+
+use futures::executor::block_on;
+use mainstay_incident::Impact;
+use mainstay_kernel::{Severity, TenantId};
+use mainstay_plane::judge::Verdict;
+use mainstay_plane::why;
+
+use crate::bench::{Bench, changed, lookup};
+
+const P1: &str = "cell=cell-5 priority=P1 job=payment-service";
+
+#[test]
+fn an_alert_becomes_an_incident_a_page_and_messages() {
+    let bench = Bench::new();
+    bench.observe("HighErrorRate", P1, false);
+    bench.work();
+    let kinds = bench.kinds();
+    let place = |kind: &str| kinds.iter().position(|found| found == kind).expect(kind);
+    let way = [
+        "alert.started",
+        "alert.fired",
+        "incident.declared",
+        "incident.page_requested",
+        "oncall.opened",
+        "oncall.notified",
+        "delivery.delivered",
+        "incident.page_delivered",
+    ];
+    let places: Vec<usize> = way.iter().map(|kind| place(kind)).collect();
+    assert!(places.is_sorted(), "{kinds:?}");
+    let pages = bench
+        .sent()
+        .into_iter()
+        .filter(|(key, _)| key.starts_with("page/"));
+    assert_eq!(pages.count(), 2, "chat and mail to the one who is on call");
+    let incident = block_on(bench.plane.look(|states| states.incidents.open().next().cloned()));
+    assert!(incident.expect("one").page_delivered_at.is_some());
+}
+
+#[test]
+fn why_leads_from_the_message_back_to_the_alert() {
+    let bench = Bench::new();
+    bench.observe("HighErrorRate", P1, false);
+    bench.work();
+    let delivered = bench
+        .records()
+        .into_iter()
+        .filter(|record| record.envelope.kind == "delivery.delivered");
+    let mut seen = BTreeSet::new();
+    for record in delivered {
+        let links = block_on(why(&*bench.journal, record.envelope.id)).expect("the journal works");
+        let kinds: Vec<&str> = links.iter().map(|link| link.kind.as_str()).collect();
+        seen.insert(kinds.join(" "));
+    }
+    assert!(
+        seen.contains("alert.fired incident.page_requested oncall.notified delivery.delivered"),
+        "{seen:?}"
+    );
+    assert!(
+        seen.contains("alert.fired delivery.delivered"),
+        "the post in the channel: {seen:?}"
+    );
+}
+
+#[test]
+fn a_new_process_repeats_nothing_and_forgets_nothing() {
+    let mut bench = Bench::new();
+    bench.observe("HighErrorRate", P1, false);
+    bench.work();
+    let (events, sent) = (bench.records().len(), bench.sent());
+    for saved in [false, true, true] {
+        if saved {
+            block_on(bench.plane.save()).expect("the journal works");
+        }
+        bench.reopen();
+        bench.work();
+        assert_eq!(bench.records().len(), events);
+        assert_eq!(bench.sent(), sent);
+        // The source says again what is known.
+        bench.observe("HighErrorRate", P1, false);
+        bench.work();
+        assert_eq!(bench.records().len(), events);
+    }
+    // The clock of the escalation goes on.
+    bench.pass(6);
+    assert!(
+        bench.sent().len() > sent.len(),
+        "the second level is told after five minutes"
+    );
+    let keys: BTreeSet<String> = bench.sent().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys.len(), bench.sent().len(), "no message left twice");
+}
+
+/// Two receivers, two policies: the page climbs by that of the receiver to which the alert was routed, although another
+/// route takes the alert first and pages nobody.
+#[test]
+fn the_receiver_of_the_alert_chooses_the_policy() {
+    let catalog = changed("routing.yaml", |text| {
+        text.replace(
+            "    - {name: monitoring,",
+            "    - {name: all-posts, chat: [\"#all\"]}\n    - {name: zz-night, page: night}\n    - {name: monitoring,",
+        )
+        .replace(
+            "    routes:\n",
+            "    routes:
+      - {receiver: all-posts, matchers: ['team=\"night\"'], group_wait: 0s, continue: true}
+      - {receiver: zz-night, matchers: ['team=\"night\"'], group_wait: 0s}
+",
+        ) + "---
+apiVersion: mainstay/v1
+kind: EscalationPolicy
+metadata: {name: night}
+spec:
+  title: Night
+  channels: {P0: [chat], P1: [chat]}
+  levels: [{after: 0s, targets: [{person: amina}]}, {after: 5m, targets: [{person: james}]}]
+"
+    });
+    assert!(
+        catalog.response.policies.contains_key("night"),
+        "the catalog is as meant"
+    );
+    let bench = Bench::over(catalog);
+    bench.observe("Dark", "cell=cell-5 priority=P1 team=night", false);
+    bench.observe("Dark", "cell=cell-6 priority=P1 team=day", false);
+    let policies: Vec<String> = block_on(bench.plane.look(|states| {
+        let climbing = states.oncall.climbing();
+        climbing.map(|page| page.policy.clone()).collect()
+    }));
+    assert_eq!(policies, ["night", "payments"]);
+}
+
+#[test]
+fn another_catalog_routes_what_comes_after_it() {
+    let bench = Bench::new();
+    bench.observe("HighErrorRate", "cell=cell-5 priority=P2", false);
+    let catalog = changed("routing.yaml", |text| {
+        text.replace("priority=\"P2\"", "priority=\"P9\"")
+    });
+    let digest = catalog.digest;
+    block_on(bench.plane.apply_catalog(catalog, lookup)).expect("a good catalog");
+    bench.observe("HighErrorRate", "cell=cell-6 priority=P2", false);
+    bench.observe("HighErrorRate", "cell=cell-5 priority=P2", false);
+    let receivers: Vec<String> = block_on(bench.plane.look(|states| {
+        let groups = states.alerts.groups();
+        groups
+            .map(|(_, group)| group.placement.receiver.clone())
+            .collect()
+    }));
+    assert_eq!(
+        receivers,
+        ["alerts", "monitoring"],
+        "what fires already stays where it is"
+    );
+    let last = bench.records().pop().expect("events");
+    assert_eq!(
+        last.envelope.catalog, digest,
+        "events name the catalog that they were decided under"
+    );
+}
+
+#[test]
+fn what_the_counts_say_makes_it_worse_and_says_when_it_is_over() {
+    let bench = Bench::new();
+    bench.observe("HighErrorRate", P1, false);
+    bench.work();
+    let say = |tenants: &[&str], last_bad_at, recovered_at| {
+        let impact = Impact {
+            tenants: tenants
+                .iter()
+                .filter_map(|name| TenantId::new(*name).ok())
+                .collect(),
+            bad: 10,
+            total: 100,
+            first_bad_at: None,
+            last_bad_at: Some(last_bad_at),
+        };
+        *bench.judge.0.lock().expect("not poisoned") = Some(Verdict { impact, recovered_at });
+        block_on(bench.plane.measure()).expect("the journal works");
+    };
+    let now = mainstay_kernel::Clock::now(&*bench.clock);
+    say(&["t1"], now, None);
+    let first =
+        || block_on(bench.plane.look(|states| states.incidents.open().next().cloned())).expect("open");
+    assert_eq!(first().severity, Severity::P1);
+    say(&["t1", "t2"], now, None);
+    assert_eq!(first().severity, Severity::P0);
+    let pages = block_on(bench.plane.look(|states| states.oncall.climbing().count()));
+    assert_eq!(pages, 2, "and that is another page");
+    let events = bench.records().len();
+    say(&["t1", "t2"], now, None);
+    assert_eq!(bench.records().len(), events, "no news, no events");
+    say(&["t1", "t2"], now, Some(now));
+    assert_eq!(first().mitigated_at, Some(now));
+    // Nobody knows: nothing is concluded.
+    *bench.judge.0.lock().expect("not poisoned") = None;
+    let events = bench.records().len();
+    block_on(bench.plane.measure()).expect("the journal works");
+    assert_eq!(bench.records().len(), events);
+}
+
+#[test]
+fn relief_travels_too() {
+    let bench = Bench::new();
+    for name in ["A", "B"] {
+        bench.observe(name, P1, false);
+    }
+    bench.pass(2);
+    // One ends, another begins: the group tells of two, the incident must not wait for the one that is gone.
+    bench.observe("A", P1, true);
+    bench.observe("C", P1, false);
+    bench.pass(2);
+    bench.observe("B", P1, true);
+    bench.observe("C", P1, true);
+    bench.work();
+    let incident =
+        block_on(bench.plane.look(|states| states.incidents.open().next().cloned())).expect("open");
+    assert_eq!(incident.firing().count(), 0, "{:?}", incident.alerts);
+    assert!(incident.all_clear_at.is_some());
+}

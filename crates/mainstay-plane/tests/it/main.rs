@@ -1,0 +1,5 @@
+//! The capabilities together: facts travel, nothing is repeated after a restart, and every page can be explained.
+
+mod bench;
+mod facts;
+mod telemetry;
