@@ -23,7 +23,7 @@ pub(crate) fn routing(receivers: &[&str], route: &str) -> Routing {
         "apiVersion: mainstay/v1\nkind: Routing\nmetadata: {{name: routing}}\nspec:\n  receivers: [{}]\n  route: {route}\n",
         receivers.join(", ")
     );
-    let (documents, mut diagnostics) = Documents::from_texts([("routing.yaml", text.as_str())]);
+    let (documents, diagnostics) = Documents::from_texts([("routing.yaml", text.as_str())]);
     assert!(!diagnostics.has_errors(), "{text}");
     // The rest of the catalog is missing, and nobody is paged: that is of no concern here.
     Catalog::build(documents, &mut Diagnostics::new())

@@ -148,9 +148,17 @@ fn run(steps: Vec<Step>) -> Bench {
     bench
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told by its environment how long it may take"
+)]
+fn full() -> bool {
+    std::env::var_os("MAINSTAY_FULL").is_some_and(|value| value == "1")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(
-        if std::env::var_os("MAINSTAY_FULL").is_some() { 5_000 } else { 200 }
+        if full() { 5_000 } else { 200 }
     ))]
 
     #[test]

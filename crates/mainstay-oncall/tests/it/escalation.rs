@@ -204,7 +204,10 @@ fn an_acknowledgement_stops_the_paging_but_not_the_informing() {
     bench.acknowledge("dan").expect("it waits");
     bench.pass(24 * 60);
     assert_eq!(bench.said(), ["0m ana", "5m dan", "120m (manager)"]);
-    let page = bench.state.page(&PageId::new("p1").expect("a name")).expect("a page");
+    let page = bench
+        .state
+        .page(&PageId::new("p1").expect("a name"))
+        .expect("a page");
     let (at, by) = page.acknowledged.clone().expect("acknowledged");
     assert_eq!(
         (at.to_string().as_str(), by.to_string()),
