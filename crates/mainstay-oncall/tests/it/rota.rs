@@ -96,7 +96,16 @@ fn walk(zone_name: &str, first: Date, last: Date, at: Time, days: u16) {
             from,
             until,
         };
-        assert!(from < until, "{zone_name}: an empty turn on {day}");
+        if from == until {
+            // Only where the date line moved: the whole turn lies in a day that never was.
+            assert_ne!(
+                zone.to_datetime(from).date(),
+                day,
+                "{zone_name}: an empty turn on {day}"
+            );
+            day = next;
+            continue;
+        }
         let middle = from + until.duration_since(from) / 2;
         for instant in [from, middle, until - NANOSECOND] {
             assert_eq!(
@@ -156,8 +165,9 @@ fn exactly_one_owner_at_every_instant_of_every_zone() {
         let (first, last) = (date(2000, 1, 3), date(2037, 12, 28));
         walk(zone, first, last, time(9, 0, 0, 0), 7);
         if full() {
-            walk(zone, first, last, time(2, 30, 0, 0), 1);
-            walk(zone, first, last, time(0, 0, 0, 0), 1);
+            // Every night of some years with many changes of clocks and of minds.
+            walk(zone, date(2009, 1, 1), date(2012, 12, 31), time(2, 30, 0, 0), 1);
+            walk(zone, date(2009, 1, 1), date(2012, 12, 31), time(0, 0, 0, 0), 1);
         }
     }
 }
