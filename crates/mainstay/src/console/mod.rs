@@ -16,6 +16,8 @@ mod question;
 mod runbook;
 mod sight;
 mod slo;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -11,7 +11,7 @@ use mainstay_plane::States;
 use mainstay_ui::chart::Mark;
 use mainstay_ui::{Unit, time};
 use mainstay_web::view::{
-    AlertState, Banner, Change, Figure, FigureGroup, Look, Overview, Sentence, Situation, Status,
+    AlertState, Banner, Change, Figure, FigureGroup, Look, Overview, Sentence, Share, Situation, Status,
 };
 
 use super::chart::Span;
@@ -131,10 +131,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 Some(_) => Status::Ok,
                 None => Status::Unknown,
             };
-            figure.target = Some(format!(
-                "{} may fail",
-                mainstay_ui::number::measured(budget, Unit::Ratio)
-            ));
+            let budget = yardstick.objective.target.complement().map(Share);
+            figure.target = budget.map(|budget| format!("{} may fail", budget.percent()));
             figures.push(figure);
         }
         if let Some(latency) = latency {

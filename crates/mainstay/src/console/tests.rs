@@ -1,0 +1,546 @@
+//! The console over a plane in memory: a bad release in one cell, seen by an engineer and by two banks.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+use mainstay_alert::AlertCommand;
+use mainstay_catalog::Diagnostics;
+use mainstay_delivery::channel::{Outgoing, Sent};
+use mainstay_journal::MemoryJournal;
+use mainstay_kernel::effect::{Act, Outcome};
+use mainstay_kernel::principal::Tenants;
+use mainstay_kernel::testing::{ManualClock, SeededEntropy};
+use mainstay_kernel::{Clock as _, Labels, Role, Scope, TenantId};
+use mainstay_plane::telemetry::Judged;
+use mainstay_plane::{Directory, Parts};
+use mainstay_series::Row;
+use mainstay_web::view::{QueryResult, Share, Status, StepState};
+use serde_json::json;
+
+use super::*;
+
+const STEP_S: i64 = 5;
+
+/// Takes every message.
+struct Post;
+
+impl Channels for Post {
+    async fn send(&self, outgoing: Outgoing<'_>) -> Sent {
+        Sent::done(format!("taken, attempt {}", outgoing.attempt))
+    }
+}
+
+/// Does everything at once.
+struct Obedient;
+
+impl Hands for Obedient {
+    async fn act(&self, _key: &str, act: &Act) -> Outcome {
+        Outcome::Done {
+            receipt: format!("{act:?}"),
+        }
+    }
+}
+
+struct World {
+    clock: Arc<ManualClock>,
+    plane: Arc<Plane<MemoryJournal, Post, Obedient, Telemetry>>,
+    telemetry: Arc<Telemetry>,
+    console: PlaneConsole<MemoryJournal, Post, Obedient>,
+    /// Requests counted so far by cell, tenant and status.
+    counters: std::collections::BTreeMap<(&'static str, &'static str, &'static str), u32>,
+    _directory: tempfile::TempDir,
+}
+
+fn catalog_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogs/payments")
+}
+
+fn reader(tenants: &[&str]) -> Principal {
+    let only: BTreeSet<TenantId> = tenants
+        .iter()
+        .map(|name| TenantId::new(*name).expect("a name"))
+        .collect();
+    Principal {
+        actor: Actor::person("thandi"),
+        role: Role::Admin,
+        tenants: if only.is_empty() {
+            Tenants::All
+        } else {
+            Tenants::Only(only)
+        },
+    }
+}
+
+fn everywhere() -> Look {
+    Look {
+        scope: Scope::platform(),
+        range_ms: 3_600_000,
+    }
+}
+
+impl World {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let start = "2026-11-24T10:00:00Z".parse().expect("an instant");
+        let clock = Arc::new(ManualClock::at(start));
+        let entropy = Arc::new(SeededEntropy::new(7));
+        let (catalog, _) = Catalog::load(&catalog_directory()).expect("the catalog has no errors");
+        let mut diagnostics = Diagnostics::default();
+        let judged = Judged::of(&catalog, &mut diagnostics);
+        assert!(!diagnostics.has_errors(), "{}", diagnostics.render_short());
+        let settings = mainstay_slo::Settings {
+            scrape_interval_ms: STEP_S * 1_000,
+            ..mainstay_slo::Settings::default()
+        };
+        let (telemetry, _) =
+            Telemetry::open(directory.path(), judged, settings, clock.clone()).expect("a store");
+        let telemetry = Arc::new(telemetry);
+        let addresses = Directory::new(&catalog, |name| Some(format!("http://127.0.0.1/{name}")));
+        let parts = Parts {
+            journal: Arc::new(MemoryJournal::new(clock.clone(), entropy.clone())),
+            clock: clock.clone(),
+            entropy,
+            channels: Arc::new(Post),
+            hands: Arc::new(Obedient),
+            judge: telemetry.clone(),
+            base_url: "http://127.0.0.1".to_owned(),
+        };
+        let plane = Plane::open(parts, "test", Arc::new(catalog), addresses.expect("addresses"));
+        let plane = Arc::new(plane.await.expect("a plane"));
+        // Nothing here asks an inbox; the client is never used.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let console = PlaneConsole::new(plane.clone(), telemetry.clone(), reqwest::Client::new(), None);
+        Self {
+            clock,
+            plane,
+            telemetry,
+            console,
+            counters: std::collections::BTreeMap::new(),
+            _directory: directory,
+        }
+    }
+
+    /// Lets ten requests per tenant and cell happen each step, and judges; `bad` of them fail for STD-001 and SOU-001 in
+    /// cell-5.
+    async fn run(&mut self, steps: u32, bad: u32) {
+        for _ in 0..steps {
+            self.clock.advance(SignedDuration::from_secs(STEP_S));
+            let now = self.clock.now();
+            let mut rows: Vec<(Labels, f64)> = Vec::new();
+            for (cell, tenant) in [
+                ("cell-1", "HIG-001"),
+                ("cell-5", "STD-001"),
+                ("cell-5", "SOU-001"),
+            ] {
+                let failing = if cell == "cell-5" { bad } else { 0 };
+                for (status, more) in [("201", 10 - failing), ("500", failing)] {
+                    let count = self.counters.entry((cell, tenant, status)).or_default();
+                    *count += more;
+                    let labels = [
+                        ("__name__", "http_requests_total"),
+                        ("job", "api-gateway"),
+                        ("cell", cell),
+                        ("tenant", tenant),
+                        ("status", status),
+                    ];
+                    rows.push((labels.into_iter().collect(), f64::from(*count)));
+                }
+            }
+            for job in ["api-gateway", "payment-service"] {
+                for cell in ["cell-1", "cell-5"] {
+                    let labels = [("__name__", "up"), ("job", job), ("cell", cell)];
+                    rows.push((labels.into_iter().collect(), 1.0));
+                }
+            }
+            let rows: Vec<Row<'_>> = rows
+                .iter()
+                .map(|(labels, value)| Row {
+                    labels,
+                    created_ms: None,
+                    t_ms: now.as_millisecond(),
+                    value: *value,
+                })
+                .collect();
+            self.telemetry.append(&rows).expect("samples are taken");
+            let found = self.telemetry.evaluate(now);
+            let command = Command::Alert(AlertCommand::Observe(found.observations));
+            self.plane
+                .submit(Actor::machine("telemetry"), command)
+                .await
+                .expect("alerts are taken");
+            self.plane.measure().await.expect("it is measured");
+            self.work().await;
+        }
+    }
+
+    /// Fires timers and carries effects out until there are none.
+    async fn work(&self) {
+        loop {
+            self.plane.tick().await.expect("timers fire");
+            let claimed = self.plane.claim(100).await.expect("effects are claimed");
+            if claimed.is_empty() {
+                return;
+            }
+            for one in claimed {
+                self.plane.perform(one).await.expect("effects are carried out");
+            }
+        }
+    }
+
+    async fn deploy(&self) -> Result<Done, Failure> {
+        let event = json!({
+            "specversion": "1.0", "id": "d-1", "source": "ci", "type": "com.mainstay.change.deploy",
+            "subject": "payment-service", "time": self.clock.now(),
+            "data": {"cell": "cell-5", "from_version": "v1.5.0", "to_version": "v1.6.0"}
+        });
+        self.console.record_change(&reader(&[]), event).await
+    }
+
+    /// A quiet minute, a release, and failures until there is an incident.
+    async fn outage() -> (Self, IncidentId) {
+        let mut world = Self::new().await;
+        world.run(12, 0).await;
+        world.deploy().await.expect("a change is taken");
+        world.run(4, 0).await;
+        world.run(24, 6).await;
+        let open = world
+            .console
+            .incidents(&reader(&[]), &everywhere())
+            .await
+            .expect("a list");
+        let id = open.first().expect("it is an incident").id.clone();
+        (world, id)
+    }
+}
+
+#[tokio::test]
+async fn before_any_data_nothing_is_said_to_be_well() {
+    let world = World::new().await;
+    let overview = world
+        .console
+        .overview(&reader(&[]), &everywhere())
+        .await
+        .expect("an overview");
+    assert_eq!(
+        overview.sentence.status,
+        Status::Unknown,
+        "{:?}",
+        overview.sentence
+    );
+    assert!(
+        overview
+            .slos
+            .iter()
+            .all(|slo| slo.status == Status::Unknown && slo.value.is_none())
+    );
+    assert!(
+        overview
+            .slos
+            .iter()
+            .all(|slo| slo.burn_1h.is_none() && slo.unknown_reason.is_some())
+    );
+    assert!(overview.grid.rows.is_empty());
+    let silent = overview
+        .banners
+        .iter()
+        .any(|banner| banner.text.contains("17 of 17 services"));
+    assert!(silent, "{:?}", overview.banners);
+    let figures = overview.figures.iter().flat_map(|group| &group.figures);
+    let failing = figures
+        .clone()
+        .find(|figure| figure.label == "Failing now")
+        .expect("it is shown");
+    assert_eq!((failing.value, failing.status), (None, Status::Unknown));
+    assert!(overview.charts.iter().all(|chart| chart.series.is_empty()));
+}
+
+#[tokio::test]
+async fn an_engineer_sees_what_fails_where_since_when_and_why() {
+    let (world, id) = World::outage().await;
+    let who = reader(&[]);
+    let overview = world
+        .console
+        .overview(&who, &everywhere())
+        .await
+        .expect("an overview");
+    assert_eq!(overview.sentence.status, Status::Breached);
+    let text = &overview.sentence.text;
+    for part in [
+        "cell-5",
+        "since 10:01 UTC",
+        "SOU-001 and STD-001",
+        "payment-service v1.6.0 in cell-5, deployed 10:01:00 UTC",
+    ] {
+        assert!(text.contains(part), "{text:?} says {part:?}");
+    }
+    let cells: Vec<Status> = overview
+        .grid
+        .rows
+        .iter()
+        .flat_map(|row| &row.cells)
+        .flatten()
+        .map(|cell| cell.status)
+        .collect();
+    assert_eq!(overview.grid.cells, ["cell-1", "cell-5"]);
+    assert_eq!(cells, [Status::Ok, Status::Breached, Status::Ok, Status::Ok]);
+    let slo = overview
+        .slos
+        .iter()
+        .find(|slo| slo.id.as_str() == "api-availability")
+        .expect("it is defined");
+    // 24 steps with six failures for each of two tenants. Counters first seen above zero start to count there.
+    assert_eq!(slo.bad, 24 * 6 * 2);
+    assert_eq!(slo.total, (12 + 4 + 24 - 1) * 30);
+    assert_eq!(slo.value, Share::good(slo.bad, slo.total));
+    assert_eq!(
+        slo.budget_left,
+        i64::try_from(slo.budget_allowed).expect("small") - 288
+    );
+    assert_eq!(slo.status, Status::Breached);
+
+    let incident = world.console.incident(&who, &id).await.expect("an incident");
+    assert_eq!(incident.impact.failed_requests, Some(288));
+    let hit: Vec<(&str, u64)> = incident
+        .impact
+        .tenants
+        .iter()
+        .map(|hit| (hit.tenant.as_str(), hit.failed_requests))
+        .collect();
+    assert_eq!(hit, [("SOU-001", 144), ("STD-001", 144)]);
+    assert_eq!(
+        incident.suspects[0].title,
+        "Deploy of payment-service v1.6.0 in cell-5"
+    );
+    assert!(incident.suspects[0].event.is_some());
+    assert!(incident.awaits_acknowledgement && incident.resolve_blocked.is_some());
+    let page = &incident.pages[0];
+    assert_eq!(page.state, "delivered");
+    assert!(
+        page.receipts
+            .iter()
+            .all(|receipt| receipt.answer == "taken, attempt 1"),
+        "{:?}",
+        page.receipts
+    );
+    assert!(page.escalates_at.is_some_and(|at| at > world.clock.now()));
+    let runbook = incident.runbooks.first().expect("a runbook serves it");
+    assert_eq!(runbook.id.as_str(), "high-error-rate");
+    assert!(incident.timeline.iter().all(|entry| entry.event.is_some()));
+    assert!(
+        incident
+            .charts
+            .iter()
+            .any(|chart| chart.id == "errors" && !chart.series.is_empty())
+    );
+    let value = incident.alerts.iter().find_map(|alert| alert.value.clone());
+    assert!(
+        value.is_some_and(|value| value.ends_with('%')),
+        "{:?}",
+        incident.alerts
+    );
+}
+
+#[tokio::test]
+async fn a_bank_sees_its_own_tenants_and_nobody_elses() {
+    let (world, id) = World::outage().await;
+    let (hit, spared) = (reader(&["STD-001"]), reader(&["HIG-001"]));
+    let list = world
+        .console
+        .incidents(&hit, &everywhere())
+        .await
+        .expect("a list");
+    assert_eq!(list.len(), 1);
+    assert_eq!(list[0].tenants, ["STD-001"]);
+    assert_eq!(list[0].failed_requests, Some(144), "its own, not everybody's");
+    let incident = world.console.incident(&hit, &id).await.expect("it is hit");
+    let everything = serde_json::to_string(&incident).expect("JSON");
+    let overview = world
+        .console
+        .overview(&hit, &everywhere())
+        .await
+        .expect("an overview");
+    let overview = serde_json::to_string(&overview).expect("JSON");
+    let slos = world.console.slos(&hit, &everywhere()).await.expect("objectives");
+    let alerts = world.console.alerts(&hit, &everywhere()).await.expect("alerts");
+    let rest = serde_json::to_string(&(&slos, &alerts)).expect("JSON");
+    for text in [&everything, &overview, &rest] {
+        for foreign in [
+            "SOU-001",
+            "HIG-001",
+            "payment-service",
+            "wanjiru",
+            "thandi",
+            "2 tenants",
+        ] {
+            assert!(
+                !text.contains(foreign),
+                "{foreign:?} is none of its business: {text}"
+            );
+        }
+    }
+    assert!(!slos.is_empty() && slos.iter().all(|slo| slo.query.is_none()));
+    assert!(
+        alerts
+            .iter()
+            .all(|alert| alert.labels.get("tenant") == Some("STD-001"))
+    );
+    let unknown = |what: &str| Failure::NotFound {
+        what: what.to_owned(),
+    };
+    let draft = world.console.postmortem(&hit, &id).await;
+    assert_eq!(draft, Err(unknown(&format!("the post-mortem of incident {id}"))));
+    let target = AckTarget::Incident(id.clone());
+    assert!(matches!(
+        world.console.acknowledge(&hit, &target).await,
+        Err(Failure::Refused { .. })
+    ));
+
+    assert_eq!(
+        world.console.incidents(&spared, &everywhere()).await,
+        Ok(Vec::new())
+    );
+    assert_eq!(
+        world.console.incident(&spared, &id).await.err(),
+        Some(unknown(&format!("incident {id}")))
+    );
+    assert_eq!(
+        world.console.acknowledge(&spared, &target).await,
+        Err(unknown(&format!("incident {id}")))
+    );
+    let situation = world.console.situation(&spared).await.expect("a situation");
+    assert_eq!(
+        (situation.firing, situation.places.tenants),
+        (0, vec!["HIG-001".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn it_is_worked_on_to_the_end() {
+    let (mut world, id) = World::outage().await;
+    let who = reader(&[]);
+    let target = AckTarget::Incident(id.clone());
+    let first = world
+        .console
+        .acknowledge(&who, &target)
+        .await
+        .expect("it is taken on");
+    assert!(!first.events.is_empty());
+    let again = world
+        .console
+        .acknowledge(&who, &target)
+        .await
+        .expect("a repetition changes nothing");
+    assert!(again.events.is_empty(), "{again:?}");
+    let repeated = world.deploy().await.expect("a repetition is a success");
+    assert!(repeated.events.is_empty());
+
+    let runbook = RunbookId::new("high-error-rate").expect("a name");
+    let looked = world
+        .console
+        .run_step(&who, &id, &runbook, "errors-by-cell")
+        .await
+        .expect("it asks");
+    assert!(
+        looked.message.contains("did not find"),
+        "60% is not below 5%: {looked:?}"
+    );
+    world
+        .console
+        .run_step(&who, &id, &runbook, "rollback")
+        .await
+        .expect("it acts");
+    world.work().await;
+    let step = |incident: &Incident, name: &str| {
+        let steps = incident.runbooks.iter().flat_map(|runbook| &runbook.steps);
+        steps
+            .clone()
+            .find(|step| step.id == name)
+            .expect("the step")
+            .clone()
+    };
+    let incident = world.console.incident(&who, &id).await.expect("an incident");
+    let rollback = step(&incident, "rollback");
+    assert_eq!(rollback.state, StepState::Done);
+    assert!(
+        rollback.result.is_some_and(|text| text.contains("cell-5")),
+        "it acted in the incident's cell"
+    );
+    assert_eq!(incident.pages[0].acknowledged_by.as_deref(), Some("thandi"));
+    let missing = world.console.run_step(&who, &id, &runbook, "no-such").await;
+    assert!(matches!(missing, Err(Failure::NotFound { .. })), "{missing:?}");
+
+    let early = world.console.resolve(&who, &id, None).await;
+    assert!(
+        matches!(early, Err(Failure::Refused { .. })),
+        "its alerts still fire: {early:?}"
+    );
+    world.run(90, 0).await;
+    let incident = world.console.incident(&who, &id).await.expect("an incident");
+    assert_eq!(incident.resolve_blocked, None, "the short window is clean again");
+    world
+        .console
+        .resolve(&who, &id, Some("rolled back"))
+        .await
+        .expect("it ends");
+    let incident = world.console.incident(&who, &id).await.expect("an incident");
+    assert!(incident.summary.resolved_at.is_some());
+    assert_eq!(
+        incident.impact.failed_requests,
+        Some(288),
+        "nothing failed after the rollback"
+    );
+    assert!(incident.clocks.iter().all(|clock| !clock.running));
+    let draft = world.console.postmortem(&who, &id).await.expect("a draft");
+    assert!(draft.contains("288 of") && draft.contains("v1.6.0"), "{draft}");
+    let event = incident
+        .timeline
+        .last()
+        .and_then(|entry| entry.event)
+        .expect("an event");
+    assert_eq!(
+        world.console.why(&who, event).await.expect("a chain").chain[0].event,
+        event
+    );
+    let report = world.console.verify_journal(&who).await.expect("a report");
+    assert!(
+        report.whole
+            && report
+                .partitions
+                .iter()
+                .any(|part| part.partition == "tenant:STD-001")
+    );
+}
+
+#[tokio::test]
+async fn questions_are_answered_within_limits() {
+    let mut world = World::new().await;
+    world.run(4, 0).await;
+    let query = |expr: &str, timeout_ms| InstantQuery {
+        expr: expr.to_owned(),
+        at_ms: world.clock.now().as_millisecond(),
+        timeout_ms,
+    };
+    let answer = world
+        .console
+        .query(&query("sum(up)", 5_000))
+        .await
+        .expect("an answer");
+    assert!(
+        matches!(&answer.result, QueryResult::Vector(series) if series[0].1.1 == 4.0),
+        "{answer:?}"
+    );
+    let wrong = world.console.query(&query("sum(", 5_000)).await;
+    assert!(matches!(wrong, Err(QueryError::BadData(_))), "{wrong:?}");
+    let late = world.console.query(&query("sum(up)", 0)).await;
+    assert!(matches!(late, Err(QueryError::Timeout(_))), "{late:?}");
+    let alerts = vec![PostableAlert {
+        labels: Labels::new(),
+        annotations: Labels::new(),
+        starts_at: None,
+        ends_at: None,
+        generator_url: None,
+    }];
+    let refused = world.console.receive_alerts(&reader(&[]), alerts).await;
+    assert!(matches!(refused, Err(Failure::Invalid { .. })), "{refused:?}");
+}

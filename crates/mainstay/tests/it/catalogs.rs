@@ -1,0 +1,153 @@
+//! Commands that need no server.
+
+use std::fs;
+use std::path::Path;
+
+use crate::{root, run, told};
+
+/// A copy of the payments catalog, to be changed.
+fn copy_of_catalog() -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).expect("a directory");
+        for entry in fs::read_dir(from).expect("the catalog") {
+            let entry = entry.expect("an entry");
+            let target = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &target);
+            } else {
+                fs::copy(entry.path(), target).expect("a copy");
+            }
+        }
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    copy(&root().join("catalogs/payments"), directory.path());
+    directory
+}
+
+fn edit(directory: &Path, file: &str, from: &str, to: &str) {
+    let path = directory.join(file);
+    let text = fs::read_to_string(&path).expect("a file of the catalog");
+    assert!(text.contains(from), "{file} has {from:?}");
+    fs::write(&path, text.replacen(from, to, 1)).expect("it is written");
+}
+
+#[test]
+fn check_says_where_and_how_to_mend_it() {
+    for name in ["04-unknown-key", "05-duplicate-key", "30-bad-duration"] {
+        let path = format!("crates/mainstay-catalog/tests/broken/{name}");
+        insta::assert_snapshot!(format!("check_{name}"), told(&run(&["check", &path])));
+    }
+}
+
+#[test]
+fn check_places_what_is_wrong_with_rules_in_their_file() {
+    let catalog = copy_of_catalog();
+    edit(catalog.path(), "rules/payments.yml", "for: 1m", "fur: 1m");
+    let path = catalog.path().to_str().expect("a path in UTF-8");
+    let output = run(&["check", "-o", "short", path]);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let line = fs::read_to_string(catalog.path().join("rules/payments.yml"))
+        .expect("the rules")
+        .lines()
+        .position(|line| line.contains("fur: 1m"))
+        .expect("the defect")
+        + 1;
+    let place = format!("{path}/rules/payments.yml:{line}:9: error[");
+    assert!(text.starts_with(&place), "{text} starts with {place}");
+    assert!(text.contains("fur"), "{text}");
+}
+
+#[test]
+fn the_catalog_of_the_demo_has_no_errors() {
+    let output = run(&["check", "catalogs/payments", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(found[0]["errors"], 0);
+    assert!(
+        found[0]["files"].as_u64().is_some_and(|files| files > 10),
+        "{found}"
+    );
+}
+
+#[test]
+fn check_of_nothing_is_a_mistake_of_the_caller() {
+    insta::assert_snapshot!(told(&run(&["check", "no/such/catalog"])));
+}
+
+#[test]
+fn plan_says_what_a_new_version_changes() {
+    let new = copy_of_catalog();
+    edit(new.path(), "slo/api-latency.yaml", "target: 0.95", "target: 0.99");
+    edit(new.path(), "rules/payments.yml", "for: 1m", "for: 2m");
+    fs::remove_file(new.path().join("runbooks/payment-service-down.md")).expect("it was there");
+    edit(
+        new.path(),
+        "rules/payments.yml",
+        "runbook: payment-service-down",
+        "runbook: high-error-rate",
+    );
+    let path = new.path().to_str().expect("a path in UTF-8");
+    let output = run(&["plan", path, "--against", "catalogs/payments"]);
+    insta::assert_snapshot!(told(&output).replace(path, "NEW"));
+}
+
+#[test]
+fn plan_refuses_a_catalog_with_errors() {
+    let broken = copy_of_catalog();
+    edit(
+        broken.path(),
+        "services.yaml",
+        "id: payment-service",
+        "idd: payment-service",
+    );
+    let path = broken.path().to_str().expect("a path in UTF-8");
+    let output = run(&["plan", path, "--against", "catalogs/payments"]);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+}
+
+#[test]
+fn rule_tests_pass_and_fail_as_written() {
+    let output = run(&[
+        "test",
+        "rules",
+        "catalogs/payments/compat/specification-rules.test.yml",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).expect("it is written");
+    write(
+        "down.rules.yml",
+        "groups:\n- name: a\n  rules:\n  - alert: Down\n    expr: up == 0\n",
+    );
+    let test = "rule_files: ['*.rules.yml']\ntests:\n- interval: 1m\n  input_series:\n  - {series: up, values: '0 0 1'}\n  \
+                alert_rule_test:\n  - {eval_time: 1m, alertname: Down, exp_alerts: [{}]}\n  \
+                - {eval_time: 2m, alertname: Down, exp_alerts: [{}]}\n";
+    write("down.test.yml", test);
+    let path = directory.path().join("down.test.yml");
+    let path = path.to_str().expect("a path in UTF-8");
+    let output = run(&["test", "rules", path]);
+    insta::assert_snapshot!(told(&output).replace(path, "down.test.yml"));
+}
+
+#[test]
+fn scripts_of_queries_pass_and_fail_as_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("sum.test");
+    let script = "load 1m\n  a{x=\"1\"} 1 2 3\n  a{x=\"2\"} 1 2 3\n\neval instant at 2m sum(a)\n  {} 6\n\neval instant at 1m sum(a)\n  {} 5\n";
+    fs::write(&path, script).expect("it is written");
+    let path = path.to_str().expect("a path in UTF-8");
+    insta::assert_snapshot!(told(&run(&["test", "promql", path])).replace(path, "sum.test"));
+}
+
+#[test]
+fn runbooks_of_a_catalog_are_listed_without_a_server() {
+    let output = run(&["runbook", "list", "--catalog", "catalogs/payments"]);
+    let text = told(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains("high-error-rate") && text.contains("HighErrorRate"),
+        "{text}"
+    );
+}

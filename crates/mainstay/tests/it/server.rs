@@ -1,0 +1,232 @@
+//! The commands of everyday work against a running server: from an alert that comes in to the post-mortem.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{mainstay, told};
+
+/// How long anything here may take before the test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server on a free port of loopback; it ends with this process.
+struct Server {
+    child: Child,
+    address: String,
+    data: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        let mut command = mainstay(&[
+            "serve",
+            "--catalog",
+            "catalogs/payments",
+            "--listen",
+            "127.0.0.1:0",
+            "--exit-with-parent",
+        ]);
+        // Nobody listens there: pages stay on their way, which is all that is needed of them here.
+        command
+            .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
+            .env("MAINSTAY_SMTP_PORT", "9");
+        command.env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat");
+        command.arg("--data").arg(data.path());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().expect("the server starts");
+        let stdout = child.stdout.take().expect("it is piped");
+        let mut lines = BufReader::new(stdout).lines();
+        let address = lines
+            .find_map(|line| {
+                line.expect("text")
+                    .strip_prefix("mainstay listens on ")
+                    .map(str::to_owned)
+            })
+            .expect("it says where it listens");
+        // What it prints from now on must go somewhere.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, address, data }
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Output {
+        let mut command: Command = mainstay(arguments);
+        command
+            .env("MAINSTAY_SERVER", &self.address)
+            .output()
+            .expect("the program starts")
+    }
+
+    /// What a command prints, if it succeeds.
+    fn told(&self, arguments: &[&str]) -> String {
+        let output = self.ask(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", told(&output));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["-o", "json"]).collect();
+        serde_json::from_str(&self.told(&arguments)).expect("JSON")
+    }
+
+    fn post(&self, path: &str, body: &Value) {
+        let authority = self.address.strip_prefix("http://").expect("an address");
+        let mut stream = TcpStream::connect(authority).expect("it listens");
+        let body = body.to_string();
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("it is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    fn stop(mut self) -> tempfile::TempDir {
+        drop(self.child.stdin.take());
+        let since = Instant::now();
+        while self.child.try_wait().expect("its state").is_none() {
+            assert!(
+                since.elapsed() < PATIENCE,
+                "it ends when its parent's pipe closes"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.data
+    }
+}
+
+#[test]
+fn an_incident_is_worked_on_from_the_command_line() {
+    let server = Server::start();
+    assert_eq!(server.json(&["incident", "list"]), json!([]));
+    assert!(server.told(&["oncall", "who"]).contains("Primary on-call"));
+    let slos = server.json(&["slo", "status"]);
+    assert!(slos.as_array().is_some_and(|slos| !slos.is_empty()));
+    for slo in slos.as_array().into_iter().flatten() {
+        assert_eq!(slo["status"], "unknown", "nothing was counted: {slo}");
+        assert!(
+            slo["value"].is_null() && slo["unknown_reason"].is_string(),
+            "{slo}"
+        );
+    }
+    assert_eq!(server.told(&["query", "1 + 1"]), "2\n");
+    let wrong = server.ask(&["query", "sum("]);
+    assert_eq!(wrong.status.code(), Some(1), "{}", told(&wrong));
+
+    let labels =
+        json!({"alertname": "HighErrorRate", "cell": "cell-5", "priority": "P1", "severity": "high"});
+    let annotations = json!({"summary": "High error rate", "runbook": "high-error-rate"});
+    server.post(
+        "/api/v2/alerts",
+        &json!([{ "labels": labels, "annotations": annotations }]),
+    );
+    let incidents = server.json(&["incident", "list", "--open"]);
+    let id = incidents[0]["id"]
+        .as_str()
+        .expect("the alert is an incident")
+        .to_owned();
+    assert_eq!(incidents[0]["title"], "High error rate in cell-5");
+    assert!(
+        incidents[0]["failed_requests"].is_null(),
+        "nothing counts requests here: {incidents}"
+    );
+    assert_eq!(server.json(&["alert", "list", "--firing"])[0]["incident"], *id);
+
+    server.told(&["ack", &id]);
+    let again = server.told(&["ack", &id]);
+    assert!(again.contains("before"), "{again}");
+    let unknown = server.ask(&["ack", "2025-01-15-001"]);
+    assert_eq!(unknown.status.code(), Some(1), "{}", told(&unknown));
+
+    let blind = server.ask(&["runbook", "run", &id, "high-error-rate", "errors-by-cell"]);
+    assert_eq!(
+        blind.status.code(),
+        Some(1),
+        "no data is never what a step expects: {}",
+        told(&blind)
+    );
+    assert!(told(&blind).contains("no data"), "{}", told(&blind));
+    server.told(&["runbook", "run", &id, "high-error-rate", "recent-changes"]);
+    let steps = server.told(&["runbook", "list", &id]);
+    let line = steps
+        .lines()
+        .find(|line| line.starts_with("recent-changes"))
+        .expect("the step is listed");
+    assert!(line.contains("done"), "{steps}");
+
+    server.told(&["incident", "note", &id, "the fraud provider is slow"]);
+    let early = server.ask(&["incident", "resolve", &id]);
+    assert_eq!(
+        early.status.code(),
+        Some(1),
+        "its alert still fires: {}",
+        told(&early)
+    );
+    server.told(&["incident", "resolve", &id, "--note", "a false alarm"]);
+    assert_eq!(server.json(&["incident", "list", "--open"]), json!([]));
+
+    let shown = server.told(&["incident", "show", &id]);
+    assert!(
+        shown.contains("the fraud provider is slow") && shown.contains("a false alarm"),
+        "{shown}"
+    );
+    let draft = server.told(&["postmortem", &id]);
+    assert!(
+        draft.starts_with("# Post-mortem: High error rate in cell-5"),
+        "{draft}"
+    );
+
+    let incident = server.json(&["incident", "show", &id]);
+    let page = incident["timeline"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|entry| entry["kind"] == "page");
+    let event = page
+        .and_then(|entry| entry["event"].as_str())
+        .expect("a page was asked for");
+    let why = server.json(&["why", event]);
+    let kinds: Vec<&str> = why["chain"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|step| step["kind"].as_str())
+        .collect();
+    assert_eq!(kinds, ["incident.page_requested", "alert.fired"]);
+
+    assert!(server.told(&["journal", "verify"]).contains("platform"));
+    let journal = server.data.path().join("journal");
+    let in_use = mainstay(&["journal", "verify"])
+        .arg(&journal)
+        .output()
+        .expect("the program starts");
+    assert_eq!(in_use.status.code(), Some(1), "{}", told(&in_use));
+    let data = server.stop();
+    let whole = mainstay(&["journal", "verify"])
+        .arg(data.path().join("journal"))
+        .output()
+        .expect("the program starts");
+    assert_eq!(whole.status.code(), Some(0), "{}", told(&whole));
+}
+
+#[test]
+fn nobody_there_is_said_with_a_way_out() {
+    let output = mainstay(&["incident", "list", "--server", "http://127.0.0.1:9"])
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    let text = told(&output);
+    assert!(
+        text.contains("does not answer") && text.contains("mainstay serve"),
+        "{text}"
+    );
+}
