@@ -4,6 +4,7 @@
 mod act;
 mod alert;
 mod chart;
+mod course;
 mod duty;
 mod expression;
 mod grid;
