@@ -9,7 +9,7 @@ use crate::serve;
 
 /// The SRE control plane of a multi-tenant, cell-based payments platform.
 #[derive(Debug, Parser)]
-#[command(name = "mainstay", version, propagate_version = true)]
+#[command(name = "mainstay", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -27,7 +27,11 @@ pub struct Options {
 /// Runs until standard input closes.
 pub fn run(options: Options) -> Exit {
     start_logging();
-    let listen = InboxOptions { smtp: options.smtp, http: options.http, ..InboxOptions::on_loopback(options.file) };
+    let listen = InboxOptions {
+        smtp: options.smtp,
+        http: options.http,
+        ..InboxOptions::on_loopback(options.file)
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
         let served = runtime.block_on(inbox::serve(listen, Arc::new(SystemClock), parent_is_gone()));

@@ -94,7 +94,10 @@ enum ServeError {
     #[error("{0}")]
     Web(String),
     #[error("cannot listen on {address}: {source}")]
-    Listen { address: SocketAddr, source: std::io::Error },
+    Listen {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
     #[error("{0}")]
     Runtime(#[from] std::io::Error),
 }
@@ -102,7 +105,10 @@ enum ServeError {
 /// Runs until it is told to stop.
 pub fn run(options: Options) -> Exit {
     start_logging();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let result = runtime.map_err(ServeError::from).and_then(|runtime| {
         let result = runtime.block_on(serve(options));
         runtime.shutdown_timeout(Duration::from_secs(5));
@@ -131,7 +137,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     check_bind(options.listen, &auth).map_err(|refused| ServeError::Web(refused.to_string()))?;
     let (catalog, judged) = load_catalog(&options.catalog)?;
     let directory = Directory::new(&catalog, environment)?;
-    let channels = RealChannels::new(channel_options(&catalog)?).map_err(|error| ServeError::Channel(error.to_string()))?;
+    let channels = RealChannels::new(channel_options(&catalog)?)
+        .map_err(|error| ServeError::Channel(error.to_string()))?;
 
     // The journal's lock keeps a second process out before anything else is touched.
     let journal = SqliteJournal::open(&options.data.join("journal"), clock.clone(), entropy.clone()).await?;
@@ -139,10 +146,14 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         scrape_interval_ms: i64::from(options.scrape_interval_s) * 1_000,
         ..mainstay_slo::Settings::default()
     };
-    let (telemetry, recovery) = Telemetry::open(&options.data.join("series"), judged, settings, clock.clone())?;
+    let (telemetry, recovery) =
+        Telemetry::open(&options.data.join("series"), judged, settings, clock.clone())?;
     tracing::info!(replayed_samples = recovery.replayed_samples, "samples recovered");
     let telemetry = Arc::new(telemetry);
-    let client = reqwest::Client::builder().no_proxy().build().map_err(|error| ServeError::Web(error.to_string()))?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .map_err(|error| ServeError::Web(error.to_string()))?;
     let parts = Parts {
         journal: Arc::new(journal),
         clock: clock.clone(),
@@ -150,18 +161,39 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         channels: Arc::new(channels),
         hands: Arc::new(SupervisorHand::new(client.clone(), &options.supervisor)),
         judge: telemetry.clone(),
-        base_url: options.base_url.clone().unwrap_or_else(|| format!("http://{}", options.listen)),
+        base_url: options
+            .base_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", options.listen)),
     };
     let plane = Arc::new(Plane::open(parts, "serve", catalog, directory).await?);
-    let forgotten = plane.look(|states| telemetry.adopt(states.alerts, clock.now())).await;
-    plane.submit(Actor::machine("telemetry"), Command::Alert(AlertCommand::Observe(forgotten))).await?;
+    let forgotten = plane
+        .look(|states| telemetry.adopt(states.alerts, clock.now()))
+        .await;
+    plane
+        .submit(
+            Actor::machine("telemetry"),
+            Command::Alert(AlertCommand::Observe(forgotten)),
+        )
+        .await?;
 
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
-        .map_err(|source| ServeError::Listen { address: options.listen, source })?;
-    let address = listener.local_addr().map_err(|source| ServeError::Listen { address: options.listen, source })?;
+        .map_err(|source| ServeError::Listen {
+            address: options.listen,
+            source,
+        })?;
+    let address = listener.local_addr().map_err(|source| ServeError::Listen {
+        address: options.listen,
+        source,
+    })?;
     let (live, _) = broadcast::channel(256);
-    let console = PlaneConsole::new(plane.clone(), telemetry.clone(), client.clone(), options.inbox.clone());
+    let console = PlaneConsole::new(
+        plane.clone(),
+        telemetry.clone(),
+        client.clone(),
+        options.inbox.clone(),
+    );
     let setup = Setup {
         console: Arc::new(console),
         auth,
@@ -192,8 +224,20 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         Ok(())
     });
     let interval = Duration::from_secs(options.scrape_interval_s.into());
-    tasks.spawn(discovery::follow(options.targets_urls.clone(), interval, client, scraper, until_stopped()));
-    tasks.spawn(judge(plane.clone(), telemetry.clone(), clock.clone(), live.clone(), until_stopped()));
+    tasks.spawn(discovery::follow(
+        options.targets_urls.clone(),
+        interval,
+        client,
+        scraper,
+        until_stopped(),
+    ));
+    tasks.spawn(judge(
+        plane.clone(),
+        telemetry.clone(),
+        clock.clone(),
+        live.clone(),
+        until_stopped(),
+    ));
     tasks.spawn(keep(plane.clone(), telemetry.clone(), until_stopped()));
     tasks.spawn(work(plane.clone(), until_stopped()));
     tasks.spawn(announce(plane.clone(), live, until_stopped()));
@@ -217,25 +261,43 @@ async fn serve(options: Options) -> Result<(), ServeError> {
 }
 
 fn load_catalog(path: &std::path::Path) -> Result<(Arc<Catalog>, Judged), ServeError> {
-    let bad = |text: String| ServeError::Catalog(format!("the catalog {} cannot be used\n{text}", path.display()));
+    let bad =
+        |text: String| ServeError::Catalog(format!("the catalog {} cannot be used\n{text}", path.display()));
     let (catalog, _warnings) = Catalog::load(path).map_err(|error| bad(error.to_string()))?;
     let mut diagnostics = Diagnostics::default();
     let judged = Judged::of(&catalog, &mut diagnostics);
     if diagnostics.has_errors() {
-        return Err(bad("run `mainstay check` on it for what is wrong, and where".to_owned()));
+        return Err(bad(
+            "run `mainstay check` on it for what is wrong, and where".to_owned()
+        ));
     }
     Ok((Arc::new(catalog), judged))
 }
 
 fn channel_options(catalog: &Catalog) -> Result<ChannelOptions, ServeError> {
-    let Some(smtp) = &catalog.response.channels.smtp else { return Ok(ChannelOptions::default()) };
+    let Some(smtp) = &catalog.response.channels.smtp else {
+        return Ok(ChannelOptions::default());
+    };
     let port = smtp.port.resolve(environment)?;
-    let port = port.parse().map_err(|_| ServeError::Channel(format!("the port of the mail server is {port:?}, not a number")))?;
-    let mut options = SmtpOptions::new(smtp.host.resolve(environment)?, port, smtp.tls, smtp.from.resolve(environment)?);
+    let port = port
+        .parse()
+        .map_err(|_| ServeError::Channel(format!("the port of the mail server is {port:?}, not a number")))?;
+    let mut options = SmtpOptions::new(
+        smtp.host.resolve(environment)?,
+        port,
+        smtp.tls,
+        smtp.from.resolve(environment)?,
+    );
     if let (Some(username), Some(password)) = (&smtp.username, &smtp.password) {
-        options.login = Some((username.resolve(environment)?, password.value.resolve(environment)?));
+        options.login = Some((
+            username.resolve(environment)?,
+            password.value.resolve(environment)?,
+        ));
     }
-    Ok(ChannelOptions { smtp: Some(options), ..ChannelOptions::default() })
+    Ok(ChannelOptions {
+        smtp: Some(options),
+        ..ChannelOptions::default()
+    })
 }
 
 /// Judges objectives and rules on a clock, and asks the counts about open incidents.
@@ -276,7 +338,11 @@ async fn judge(
 }
 
 /// Keeps counts and states on disk, and drops what is past its retention.
-async fn keep(plane: Arc<LivePlane>, telemetry: Arc<Telemetry>, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+async fn keep(
+    plane: Arc<LivePlane>,
+    telemetry: Arc<Telemetry>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let mut tick = tokio::time::interval(CHECKPOINT_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut last_save = tokio::time::Instant::now();
@@ -318,7 +384,9 @@ async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) -> Result<(
         }
         let until_due = next.map_or(LOOK_AROUND, |due| {
             let wait = due.duration_since(plane.clock().now());
-            Duration::try_from(wait).unwrap_or(Duration::ZERO).clamp(Duration::from_millis(20), LOOK_AROUND)
+            Duration::try_from(wait)
+                .unwrap_or(Duration::ZERO)
+                .clamp(Duration::from_millis(20), LOOK_AROUND)
         });
         tokio::select! {
             () = &mut stop => return Ok(()),
@@ -346,8 +414,21 @@ async fn announce(
             () = &mut stop => return Ok(()),
             moved = changed.changed() => if moved.is_err() { return Ok(()) },
         }
-        let open = plane.look(|states| states.incidents.all().rev().take(20).map(|incident| incident.id.clone()).collect::<Vec<_>>()).await;
-        let topics = open.iter().map(Topic::incident).chain([Topic::overview(), Topic::inbox()]);
+        let open = plane
+            .look(|states| {
+                states
+                    .incidents
+                    .all()
+                    .rev()
+                    .take(20)
+                    .map(|incident| incident.id.clone())
+                    .collect::<Vec<_>>()
+            })
+            .await;
+        let topics = open
+            .iter()
+            .map(Topic::incident)
+            .chain([Topic::overview(), Topic::inbox()]);
         for topic in topics {
             // Nobody listening is fine.
             let _ = live.send(topic);

@@ -103,25 +103,49 @@ pub struct CellTotals {
 
 impl Api {
     pub fn new(console: String, supervisor: String) -> Result<Self, DemoError> {
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
-        Ok(Self { client: client.map_err(|error| DemoError::Http(error.to_string()))?, console, supervisor })
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build();
+        Ok(Self {
+            client: client.map_err(|error| DemoError::Http(error.to_string()))?,
+            console,
+            supervisor,
+        })
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, DemoError> {
         let url = format!("{}{path}", self.console);
-        let answer = self.client.get(&url).send().await.map_err(|error| DemoError::Http(error.to_string()))?;
+        let answer = self
+            .client
+            .get(&url)
+            .send()
+            .await
+            .map_err(|error| DemoError::Http(error.to_string()))?;
         if !answer.status().is_success() {
             return Err(DemoError::Http(format!("{url}: {}", answer.status())));
         }
-        let envelope: Envelope<T> = answer.json().await.map_err(|error| DemoError::Http(format!("{url}: {error}")))?;
+        let envelope: Envelope<T> = answer
+            .json()
+            .await
+            .map_err(|error| DemoError::Http(format!("{url}: {error}")))?;
         Ok(envelope.data)
     }
 
     async fn post(&self, base: &str, path: &str, body: Value) -> Result<Value, DemoError> {
         let url = format!("{base}{path}");
-        let answer = self.client.post(&url).json(&body).send().await.map_err(|error| DemoError::Http(error.to_string()))?;
+        let answer = self
+            .client
+            .post(&url)
+            .json(&body)
+            .send()
+            .await
+            .map_err(|error| DemoError::Http(error.to_string()))?;
         let status = answer.status();
-        let text = answer.text().await.map_err(|error| DemoError::Http(error.to_string()))?;
+        let text = answer
+            .text()
+            .await
+            .map_err(|error| DemoError::Http(error.to_string()))?;
         if !status.is_success() {
             return Err(DemoError::Http(format!("{url}: {status} {text}")));
         }
@@ -130,25 +154,47 @@ impl Api {
 
     /// Whether the control plane answers.
     pub async fn console_is_up(&self) -> bool {
-        self.client.get(format!("{}/healthz", self.console)).send().await.is_ok_and(|answer| answer.status().is_success())
+        self.client
+            .get(format!("{}/healthz", self.console))
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
     }
 
     /// Whether every deployment runs what is wanted of it.
     pub async fn platform_is_ready(&self) -> bool {
-        self.client.get(format!("{}/readyz", self.supervisor)).send().await.is_ok_and(|answer| answer.status().is_success())
+        self.client
+            .get(format!("{}/readyz", self.supervisor))
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
     }
 
     /// How many pods run.
     pub async fn pods(&self) -> Result<usize, DemoError> {
         let url = format!("{}/v1/pods", self.supervisor);
-        let answer = self.client.get(&url).send().await.map_err(|error| DemoError::Http(error.to_string()))?;
-        let pods: Vec<Value> = answer.json().await.map_err(|error| DemoError::Http(format!("{url}: {error}")))?;
+        let answer = self
+            .client
+            .get(&url)
+            .send()
+            .await
+            .map_err(|error| DemoError::Http(error.to_string()))?;
+        let pods: Vec<Value> = answer
+            .json()
+            .await
+            .map_err(|error| DemoError::Http(format!("{url}: {error}")))?;
         Ok(pods.len())
     }
 
     /// Rolls a version out to a cell, all pods.
     pub async fn deploy(&self, cell: &str, service: &str, version: &str) -> Result<(), DemoError> {
-        self.post(&self.supervisor, &format!("/v1/deployments/{cell}/{service}/image"), json!({ "version": version })).await.map(|_| ())
+        self.post(
+            &self.supervisor,
+            &format!("/v1/deployments/{cell}/{service}/image"),
+            json!({ "version": version }),
+        )
+        .await
+        .map(|_| ())
     }
 
     /// The incidents, open ones first.
@@ -163,7 +209,13 @@ impl Api {
 
     /// Takes an incident on.
     pub async fn acknowledge(&self, id: &str) -> Result<(), DemoError> {
-        self.post(&self.console, &format!("/api/v1/incidents/{id}/acknowledge"), json!({})).await.map(|_| ())
+        self.post(
+            &self.console,
+            &format!("/api/v1/incidents/{id}/acknowledge"),
+            json!({}),
+        )
+        .await
+        .map(|_| ())
     }
 
     /// Runs a step of a runbook.
@@ -174,25 +226,49 @@ impl Api {
 
     /// Ends an incident.
     pub async fn resolve(&self, id: &str) -> Result<(), DemoError> {
-        self.post(&self.console, &format!("/api/v1/incidents/{id}/resolve"), json!({})).await.map(|_| ())
+        self.post(
+            &self.console,
+            &format!("/api/v1/incidents/{id}/resolve"),
+            json!({}),
+        )
+        .await
+        .map(|_| ())
     }
 
     /// The post-mortem draft.
     pub async fn postmortem(&self, id: &str) -> Result<String, DemoError> {
         let url = format!("{}/api/v1/incidents/{id}/postmortem", self.console);
-        let answer = self.client.get(&url).send().await.map_err(|error| DemoError::Http(error.to_string()))?;
-        answer.text().await.map_err(|error| DemoError::Http(error.to_string()))
+        let answer = self
+            .client
+            .get(&url)
+            .send()
+            .await
+            .map_err(|error| DemoError::Http(error.to_string()))?;
+        answer
+            .text()
+            .await
+            .map_err(|error| DemoError::Http(error.to_string()))
     }
 
     /// What an objective counted in a cell in its window, all groups together.
     pub async fn counts(&self, slo: &str, cell: &str) -> Result<Counts, DemoError> {
         let rows: Vec<SloRow> = self.get(&format!("/api/v1/slos?cell={cell}")).await?;
         let of_cell = rows.iter().filter(|row| row.id == slo);
-        let whole = of_cell.clone().find(|row| row.group.as_deref().is_some_and(|group| !group.contains("tenant") && !group.contains(',')));
+        let whole = of_cell.clone().find(|row| {
+            row.group
+                .as_deref()
+                .is_some_and(|group| !group.contains("tenant") && !group.contains(','))
+        });
         if let Some(row) = whole {
-            return Ok(Counts { bad: row.bad, total: row.total });
+            return Ok(Counts {
+                bad: row.bad,
+                total: row.total,
+            });
         }
-        Ok(of_cell.fold(Counts::default(), |sum, row| Counts { bad: sum.bad + row.bad, total: sum.total + row.total }))
+        Ok(of_cell.fold(Counts::default(), |sum, row| Counts {
+            bad: sum.bad + row.bad,
+            total: sum.total + row.total,
+        }))
     }
 
     /// What an objective allows in a cell, by its own counts.

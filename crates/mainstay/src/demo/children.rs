@@ -28,12 +28,21 @@ impl Process {
     ) -> Result<Self, DemoError> {
         let log = logs.join(format!("{name}.log"));
         let child = spawn(name, &arguments, &environment, &log)?;
-        Ok(Self { name, arguments, environment, log, child })
+        Ok(Self {
+            name,
+            arguments,
+            environment,
+            log,
+            child,
+        })
     }
 
     /// The exit status, if it has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>, DemoError> {
-        self.child.try_wait().map_err(|source| DemoError::Child { name: self.name, source })
+        self.child.try_wait().map_err(|source| DemoError::Child {
+            name: self.name,
+            source,
+        })
     }
 
     /// Starts it again if it has ended. Gives whether it had.
@@ -51,8 +60,14 @@ impl Process {
         let ended = tokio::time::timeout(std::time::Duration::from_secs(20), self.child.wait()).await;
         match ended {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(source)) => Err(DemoError::Child { name: self.name, source }),
-            Err(_) => self.child.kill().await.map_err(|source| DemoError::Child { name: self.name, source }),
+            Ok(Err(source)) => Err(DemoError::Child {
+                name: self.name,
+                source,
+            }),
+            Err(_) => self.child.kill().await.map_err(|source| DemoError::Child {
+                name: self.name,
+                source,
+            }),
         }
     }
 }
@@ -65,7 +80,11 @@ fn spawn(
 ) -> Result<Child, DemoError> {
     let failed = |source| DemoError::Child { name, source };
     let program = std::env::current_exe().map_err(failed)?;
-    let out: File = OpenOptions::new().create(true).append(true).open(log).map_err(failed)?;
+    let out: File = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(failed)?;
     let err = out.try_clone().map_err(failed)?;
     Command::new(program)
         .args(arguments)
@@ -85,8 +104,14 @@ pub fn free_addresses<const N: usize>() -> Result<[SocketAddr; N], DemoError> {
     let mut held = Vec::with_capacity(N);
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
     for address in &mut addresses {
-        let listener = TcpListener::bind(*address).map_err(|source| DemoError::Child { name: "a free port", source })?;
-        *address = listener.local_addr().map_err(|source| DemoError::Child { name: "a free port", source })?;
+        let listener = TcpListener::bind(*address).map_err(|source| DemoError::Child {
+            name: "a free port",
+            source,
+        })?;
+        *address = listener.local_addr().map_err(|source| DemoError::Child {
+            name: "a free port",
+            source,
+        })?;
         held.push(listener);
     }
     Ok(addresses)

@@ -72,10 +72,25 @@ impl Scenario {
     fn release(self) -> Release {
         let (service, version, bad, runbook) = match self {
             Self::BadDeploy => ("payment-service", "v1.6.0", true, ("high-error-rate", "rollback")),
-            Self::Good => ("payment-service", "v1.5.1", false, ("high-error-rate", "rollback")),
-            Self::BadClearing => ("clearing-adapter", "v2.1.0", true, ("clearing-failing", "rollback")),
+            Self::Good => (
+                "payment-service",
+                "v1.5.1",
+                false,
+                ("high-error-rate", "rollback"),
+            ),
+            Self::BadClearing => (
+                "clearing-adapter",
+                "v2.1.0",
+                true,
+                ("clearing-failing", "rollback"),
+            ),
         };
-        Release { service, version, bad, runbook }
+        Release {
+            service,
+            version,
+            bad,
+            runbook,
+        }
     }
 }
 
@@ -92,7 +107,10 @@ pub fn run(options: Options) -> Exit {
         Ok(()) => Exit::Ok,
         Err(error) => {
             anstream::eprintln!("mainstay demo: {error}");
-            anstream::eprintln!("the children's logs are in {}", options.data.join("logs").display());
+            anstream::eprintln!(
+                "the children's logs are in {}",
+                options.data.join("logs").display()
+            );
             Exit::Failure
         }
     }

@@ -50,7 +50,11 @@ pub(super) async fn follow(
                 Err(reason) => tracing::warn!(url, reason, "the list of targets could not be had"),
             }
         }
-        let targets: Vec<ScrapeTarget> = lists.values().flatten().flat_map(|group| of_group(group, interval)).collect();
+        let targets: Vec<ScrapeTarget> = lists
+            .values()
+            .flatten()
+            .flat_map(|group| of_group(group, interval))
+            .collect();
         if targets != last {
             tracing::info!(targets = targets.len(), "the targets changed");
             scraper.set_targets(targets.clone());
@@ -60,20 +64,35 @@ pub(super) async fn follow(
 }
 
 async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<TargetGroup>, String> {
-    let answer = client.get(url).timeout(Duration::from_secs(5)).send().await.map_err(|error| error.to_string())?;
+    let answer = client
+        .get(url)
+        .timeout(Duration::from_secs(5))
+        .send()
+        .await
+        .map_err(|error| error.to_string())?;
     if !answer.status().is_success() {
         return Err(format!("status {}", answer.status()));
     }
     let body = answer.bytes().await.map_err(|error| error.to_string())?;
     if body.len() > LIST_MAX_BYTES {
-        return Err(format!("the list has {} bytes, at most {LIST_MAX_BYTES} are read", body.len()));
+        return Err(format!(
+            "the list has {} bytes, at most {LIST_MAX_BYTES} are read",
+            body.len()
+        ));
     }
     serde_json::from_slice(&body).map_err(|error| error.to_string())
 }
 
 fn of_group(group: &TargetGroup, interval: Duration) -> impl Iterator<Item = ScrapeTarget> {
-    let job = group.labels.get("job").cloned().unwrap_or_else(|| "unknown".to_owned());
-    let path = group.labels.get("__metrics_path__").map_or("/metrics", String::as_str);
+    let job = group
+        .labels
+        .get("job")
+        .cloned()
+        .unwrap_or_else(|| "unknown".to_owned());
+    let path = group
+        .labels
+        .get("__metrics_path__")
+        .map_or("/metrics", String::as_str);
     let labels: Labels = group
         .labels
         .iter()
