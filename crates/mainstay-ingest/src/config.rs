@@ -5,16 +5,12 @@
 
 mod document;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mainstay_kernel::Labels;
 
 use crate::scrape::{ScrapeLimits, ScrapeTarget};
-
-/// Target files larger than this are refused.
-const MAX_FILE_BYTES: u64 = 16 << 20;
 
 /// Something wrong in a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +79,7 @@ impl ScrapeJob {
     /// The targets of these groups under this job. Labels that begin with `__` are not stored;
     /// `__metrics_path__` is followed.
     #[must_use]
-    pub fn targets(&self, groups: &[TargetGroup]) -> Vec<ScrapeTarget> {
+    pub fn targets<'a>(&self, groups: impl IntoIterator<Item = &'a TargetGroup>) -> Vec<ScrapeTarget> {
         let of_group = |group: &TargetGroup| {
             let path = group
                 .labels
@@ -103,37 +99,7 @@ impl ScrapeJob {
             };
             group.targets.iter().map(of_address).collect::<Vec<_>>()
         };
-        groups.iter().flat_map(of_group).collect()
-    }
-
-    /// Reads the job's target files; relative paths count from `base`. To be called again now and then: that is the
-    /// discovery.
-    ///
-    /// # Errors
-    /// If a file cannot be read or does not read as target groups. The caller then keeps the targets it has: Prometheus
-    /// does the same.
-    pub fn read_target_files(&self, base: &Path) -> Result<Vec<TargetGroup>, ConfigError> {
-        let mut groups = Vec::new();
-        for pattern in &self.target_files {
-            for path in matching(&base.join(pattern)) {
-                let file = path.display().to_string();
-                let failed = |reason: String| ConfigError {
-                    file: file.clone(),
-                    line: 0,
-                    column: 0,
-                    reason,
-                };
-                let size = fs::metadata(&path)
-                    .map_err(|error| failed(error.to_string()))?
-                    .len();
-                if size > MAX_FILE_BYTES {
-                    return Err(failed(format!("{size} bytes, allowed are {MAX_FILE_BYTES}")));
-                }
-                let text = fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
-                groups.extend(target_groups(&file, &text)?);
-            }
-        }
-        Ok(groups)
+        groups.into_iter().flat_map(of_group).collect()
     }
 }
 
@@ -143,34 +109,6 @@ impl ScrapeJob {
 /// If it is anything else.
 pub fn target_groups(file: &str, text: &str) -> Result<Vec<TargetGroup>, ConfigError> {
     document::target_groups(file, text)
-}
-
-/// The files that a path with at most one `*` in its last part means, sorted.
-fn matching(pattern: &Path) -> Vec<PathBuf> {
-    let name = pattern
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let Some((before, after)) = name.split_once('*') else {
-        return vec![pattern.to_path_buf()];
-    };
-    let fits = |path: &PathBuf| {
-        path.file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(|name| {
-                name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
-            })
-    };
-    // A directory that is not there yet holds no targets yet.
-    let entries = pattern
-        .parent()
-        .and_then(|dir| fs::read_dir(dir).ok())
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(fits).collect();
-    found.sort();
-    found
 }
 
 /// A duration as Prometheus writes it: `1h30m`, `15s`, `500ms`, `0`.

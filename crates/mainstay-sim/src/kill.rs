@@ -1,7 +1,6 @@
 //! Dying at a boundary: before or after a commit, a send, an act. From then on nothing of the dead process reaches the
 //! journal or the outside, until the world starts a new one.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -162,8 +161,8 @@ impl Journal for MortalJournal {
         self.alive()?.due_timers(now, limit).await
     }
 
-    fn next_due(&self) -> impl Future<Output = Result<Option<Timestamp>, JournalError>> + Send {
-        async { self.alive()?.next_due().await }
+    async fn next_due(&self) -> Result<Option<Timestamp>, JournalError> {
+        self.alive()?.next_due().await
     }
 
     async fn waiting_effects(&self, limit: usize) -> Result<Vec<Effect>, JournalError> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 
 use mainstay_kernel::principal::Tenants;
 use mainstay_kernel::{Actor, Digest, PersonId, Principal, Role, TenantId};
@@ -85,14 +84,6 @@ impl<'de> Deserialize<'de> for AllOrSome {
 /// Why a tokens file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokensError {
-    /// It cannot be read.
-    #[error("{path}: cannot be read: {source}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
     /// It is too large.
     #[error("{path}: has more than {TOKENS_FILE_MAX_BYTES} bytes")]
     TooLarge {
@@ -130,22 +121,10 @@ pub enum TokensError {
 }
 
 impl Tokens {
-    /// Reads a tokens file.
-    ///
-    /// # Errors
-    /// If it cannot be read or is not a tokens file; the error says where and how to mend it.
-    pub fn load(path: &Path) -> Result<Self, TokensError> {
-        let text = std::fs::read_to_string(path).map_err(|source| TokensError::Read {
-            path: path.display().to_string(),
-            source,
-        })?;
-        Self::parse(&path.display().to_string(), &text)
-    }
-
     /// Reads the text of a tokens file; `path` is only for messages.
     ///
     /// # Errors
-    /// As [`Tokens::load`].
+    /// If it is not a tokens file; the error says where and how to mend it.
     pub fn parse(path: &str, text: &str) -> Result<Self, TokensError> {
         let path = path.to_owned();
         if text.len() > TOKENS_FILE_MAX_BYTES {

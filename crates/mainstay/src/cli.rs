@@ -68,7 +68,7 @@ enum Command {
 }
 
 /// Runs the command that the arguments name.
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -6,7 +6,7 @@ use mainstay_kernel::{Clock, Entropy};
 
 /// The wall clock.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
@@ -16,7 +16,7 @@ impl Clock for SystemClock {
 
 /// The operating system's random bytes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemEntropy;
+pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, buffer: &mut [u8]) {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// Why a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// It did what was asked.
     Ok,
     /// It failed.

@@ -12,7 +12,7 @@ use crate::serve::{parent_is_gone, start_logging};
 
 /// Options of `mainstay inbox`.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Where to listen for SMTP.
     #[arg(long)]
     smtp: SocketAddr,
@@ -25,7 +25,7 @@ pub struct Options {
 }
 
 /// Runs until standard input closes.
-pub fn run(options: Options) -> Exit {
+pub(crate) fn run(options: Options) -> Exit {
     start_logging();
     let listen = InboxOptions {
         smtp: options.smtp,

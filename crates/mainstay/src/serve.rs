@@ -2,6 +2,7 @@
 
 mod discovery;
 mod process;
+mod target_files;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,8 +26,9 @@ use tokio::task::JoinSet;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::PlaneConsole;
 use crate::exit::Exit;
+use discovery::Sources;
 
-pub use process::{parent_is_gone, start_logging};
+pub(crate) use process::{parent_is_gone, start_logging};
 
 /// How often objectives are judged; rules have clocks of their own.
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
@@ -43,37 +45,40 @@ type LivePlane = Plane<SqliteJournal, RealChannels, SupervisorHand, Telemetry>;
 
 /// Options of `mainstay serve`.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Where everything is kept.
     #[arg(long, env = "MAINSTAY_DATA", default_value = "mainstay-data")]
-    pub data: PathBuf,
+    pub(crate) data: PathBuf,
     /// The catalog: a directory of documents.
     #[arg(long, env = "MAINSTAY_CATALOG")]
-    pub catalog: PathBuf,
+    pub(crate) catalog: PathBuf,
     /// Where the console and the API listen.
     #[arg(long, env = "MAINSTAY_LISTEN", default_value = "127.0.0.1:7070")]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// The accounts; without it, only loopback is served and everybody there is an administrator.
     #[arg(long, env = "MAINSTAY_TOKENS")]
-    pub tokens: Option<PathBuf>,
+    pub(crate) tokens: Option<PathBuf>,
     /// Where the console is reached, for links in messages; `http://LISTEN` if nothing is said.
     #[arg(long, env = "MAINSTAY_BASE_URL")]
-    pub base_url: Option<String>,
+    pub(crate) base_url: Option<String>,
     /// A list of targets in the form of Prometheus' HTTP service discovery; may be given several times.
     #[arg(long = "targets-url", env = "MAINSTAY_TARGETS_URL", value_delimiter = ',')]
-    pub targets_urls: Vec<String>,
-    /// How often targets are scraped, in seconds.
+    pub(crate) targets_urls: Vec<String>,
+    /// A Prometheus configuration: its `scrape_configs` with static targets and target files are scraped too.
+    #[arg(long, env = "MAINSTAY_SCRAPE_CONFIG")]
+    pub(crate) scrape_config: Option<PathBuf>,
+    /// How often targets of lists are scraped, in seconds.
     #[arg(long, env = "MAINSTAY_SCRAPE_INTERVAL_S", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
-    pub scrape_interval_s: u32,
+    pub(crate) scrape_interval_s: u32,
     /// The supervisor that carries out rollbacks, restarts and scaling.
     #[arg(long, env = "MAINSTAY_SUPERVISOR", default_value = "http://127.0.0.1:7071")]
-    pub supervisor: String,
+    pub(crate) supervisor: String,
     /// The inbox whose messages the console shows (demo only).
     #[arg(long, env = "MAINSTAY_INBOX")]
-    pub inbox: Option<String>,
+    pub(crate) inbox: Option<String>,
     /// Exit when standard input closes: the parent is gone.
     #[arg(long)]
-    pub exit_with_parent: bool,
+    pub(crate) exit_with_parent: bool,
 }
 
 /// Why the control plane does not run.
@@ -81,6 +86,8 @@ pub struct Options {
 enum ServeError {
     #[error("{0}")]
     Catalog(String),
+    #[error("{0}")]
+    ScrapeConfig(String),
     #[error("{0}")]
     Setting(#[from] mainstay_catalog::response::SettingError),
     #[error("{0}")]
@@ -103,7 +110,7 @@ enum ServeError {
 }
 
 /// Runs until it is told to stop.
-pub fn run(options: Options) -> Exit {
+pub(crate) fn run(options: Options) -> Exit {
     start_logging();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -131,11 +138,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
     let auth = match &options.tokens {
-        Some(path) => Auth::Tokens(Tokens::load(path).map_err(|error| ServeError::Web(error.to_string()))?),
+        Some(path) => Auth::Tokens(read_tokens(path)?),
         None => Auth::Open,
     };
     check_bind(options.listen, &auth).map_err(|refused| ServeError::Web(refused.to_string()))?;
     let (catalog, judged) = load_catalog(&options.catalog)?;
+    let interval = Duration::from_secs(options.scrape_interval_s.into());
+    let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
     let directory = Directory::new(&catalog, environment)?;
     let channels = RealChannels::new(channel_options(&catalog)?)
         .map_err(|error| ServeError::Channel(error.to_string()))?;
@@ -223,14 +232,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         running.run(until).await;
         Ok(())
     });
-    let interval = Duration::from_secs(options.scrape_interval_s.into());
-    tasks.spawn(discovery::follow(
-        options.targets_urls.clone(),
-        interval,
-        client,
-        scraper,
-        until_stopped(),
-    ));
+    tasks.spawn(sources.follow(client, scraper, until_stopped()));
     tasks.spawn(judge(
         plane.clone(),
         telemetry.clone(),
@@ -258,6 +260,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         plane.save().await?;
     }
     first_failure.map_or(Ok(()), Err)
+}
+
+fn read_tokens(path: &std::path::Path) -> Result<Tokens, ServeError> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| ServeError::Web(format!("{file}: cannot be read: {error}")))?;
+    Tokens::parse(&file, &text).map_err(|error| ServeError::Web(error.to_string()))
 }
 
 fn load_catalog(path: &std::path::Path) -> Result<(Arc<Catalog>, Judged), ServeError> {

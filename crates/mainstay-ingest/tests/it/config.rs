@@ -1,5 +1,4 @@
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mainstay_ingest::config::{ScrapeConfig, target_groups};
@@ -63,25 +62,15 @@ fn prometheus_configuration_becomes_targets_and_what_has_no_effect_is_named() {
         (node.interval, node.timeout),
         (Duration::from_secs(15), Duration::from_secs(2))
     );
-    let dir = tempfile::tempdir().expect("a directory");
-    fs::create_dir(dir.path().join("sd")).expect("made");
-    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("written");
-    write("sd/b.json", r#"[{"targets": ["b:1"], "labels": {"x": "1"}}]"#);
-    write("sd/a.json", r#"[{"targets": ["a:1", "a:2"]}]"#);
-    write("sd/c.yml", "[]");
-    write("other.json", "[]");
-    let groups = payments.read_target_files(dir.path()).expect("read");
-    let found: Vec<String> = payments
-        .targets(&groups)
-        .into_iter()
-        .map(|target| target.instance)
-        .collect();
-    assert_eq!(found, ["a:1", "a:2", "b:1"]);
-    fs::remove_file(dir.path().join("other.json")).expect("removed");
-    payments
-        .read_target_files(dir.path())
-        .expect_err("a file that is named must be there");
-    assert_eq!(node.read_target_files(Path::new("/nowhere")).expect("none"), []);
+    let named: Vec<&Path> = payments.target_files.iter().map(PathBuf::as_path).collect();
+    assert_eq!(named, [Path::new("sd/*.json"), Path::new("other.json")]);
+    let groups =
+        target_groups("a.json", r#"[{"targets": ["a:1", "a:2"], "labels": {"x": "1"}}]"#).expect("read");
+    let found = payments.targets(&groups);
+    assert_eq!(
+        found[1].target_labels().to_string(),
+        r#"{instance="a:2", job="payments", x="1"}"#
+    );
 }
 
 #[test]

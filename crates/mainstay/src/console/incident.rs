@@ -10,14 +10,12 @@ use mainstay_kernel::{IncidentId, Labels, Principal, Scope, TenantId};
 use mainstay_plane::Judge;
 use mainstay_review::suspects;
 use mainstay_slo::{Counts, Objective, SloEngine};
-use mainstay_ui::chart::{Chart, Limit, Mark};
 use mainstay_ui::{Unit, number};
 use mainstay_web::Failure;
 use mainstay_web::view::{Impact, Incident, IncidentSummary, Look, Suspect, TenantImpact};
 
-use super::chart::{Plot, Span};
 use super::course::{clocks, resolve_blocked, timeline};
-use super::expression::{Filter, Reading, Yardstick, judged_by, latency_p95};
+use super::expression::{Filter, Reading, judged_by};
 use super::inbound::change_view;
 use super::{PlaneConsole, alert, no_incident, page, runbook, sight, slo};
 
@@ -27,9 +25,6 @@ const LIST_MAX: usize = 500;
 const SUSPECTS_OF_ENDED: usize = 20;
 /// Counts are kept in slices of this length: the first failure lies in the slice that begins so long before.
 const SLICE_MS: i64 = 10_000;
-/// How long before and after an incident its charts show, in milliseconds.
-const CHART_LEAD_MS: i64 = 15 * 60_000;
-const CHART_TAIL_MS: i64 = 10 * 60_000;
 
 /// What was counted at the place of an incident while it lasted.
 struct Counted<'a> {
@@ -90,7 +85,7 @@ impl<'a> Counted<'a> {
 }
 
 /// `payment-service v1.6.0 in cell-5`.
-fn changed_thing(change: &ChangeRecorded) -> String {
+pub(super) fn changed_thing(change: &ChangeRecorded) -> String {
     let scope = &change.scope;
     let service = scope
         .service
@@ -109,7 +104,7 @@ fn changed_thing(change: &ChangeRecorded) -> String {
     format!("{service}{version}{cell}")
 }
 
-fn verb(kind: ChangeKind) -> (&'static str, &'static str) {
+pub(super) fn verb(kind: ChangeKind) -> (&'static str, &'static str) {
     match kind {
         ChangeKind::Deploy => ("Deploy", "deployed"),
         ChangeKind::Rollback => ("Rollback", "rolled back"),
@@ -385,97 +380,6 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             total_requests: counts.map(|counts| counts.total),
             query,
         }
-    }
-
-    async fn incident_charts(&self, who: &Principal, incident: &Known) -> Vec<Chart> {
-        let now_ms = self.now().as_millisecond();
-        let end_ms = incident
-            .resolved_at
-            .map_or(now_ms, |at| (at.as_millisecond() + CHART_TAIL_MS).min(now_ms));
-        let span = Span::between(incident.began_at.as_millisecond() - CHART_LEAD_MS, end_ms);
-        let place = Look {
-            scope: Scope {
-                service: None,
-                ..incident.scope.clone()
-            },
-            range_ms: 0,
-        };
-        let began = Mark {
-            at_ms: incident.began_at.as_millisecond(),
-            text: "first failure".to_owned(),
-            href: None,
-        };
-        let seen = incident
-            .changes
-            .iter()
-            .filter(|linked| sight::sees(who, &linked.change.scope));
-        let changes = seen.map(|linked| Mark {
-            at_ms: linked.change.at.as_millisecond(),
-            text: format!("{} {}", verb(linked.change.kind).1, changed_thing(&linked.change)),
-            href: Some(mainstay_ui::url::path(&["why", &linked.event.to_string()])),
-        });
-        let marks: Vec<Mark> = std::iter::once(began).chain(changes).collect();
-        self.signals(who, &place, span, &marks).await
-    }
-
-    /// The signals of a part of the platform: errors, traffic, latency.
-    pub(super) async fn signals(
-        &self,
-        who: &Principal,
-        look: &Look,
-        span: Span,
-        marks: &[Mark],
-    ) -> Vec<Chart> {
-        let filter = Filter::of(who, look);
-        let linked = sight::sees_platform(who);
-        let window = span.window();
-        let mut plots = Vec::new();
-        {
-            let slos = self.telemetry.slos();
-            let reading = Reading {
-                function: "rate",
-                window: &window,
-                by: "cell",
-                every_job: false,
-            };
-            if let Some(yardstick) = Yardstick::of(&slos) {
-                plots.push(Plot {
-                    id: "errors",
-                    title: "Failing share of requests by cell".to_owned(),
-                    unit: Unit::Ratio,
-                    expr: reading.bad_share(&yardstick.sli, &filter),
-                    named_by: "cell",
-                    limits: vec![Limit {
-                        name: "paging burn rate".to_owned(),
-                        value: yardstick.alarming_share(),
-                    }],
-                    linked,
-                });
-                plots.push(Plot {
-                    id: "requests",
-                    title: "Requests by cell".to_owned(),
-                    unit: Unit::PerSecond,
-                    expr: reading.total(&yardstick.sli, &filter),
-                    named_by: "cell",
-                    limits: Vec::new(),
-                    linked,
-                });
-            }
-            plots.extend(latency_p95(&slos, &filter, &window).map(|expr| Plot {
-                id: "latency",
-                title: "95th percentile of latency by cell".to_owned(),
-                unit: Unit::Seconds,
-                expr,
-                named_by: "cell",
-                limits: Vec::new(),
-                linked,
-            }));
-        }
-        let mut charts = Vec::new();
-        for plot in plots {
-            charts.push(self.charts.draw(plot, span, marks.to_vec()).await);
-        }
-        charts
     }
 }
 

@@ -16,6 +16,7 @@ mod page;
 mod question;
 mod runbook;
 mod sight;
+mod signals;
 mod slo;
 #[cfg(test)]
 mod tests;

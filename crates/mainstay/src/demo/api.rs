@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::story::DemoError;
+use super::error::DemoError;
 
 /// Talks to the control plane and the supervisor.
-pub struct Api {
+pub(crate) struct Api {
     client: reqwest::Client,
     console: String,
     supervisor: String,
@@ -26,53 +26,61 @@ struct Envelope<T> {
 
 /// An incident, as far as the story needs it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Incident {
-    pub summary: Summary,
-    pub pages: Vec<Page>,
-    pub timeline: Vec<Entry>,
-    pub alerts: Vec<Value>,
-    pub resolve_blocked: Option<String>,
+pub(crate) struct Incident {
+    pub(crate) summary: Summary,
+    pub(crate) pages: Vec<Page>,
+    pub(crate) timeline: Vec<Entry>,
+    pub(crate) resolve_blocked: Option<String>,
 }
 
 /// The short form of an incident.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Summary {
-    pub id: String,
-    pub severity: String,
-    pub title: String,
-    pub started_at: Timestamp,
-    pub resolved_at: Option<Timestamp>,
-    pub tenants: Vec<String>,
-    pub failed_requests: Option<u64>,
-    pub suspect: Option<String>,
+pub(crate) struct Summary {
+    pub(crate) id: String,
+    pub(crate) severity: String,
+    pub(crate) title: String,
+    pub(crate) resolved_at: Option<Timestamp>,
+    pub(crate) tenants: Vec<String>,
+    pub(crate) suspect: Option<String>,
 }
 
 /// A page of an incident.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Page {
-    pub receipts: Vec<Receipt>,
+pub(crate) struct Page {
+    pub(crate) receipts: Vec<Receipt>,
 }
 
 /// A delivered message.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Receipt {
-    pub channel: String,
-    pub to: String,
-    pub at: Timestamp,
+pub(crate) struct Receipt {
+    pub(crate) channel: String,
+    pub(crate) to: String,
+    pub(crate) at: Timestamp,
 }
 
 /// A line of an incident's timeline.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Entry {
-    pub at: Timestamp,
-    pub text: String,
+pub(crate) struct Entry {
+    pub(crate) at: Timestamp,
+    pub(crate) text: String,
 }
 
 /// Counts of an objective.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub struct Counts {
-    pub bad: u64,
-    pub total: u64,
+pub(crate) struct Counts {
+    pub(crate) bad: u64,
+    pub(crate) total: u64,
+}
+
+impl std::ops::Sub for Counts {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            bad: self.bad.saturating_sub(earlier.bad),
+            total: self.total.saturating_sub(earlier.total),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -85,173 +93,149 @@ struct SloRow {
 
 /// What the load generator's clients saw.
 #[derive(Debug, Clone, Deserialize)]
-pub struct LoadReport {
-    pub finished: bool,
-    pub total: u64,
-    pub bad: u64,
-    pub cells: BTreeMap<String, CellTotals>,
+pub(crate) struct LoadReport {
+    pub(crate) finished: bool,
+    pub(crate) cells: BTreeMap<String, CellTotals>,
 }
 
 /// The same for one cell.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub struct CellTotals {
-    pub total: u64,
-    pub bad: u64,
-    pub first_error_at: Option<Timestamp>,
-    pub last_error_at: Option<Timestamp>,
+pub(crate) struct CellTotals {
+    pub(crate) total: u64,
+    pub(crate) bad: u64,
+    pub(crate) first_error_at: Option<Timestamp>,
+    pub(crate) last_error_at: Option<Timestamp>,
+}
+
+impl CellTotals {
+    /// The counts alone.
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            bad: self.bad,
+            total: self.total,
+        }
+    }
 }
 
 impl Api {
-    pub fn new(console: String, supervisor: String) -> Result<Self, DemoError> {
+    pub(crate) fn new(console: String, supervisor: String) -> Result<Self, DemoError> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(10))
             .build();
         Ok(Self {
-            client: client.map_err(|error| DemoError::Http(error.to_string()))?,
+            client: client.map_err(|error| DemoError::Wrong(error.to_string()))?,
             console,
             supervisor,
         })
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, DemoError> {
-        let url = format!("{}{path}", self.console);
-        let answer = self
-            .client
-            .get(&url)
-            .send()
-            .await
-            .map_err(|error| DemoError::Http(error.to_string()))?;
-        if !answer.status().is_success() {
-            return Err(DemoError::Http(format!("{url}: {}", answer.status())));
+    /// One request; the body of a good answer.
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<String, DemoError> {
+        let no_answer = |error: reqwest::Error| DemoError::NoAnswer {
+            url: error.url().map(ToString::to_string).unwrap_or_default(),
+            problem: error.without_url().to_string(),
+        };
+        let answer = request.send().await.map_err(no_answer)?;
+        let (url, status) = (answer.url().to_string(), answer.status());
+        let text = answer.text().await.map_err(no_answer)?;
+        if status.is_success() {
+            return Ok(text);
         }
-        let envelope: Envelope<T> = answer
-            .json()
-            .await
-            .map_err(|error| DemoError::Http(format!("{url}: {error}")))?;
+        Err(DemoError::Refused {
+            url,
+            status: status.as_u16(),
+            text,
+        })
+    }
+
+    async fn read<T: DeserializeOwned>(&self, url: String) -> Result<T, DemoError> {
+        let text = self.ask(self.client.get(&url)).await?;
+        serde_json::from_str(&text).map_err(|error| DemoError::Wrong(format!("{url}: {error}")))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, DemoError> {
+        let envelope: Envelope<T> = self.read(format!("{}{path}", self.console)).await?;
         Ok(envelope.data)
     }
 
-    async fn post(&self, base: &str, path: &str, body: Value) -> Result<Value, DemoError> {
-        let url = format!("{base}{path}");
-        let answer = self
-            .client
-            .post(&url)
-            .json(&body)
-            .send()
-            .await
-            .map_err(|error| DemoError::Http(error.to_string()))?;
-        let status = answer.status();
-        let text = answer
-            .text()
-            .await
-            .map_err(|error| DemoError::Http(error.to_string()))?;
-        if !status.is_success() {
-            return Err(DemoError::Http(format!("{url}: {status} {text}")));
-        }
-        Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
+    async fn post(&self, base: &str, path: &str, body: Value) -> Result<(), DemoError> {
+        let request = self.client.post(format!("{base}{path}")).json(&body);
+        self.ask(request).await.map(|_| ())
     }
 
     /// Whether the control plane answers.
-    pub async fn console_is_up(&self) -> bool {
-        self.client
-            .get(format!("{}/healthz", self.console))
-            .send()
-            .await
-            .is_ok_and(|answer| answer.status().is_success())
+    pub(crate) async fn console_is_up(&self) -> bool {
+        let health = self.client.get(format!("{}/healthz", self.console));
+        self.ask(health).await.is_ok()
     }
 
     /// Whether every deployment runs what is wanted of it.
-    pub async fn platform_is_ready(&self) -> bool {
-        self.client
-            .get(format!("{}/readyz", self.supervisor))
-            .send()
-            .await
-            .is_ok_and(|answer| answer.status().is_success())
+    pub(crate) async fn platform_is_ready(&self) -> bool {
+        let readiness = self.client.get(format!("{}/readyz", self.supervisor));
+        self.ask(readiness).await.is_ok()
     }
 
     /// How many pods run.
-    pub async fn pods(&self) -> Result<usize, DemoError> {
-        let url = format!("{}/v1/pods", self.supervisor);
-        let answer = self
-            .client
-            .get(&url)
-            .send()
-            .await
-            .map_err(|error| DemoError::Http(error.to_string()))?;
-        let pods: Vec<Value> = answer
-            .json()
-            .await
-            .map_err(|error| DemoError::Http(format!("{url}: {error}")))?;
+    pub(crate) async fn pods(&self) -> Result<usize, DemoError> {
+        let pods: Vec<Value> = self.read(format!("{}/v1/pods", self.supervisor)).await?;
         Ok(pods.len())
     }
 
     /// Rolls a version out to a cell, all pods.
-    pub async fn deploy(&self, cell: &str, service: &str, version: &str) -> Result<(), DemoError> {
+    pub(crate) async fn deploy(&self, cell: &str, service: &str, version: &str) -> Result<(), DemoError> {
         self.post(
             &self.supervisor,
             &format!("/v1/deployments/{cell}/{service}/image"),
             json!({ "version": version }),
         )
         .await
-        .map(|_| ())
     }
 
     /// The incidents, open ones first.
-    pub async fn incidents(&self) -> Result<Vec<Summary>, DemoError> {
+    pub(crate) async fn incidents(&self) -> Result<Vec<Summary>, DemoError> {
         self.get("/api/v1/incidents").await
     }
 
     /// One incident.
-    pub async fn incident(&self, id: &str) -> Result<Incident, DemoError> {
+    pub(crate) async fn incident(&self, id: &str) -> Result<Incident, DemoError> {
         self.get(&format!("/api/v1/incidents/{id}")).await
     }
 
     /// Takes an incident on.
-    pub async fn acknowledge(&self, id: &str) -> Result<(), DemoError> {
+    pub(crate) async fn acknowledge(&self, id: &str) -> Result<(), DemoError> {
         self.post(
             &self.console,
             &format!("/api/v1/incidents/{id}/acknowledge"),
             json!({}),
         )
         .await
-        .map(|_| ())
     }
 
     /// Runs a step of a runbook.
-    pub async fn run_step(&self, incident: &str, runbook: &str, step: &str) -> Result<(), DemoError> {
+    pub(crate) async fn run_step(&self, incident: &str, runbook: &str, step: &str) -> Result<(), DemoError> {
         let path = format!("/api/v1/incidents/{incident}/runbooks/{runbook}/steps/{step}");
-        self.post(&self.console, &path, json!({})).await.map(|_| ())
+        self.post(&self.console, &path, json!({})).await
     }
 
     /// Ends an incident.
-    pub async fn resolve(&self, id: &str) -> Result<(), DemoError> {
+    pub(crate) async fn resolve(&self, id: &str) -> Result<(), DemoError> {
         self.post(
             &self.console,
             &format!("/api/v1/incidents/{id}/resolve"),
             json!({}),
         )
         .await
-        .map(|_| ())
     }
 
     /// The post-mortem draft.
-    pub async fn postmortem(&self, id: &str) -> Result<String, DemoError> {
+    pub(crate) async fn postmortem(&self, id: &str) -> Result<String, DemoError> {
         let url = format!("{}/api/v1/incidents/{id}/postmortem", self.console);
-        let answer = self
-            .client
-            .get(&url)
-            .send()
-            .await
-            .map_err(|error| DemoError::Http(error.to_string()))?;
-        answer
-            .text()
-            .await
-            .map_err(|error| DemoError::Http(error.to_string()))
+        self.ask(self.client.get(url)).await
     }
 
     /// What an objective counted in a cell in its window, all groups together.
-    pub async fn counts(&self, slo: &str, cell: &str) -> Result<Counts, DemoError> {
+    pub(crate) async fn counts(&self, slo: &str, cell: &str) -> Result<Counts, DemoError> {
         let rows: Vec<SloRow> = self.get(&format!("/api/v1/slos?cell={cell}")).await?;
         let of_cell = rows.iter().filter(|row| row.id == slo);
         let whole = of_cell.clone().find(|row| {
@@ -271,8 +255,8 @@ impl Api {
         }))
     }
 
-    /// What an objective allows in a cell, by its own counts.
-    pub fn read_report(path: &Path) -> Option<LoadReport> {
+    /// What the load generator wrote last.
+    pub(crate) fn read_report(path: &Path) -> Option<LoadReport> {
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 }

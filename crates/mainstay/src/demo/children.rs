@@ -7,10 +7,10 @@ use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, Command};
 
-use super::story::DemoError;
+use super::error::DemoError;
 
 /// A child whose pipe we hold: it ends when we do.
-pub struct Process {
+pub(crate) struct Process {
     name: &'static str,
     arguments: Vec<String>,
     environment: Vec<(&'static str, String)>,
@@ -20,7 +20,7 @@ pub struct Process {
 
 impl Process {
     /// Starts this program again with other arguments; what it says goes to `logs/NAME.log`.
-    pub fn start(
+    pub(crate) fn start(
         name: &'static str,
         arguments: Vec<String>,
         environment: Vec<(&'static str, String)>,
@@ -38,7 +38,7 @@ impl Process {
     }
 
     /// The exit status, if it has ended.
-    pub fn ended(&mut self) -> Result<Option<ExitStatus>, DemoError> {
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>, DemoError> {
         self.child.try_wait().map_err(|source| DemoError::Child {
             name: self.name,
             source,
@@ -46,7 +46,7 @@ impl Process {
     }
 
     /// Starts it again if it has ended. Gives whether it had.
-    pub fn revive(&mut self) -> Result<bool, DemoError> {
+    pub(crate) fn revive(&mut self) -> Result<bool, DemoError> {
         if self.ended()?.is_none() {
             return Ok(false);
         }
@@ -55,7 +55,7 @@ impl Process {
     }
 
     /// Closes its pipe and waits for its end.
-    pub async fn finish(mut self) -> Result<(), DemoError> {
+    pub(crate) async fn finish(mut self) -> Result<(), DemoError> {
         drop(self.child.stdin.take());
         let ended = tokio::time::timeout(std::time::Duration::from_secs(20), self.child.wait()).await;
         match ended {
@@ -100,7 +100,7 @@ fn spawn(
 }
 
 /// Loopback addresses that are free now; held until all are found, so that they differ.
-pub fn free_addresses<const N: usize>() -> Result<[SocketAddr; N], DemoError> {
+pub(crate) fn free_addresses<const N: usize>() -> Result<[SocketAddr; N], DemoError> {
     let mut held = Vec::with_capacity(N);
     let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); N];
     for address in &mut addresses {
@@ -118,7 +118,7 @@ pub fn free_addresses<const N: usize>() -> Result<[SocketAddr; N], DemoError> {
 }
 
 /// `wanted` if it is free, else a free port on the same address.
-pub fn this_or_free(wanted: SocketAddr) -> Result<SocketAddr, DemoError> {
+pub(crate) fn this_or_free(wanted: SocketAddr) -> Result<SocketAddr, DemoError> {
     if TcpListener::bind(wanted).is_ok() {
         return Ok(wanted);
     }

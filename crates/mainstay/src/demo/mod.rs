@@ -5,6 +5,8 @@
 
 mod api;
 mod children;
+mod error;
+mod stage;
 mod story;
 
 use std::net::SocketAddr;
@@ -16,7 +18,7 @@ use crate::exit::Exit;
 
 /// Options of `mainstay demo`.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// What happens.
     #[arg(long, value_enum, default_value_t = Scenario::BadDeploy)]
     scenario: Scenario,
@@ -95,7 +97,7 @@ impl Scenario {
 }
 
 /// Runs the demo.
-pub fn run(options: Options) -> Exit {
+pub(crate) fn run(options: Options) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

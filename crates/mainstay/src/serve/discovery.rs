@@ -1,64 +1,118 @@
-//! Targets by Prometheus' HTTP service discovery.
+//! Which targets are scraped: those of a Prometheus configuration file, its target files, and lists by Prometheus' HTTP
+//! service discovery.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_ingest::{ScrapeTarget, Scraper};
-use mainstay_kernel::Labels;
-use serde::Deserialize;
+use mainstay_ingest::config::{ScrapeConfig, ScrapeJob, TargetGroup, target_groups};
+use mainstay_ingest::{ScrapeLimits, ScrapeTarget, Scraper};
 
-use super::ServeError;
+use super::{ServeError, target_files};
 
-/// How often lists are asked for again.
+/// How often lists and files are looked at again.
 const REFRESH: Duration = Duration::from_secs(1);
 /// The largest list, in bytes.
 const LIST_MAX_BYTES: usize = 8 << 20;
-/// How long a scrape may take at most.
+/// How long a scrape of a listed target may take at most.
 const TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
-/// One group of targets with labels of their own.
-#[derive(Debug, Deserialize)]
-struct TargetGroup {
-    targets: Vec<String>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
+/// Where targets come from.
+pub(super) struct Sources {
+    /// Lists by HTTP.
+    urls: Vec<String>,
+    /// The job of listed targets whose group names none.
+    listed: ScrapeJob,
+    /// The jobs of the configuration file.
+    jobs: Vec<ScrapeJob>,
+    /// What the paths of target files count from.
+    base: PathBuf,
 }
 
-/// Keeps the scraper's targets as the lists say. A list that cannot be had leaves its targets as they were.
-pub(super) async fn follow(
-    urls: Vec<String>,
-    interval: Duration,
-    client: reqwest::Client,
-    scraper: Arc<Scraper>,
-    stop: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    let mut lists: BTreeMap<&str, Vec<TargetGroup>> = BTreeMap::new();
-    let mut last: Vec<ScrapeTarget> = Vec::new();
-    let mut tick = tokio::time::interval(REFRESH);
-    tokio::pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => return Ok(()),
-            _ = tick.tick() => {}
-        }
-        for url in &urls {
-            match fetch(&client, url).await {
-                Ok(list) => {
-                    lists.insert(url, list);
-                }
-                Err(reason) => tracing::warn!(url, reason, "the list of targets could not be had"),
+impl Sources {
+    /// Reads the configuration, if there is one. `interval` is how often listed targets are scraped.
+    pub(super) fn read(
+        urls: Vec<String>,
+        interval: Duration,
+        config: Option<&Path>,
+    ) -> Result<Self, ServeError> {
+        let listed = ScrapeJob {
+            name: "unknown".to_owned(),
+            interval,
+            timeout: interval.min(TIMEOUT_MAX),
+            metrics_path: "/metrics".to_owned(),
+            honor_labels: false,
+            limits: ScrapeLimits::default(),
+            static_groups: Vec::new(),
+            target_files: Vec::new(),
+        };
+        let mut sources = Self {
+            urls,
+            listed,
+            jobs: Vec::new(),
+            base: PathBuf::new(),
+        };
+        if let Some(path) = config {
+            let file = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| ServeError::ScrapeConfig(format!("{file}: cannot be read: {error}")))?;
+            let read = ScrapeConfig::parse(&file, &text)
+                .map_err(|error| ServeError::ScrapeConfig(error.to_string()))?;
+            for warning in read.warnings {
+                tracing::warn!("{warning}");
             }
+            sources.jobs = read.jobs;
+            sources.base = path.parent().map(Path::to_path_buf).unwrap_or_default();
         }
-        let targets: Vec<ScrapeTarget> = lists
-            .values()
-            .flatten()
-            .flat_map(|group| of_group(group, interval))
-            .collect();
-        if targets != last {
-            tracing::info!(targets = targets.len(), "the targets changed");
-            scraper.set_targets(targets.clone());
-            last = targets;
+        Ok(sources)
+    }
+
+    /// Keeps the scraper's targets as the sources say. What cannot be had leaves its targets as they were.
+    pub(super) async fn follow(
+        self,
+        client: reqwest::Client,
+        scraper: Arc<Scraper>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let mut lists: BTreeMap<&str, Vec<TargetGroup>> = BTreeMap::new();
+        let mut files: BTreeMap<&str, Vec<TargetGroup>> = BTreeMap::new();
+        let mut last: Vec<ScrapeTarget> = Vec::new();
+        let mut tick = tokio::time::interval(REFRESH);
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return Ok(()),
+                _ = tick.tick() => {}
+            }
+            for url in &self.urls {
+                match fetch(&client, url).await {
+                    Ok(list) => {
+                        lists.insert(url, list);
+                    }
+                    Err(reason) => tracing::warn!(url, reason, "the list of targets could not be had"),
+                }
+            }
+            for job in &self.jobs {
+                match target_files::read(&job.target_files, &self.base) {
+                    Ok(groups) => {
+                        files.insert(&job.name, groups);
+                    }
+                    Err(reason) => tracing::warn!(job = job.name, reason, "target files could not be read"),
+                }
+            }
+            let of_jobs = self.jobs.iter().flat_map(|job| {
+                let found = files.get(job.name.as_str()).into_iter().flatten();
+                job.targets(job.static_groups.iter().chain(found))
+            });
+            let targets: Vec<ScrapeTarget> = of_jobs
+                .chain(self.listed.targets(lists.values().flatten()))
+                .collect();
+            if targets != last {
+                tracing::info!(targets = targets.len(), "the targets changed");
+                scraper.set_targets(targets.clone());
+                last = targets;
+            }
         }
     }
 }
@@ -80,29 +134,6 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<TargetGroup>, 
             body.len()
         ));
     }
-    serde_json::from_slice(&body).map_err(|error| error.to_string())
-}
-
-fn of_group(group: &TargetGroup, interval: Duration) -> impl Iterator<Item = ScrapeTarget> {
-    let job = group
-        .labels
-        .get("job")
-        .cloned()
-        .unwrap_or_else(|| "unknown".to_owned());
-    let path = group
-        .labels
-        .get("__metrics_path__")
-        .map_or("/metrics", String::as_str);
-    let labels: Labels = group
-        .labels
-        .iter()
-        .filter(|(name, _)| name.as_str() != "job" && !name.starts_with("__"))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    group.targets.iter().map(move |address| ScrapeTarget {
-        labels: labels.clone(),
-        interval,
-        timeout: interval.min(TIMEOUT_MAX),
-        ..ScrapeTarget::new(job.clone(), address.clone(), format!("http://{address}{path}"))
-    })
+    let text = std::str::from_utf8(&body).map_err(|error| error.to_string())?;
+    target_groups(url, text).map_err(|error| error.to_string())
 }

@@ -4,7 +4,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Logs to standard error; `MAINSTAY_LOG` says how much (`info` by default).
-pub fn start_logging() {
+pub(crate) fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("MAINSTAY_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,mainstay=info"));
     // A second call, in a test, keeps the first one's log.
@@ -15,7 +15,7 @@ pub fn start_logging() {
 }
 
 /// Waits until standard input closes: the parent is gone.
-pub async fn parent_is_gone() {
+pub(crate) async fn parent_is_gone() {
     let mut stdin = tokio::io::stdin();
     let mut buffer = [0; 256];
     while !matches!(stdin.read(&mut buffer).await, Ok(0) | Err(_)) {}
