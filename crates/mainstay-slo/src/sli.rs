@@ -21,6 +21,24 @@ pub enum Marked {
     Good,
 }
 
+/// The label that tells sources apart where nothing else is said.
+pub const SOURCE_LABEL: &str = "instance";
+
+/// Counters of somebody who saw what was sent to each source, and outlives it: of a gateway, say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// The counters.
+    pub counters: Vec<Selector>,
+    /// Their label that names the source.
+    pub label: String,
+}
+
+impl Witness {
+    pub(crate) fn selects(&self, series: &Labels) -> bool {
+        self.counters.iter().any(|selector| selector.matches(series))
+    }
+}
+
 /// One stream of exact counts. Several objectives may read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SliDefinition {
@@ -34,6 +52,10 @@ pub struct SliDefinition {
     pub total: Vec<Selector>,
     /// The labels that make groups, in order; at most [`GROUP_LABELS_MAX`].
     pub group_by: Vec<String>,
+    /// The label of its counters that names their source, such as a pod; [`SOURCE_LABEL`] where nothing else is said.
+    pub source: String,
+    /// Who bounds what dies unread in a source that ends.
+    pub witness: Option<Witness>,
 }
 
 impl SliDefinition {
@@ -88,6 +110,10 @@ impl SliDefinition {
         self.marked_by.iter().any(|selector| selector.matches(series))
     }
 
+    pub(crate) fn selects(&self, series: &Labels) -> bool {
+        self.selects_marked(series) || self.selects_total(series)
+    }
+
     pub(crate) fn selects_total(&self, series: &Labels) -> bool {
         self.total.iter().any(|selector| selector.matches(series))
     }
@@ -105,6 +131,8 @@ mod tests {
             marked_by: Vec::new(),
             total: Vec::new(),
             group_by: vec!["cell".to_owned(), "tenant".to_owned()],
+            source: SOURCE_LABEL.to_owned(),
+            witness: None,
         };
         let series: Labels = [("__name__", "x"), ("cell", "cell-1"), ("pod", "p")]
             .into_iter()

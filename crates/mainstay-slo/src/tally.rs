@@ -96,6 +96,12 @@ pub struct Doubt {
     pub missed_total: u64,
     /// Counters that restarted: what each counted between its last sample and its end is lost.
     pub restarts: u64,
+    /// Sources (pods, instances) that ended or began again between two reads: what they counted in between is lost.
+    pub ended: u64,
+    /// Of them, those of which no witness says how much that can have been.
+    pub unbounded: u64,
+    /// At most so many events were lost in the others, by what witnesses saw.
+    pub unread: u64,
 }
 
 impl Doubt {

@@ -10,6 +10,7 @@ use super::node::Link;
 use super::{AlertTransition, Evaluation, Judge, Series, Sli, SloCatalog, SloEngine};
 use crate::counter::Counting;
 use crate::objective::Objective;
+use crate::sli::NO_VALUE;
 
 /// What was last said about an objective before its catalog changed or its state was stored.
 #[derive(Debug, Clone)]
@@ -120,7 +121,14 @@ impl SloEngine {
     fn index_metrics(&self) -> BTreeMap<String, Vec<usize>> {
         let mut by_metric: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, sli) in self.slis.iter().enumerate() {
-            for selector in sli.definition.marked_by.iter().chain(&sli.definition.total) {
+            let definition = &sli.definition;
+            let witness = definition.witness.iter().flat_map(|witness| &witness.counters);
+            for selector in definition
+                .marked_by
+                .iter()
+                .chain(&definition.total)
+                .chain(witness)
+            {
                 let slis = by_metric.entry(selector.metric.clone()).or_default();
                 if slis.last() != Some(&index) {
                     slis.push(index);
@@ -132,6 +140,10 @@ impl SloEngine {
 
     /// Finds the groups of every known series anew and forgets series that nothing watches any more.
     pub(super) fn relink(&mut self) {
+        let forgotten = self.swept_ms.saturating_sub(self.settings.lateness.forget_ms);
+        for sli in &mut self.slis {
+            sli.sources.unlink(forgotten);
+        }
         let series = std::mem::take(&mut self.series);
         self.by_labels.clear();
         self.generation = self.generation.wrapping_add(1);
@@ -159,18 +171,41 @@ impl SloEngine {
         let mut links = Vec::new();
         for index in slis {
             let sli = &mut self.slis[*index];
-            let marked = sli.definition.selects_marked(labels);
-            let total = sli.definition.selects_total(labels);
+            let definition = &sli.definition;
+            if let Some(witness) = definition
+                .witness
+                .as_ref()
+                .filter(|witness| witness.selects(labels))
+                && let Some(source) = labels.get(&witness.label)
+            {
+                links.push(Link {
+                    sli: *index,
+                    source: sli.sources.index(source),
+                    nodes: Vec::new(),
+                    marked: false,
+                    total: false,
+                    witness: true,
+                });
+            }
+            let marked = definition.selects_marked(labels);
+            let total = definition.selects_total(labels);
             if !(marked || total) {
                 continue;
             }
+            let source = labels.get(&definition.source).unwrap_or(NO_VALUE);
+            let source = sli.sources.index(source);
             match sli.nodes_for(labels, self.settings.groups_max) {
-                Some(nodes) => links.push(Link {
-                    sli: *index,
-                    nodes,
-                    marked,
-                    total,
-                }),
+                Some(nodes) => {
+                    sli.sources.joins(source, &nodes);
+                    links.push(Link {
+                        sli: *index,
+                        source,
+                        nodes,
+                        marked,
+                        total,
+                        witness: false,
+                    });
+                }
                 None => self.ingested.over_limit += 1,
             }
         }

@@ -11,6 +11,7 @@ mod install;
 mod judge;
 mod node;
 mod snapshot;
+mod source;
 mod status;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use crate::objective::Objective;
 use crate::sli::SliDefinition;
 use judge::Judged;
 use node::{Link, Node};
+use source::Sources;
 
 /// What the engine is tuned by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +131,7 @@ struct Sli {
     /// The time of the samples at which slices were last thinned out, in milliseconds since the epoch.
     thinned_ms: i64,
     nodes: Vec<Node>,
+    sources: Sources,
     by_group: BTreeMap<Labels, u32>,
     /// The nodes of each level; a level is the set of group labels it keeps, as bits in their order.
     levels: Vec<Vec<u32>>,
@@ -230,11 +233,17 @@ impl SloEngine {
         let series = self.series.get_mut(series.index as usize)?;
         let (verdict, placed) = series.counter.on_sample(t_ms, value, created_ms, lateness);
         self.ingested.note(verdict);
-        if let Some(placed) = placed {
-            for link in &series.links {
-                let sli = &mut self.slis[link.sli];
+        let in_flight_ms = self.settings.scrape_interval_ms;
+        for link in &series.links {
+            let sli = &mut self.slis[link.sli];
+            if let Some(placed) = placed {
                 let effects = placed.effects(sli.counting, lateness);
-                sli.count(link, t_ms, effects, max_gap_ms);
+                if !link.witness {
+                    sli.count(link, t_ms, effects, max_gap_ms);
+                }
+                sli.follow(link, t_ms, effects[0].1, in_flight_ms);
+            } else if verdict == Verdict::Stale {
+                sli.miss(link, t_ms, in_flight_ms);
             }
         }
         Some(verdict)
@@ -272,7 +281,7 @@ impl SloEngine {
         slis.is_some_and(|slis| {
             slis.iter().any(|index| {
                 let definition = &self.slis[*index].definition;
-                definition.selects_marked(labels) || definition.selects_total(labels)
+                definition.selects(labels)
             })
         })
     }

@@ -2,6 +2,7 @@
 
 use mainstay_kernel::Labels;
 
+use super::source::{Change, Sources};
 use super::{GroupWindow, Sli};
 use crate::counter::Counting;
 use crate::coverage::Coverage;
@@ -17,9 +18,12 @@ const THIN_OUT_EVERY_MS: i64 = 3_600_000;
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     pub(super) sli: usize,
+    pub(super) source: u32,
+    /// None where it is a witness's counter, which counts nowhere.
     pub(super) nodes: Vec<u32>,
     pub(super) marked: bool,
     pub(super) total: bool,
+    pub(super) witness: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -29,8 +33,9 @@ pub(super) struct Node {
     pub(super) parts: Vec<u32>,
     /// Marked events and all events.
     pub(super) counts: PrefixSums<2>,
-    /// Missed marked events, missed events, restarts.
-    pub(super) doubt: PrefixSums<3>,
+    /// Missed marked events, missed events, restarts; sources that ended unread, those without a witness, and the most
+    /// events that the others took with them.
+    pub(super) doubt: PrefixSums<6>,
     pub(super) coverage: Coverage,
     /// Whether it is known to be over: its silence is no blindness. A sample brings it back.
     pub(super) retired: bool,
@@ -58,7 +63,8 @@ impl Node {
                 [side(link.marked, tally.events), side(link.total, tally.events)],
             );
             let missed = [side(link.marked, tally.missed), side(link.total, tally.missed)];
-            self.doubt.add(at_ms, [missed[0], missed[1], tally.restarts]);
+            self.doubt
+                .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
         }
         self.counts.thin_out(edges);
         self.doubt.thin_out(edges);
@@ -73,6 +79,7 @@ impl Sli {
             counting,
             thinned_ms: 0,
             nodes: Vec::new(),
+            sources: Sources::default(),
             by_group: std::collections::BTreeMap::new(),
             levels,
         }
@@ -90,6 +97,41 @@ impl Sli {
         }
     }
 
+    /// Keeps up with a source: one of its counters was read, or a witness counted what it was sent.
+    pub(super) fn follow(&mut self, link: &Link, t_ms: i64, read: Tally, in_flight_ms: i64) {
+        if link.witness {
+            let sent = u64::try_from(read.events.saturating_add(read.missed)).unwrap_or(0);
+            let change = self.sources.on_sent(link.source, t_ms, sent);
+            self.doubt(link.source, change);
+            return;
+        }
+        let restarted = read.restarts > 0;
+        let changes = self.sources.on_read(link.source, t_ms, restarted, in_flight_ms);
+        self.doubt(link.source, changes);
+    }
+
+    /// A counter was not there when it was to be read.
+    pub(super) fn miss(&mut self, link: &Link, t_ms: i64, in_flight_ms: i64) {
+        if !link.witness {
+            let change = self.sources.on_silence(link.source, t_ms, in_flight_ms);
+            self.doubt(link.source, change);
+        }
+    }
+
+    fn doubt(&mut self, source: u32, changes: impl IntoIterator<Item = impl Into<Option<Change>>>) {
+        let edges = self.edges();
+        for change in changes.into_iter().filter_map(Into::into) {
+            for node in self.sources.nodes(source) {
+                let doubt = &mut self.nodes[node as usize].doubt;
+                doubt.add(
+                    change.at_ms,
+                    [0, 0, 0, change.ended, change.unbounded, change.unread],
+                );
+                doubt.thin_out(edges);
+            }
+        }
+    }
+
     /// Where the tiers of all groups meet.
     fn edges(&self) -> Edges {
         Edges::at(self.thinned_ms)
@@ -98,7 +140,8 @@ impl Sli {
     /// A group's counts after `from_ms` up to `to_ms`, between which edges they are exact, and what they cannot say.
     pub(super) fn window(&self, node: &Node, from_ms: i64, to_ms: i64) -> GroupWindow {
         let span = node.counts.window(self.edges(), from_ms, to_ms);
-        let [missed_marked, missed_total, restarts] = node.doubt.window(self.edges(), from_ms, to_ms).sums;
+        let doubt = node.doubt.window(self.edges(), from_ms, to_ms).sums;
+        let [missed_marked, missed_total, restarts, ended, unbounded, unread] = doubt;
         GroupWindow {
             counted: Bounds {
                 start_ms: span.from_ms,
@@ -109,6 +152,9 @@ impl Sli {
                 missed_marked,
                 missed_total,
                 restarts,
+                ended,
+                unbounded,
+                unread,
             },
         }
     }
@@ -160,6 +206,7 @@ impl Sli {
     pub(super) fn regrouped(self, definition: SliDefinition) -> Self {
         let mut new = Self::new(definition, self.counting);
         new.thinned_ms = self.thinned_ms;
+        new.sources = self.sources;
         for old in self.nodes {
             let kept = old
                 .group

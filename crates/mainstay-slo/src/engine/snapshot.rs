@@ -13,6 +13,7 @@ use mainstay_kernel::{Digest, Labels, SloId};
 use super::install::Former;
 use super::judge::{Judged, State};
 use super::node::Node;
+use super::source::Sources;
 use super::{Ingested, Series, Settings, Sli, SloCatalog, SloEngine};
 use crate::codec::{Reader, Writer};
 use crate::counter::{Counter, Counting, Point};
@@ -252,6 +253,7 @@ fn encode_sli(out: &mut Writer, sli: &Sli) {
         node.coverage.encode(out);
         out.bool(node.retired);
     }
+    sli.sources.encode(out);
 }
 
 /// An indicator without its selectors: the catalog gives them.
@@ -262,6 +264,8 @@ fn decode_sli(input: &mut Reader<'_>) -> Result<Sli, SloError> {
         marked_by: Vec::new(),
         total: Vec::new(),
         group_by: decode_texts(input)?,
+        source: String::new(),
+        witness: None,
     };
     if definition.group_by.len() > GROUP_LABELS_MAX {
         return Err(broken("an indicator has too many group labels"));
@@ -283,6 +287,7 @@ fn decode_sli(input: &mut Reader<'_>) -> Result<Sli, SloError> {
         node.coverage = Coverage::decode(input)?;
         node.retired = input.bool()?;
     }
+    sli.sources = Sources::decode(input)?;
     sli.find_parts();
     Ok(sli)
 }

@@ -24,6 +24,13 @@ pub const PRIORITY: &str = "mainstay/priority";
 /// A count.
 pub const MIN_BAD_EVENTS: &str = "mainstay/min-bad-events";
 
+/// A label of the indicator's counters that names their source.
+pub const SOURCE: &str = "mainstay/source";
+/// A sum by one label: what was sent to each source.
+pub const WITNESS: &str = "mainstay/witness";
+
+/// What an `SLI` may carry.
+pub const OF_SLI: &[&str] = &[SOURCE, WITNESS];
 /// What an `SLO` may carry.
 pub const OF_SLO: &[&str] = &[PROMISE, GROUP_BY, RUNBOOK, WARNING_BELOW, CRITICAL_BELOW];
 /// What an `AlertPolicy` or an `AlertCondition` may carry.

@@ -43,7 +43,12 @@ pub(super) fn all(objects: &Objects<'_>, platform: &Platform, diagnostics: &mut 
             sli.object.spec.description.as_deref(),
             diagnostics,
         );
-        annotations::check(sli.document, &sli.object.metadata, &[], diagnostics);
+        annotations::check(
+            sli.document,
+            &sli.object.metadata,
+            annotations::OF_SLI,
+            diagnostics,
+        );
         checker.sli(&sli.object.spec, sli.object.metadata.name.at, diagnostics);
     }
     for policy in sourced(&objects.policies) {

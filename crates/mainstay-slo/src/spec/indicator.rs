@@ -3,19 +3,22 @@
 use mainstay_catalog::document::Document;
 use mainstay_catalog::{At, Diagnostics};
 
-use super::openslo::{Metric, Sli};
+use super::annotations::{self, SOURCE, WITNESS};
+use super::objective::is_label_name;
+use super::openslo::{Metadata, Metric, Sli};
 use super::{bad, warning};
 use crate::selector::{EventCount, parse_event_count};
-use crate::sli::{GROUP_LABELS_MAX, Marked, SliDefinition};
+use crate::sli::{GROUP_LABELS_MAX, Marked, SOURCE_LABEL, SliDefinition, Witness};
 
 /// The indicator as an event count, grouped by the labels of its queries; `None`, with a warning, where it is not one.
 pub(super) fn build(
     document: &Document,
     name: &str,
-    at: At,
+    metadata: &Metadata,
     sli: &Sli,
     diagnostics: &mut Diagnostics,
 ) -> Option<SliDefinition> {
+    let at = metadata.name.at;
     let uncounted = |at, message: String, help: &str| warning(document, at, message).help(help);
     let Some(ratio) = &sli.ratio_metric else {
         let message = format!("the indicator {name:?} is a threshold, which is not counted yet");
@@ -59,7 +62,29 @@ pub(super) fn build(
         marked_by: marked_by.selectors,
         total: total.selectors,
         group_by: total.by,
+        source: source(document, metadata, diagnostics).unwrap_or_else(|| SOURCE_LABEL.to_owned()),
+        witness: witness(document, metadata, diagnostics),
     })
+}
+
+fn source(document: &Document, metadata: &Metadata, diagnostics: &mut Diagnostics) -> Option<String> {
+    let label = |text: &str| is_label_name(text).then(|| text.to_owned());
+    let expected = "the name of a label such as `pod`";
+    annotations::read(document, metadata, SOURCE, expected, diagnostics, label).map(|read| read.value)
+}
+
+fn witness(document: &Document, metadata: &Metadata, diagnostics: &mut Diagnostics) -> Option<Witness> {
+    let counters = |text: &str| {
+        let count = parse_event_count(text).ok()?;
+        let [label] = <[String; 1]>::try_from(count.by).ok()?;
+        Some(Witness {
+            counters: count.selectors,
+            label,
+        })
+    };
+    let expected =
+        "counters summed by the one label that names the source: `sum by (upstream_pod) (sent_total)`";
+    annotations::read(document, metadata, WITNESS, expected, diagnostics, counters).map(|read| read.value)
 }
 
 fn event_count(

@@ -101,19 +101,14 @@ impl Builder<'_> {
             diagnostics.push(warning(self.document, method.at, message).help("Occurrences are"));
             return None;
         }
-        let (name, document, at, sli) = match (&spec.indicator_ref, &spec.indicator) {
+        let (name, document, metadata, sli) = match (&spec.indicator_ref, &spec.indicator) {
             (Some(name), None) => {
                 let (document, object) = self.objects.slis.get(&name.value)?;
-                (
-                    name.value.clone(),
-                    *document,
-                    object.metadata.name.at,
-                    &object.spec,
-                )
+                (name.value.clone(), *document, &object.metadata, &object.spec)
             }
             (None, Some(inline)) => {
                 let name = format!("{}/{}", self.slo.metadata.name.value, inline.metadata.name.value);
-                (name, self.document, inline.metadata.name.at, &inline.spec)
+                (name, self.document, &inline.metadata, &inline.spec)
             }
             _ => {
                 let message = "composites are not counted yet";
@@ -124,7 +119,7 @@ impl Builder<'_> {
         };
         let built = indicators
             .entry(name.clone())
-            .or_insert_with(|| indicator::build(document, &name, at, sli, diagnostics));
+            .or_insert_with(|| indicator::build(document, &name, metadata, sli, diagnostics));
         built.as_ref().map(|_| name)
     }
 
@@ -304,7 +299,7 @@ fn date_time(text: &str) -> Option<DateTime> {
     strtime::parse("%Y-%m-%d %H:%M:%S", text).ok()?.to_datetime().ok()
 }
 
-fn is_label_name(name: &str) -> bool {
+pub(super) fn is_label_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

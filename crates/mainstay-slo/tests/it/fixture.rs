@@ -34,6 +34,8 @@ pub(crate) fn indicator(group_by: &[&str]) -> SliDefinition {
         marked_by: selectors(r#"sum(rate(requests_total{code=~"5.."}[5m]))"#),
         total: selectors("requests_total"),
         group_by: group_by.iter().map(|label| (*label).to_owned()).collect(),
+        source: "pod".to_owned(),
+        witness: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod crash;
+mod ended;
 mod fixture;
 mod openslo;
 mod recount;
