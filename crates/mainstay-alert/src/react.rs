@@ -118,12 +118,7 @@ fn names(alerts: &[AlertFact]) -> String {
 
 fn firing_message(fact: &AlertFired) -> Message {
     Message {
-        subject: format!(
-            "{} firing: {} ({})",
-            fact.severity,
-            names(&fact.firing),
-            fact.scope
-        ),
+        subject: format!("firing: {} ({})", names(&fact.firing), fact.scope),
         body: list(&fact.firing),
         severity: fact.severity,
         resolved: false,
@@ -141,7 +136,7 @@ fn resolved_message(fact: &AlertResolved) -> Message {
         .min()
         .unwrap_or(Severity::P3);
     Message {
-        subject: format!("Resolved: {} ({})", names(&fact.resolved), fact.scope),
+        subject: format!("{} ({})", names(&fact.resolved), fact.scope),
         body: list(&fact.resolved),
         severity,
         resolved: true,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mainstay_kernel::effect::{Act, Outcome};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::Hands;
@@ -46,6 +47,32 @@ fn request(act: &Act) -> (String, serde_json::Value) {
     }
 }
 
+/// What a deployment is after an act.
+#[derive(Deserialize)]
+struct Deployment {
+    cell: String,
+    service: String,
+    version: String,
+    revision: u64,
+    replicas: usize,
+    ready: usize,
+}
+
+/// The supervisor's answer for people: `payment-service in cell-5 is v1.5.0 (revision 3), 2 of 2 pods ready`.
+fn receipt(answer: &str) -> String {
+    let Ok(after) = serde_json::from_str::<Deployment>(answer) else {
+        return cut(answer).to_owned();
+    };
+    format!(
+        "{} in {} is {} (revision {}), {} of {} pods ready",
+        after.service, after.cell, after.version, after.revision, after.ready, after.replicas
+    )
+}
+
+fn cut(answer: &str) -> &str {
+    &answer[..answer.floor_char_boundary(ANSWER_MAX_BYTES)]
+}
+
 impl Hands for SupervisorHand {
     /// The supervisor remembers idempotency keys: a rollback that is asked for twice goes back one revision.
     async fn act(&self, key: &str, act: &Act) -> Outcome {
@@ -69,23 +96,37 @@ impl Hands for SupervisorHand {
             }
         };
         let status = response.status();
-        let mut answer = response.text().await.unwrap_or_default();
-        let mut end = answer.len().min(ANSWER_MAX_BYTES);
-        while !answer.is_char_boundary(end) {
-            end -= 1;
-        }
-        answer.truncate(end);
+        let answer = response.text().await.unwrap_or_default();
         if status.is_success() {
-            Outcome::Done { receipt: answer }
+            Outcome::Done {
+                receipt: receipt(&answer),
+            }
         } else if status.is_server_error() || status.as_u16() == 429 {
             Outcome::Retry {
-                reason: format!("the supervisor says {status}: {answer}"),
+                reason: format!("the supervisor says {status}: {}", cut(&answer)),
                 after_ms: 0,
             }
         } else {
             Outcome::Failed {
-                reason: format!("the supervisor says {status}: {answer}"),
+                reason: format!("the supervisor says {status}: {}", cut(&answer)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_told_in_words_and_within_its_limit() {
+        let answer = r#"{"cell":"cell-5","service":"payment-service","version":"v1.5.0","revision":3,"replicas":2,
+            "ready":2,"rolled_out":false,"revisions":[],"event_id":"cell-5-1"}"#;
+        assert_eq!(
+            receipt(answer),
+            "payment-service in cell-5 is v1.5.0 (revision 3), 2 of 2 pods ready"
+        );
+        assert_eq!(receipt("accepted"), "accepted");
+        assert!(receipt(&"ä".repeat(1_000)).len() <= ANSWER_MAX_BYTES);
     }
 }

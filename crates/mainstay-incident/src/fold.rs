@@ -172,14 +172,8 @@ fn describe(event: &IncidentEvent) -> (TimelineKind, String) {
             )
         }
         IncidentEvent::Acknowledged(fact) => {
-            let by = fact
-                .by
-                .as_ref()
-                .map_or_else(|| "somebody".to_owned(), ToString::to_string);
-            (
-                TimelineKind::Page,
-                format!("page {} acknowledged by {by}", fact.page),
-            )
+            let by = fact.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            (TimelineKind::Page, format!("page {} acknowledged{by}", fact.page))
         }
         IncidentEvent::RunbookStep {
             runbook,

@@ -159,12 +159,7 @@ fn message(page: &Page, inform: bool) -> Message {
         format!("Acknowledge: mainstay ack {}", request.page)
     };
     Message {
-        subject: format!(
-            "{}{} {}",
-            if inform { "FYI: " } else { "" },
-            request.severity,
-            request.title
-        ),
+        subject: format!("{}{}", if inform { "FYI: " } else { "" }, request.title),
         body: format!(
             "{}\nWhere: {}\nIncident: {}\n{ask}",
             request.title, request.scope, request.incident

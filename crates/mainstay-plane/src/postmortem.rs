@@ -1,5 +1,6 @@
 //! Gathers the facts of a post-mortem from every capability.
 
+use jiff::SignedDuration;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_incident::{Impact, Incident};
@@ -54,6 +55,11 @@ fn facts(incident: &Incident, impact: Impact, budgets: Vec<BudgetCost>) -> Facts
         severity: incident.severity,
         scope: incident.scope.clone(),
         began_at: incident.began_at,
+        began_within: if impact.first_bad_at.is_some() {
+            crate::telemetry::RESOLUTION
+        } else {
+            SignedDuration::ZERO
+        },
         detected_at: incident.declared_at,
         page_delivered_at: incident.page_delivered_at,
         acknowledged: incident

@@ -89,7 +89,12 @@ fn head(out: &mut String, facts: &Facts) {
         );
         line(out, format!("| {name} | {when} | {after} | {target} |"));
     };
-    measure("First failing request", Some(facts.began_at), "");
+    let slice = spoken(facts.began_within);
+    let first = match facts.began_within.is_zero() {
+        true => "First failing request".to_owned(),
+        false => format!("First failing request (or up to {slice} later)"),
+    };
+    measure(&first, Some(facts.began_at), "");
     measure("Detected", Some(facts.detected_at), "5 min");
     measure("Page delivered", facts.page_delivered_at, "");
     measure(

@@ -16,8 +16,10 @@ pub struct Facts {
     pub severity: Severity,
     /// What it concerned.
     pub scope: Scope,
-    /// The first bad event.
+    /// The first bad event, at the earliest.
     pub began_at: Timestamp,
+    /// How much later it may have been: counts are kept in slices.
+    pub began_within: SignedDuration,
     /// When the first alert made it known.
     pub detected_at: Timestamp,
     /// When the first page reached a receiver.

@@ -59,9 +59,14 @@ fn evidence(facts: &Facts, change: &ChangeRecorded) -> Vec<(u32, String)> {
     } else {
         20
     };
+    let how_long = if lead.is_negative() {
+        format!("less than {}", spoken(lead + facts.began_within))
+    } else {
+        spoken(lead)
+    };
     found.push((
         closeness,
-        format!("it came {} before the first failing request", spoken(lead)),
+        format!("it came {how_long} before the first failing request"),
     ));
     if same(change.scope.cell.as_ref(), facts.scope.cell.as_ref()) {
         found.push((
@@ -124,7 +129,10 @@ pub fn suspects(facts: &Facts) -> Vec<Suspect> {
         .changes
         .iter()
         .filter(|change| change.kind != ChangeKind::Rollback)
-        .filter(|change| change.at <= facts.began_at && facts.began_at.duration_since(change.at) <= LOOK_BACK)
+        .filter(|change| {
+            let lead = facts.began_at.duration_since(change.at);
+            lead >= -facts.began_within && lead <= LOOK_BACK
+        })
         .map(|change| {
             let mut found = evidence(facts, change);
             found.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));

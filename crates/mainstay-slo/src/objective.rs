@@ -167,6 +167,18 @@ impl Budget {
         format!("{sign}{}.{}%", left.unsigned_abs() / 10, left.unsigned_abs() % 10)
     }
 
+    /// How the budget stands, for a sentence: `35.8% of the budget is left`, `the budget is spent 11.2 times over`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self.spent_share() {
+            Some(spent) if spent > Ratio::ONE => {
+                let tenths = u128::from(spent.numerator()) * 10 / u128::from(spent.denominator());
+                format!("the budget is spent {}.{} times over", tenths / 10, tenths % 10)
+            }
+            _ => format!("{} of the budget is left", self.left_percent()),
+        }
+    }
+
     /// The whole budget in minutes of total outage: `(1 − target) × window`, exact (ruling R3: 22.32 minutes for
     /// 99.95 % of 31 days).
     #[must_use]

@@ -14,6 +14,8 @@ use super::Telemetry;
 
 /// The counts are looked at in steps of their slices.
 const STEP_MS: i64 = 10_000;
+/// How much later than its slice's beginning a first failure may have been.
+pub(crate) const RESOLUTION: SignedDuration = SignedDuration::from_millis(STEP_MS);
 /// How far back the beginning of trouble is looked for.
 const LOOK_BACK_MS: i64 = 30 * 60_000;
 /// Trouble that pauses for longer than this is another trouble.

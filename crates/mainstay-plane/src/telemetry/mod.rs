@@ -22,6 +22,7 @@ use mainstay_series::{Lsn, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::engine::RawSample;
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
+pub(crate) use judge::RESOLUTION;
 pub use store::StoreSamples;
 
 use rules::RuleBook;

@@ -1,5 +1,6 @@
 //! The outage of 2025-01-15 as the specification tells it, and a second one with another cause.
 
+use jiff::SignedDuration;
 use jiff::Timestamp;
 use mainstay_kernel::fact::{ChangeKind, ChangeRecorded};
 use mainstay_kernel::{CellId, IncidentId, Scope, ServiceId, Severity};
@@ -39,6 +40,7 @@ fn outage() -> Facts {
         severity: Severity::P0,
         scope: scope("payment-service"),
         began_at: at("10:15"),
+        began_within: SignedDuration::from_secs(10),
         detected_at: at("10:18"),
         page_delivered_at: Some(at("10:18")),
         acknowledged: Some((at("10:20"), "person:engineer-a".to_owned())),
@@ -96,6 +98,28 @@ fn outage() -> Facts {
 #[test]
 fn the_outage_of_the_specification() {
     insta::assert_snapshot!(draft(&outage()));
+}
+
+/// Counts are kept in slices: a failure right after a deploy is known as early as the slice begins, before the deploy.
+#[test]
+fn a_change_in_the_slice_of_the_first_failure_is_suspected() {
+    let mut facts = outage();
+    let deploy = &mut facts.changes[1];
+    deploy.at = facts.began_at + SignedDuration::from_secs(3);
+    let found = suspects(&facts);
+    assert_eq!(found[0].change.scope.to_string(), "payment-service in cell-5");
+    assert!(
+        found[0]
+            .evidence
+            .contains(&"it came less than 7 s before the first failing request".to_owned()),
+        "{:?}",
+        found[0].evidence
+    );
+    facts.changes[1].at = facts.began_at + SignedDuration::from_secs(11);
+    let after = suspects(&facts)
+        .iter()
+        .any(|suspect| suspect.change.at > facts.began_at);
+    assert!(!after, "what came after the first failure is no cause");
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl View<'_> {
         );
         let description = format!(
             "{} of {} events were bad in the last {long} and {} of {} in the last {short}: {} and {} times what the \
-             target of {} allows; the alert fires above {} times. {} of the budget is left ({}).",
+             target of {} allows; the alert fires above {} times; {} ({}).",
             reading.long.bad,
             reading.long.total,
             reading.short.bad,
@@ -75,7 +75,7 @@ impl View<'_> {
             rate(reading.short),
             self.objective.target.percent(decimals(self.objective)),
             pair.factor,
-            budget.left_percent(),
+            budget.words(),
             self.objective.window,
         );
         let mut annotations = Labels::new()

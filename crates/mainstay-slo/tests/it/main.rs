@@ -4,6 +4,7 @@ mod alerts;
 mod crash;
 mod ended;
 mod fixture;
+mod golden;
 mod openslo;
 mod recount;
 mod streams;

@@ -49,6 +49,8 @@ pub struct Slo {
     pub status: Status,
     /// Why that is unknown, where it is.
     pub unknown_reason: Option<String>,
+    /// What the counts cannot say, where there is something: events that may be missing, with a bound where one is known.
+    pub doubt: Option<String>,
     /// The expression that shows the same ratio in raw data.
     pub query: Option<String>,
 }

@@ -13,7 +13,7 @@ use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
 use mainstay_slo::engine::{Status as Standing, StatusValue};
 use mainstay_slo::sli::NO_VALUE;
 use mainstay_slo::window::Window;
-use mainstay_slo::{Counts, Marked, Objective, Promise, SliDefinition, SloEngine};
+use mainstay_slo::{Counts, Doubt, Marked, Objective, Promise, SliDefinition, SloEngine};
 use mainstay_ui::chart::{Chart, Limit, Series};
 use mainstay_ui::{Unit, time};
 use mainstay_web::Failure;
@@ -237,6 +237,7 @@ impl Reader<'_> {
                 StatusValue::Unknown => Status::Unknown,
             },
             unknown_reason: unknown_reason(standing),
+            doubt: doubt(self.sli, standing.doubt),
             query: self.linked.then(|| self.query(standing)),
         }
     }
@@ -317,6 +318,43 @@ fn unknown_reason(standing: &Standing) -> Option<String> {
         None => "nothing was ever counted towards it".to_owned(),
         Some(at) => format!("no sample counts towards it since {at}"),
     })
+}
+
+/// What the counts cannot say. Never a guess: a bound where somebody saw it, else that it is unknown.
+fn doubt(sli: &SliDefinition, doubt: Doubt) -> Option<String> {
+    let count = mainstay_ui::number::count;
+    let mut said = Vec::new();
+    let seen = doubt.ended - doubt.unbounded;
+    if seen > 0 {
+        said.push(format!(
+            "{} ended between two reads: at most {} of their events are not counted",
+            plural(seen, &sli.source),
+            count(doubt.unread)
+        ));
+    }
+    if doubt.unbounded > 0 {
+        said.push(format!(
+            "{} ended between two reads: how many of their events are not counted is unknown",
+            plural(doubt.unbounded, &sli.source)
+        ));
+    }
+    if doubt.missed_total > 0 {
+        said.push(format!(
+            "counters were first seen above 0: at most {} more events happened",
+            count(doubt.missed_total)
+        ));
+    }
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// `1 pod`, `3 pods`.
+fn plural(number: u64, what: &str) -> String {
+    let number = mainstay_ui::number::count(number);
+    if number == "1" {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
+    }
 }
 
 /// `November 2026, Africa/Johannesburg`, or `the last 30 days`.

@@ -47,6 +47,8 @@ pub(crate) struct Summary {
 /// A page of an incident.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Page {
+    /// Who is to acknowledge it; others are only informed.
+    pub(crate) to: String,
     pub(crate) receipts: Vec<Receipt>,
 }
 

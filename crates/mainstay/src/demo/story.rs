@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::api::{Counts, Incident, Receipt};
+use super::api::{Counts, Incident};
 use super::error::DemoError;
 use super::stage::Stage;
 use super::{Options, Release};
@@ -91,7 +91,7 @@ async fn outage(
     ));
     let paged = stage
         .until("the page to be delivered", 60, &id, |incident| {
-            !receipts(incident).is_empty()
+            first_receipt(incident).is_some()
         })
         .await?;
     let (at, who) =
@@ -111,7 +111,7 @@ async fn outage(
         stage.pause(Duration::from_secs(5)).await?;
         stage.insist(async |api| api.acknowledge(&id).await).await?;
     }
-    let acknowledged = |incident: &Incident| instant_of(incident, "acknowledged by");
+    let acknowledged = |incident: &Incident| instant_of(incident, "acknowledged");
     let now = stage
         .until("an acknowledgement", 3_600, &id, |incident| {
             acknowledged(incident).is_some()
@@ -119,9 +119,11 @@ async fn outage(
         .await?;
     let acknowledged_at = acknowledged(&now).unwrap_or(at);
     stage.say("acknowledged");
-    if let Some(suspect) = &now.summary.suspect {
-        stage.say(&format!("suspect: {suspect}"));
-    }
+    let suspect = now.summary.suspect.as_deref();
+    stage.say(&format!(
+        "suspect: {}",
+        suspect.unwrap_or("no change was recorded")
+    ));
 
     let (runbook, step) = release.runbook;
     if options.interactive {
@@ -261,14 +263,13 @@ async fn balance(stage: &mut Stage, options: &Options, before: &[Counts]) -> Res
     ))
 }
 
-fn receipts(incident: &Incident) -> Vec<&Receipt> {
-    incident.pages.iter().flat_map(|page| &page.receipts).collect()
-}
-
-/// When and by what the first receiver had the page.
+/// When and by what the first page reached who is on call.
 fn first_receipt(incident: &Incident) -> Option<(Timestamp, String)> {
-    let receipts = receipts(incident);
-    let first = receipts.iter().min_by_key(|receipt| receipt.at)?;
+    let to_whom = incident
+        .pages
+        .iter()
+        .flat_map(|page| page.receipts.iter().filter(move |receipt| receipt.to == page.to));
+    let first = to_whom.min_by_key(|receipt| receipt.at)?;
     Some((first.at, format!("{} by {}", first.to, first.channel)))
 }
 

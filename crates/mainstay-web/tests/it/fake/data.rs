@@ -143,6 +143,7 @@ pub(super) fn slo(id: &str, title: &str, objective: &str, bad: u64, total: u64, 
             (true, true) => Status::Ok,
             (true, false) => Status::Breached,
         },
+        doubt: None,
         unknown_reason: (!known).then(|| "no sample has arrived".to_owned()),
         query: Some(format!("slo:sli:ratio{{slo=\"{id}\"}}")),
     }
