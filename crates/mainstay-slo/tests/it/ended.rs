@@ -174,10 +174,10 @@ fn simulate(seed: u64) {
         let busy = t_ms < end_ms - 20_000;
         // In bursts, so that much is under way when little is sent.
         let burst = if (t_ms - T0) / 6_000 % 2 == 0 { 10 } else { 1 };
-        for index in 0..pods.len() {
-            if busy && pods[index].alive && pods[index].read {
+        for (index, pod) in pods.iter_mut().enumerate() {
+            if busy && pod.alive && pod.read {
                 for _ in 0..chance.below(burst) {
-                    pods[index].sent += 1;
+                    pod.sent += 1;
                     under_way.push((t_ms + below(50) * 100, index));
                 }
             }
