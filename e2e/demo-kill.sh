@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# kill -9 in the live demo: of `serve` at five random moments (no page lost, none repeated without a label, counts equal to
-# the integer, every chain whole), then of the demo itself (nothing is left behind, the next start opens the same data).
+# kill -9 in the live demo: of `serve` at five random moments, each time with a pod that is not a gateway (no page lost, none
+# repeated without a label, counts at the gateways equal to the integer, what died in the pods bounded, every chain whole),
+# then of the demo itself (nothing is left behind, the next start opens the same data).
 # Full tier only. MAINSTAY_SEED decides on the moments.
 # needs: python3:python3 curl:curl
 if [[ ${MAINSTAY_FULL-} != 1 ]]; then
@@ -37,6 +38,17 @@ serve_of() {
     done
     return 1
 }
+# a_pod PID NUMBER: one of the pods under a demo, gateways aside.
+a_pod() {
+    local child pods=()
+    for child in $(family "$1"); do
+        case $(tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null) in
+            *" payd gateway "* | *" payd supervisor "* | *" payd loadgen "*) ;;
+            *" payd "*) pods+=("$child") ;;
+        esac
+    done
+    ((${#pods[@]})) && echo "${pods[$2 % ${#pods[@]}]}"
+}
 told() { grep -qF "$2" "$work/$1.log"; }
 tell() { sed 's/^/  | /' "$work/$1.log" >&2; }
 
@@ -54,9 +66,11 @@ for moment in $moments; do
     if gone "$demo_pid"; then break; fi
     wait_for 30 "a serve to kill" serve_of "$demo_pid" || { tell first; die "the demo did not start serve again"; }
     victim=$(serve_of "$demo_pid")
-    kill -KILL "$victim"
+    pod=$(a_pod "$demo_pid" $((seed + moment))) || die "there is no pod to kill"
+    what=$(tr '\0' ' ' <"/proc/$pod/cmdline" | sed 's/.* payd \([a-z]*\) .*/\1/')
+    kill -KILL "$victim" "$pod"
     kills=$((kills + 1))
-    say "killed serve ($victim) after $SECONDS s"
+    say "killed serve ($victim) and a pod of $what ($pod) after $SECONDS s"
 done
 wait_for 1200 "the end of the demo" gone "$demo_pid" || { tell first; die "the demo does not end"; }
 tell first
@@ -110,6 +124,10 @@ say "all ${#everybody[@]} processes are gone"
 demo third
 wait_for 240 "traffic" told third "traffic flows" || { tell third; die "the demo does not start after kill -9"; }
 answers "$url/api/v1/incidents/$incident" >/dev/null || die "incident $incident is not there any more"
+answers "$url/api/v1/slos" >"$work/slos.json"
+doubt=$(json "$work/slos.json" 'next((s["doubt"] or "" for s in d["data"] if s["id"] == "payment-service-availability" and not s["group"]), "")')
+say "payment-service, as its pods counted: $doubt"
+[[ $doubt == *"ended between two reads: at most "* ]] || die "what died in the pods is not in doubt"
 kill -INT "$demo_pid"
 wait_for 60 "the end of the demo" gone "$demo_pid" || die "the demo does not end when asked to"
 say "demo-kill: ok (seed $seed)"

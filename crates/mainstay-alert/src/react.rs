@@ -96,11 +96,9 @@ fn recipients(receiver: &Receiver) -> Vec<(Channel, Recipient)> {
 
 fn list(alerts: &[AlertFact]) -> String {
     let lines = alerts.iter().take(20).map(|alert| {
-        let summary = alert.annotations.get("summary").unwrap_or_default();
-        let description = alert.annotations.get("description").unwrap_or_default();
-        format!("{}: {summary} {description}", alert.name())
-            .trim_end()
-            .to_owned()
+        let told = ["summary", "description"].map(|name| alert.annotations.get(name).unwrap_or_default());
+        let told: Vec<&str> = told.into_iter().filter(|text| !text.is_empty()).collect();
+        format!("{}: {}", alert.name(), told.join(". "))
     });
     let mut lines: Vec<String> = lines.collect();
     if alerts.len() > 20 {

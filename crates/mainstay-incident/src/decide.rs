@@ -213,8 +213,13 @@ fn title_of(fact: &AlertFired, impact: &Impact) -> String {
         .firing
         .iter()
         .min_by_key(|alert| Severity::from_labels(&alert.labels).unwrap_or(Severity::P3));
+    // A summary may name one of several that are hit; a title is said of all.
     let what = worst.map_or("Alert", |alert| {
-        alert.annotations.get("summary").unwrap_or_else(|| alert.name())
+        let told = alert
+            .annotations
+            .get("title")
+            .or_else(|| alert.annotations.get("summary"));
+        told.unwrap_or_else(|| alert.name())
     });
     let mut title = what.to_owned();
     if let Some(cell) = fact

@@ -7,9 +7,9 @@ use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId};
 use serde_json::Value;
 
 use crate::view::{
-    AckTarget, Alert, CatalogInfo, Change, Done, InboxMessage, Incident, IncidentSummary, InstantQuery,
-    JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError, RangeQuery, Situation, Slo,
-    SloDetail, Why,
+    AckTarget, Alert, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident, IncidentSummary,
+    InstantQuery, JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError, RangeQuery,
+    Situation, Slo, SloDetail, Why,
 };
 
 /// An answer under way.
@@ -80,6 +80,8 @@ pub trait Console: Send + Sync + 'static {
     fn query_range<'a>(&'a self, query: &'a RangeQuery) -> Answer<'a, QueryAnswer, QueryError>;
     /// Recomputes every hash chain.
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;
+    /// Copies everything that is kept, while it is at work.
+    fn back_up<'a>(&'a self, who: &'a Principal) -> Answer<'a, BackupMade>;
 }
 
 /// Why the plane does not do or show what was asked.

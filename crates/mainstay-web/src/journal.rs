@@ -6,7 +6,7 @@ mod page;
 use mainstay_kernel::Role;
 
 use crate::route::Route;
-use crate::view::{JournalReport, Why};
+use crate::view::{BackupMade, JournalReport, Why};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -20,6 +20,15 @@ pub(crate) fn routes() -> Vec<Route> {
         .role(Role::Admin)
         .platform()
         .gives::<JournalReport>()
+        .timeout_ms(300_000),
+        Route::post(
+            "/api/v1/backups",
+            "Copy everything that is kept, without stopping",
+            api::back_up,
+        )
+        .role(Role::Admin)
+        .platform()
+        .gives::<BackupMade>()
         .timeout_ms(300_000),
     ]
 }

@@ -20,7 +20,9 @@ pub use incident::{
     AckTarget, Clock, Impact, Incident, IncidentSummary, Page, Receipt, Runbook, Step, StepState, Suspect,
     TenantImpact, TimelineEntry,
 };
-pub use journal::{CatalogInfo, DocumentCount, InboxMessage, JournalReport, PartitionReport, Why, WhyStep};
+pub use journal::{
+    BackupMade, CatalogInfo, DocumentCount, InboxMessage, JournalReport, PartitionReport, Why, WhyStep,
+};
 pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
 pub use mainstay_ui::{Status, Unit};
 pub use overview::{

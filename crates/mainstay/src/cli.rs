@@ -55,6 +55,8 @@ enum Command {
     /// The journal: verify its hash chains.
     #[command(subcommand)]
     Journal(crate::remote::JournalCommand),
+    /// Copy everything that the server keeps, without stopping it; it prints the directory, on the server.
+    Backup(crate::remote::Backup),
     /// Show everything at work: a payments platform, a bad release, the page, the rollback, the post-mortem.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
@@ -93,6 +95,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Why(options) => options.run().into(),
         Command::Query(options) => options.run().into(),
         Command::Journal(command) => command.run().into(),
+        Command::Backup(options) => options.run().into(),
         #[cfg(feature = "demo")]
         Command::Demo(options) => crate::demo::run(options).into(),
         #[cfg(feature = "demo")]

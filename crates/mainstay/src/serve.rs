@@ -1,5 +1,6 @@
 //! `mainstay serve`: the control plane at work.
 
+mod backup;
 mod discovery;
 mod process;
 mod target_files;
@@ -26,6 +27,7 @@ use tokio::task::JoinSet;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::PlaneConsole;
 use crate::exit::Exit;
+use backup::DiskBackups;
 use discovery::Sources;
 
 pub(crate) use process::{parent_is_gone, start_logging};
@@ -151,8 +153,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
 
     // The journal's lock keeps a second process out before anything else is touched.
     let journal = SqliteJournal::open(&options.data.join("journal"), clock.clone(), entropy.clone()).await?;
+    let journal = Arc::new(journal);
     let settings = mainstay_slo::Settings {
-        scrape_interval_ms: i64::from(options.scrape_interval_s) * 1_000,
+        scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
         ..mainstay_slo::Settings::default()
     };
     let (telemetry, recovery) =
@@ -164,7 +167,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         .build()
         .map_err(|error| ServeError::Web(error.to_string()))?;
     let parts = Parts {
-        journal: Arc::new(journal),
+        journal: journal.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
         channels: Arc::new(channels),
@@ -202,6 +205,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         telemetry.clone(),
         client.clone(),
         options.inbox.clone(),
+        Arc::new(DiskBackups {
+            journal,
+            telemetry: telemetry.clone(),
+            directory: options.data.join("backups"),
+        }),
     );
     let setup = Setup {
         console: Arc::new(console),

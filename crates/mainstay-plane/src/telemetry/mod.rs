@@ -63,6 +63,13 @@ pub struct Judged {
     rules: RuleBook,
 }
 
+fn write_counts(file: &Path, bytes: &[u8]) -> Result<(), TelemetryError> {
+    write_atomic(file, bytes).map_err(|error| TelemetryError::File {
+        file: file.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
 impl Judged {
     /// Reads the objectives and rules of a catalog.
     #[must_use]
@@ -93,6 +100,8 @@ pub struct Telemetry {
     rules: Mutex<RuleBook>,
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<()>,
+    /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
+    keeping: Mutex<()>,
     counts_file: PathBuf,
     clock: Arc<dyn Clock>,
 }
@@ -134,6 +143,7 @@ impl Telemetry {
             slos: Mutex::new(slos),
             rules: Mutex::new(judged.rules),
             intake: Mutex::new(()),
+            keeping: Mutex::new(()),
             counts_file,
             clock,
         };
@@ -191,16 +201,29 @@ impl Telemetry {
     /// # Errors
     /// If the file cannot be written.
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
-        let (bytes, position) = {
-            let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-            let slos = self.slos();
-            (slos.to_bytes(), Lsn::new(slos.position().unwrap_or_default()))
-        };
-        write_atomic(&self.counts_file, &bytes).map_err(|error| TelemetryError::File {
-            file: self.counts_file.clone(),
-            reason: error.to_string(),
-        })?;
+        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let (bytes, position) = self.counted();
+        write_counts(&self.counts_file, &bytes)?;
         Ok(self.store.hold(COUNTS, position)?)
+    }
+
+    /// Makes a copy in `to`, which must not hold one, while samples go on coming in: it can be opened as these are.
+    ///
+    /// # Errors
+    /// If a file cannot be linked or written.
+    pub fn backup(&self, to: &Path) -> Result<(), TelemetryError> {
+        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        // The counts first: the copy of the log then reaches further than they do, and the rest is counted when it opens.
+        let (bytes, _) = self.counted();
+        self.store.backup(to)?;
+        write_counts(&to.join(COUNTS_FILE), &bytes)
+    }
+
+    /// The counts, and up to where in the log they count.
+    fn counted(&self) -> (Vec<u8>, Lsn) {
+        let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+        let slos = self.slos();
+        (slos.to_bytes(), Lsn::new(slos.position().unwrap_or_default()))
     }
 
     /// Flushes, drops what is past its retention, and checkpoints.

@@ -78,7 +78,14 @@ impl View<'_> {
             budget.words(),
             self.objective.window,
         );
+        // Without the place: an incident may concern more than this group.
+        let title = format!(
+            "{}: budget burns {} times too fast",
+            self.objective.display_name,
+            rate(reading.long)
+        );
         let mut annotations = Labels::new()
+            .with("title", title)
             .with("summary", summary)
             .with("description", description)
             .with("long_bad", reading.long.bad.to_string())
@@ -100,11 +107,8 @@ impl View<'_> {
 
     pub(super) fn blind_alert(&self, firing: bool, since_ms: i64) -> AlertTransition {
         let labels = blind_labels(self.objective, &self.node.group);
-        let summary = format!(
-            "{}: nothing is seen of it, {}",
-            self.objective.display_name,
-            self.scope()
-        );
+        let title = format!("{}: nothing is seen of it", self.objective.display_name);
+        let summary = format!("{title}, {}", self.scope());
         let last = self
             .node
             .coverage
@@ -116,6 +120,7 @@ impl View<'_> {
             last.map_or_else(String::new, |last| format!("; the last sample is of {last}")),
         );
         let mut annotations = Labels::new()
+            .with("title", title)
             .with("summary", summary)
             .with("description", description);
         annotations.set("runbook", self.objective.runbook.clone().unwrap_or_default());

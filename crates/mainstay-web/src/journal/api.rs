@@ -6,10 +6,14 @@ use mainstay_kernel::EventId;
 use crate::app::App;
 use crate::guard::Caller;
 use crate::request::{ApiAnswer, Id};
-use crate::view::{JournalReport, Why};
+use crate::view::{BackupMade, JournalReport, Why};
 
 pub(super) async fn why(State(app): State<App>, caller: Caller, Id(event): Id<EventId>) -> ApiAnswer<Why> {
     Ok(app.envelope(app.console.why(&caller.principal, event).await?))
+}
+
+pub(super) async fn back_up(State(app): State<App>, caller: Caller) -> ApiAnswer<BackupMade> {
+    Ok(app.envelope(app.console.back_up(&caller.principal).await?))
 }
 
 pub(super) async fn verify(State(app): State<App>, caller: Caller) -> ApiAnswer<JournalReport> {

@@ -35,6 +35,16 @@ pub struct WhyStep {
     pub digest: String,
 }
 
+/// A copy of everything that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct BackupMade {
+    /// Its directory on the server; `serve --data` opens it as it is.
+    pub directory: String,
+    /// The instant whose state it has.
+    #[schemars(with = "Utc")]
+    pub at: Timestamp,
+}
+
 /// Whether the journal is whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct JournalReport {

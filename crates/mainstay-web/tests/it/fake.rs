@@ -322,6 +322,16 @@ impl Console for Fake {
         })
     }
 
+    fn back_up<'a>(&'a self, who: &'a Principal) -> Answer<'a, BackupMade> {
+        self.heard("back_up", who);
+        Box::pin(async {
+            Ok(BackupMade {
+                directory: "/var/lib/mainstay/backups/20250115T101800Z".to_owned(),
+                at: "2025-01-15T10:18:00Z".parse().expect("an instant"),
+            })
+        })
+    }
+
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {
         self.heard("verify_journal", who);
         Box::pin(async {

@@ -189,11 +189,12 @@ fn sentence(series: &[Series], unit: Unit, left_out: usize) -> String {
 }
 
 fn described(series: &Series, unit: Unit) -> String {
-    let now = series.points.last().and_then(|point| point.1);
-    let now = now.map_or_else(
-        || "unknown now".to_owned(),
-        |value| format!("{} now", number::measured(value, unit)),
-    );
+    let last = series.points.last().and_then(|(at_ms, value)| {
+        let at = Timestamp::from_millisecond(*at_ms).ok()?;
+        let value = value.map_or_else(|| "unknown".to_owned(), |value| number::measured(value, unit));
+        Some(format!("{value} at {}", at.strftime("%H:%M:%S")))
+    });
+    let last = last.unwrap_or_default();
     let known = series
         .points
         .iter()
@@ -207,5 +208,5 @@ fn described(series: &Series, unit: Unit) -> String {
             time::hour_minute(at)
         ))
     });
-    format!("{} {now}{}", series.name, highest.unwrap_or_default())
+    format!("{} {last}{}", series.name, highest.unwrap_or_default())
 }

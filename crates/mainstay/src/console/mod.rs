@@ -31,9 +31,9 @@ use mainstay_journal::{Journal, JournalError};
 use mainstay_kernel::{Actor, EventId, IncidentId, Principal, RunbookId, SloId};
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
-    AckTarget, Alert, CatalogInfo, Change, Done, InboxMessage, Incident, IncidentSummary, InstantQuery,
-    JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError, RangeQuery, Situation, Slo,
-    SloDetail, Why,
+    AckTarget, Alert, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident, IncidentSummary,
+    InstantQuery, JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError, RangeQuery,
+    Situation, Slo, SloDetail, Why,
 };
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
@@ -51,6 +51,13 @@ pub(crate) struct PlaneConsole<J, C, H> {
     alert_queries: Mutex<Arc<AlertQueries>>,
     client: reqwest::Client,
     inbox: Option<String>,
+    backups: Arc<dyn Backups>,
+}
+
+/// Copies everything that is kept: how depends on where it is kept.
+pub(crate) trait Backups: Send + Sync {
+    /// A copy of the state of now.
+    fn make(&self, now: Timestamp) -> Answer<'_, BackupMade>;
 }
 
 impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
@@ -60,6 +67,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         telemetry: Arc<Telemetry>,
         client: reqwest::Client,
         inbox: Option<String>,
+        backups: Arc<dyn Backups>,
     ) -> Self {
         let questions = Questions::new(telemetry.samples());
         Self {
@@ -70,6 +78,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             alert_queries: Mutex::default(),
             client,
             inbox,
+            backups,
         }
     }
 
@@ -240,5 +249,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {
         Box::pin(self.verify(who))
+    }
+
+    fn back_up<'a>(&'a self, _who: &'a Principal) -> Answer<'a, BackupMade> {
+        Box::pin(self.backups.make(self.now()))
     }
 }

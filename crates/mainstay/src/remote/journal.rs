@@ -1,4 +1,4 @@
-//! `mainstay journal` and `why`.
+//! `mainstay journal`, `why` and `backup`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +31,28 @@ pub(crate) struct Why {
     event: String,
     #[command(flatten)]
     ask: Ask,
+}
+
+/// Options of `mainstay backup`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    ask: Ask,
+}
+
+impl Backup {
+    pub(crate) fn run(&self) -> Exit {
+        Remote::run(&self.ask.server, async |remote| {
+            let request = remote.client.post(format!("{}/api/v1/backups", remote.base));
+            let (made, _) = remote.data(request).await?;
+            if self.ask.output == Form::Json {
+                output::json(&made);
+            } else {
+                anstream::println!("{}", text(&made, "directory"));
+            }
+            Ok(Exit::Ok)
+        })
+    }
 }
 
 impl Command {

@@ -293,7 +293,7 @@ fn path(parts: &[&str]) -> String {
 pub(crate) use alert::Command as AlertCommand;
 pub(crate) use change::Command as ChangeCommand;
 pub(crate) use incident::{Ack, Command as IncidentCommand, Postmortem};
-pub(crate) use journal::{Command as JournalCommand, Why};
+pub(crate) use journal::{Backup, Command as JournalCommand, Why};
 pub(crate) use oncall::Command as OncallCommand;
 pub(crate) use query::Options as QueryOptions;
 pub(crate) use runbook::Command as RunbookCommand;

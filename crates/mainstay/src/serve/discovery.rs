@@ -68,6 +68,12 @@ impl Sources {
         Ok(sources)
     }
 
+    /// The longest interval between two scrapes of a target: silence beyond a few of them is blindness.
+    pub(super) fn slowest(&self) -> Duration {
+        let jobs = self.jobs.iter().map(|job| job.interval);
+        jobs.chain([self.listed.interval]).max().unwrap_or_default()
+    }
+
     /// Keeps the scraper's targets as the sources say. What cannot be had leaves its targets as they were.
     pub(super) async fn follow(
         self,

@@ -21,7 +21,11 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let data = tempfile::tempdir().expect("a directory");
+        Self::start_on(tempfile::tempdir().expect("a directory"))
+    }
+
+    /// Starts on a data directory.
+    fn start_on(data: tempfile::TempDir) -> Self {
         let mut command = mainstay(&[
             "serve",
             "--catalog",
@@ -216,6 +220,32 @@ fn an_incident_is_worked_on_from_the_command_line() {
         .output()
         .expect("the program starts");
     assert_eq!(whole.status.code(), Some(0), "{}", told(&whole));
+}
+
+/// A copy made under way is a data directory like any other.
+#[test]
+fn a_backup_of_a_running_server_opens_as_it_was() {
+    let server = Server::start();
+    let alert = json!([{ "labels": {"alertname": "HighErrorRate", "cell": "cell-5", "priority": "P1"} }]);
+    server.post("/api/v2/alerts", &alert);
+    let before = server.json(&["incident", "list"]);
+    assert_eq!(before.as_array().map(Vec::len), Some(1));
+    let made = server.json(&["backup"]);
+    let directory = made["directory"].as_str().expect("its directory");
+    // What happens after it is not in it.
+    let id = before[0]["id"].as_str().expect("an id");
+    server.told(&["incident", "note", id, "after the backup"]);
+
+    let copy = tempfile::tempdir().expect("a directory");
+    for part in ["journal", "series"] {
+        std::fs::rename(std::path::Path::new(directory).join(part), copy.path().join(part)).expect("moved");
+    }
+    drop(server.stop());
+    let restored = Server::start_on(copy);
+    assert_eq!(restored.json(&["incident", "list"])[0]["id"], id);
+    let shown = restored.told(&["incident", "show", id]);
+    assert!(!shown.contains("after the backup"), "{shown}");
+    assert!(restored.told(&["journal", "verify"]).contains("platform"));
 }
 
 #[test]

@@ -41,6 +41,15 @@ impl Hands for Obedient {
     }
 }
 
+/// Nothing here is on a disk.
+struct Nowhere;
+
+impl Backups for Nowhere {
+    fn make(&self, _now: Timestamp) -> Answer<'_, BackupMade> {
+        Box::pin(async { Err(not_found("a place for backups")) })
+    }
+}
+
 pub(super) struct World {
     pub(super) clock: Arc<ManualClock>,
     pub(super) plane: Arc<Plane<MemoryJournal, Post, Obedient, Telemetry>>,
@@ -109,7 +118,13 @@ impl World {
         let plane = Arc::new(plane.await.expect("a plane"));
         // Nothing here asks an inbox; the client is never used.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let console = PlaneConsole::new(plane.clone(), telemetry.clone(), reqwest::Client::new(), None);
+        let console = PlaneConsole::new(
+            plane.clone(),
+            telemetry.clone(),
+            reqwest::Client::new(),
+            None,
+            Arc::new(Nowhere),
+        );
         Self {
             clock,
             plane,
