@@ -3,8 +3,10 @@
 mod api;
 mod page;
 
-use crate::route::Route;
-use crate::view::CatalogInfo;
+use mainstay_kernel::Role;
+
+use crate::route::{Gives, Route};
+use crate::view::{Applied, CatalogInfo};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -12,5 +14,20 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/catalog", "The catalog in force", api::catalog)
             .platform()
             .gives::<CatalogInfo>(),
+        Route::get(
+            "/api/v1/catalog/archive",
+            "The documents of the catalog in force, as one archive",
+            api::archive,
+        )
+        .platform()
+        .content(Gives::Other("application/octet-stream")),
+        Route::post(
+            "/api/v1/catalog/apply",
+            "Read the catalog's directory anew and put it in force",
+            api::apply,
+        )
+        .role(Role::Admin)
+        .platform()
+        .gives::<Applied>(),
     ]
 }

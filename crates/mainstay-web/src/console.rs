@@ -7,9 +7,9 @@ use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId};
 use serde_json::Value;
 
 use crate::view::{
-    AckTarget, Alert, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident, IncidentSummary,
-    InstantQuery, JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError, RangeQuery,
-    Situation, Slo, SloDetail, Why,
+    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
+    IncidentSummary, InstantQuery, JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError,
+    RangeQuery, Situation, Slo, SloDetail, Why,
 };
 
 /// An answer under way.
@@ -47,6 +47,10 @@ pub trait Console: Send + Sync + 'static {
     fn why<'a>(&'a self, who: &'a Principal, event: EventId) -> Answer<'a, Why>;
     /// The catalog in force.
     fn catalog<'a>(&'a self, who: &'a Principal) -> Answer<'a, CatalogInfo>;
+    /// Its documents, as [`mainstay_catalog::Documents::to_bytes`] writes them.
+    fn catalog_archive<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<u8>>;
+    /// Reads its directory anew and puts it in force.
+    fn apply_catalog<'a>(&'a self, who: &'a Principal) -> Answer<'a, Applied>;
 
     /// Takes a page, or all pages of an incident, on. Doing it again changes nothing.
     fn acknowledge<'a>(&'a self, who: &'a Principal, target: &'a AckTarget) -> Answer<'a, Done>;

@@ -1,15 +1,14 @@
-//! `mainstay plan`: what a new version of a catalog changes.
+//! `mainstay plan`: what a new version of a catalog changes; `mainstay apply`: that it does.
 
 use std::path::{Path, PathBuf};
 
 use mainstay_catalog::plan::{Action, plan};
 use mainstay_catalog::{Catalog, Level};
-use serde_json::Value;
 
 use crate::check::{self, counted};
 use crate::exit::Exit;
 use crate::output::{self, Form};
-use crate::remote::{Remote, Server};
+use crate::remote::{Ask, Remote, Server};
 
 /// Options of `mainstay plan`.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,7 +16,7 @@ pub(crate) struct Options {
     /// The new version: a catalog directory.
     #[arg(value_name = "DIR")]
     new: PathBuf,
-    /// The version before it: a catalog directory. Without it, the server is asked whether it runs this very catalog.
+    /// The version before it: a catalog directory. Without it, the one that the server runs.
     #[arg(long, value_name = "DIR")]
     against: Option<PathBuf>,
     #[command(flatten)]
@@ -32,14 +31,11 @@ pub(crate) fn run(options: &Options) -> Exit {
         Ok(catalog) => catalog,
         Err(exit) => return exit,
     };
-    let Some(against) = &options.against else {
-        let asked = Remote::run(&options.server, async |remote| {
-            let catalog = remote.get("/api/v1/catalog").await?;
-            Ok(same_as_server(&new, &catalog))
-        });
-        return asked;
+    let old = match &options.against {
+        Some(against) => usable(against),
+        None => in_force(&options.server),
     };
-    let old = match usable(against) {
+    let old = match old {
         Ok(catalog) => catalog,
         Err(exit) => return exit,
     };
@@ -102,13 +98,46 @@ fn usable(path: &Path) -> Result<Catalog, Exit> {
     Ok(catalog)
 }
 
-fn same_as_server(new: &Catalog, server: &Value) -> Exit {
-    let (ours, theirs) = (new.digest.to_string(), output::text(server, "digest"));
-    if ours == theirs {
-        anstream::println!("The server runs this very catalog ({}).", new.digest.short());
-    } else {
-        anstream::println!("The server runs another catalog ({theirs}); this one is {ours}.");
-        anstream::eprintln!("What differs: mainstay plan DIR --against THE-VERSION-BEFORE");
+/// The catalog that the server runs.
+fn in_force(server: &Server) -> Result<Catalog, Exit> {
+    let mut archive = None;
+    let exit = Remote::run(server, async |remote| {
+        archive = Some(remote.bytes("/api/v1/catalog/archive").await?);
+        Ok(Exit::Ok)
+    });
+    let archive = archive.ok_or(exit)?;
+    match Catalog::from_bytes(&archive) {
+        Ok((catalog, _)) => Ok(catalog),
+        Err(error) => {
+            anstream::eprintln!("mainstay plan: the server's catalog cannot be read here: {error}");
+            Err(Exit::Failure)
+        }
     }
-    Exit::Ok
+}
+
+/// Options of `mainstay apply`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ApplyOptions {
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub(crate) fn apply(options: &ApplyOptions) -> Exit {
+    Remote::run(&options.ask.server, async |remote| {
+        let applied = remote.order("/api/v1/catalog/apply").await?;
+        if options.ask.output == Form::Json {
+            output::json(&applied);
+            return Ok(Exit::Ok);
+        }
+        let changes = output::list(&applied, "changes");
+        for change in changes {
+            anstream::println!("{}", change.as_str().unwrap_or_default());
+        }
+        if changes.is_empty() {
+            anstream::eprintln!("The server runs this very catalog already.");
+        } else {
+            anstream::eprintln!("{} in force.", counted(changes.len(), "change"));
+        }
+        Ok(Exit::Ok)
+    })
 }

@@ -1,7 +1,7 @@
 //! `mainstay serve`: the control plane at work.
 
-mod backup;
 mod discovery;
+mod operations;
 mod process;
 mod target_files;
 
@@ -27,8 +27,8 @@ use tokio::task::JoinSet;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::PlaneConsole;
 use crate::exit::Exit;
-use backup::DiskBackups;
 use discovery::Sources;
+use operations::DiskOperations;
 
 pub(crate) use process::{parent_is_gone, start_logging};
 
@@ -205,10 +205,12 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         telemetry.clone(),
         client.clone(),
         options.inbox.clone(),
-        Arc::new(DiskBackups {
+        Arc::new(DiskOperations {
+            plane: plane.clone(),
             journal,
             telemetry: telemetry.clone(),
-            directory: options.data.join("backups"),
+            backups: options.data.join("backups"),
+            catalog: options.catalog.clone(),
         }),
     );
     let setup = Setup {

@@ -182,6 +182,17 @@ impl Telemetry {
         strangers.into_iter().map(|alert| over(alert, now)).collect()
     }
 
+    /// Judges by another catalog from `now` on. What it still has keeps its counts, states and alerts; gives observations
+    /// that end the alerts of what it does not have any more.
+    pub fn reconfigure(&self, judged: Judged, now: Timestamp) -> Vec<Observation> {
+        let gone = self.slos().reconfigure(judged.slos, now);
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let previous = std::mem::replace(&mut *rules, judged.rules);
+        let mut ended: Vec<Observation> = gone.alerts.into_iter().map(observation).collect();
+        ended.extend(rules.take_over(previous, now));
+        ended
+    }
+
     /// Judges everything that is due at `now`. What fires is told every time, not only when it begins: a transition that
     /// a crash swallowed is told by the next evaluation, and what is known already is no news.
     pub fn evaluate(&self, now: Timestamp) -> Found {

@@ -79,6 +79,24 @@ impl RuleBook {
         }
     }
 
+    /// Goes on where the rules of the catalog before stood. Gives observations that end the alerts of rules that are
+    /// gone or changed.
+    pub(crate) fn take_over(&mut self, previous: Self, now: Timestamp) -> Vec<Observation> {
+        let mut gone = Vec::new();
+        for Scheduled { group, .. } in previous.groups {
+            let same = |scheduled: &&mut Scheduled| {
+                let spec = scheduled.group.spec();
+                (&spec.file, &spec.name) == (&group.spec().file, &group.spec().name)
+            };
+            match self.groups.iter_mut().find(same) {
+                Some(scheduled) => gone.extend(scheduled.group.take_over(group)),
+                None => gone.extend(group.active_alerts()),
+            }
+        }
+        let firing = gone.into_iter().filter(|alert| alert.state == AlertState::Firing);
+        firing.filter_map(|alert| observation(alert, Some(now))).collect()
+    }
+
     /// Takes over alerts that are known to fire; gives back those that no rule answers for.
     pub(crate) fn adopt<'a>(&mut self, alerts: Vec<&'a AlertFact>, _now: Timestamp) -> Vec<&'a AlertFact> {
         let mut strangers = Vec::new();

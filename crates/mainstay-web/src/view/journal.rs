@@ -81,6 +81,15 @@ pub struct CatalogInfo {
     pub documents: Vec<DocumentCount>,
 }
 
+/// A catalog that was put in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Applied {
+    /// Its digest.
+    pub digest: String,
+    /// What changed by it, one line each; none if it was in force already.
+    pub changes: Vec<String>,
+}
+
 /// How many documents of one kind there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DocumentCount {

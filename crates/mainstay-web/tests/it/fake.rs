@@ -322,6 +322,21 @@ impl Console for Fake {
         })
     }
 
+    fn catalog_archive<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<u8>> {
+        self.heard("catalog_archive", who);
+        Box::pin(async { Ok(b"archive".to_vec()) })
+    }
+
+    fn apply_catalog<'a>(&'a self, who: &'a Principal) -> Answer<'a, Applied> {
+        self.heard("apply_catalog", who);
+        Box::pin(async {
+            Ok(Applied {
+                digest: "00".repeat(32),
+                changes: Vec::new(),
+            })
+        })
+    }
+
     fn back_up<'a>(&'a self, who: &'a Principal) -> Answer<'a, BackupMade> {
         self.heard("back_up", who);
         Box::pin(async {

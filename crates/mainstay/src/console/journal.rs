@@ -69,6 +69,14 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         }
     }
 
+    pub(super) async fn archive(&self, who: &Principal) -> Result<Vec<u8>, Failure> {
+        if !sight::sees_platform(who) {
+            return Err(not_found("the catalog"));
+        }
+        let catalog = self.plane.look(|states| states.catalog.clone()).await;
+        Ok(catalog.documents.to_bytes())
+    }
+
     pub(super) async fn catalog_in_force(&self, who: &Principal) -> Result<CatalogInfo, Failure> {
         if !sight::sees_platform(who) {
             return Err(not_found("the catalog"));

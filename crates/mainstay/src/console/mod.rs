@@ -31,9 +31,9 @@ use mainstay_journal::{Journal, JournalError};
 use mainstay_kernel::{Actor, EventId, IncidentId, Principal, RunbookId, SloId};
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
-    AckTarget, Alert, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident, IncidentSummary,
-    InstantQuery, JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError, RangeQuery,
-    Situation, Slo, SloDetail, Why,
+    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
+    IncidentSummary, InstantQuery, JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError,
+    RangeQuery, Situation, Slo, SloDetail, Why,
 };
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
@@ -51,13 +51,15 @@ pub(crate) struct PlaneConsole<J, C, H> {
     alert_queries: Mutex<Arc<AlertQueries>>,
     client: reqwest::Client,
     inbox: Option<String>,
-    backups: Arc<dyn Backups>,
+    operations: Arc<dyn Operations>,
 }
 
-/// Copies everything that is kept: how depends on where it is kept.
-pub(crate) trait Backups: Send + Sync {
-    /// A copy of the state of now.
-    fn make(&self, now: Timestamp) -> Answer<'_, BackupMade>;
+/// What is done to the program itself: how depends on where it keeps things.
+pub(crate) trait Operations: Send + Sync {
+    /// Copies everything that is kept.
+    fn back_up(&self) -> Answer<'_, BackupMade>;
+    /// Reads the catalog anew and puts it in force.
+    fn apply_catalog<'a>(&'a self, who: &'a Actor) -> Answer<'a, Applied>;
 }
 
 impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
@@ -67,7 +69,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         telemetry: Arc<Telemetry>,
         client: reqwest::Client,
         inbox: Option<String>,
-        backups: Arc<dyn Backups>,
+        operations: Arc<dyn Operations>,
     ) -> Self {
         let questions = Questions::new(telemetry.samples());
         Self {
@@ -78,7 +80,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             alert_queries: Mutex::default(),
             client,
             inbox,
-            backups,
+            operations,
         }
     }
 
@@ -252,6 +254,14 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
     }
 
     fn back_up<'a>(&'a self, _who: &'a Principal) -> Answer<'a, BackupMade> {
-        Box::pin(self.backups.make(self.now()))
+        self.operations.back_up()
+    }
+
+    fn catalog_archive<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<u8>> {
+        Box::pin(self.archive(who))
+    }
+
+    fn apply_catalog<'a>(&'a self, who: &'a Principal) -> Answer<'a, Applied> {
+        self.operations.apply_catalog(&who.actor)
     }
 }

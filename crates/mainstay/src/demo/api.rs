@@ -91,6 +91,7 @@ struct SloRow {
     group: Option<String>,
     bad: u64,
     total: u64,
+    unknown_reason: Option<String>,
 }
 
 /// What the load generator's clients saw.
@@ -236,25 +237,18 @@ impl Api {
         self.ask(self.client.get(url)).await
     }
 
-    /// What an objective counted in a cell in its window, all groups together.
-    pub(crate) async fn counts(&self, slo: &str, cell: &str) -> Result<Counts, DemoError> {
+    /// What an objective counted in a cell in its window; `None` while nothing is seen of it.
+    pub(crate) async fn counts(&self, slo: &str, cell: &str) -> Result<Option<Counts>, DemoError> {
         let rows: Vec<SloRow> = self.get(&format!("/api/v1/slos?cell={cell}")).await?;
-        let of_cell = rows.iter().filter(|row| row.id == slo);
-        let whole = of_cell.clone().find(|row| {
-            row.group
-                .as_deref()
-                .is_some_and(|group| !group.contains("tenant") && !group.contains(','))
-        });
-        if let Some(row) = whole {
-            return Ok(Counts {
+        let whole = rows
+            .iter()
+            .find(|row| row.id == slo && row.group.as_deref() == Some(cell));
+        Ok(whole
+            .filter(|row| row.unknown_reason.is_none())
+            .map(|row| Counts {
                 bad: row.bad,
                 total: row.total,
-            });
-        }
-        Ok(of_cell.fold(Counts::default(), |sum, row| Counts {
-            bad: sum.bad + row.bad,
-            total: sum.total + row.total,
-        }))
+            }))
     }
 
     /// What the load generator wrote last.

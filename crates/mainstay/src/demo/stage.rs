@@ -304,13 +304,27 @@ impl Stage {
         })
     }
 
-    /// What Mainstay counted so far, by cell.
+    /// What Mainstay counted so far, by cell. It must have read the gateways: what a counter held before its first read is
+    /// history, so traffic may begin only then.
     pub(super) async fn counts(&mut self, cells: &[String]) -> Result<Vec<Counts>, DemoError> {
         let mut counts = Vec::with_capacity(cells.len());
         for cell in cells {
-            counts.push(self.insist(async |api| api.counts(SLO, cell).await).await?);
+            counts.push(self.counts_of(cell).await?);
         }
         Ok(counts)
+    }
+
+    async fn counts_of(&mut self, cell: &str) -> Result<Counts, DemoError> {
+        for _ in 0..120 {
+            if let Some(counts) = self.insist(async |api| api.counts(SLO, cell).await).await? {
+                return Ok(counts);
+            }
+            self.pause(LOOK).await?;
+        }
+        Err(DemoError::InVain {
+            what: format!("a first read of the gateway of {cell}"),
+            waited: LOOK * 120,
+        })
     }
 
     /// Asks for something until there is an answer: the control plane may be down for a moment. What was done before it

@@ -43,8 +43,7 @@ pub(crate) struct Backup {
 impl Backup {
     pub(crate) fn run(&self) -> Exit {
         Remote::run(&self.ask.server, async |remote| {
-            let request = remote.client.post(format!("{}/api/v1/backups", remote.base));
-            let (made, _) = remote.data(request).await?;
+            let made = remote.order("/api/v1/backups").await?;
             if self.ask.output == Form::Json {
                 output::json(&made);
             } else {
@@ -61,10 +60,7 @@ impl Command {
         match directory {
             Some(directory) => verify_offline(directory, ask.output),
             None => Remote::run(&ask.server, async |remote| {
-                let request = remote
-                    .client
-                    .post(format!("{}/api/v1/journal/verify", remote.base));
-                let (report, _) = remote.data(request).await?;
+                let report = remote.order("/api/v1/journal/verify").await?;
                 Ok(show(&report, ask.output))
             }),
         }

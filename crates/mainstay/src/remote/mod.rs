@@ -41,10 +41,10 @@ pub(crate) struct Server {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Ask {
     #[command(flatten)]
-    server: Server,
+    pub(crate) server: Server,
     /// How the answer is written.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    pub(crate) output: Form,
 }
 
 /// What part of the platform, and how far back.
@@ -191,6 +191,21 @@ impl Remote {
         let as_of = answer["as_of"].as_str().and_then(|text| text.parse().ok());
         let as_of = as_of.ok_or_else(|| Trouble::Strange("it does not say of when it is".to_owned()))?;
         Ok((answer["data"].take(), as_of))
+    }
+
+    /// What is at a path, as it is.
+    pub(crate) async fn bytes(&self, path: &str) -> Result<Vec<u8>, Trouble> {
+        let (status, body) = self.send(self.client.get(format!("{}{path}", self.base))).await?;
+        if status >= 300 {
+            return Err(refused(status, understood(&body).ok()));
+        }
+        Ok(body)
+    }
+
+    /// Has something done that needs no words; the data of the answer.
+    pub(crate) async fn order(&self, path: &str) -> Result<Value, Trouble> {
+        let request = self.client.post(format!("{}{path}", self.base));
+        Ok(self.data(request).await?.0)
     }
 
     /// The data at a path.

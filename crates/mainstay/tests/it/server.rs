@@ -26,10 +26,15 @@ impl Server {
 
     /// Starts on a data directory.
     fn start_on(data: tempfile::TempDir) -> Self {
+        Self::start_with(data, "catalogs/payments")
+    }
+
+    /// Starts on a data directory with a catalog.
+    fn start_with(data: tempfile::TempDir, catalog: &str) -> Self {
         let mut command = mainstay(&[
             "serve",
             "--catalog",
-            "catalogs/payments",
+            catalog,
             "--listen",
             "127.0.0.1:0",
             "--exit-with-parent",
@@ -220,6 +225,59 @@ fn an_incident_is_worked_on_from_the_command_line() {
         .output()
         .expect("the program starts");
     assert_eq!(whole.status.code(), Some(0), "{}", told(&whole));
+}
+
+/// Git owns the catalog: what is changed there is planned against what runs, and put in force without a restart.
+#[test]
+fn a_changed_catalog_is_planned_and_applied_without_a_restart() {
+    let catalog = tempfile::tempdir().expect("a directory");
+    copy_tree(std::path::Path::new("catalogs/payments"), catalog.path());
+    let server = Server::start_with(
+        tempfile::tempdir().expect("a directory"),
+        catalog.path().to_str().expect("text"),
+    );
+    let path = catalog.path().to_str().expect("text");
+    let alert = json!([{ "labels": {"alertname": "HighErrorRate", "cell": "cell-5", "priority": "P1"} }]);
+    server.post("/api/v2/alerts", &alert);
+    assert!(server.told(&["plan", path]).is_empty(), "nothing was changed yet");
+
+    let rules = catalog.path().join("rules/payments.yml");
+    let text = std::fs::read_to_string(&rules).expect("the rules");
+    std::fs::write(&rules, text.replace("for: 10m", "for: 11m")).expect("written");
+    let plan = server.told(&["plan", path]);
+    assert!(plan.contains("rules/payments.yml"), "{plan}");
+    let applied = server.told(&["apply"]);
+    assert_eq!(applied.trim(), plan.trim(), "what was planned is what is done");
+    assert!(server.told(&["plan", path]).is_empty());
+    assert_eq!(
+        server
+            .json(&["incident", "list", "--open"])
+            .as_array()
+            .map(Vec::len),
+        Some(1),
+        "what was going on goes on"
+    );
+
+    std::fs::write(&rules, "groups: 7").expect("written");
+    let refused = server.ask(&["apply"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", told(&refused));
+    assert!(told(&refused).contains("mainstay check"), "{}", told(&refused));
+}
+
+fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(from);
+    let entries = std::fs::read_dir(&root).expect("a directory");
+    for entry in entries.map(|entry| entry.expect("an entry")) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&target).expect("made");
+            copy_tree(&from.join(entry.file_name()), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("copied");
+        }
+    }
 }
 
 /// A copy made under way is a data directory like any other.

@@ -44,9 +44,13 @@ impl Hands for Obedient {
 /// Nothing here is on a disk.
 struct Nowhere;
 
-impl Backups for Nowhere {
-    fn make(&self, _now: Timestamp) -> Answer<'_, BackupMade> {
+impl Operations for Nowhere {
+    fn back_up(&self) -> Answer<'_, BackupMade> {
         Box::pin(async { Err(not_found("a place for backups")) })
+    }
+
+    fn apply_catalog<'a>(&'a self, _who: &'a Actor) -> Answer<'a, Applied> {
+        Box::pin(async { Err(not_found("a directory of the catalog")) })
     }
 }
 
