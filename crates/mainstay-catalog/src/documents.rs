@@ -42,16 +42,13 @@ impl Documents {
         let mut reader = Reader {
             files: BTreeMap::new(),
             bytes: 0,
-            ignored: Vec::new(),
+            ignored: BTreeMap::new(),
             diagnostics: &mut diagnostics,
         };
         if path.is_dir() {
-            if let Ok(ignored) = fs::read_to_string(path.join(IGNORE_FILE)) {
-                let lines = ignored.lines().map(|line| line.trim().trim_end_matches('/'));
-                let named = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-                reader.ignored = named.map(str::to_owned).collect();
-            }
+            reader.read_ignored(path);
             reader.directory(path, "", 0);
+            reader.name_idle_lines();
         } else {
             let name = path
                 .file_name()
@@ -170,7 +167,8 @@ impl Documents {
 struct Reader<'a> {
     files: BTreeMap<Arc<str>, Arc<str>>,
     bytes: usize,
-    ignored: Vec<String>,
+    /// Paths that are left out, and whether they were there.
+    ignored: BTreeMap<String, bool>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -193,7 +191,7 @@ impl Reader<'_> {
         };
         let mut entries: Vec<_> = entries
             .into_iter()
-            .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry)))
+            .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry))
             .filter(|(entry_name, _)| !entry_name.starts_with('.'))
             .collect();
         entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
@@ -203,23 +201,79 @@ impl Reader<'_> {
             } else {
                 format!("{name}/{entry_name}")
             };
-            if self.ignored.contains(&inner) {
+            if let Some(was_there) = self.ignored.get_mut(&inner) {
+                *was_there = true;
                 continue;
             }
-            // A link to a directory is not followed: it could lead in a circle.
-            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_directory {
+            let kind = entry.file_type();
+            let is = |ask: fn(&fs::FileType) -> bool| kind.as_ref().is_ok_and(ask);
+            let ends = |endings: &[&str], name: &str| endings.iter().any(|ending| name.ends_with(ending));
+            if entry.file_name().to_str().is_none() {
+                self.not_read(&inner, "its name is not UTF-8", "rename it");
+            } else if is(fs::FileType::is_dir) {
                 self.directory(&entry.path(), &inner, depth + 1);
-            } else if [".yaml", ".yml", ".md"]
-                .iter()
-                .any(|ending| inner.ends_with(ending))
-            {
+            } else if is(fs::FileType::is_symlink) && entry.path().is_dir() {
+                let help = "put the directory itself here: a link could lead in a circle";
+                self.not_read(&inner, "it is a link to a directory", help);
+            } else if ends(&[".yaml", ".yml", ".md"], &inner) {
                 self.file(&entry.path(), &inner);
+            } else if ends(&[".yaml", ".yml", ".md", ".json"], &inner.to_lowercase()) {
+                let help = format!("name it .yaml, .yml or .md, or list it in {IGNORE_FILE}");
+                self.not_read(&inner, "its ending is none that is read", &help);
             }
         }
     }
 
+    /// Reads which files are left out: if that cannot be read, what should be left out would be in force.
+    fn read_ignored(&mut self, directory: &Path) {
+        match fs::read_to_string(directory.join(IGNORE_FILE)) {
+            Ok(text) => {
+                let lines = text.lines().map(|line| {
+                    let line = line.trim().trim_end_matches('/');
+                    line.strip_prefix("./").unwrap_or(line)
+                });
+                let named = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+                self.ignored = named.map(|name| (name.to_owned(), false)).collect();
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let message = format!("cannot read the file: {error}");
+                self.report(
+                    Diagnostic::whole_file(lint::UNREADABLE, IGNORE_FILE, message)
+                        .help("make it readable: what it leaves out would be in force"),
+                );
+            }
+        }
+    }
+
+    /// Lines of the list that leave nothing out.
+    fn name_idle_lines(&mut self) {
+        let idle: Vec<String> = self
+            .ignored
+            .iter()
+            .filter(|(_, was_there)| !**was_there)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in idle {
+            let message = format!("{name:?} is not there, so it leaves nothing out");
+            let help = "write a path below the catalog's directory, without wild cards";
+            self.diagnostics
+                .push(Diagnostic::whole_file(lint::NOT_READ, IGNORE_FILE, message).help(help));
+        }
+    }
+
+    fn not_read(&mut self, name: &str, why: &str, help: &str) {
+        let message = format!("it is not read: {why}");
+        self.diagnostics
+            .push(Diagnostic::whole_file(lint::NOT_READ, name, message).help(help));
+    }
+
     fn file(&mut self, path: &Path, name: &str) {
+        // A pipe or a device would have us wait for ever.
+        if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+            let found = Diagnostic::whole_file(lint::UNREADABLE, name, "it is not a regular file");
+            return self.report(found.help("put a file here"));
+        }
         if self.files.len() >= CATALOG_MAX_FILES {
             let message = format!("more than {CATALOG_MAX_FILES} files");
             return self.report(Diagnostic::whole_file(lint::TOO_LARGE, name, message));
@@ -229,7 +283,8 @@ impl Reader<'_> {
         let read = fs::File::open(path).and_then(|file| file.take(limit as u64 + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
             let message = format!("cannot read the file: {error}");
-            return self.report(Diagnostic::whole_file(lint::UNREADABLE, name, message));
+            let found = Diagnostic::whole_file(lint::UNREADABLE, name, message);
+            return self.report(found.help("make it readable for the user that runs Mainstay"));
         }
         if bytes.len() > limit {
             let message =
@@ -239,6 +294,8 @@ impl Reader<'_> {
         self.bytes += bytes.len();
         match String::from_utf8(bytes) {
             Ok(text) => {
+                // Some editors begin a file with a byte order mark.
+                let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
                 self.files.insert(Arc::from(name), Arc::from(text));
             }
             Err(error) => {

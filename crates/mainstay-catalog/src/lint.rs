@@ -121,6 +121,7 @@ lints! {
     SYNTAX = "syntax" Error - implemented "the text is not YAML, or not the Markdown of a runbook";
     TOO_LARGE = "too-large" Error - implemented "a file, a directory or a document is above its limit";
     UNREADABLE = "unreadable" Error - implemented "a file cannot be read";
+    NOT_READ = "not-read" Warning - implemented "something in a catalog's directory that looks like a part of it is not read";
     UNKNOWN_FORMAT = "unknown-format" Error - implemented "a document is of no format that is known";
     UNKNOWN_KIND = "unknown-kind" Error - implemented "a document has a kind that is not known";
     UNKNOWN_KEY = "unknown-key" Error - implemented "a key that nothing reads";

@@ -19,8 +19,8 @@ use crate::judge::Judge;
 /// The subscribers, each with a cursor of its own.
 pub(crate) const SUBSCRIPTIONS: [&str; 2] = ["incident", "oncall"];
 
-/// Changes this long before an incident begins, or after, belong to it (specification: deploys within 30 minutes).
-const NEAR: SignedDuration = SignedDuration::from_mins(30);
+/// Changes this long before an incident begins, or after, belong to it (the specification's runbook asks for the last hour).
+const NEAR: SignedDuration = SignedDuration::from_hours(1);
 
 /// What `subscription` makes of an event; `None` if it is no news to it.
 pub(crate) fn command_for(

@@ -160,7 +160,7 @@ fn root_cause(out: &mut String, facts: &Facts) {
     if suspects.is_empty() {
         line(
             out,
-            "No change was recorded in the 30 minutes before the first failure. Look at dependencies, load and infrastructure:\n",
+            "No change was recorded in the hour before the first failure. Look at dependencies, load and infrastructure:\n",
         );
     }
     for (index, suspect) in suspects.iter().enumerate() {

@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::facts::Facts;
 
-/// Changes up to this long before the first bad event are looked at (specification: deploys within 30 minutes).
-const LOOK_BACK: SignedDuration = SignedDuration::from_mins(30);
+/// Changes up to this long before the first bad event are looked at (the specification's runbook: a deployment within the
+/// last hour is the likely cause).
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(1);
 /// Trouble that ends within this time of a rollback is taken as ended by it.
 const ENDED_BY: SignedDuration = SignedDuration::from_mins(2);
 

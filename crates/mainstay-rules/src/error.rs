@@ -13,6 +13,19 @@ pub struct Diagnostic {
     pub column: usize,
     /// What is wrong and what was expected.
     pub message: String,
+    /// How to mend it.
+    pub help: &'static str,
+}
+
+/// How a file of rules is written; for findings that need no better advice.
+pub(crate) const FORMAT_HELP: &str =
+    "a rule file has `groups:`, each with a `name:` and `rules:` of `alert:` or `record:` with an `expr:`";
+
+impl Diagnostic {
+    /// The same with advice of its own.
+    pub(crate) fn help(self, help: &'static str) -> Self {
+        Self { help, ..self }
+    }
 }
 
 impl fmt::Display for Diagnostic {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::error::Diagnostic;
+use crate::error::{Diagnostic, FORMAT_HELP};
 
 /// A key without a value counts as not given, as it does in Go.
 pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
@@ -30,6 +30,7 @@ impl Source<'_> {
             line,
             column,
             message: message.into(),
+            help: FORMAT_HELP,
         }
     }
 

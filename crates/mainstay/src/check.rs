@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use mainstay_catalog::{At, Catalog, Diagnostic, Diagnostics, Document, Format, Level, lint};
-use mainstay_rules::RuleFile;
+use mainstay_catalog::runbook::{RunbookDoc, StepAction};
+use mainstay_catalog::{At, Catalog, Diagnostic, Diagnostics, Document, Documents, Format, Level, lint};
+use mainstay_kernel::{Labels, Severity};
+use mainstay_rules::{RuleFile, RuleKind, RuleSpec};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -48,6 +50,9 @@ pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
     for document in catalog.documents.of_format(Format::PrometheusRules) {
         check_rules(document, &mut diagnostics);
     }
+    for runbook in &catalog.runbooks {
+        check_queries(runbook, &catalog.documents, &mut diagnostics);
+    }
     diagnostics.settle();
     (catalog, diagnostics)
 }
@@ -55,17 +60,91 @@ pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
 fn check_rules(document: &Document, diagnostics: &mut Diagnostics) {
     let place = |finding: &mainstay_rules::Diagnostic| {
         let at = place(document.source(), finding.line, finding.column);
-        document.diagnostic(lint::BAD_VALUE, at, finding.message.clone())
+        document
+            .diagnostic(lint::BAD_VALUE, at, finding.message.clone())
+            .help(finding.help)
     };
     match RuleFile::parse(&document.file, document.source()) {
-        Ok(file) => diagnostics.extend(file.warnings.iter().map(|finding| Diagnostic {
-            level: Level::Warning,
-            ..place(finding)
-        })),
+        Ok(file) => {
+            diagnostics.extend(file.warnings.iter().map(|finding| Diagnostic {
+                level: Level::Warning,
+                ..place(finding)
+            }));
+            let rules = file.groups.iter().flat_map(|group| &group.rules);
+            diagnostics.extend(rules.filter_map(|rule| unknown_priority(document, rule)));
+        }
         Err(error) => error
             .0
             .iter()
             .for_each(|finding| diagnostics.push_unread(place(finding))),
+    }
+}
+
+/// An alert whose labels say a severity that nobody knows would be routed as if it said none, and page nobody.
+fn unknown_priority(document: &Document, rule: &RuleSpec) -> Option<Diagnostic> {
+    let plain = |name: &str| {
+        let text = rule.labels.get(name)?.text();
+        (!text.contains("{{")).then_some(text)
+    };
+    let is_alert = matches!(rule.kind, RuleKind::Alert { .. });
+    let (name, text, level) = match (plain("priority"), plain("severity")) {
+        (Some(priority), _) => ("priority", priority, Level::Error),
+        (None, Some(severity)) if !rule.labels.contains_key("priority") => {
+            ("severity", severity, Level::Warning)
+        }
+        _ => return None,
+    };
+    let labels: Labels = [(name, text)].into_iter().collect();
+    if !is_alert || Severity::from_labels(&labels).is_some() {
+        return None;
+    }
+    let key = format!("{name}:");
+    let lines = document
+        .source()
+        .lines()
+        .enumerate()
+        .skip(rule.line.saturating_sub(1));
+    let (line, column) = lines
+        .filter_map(|(index, line)| Some((index + 1, line[..line.find(&key)?].chars().count() + 1)))
+        .next()
+        .unwrap_or((rule.line, 1));
+    let message = format!(
+        "{text:?} is no {name} that is known: {} would page nobody",
+        rule.name()
+    );
+    let found = document
+        .diagnostic(lint::BAD_VALUE, place(document.source(), line, column), message)
+        .help("`priority` is P0, P1, P2 or P3; `severity` is critical, high, warning or info");
+    Some(Diagnostic { level, ..found })
+}
+
+/// The queries of a runbook's steps: at 3 am is no time to find that one cannot be read.
+fn check_queries(runbook: &RunbookDoc, documents: &Documents, diagnostics: &mut Diagnostics) {
+    let Some(document) = documents
+        .of_format(Format::Runbook)
+        .find(|document| *document.file == *runbook.file)
+    else {
+        return;
+    };
+    let queries = runbook
+        .steps
+        .iter()
+        .filter(|step| matches!(step.action, StepAction::Query { .. }));
+    for step in queries {
+        if let Err(error) = mainstay_promql::parse(&step.text) {
+            // The query begins on the line below the step's own.
+            let line = step.id.at.line as usize + error.position.line;
+            let at = place(document.source(), line, error.position.column);
+            let message = format!(
+                "the query of step {:?} cannot be read: {}",
+                step.id.value, error.message
+            );
+            diagnostics.push(
+                document
+                    .diagnostic(lint::BAD_VALUE, at, message)
+                    .help("write PromQL, such as `up == 0`; `mainstay query` tries an expression"),
+            );
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinSet;
 
+use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::PlaneConsole;
 use crate::exit::Exit;
@@ -282,14 +283,11 @@ fn read_tokens(path: &std::path::Path) -> Result<Tokens, ServeError> {
 fn load_catalog(path: &std::path::Path) -> Result<(Arc<Catalog>, Judged), ServeError> {
     let bad =
         |text: String| ServeError::Catalog(format!("the catalog {} cannot be used\n{text}", path.display()));
-    let (catalog, _warnings) = Catalog::load(path).map_err(|error| bad(error.to_string()))?;
-    let mut diagnostics = Diagnostics::default();
-    let judged = Judged::of(&catalog, &mut diagnostics);
-    if diagnostics.has_errors() {
-        return Err(bad(
-            "run `mainstay check` on it for what is wrong, and where".to_owned()
-        ));
+    let (catalog, findings) = check::examine(path);
+    if findings.has_errors() {
+        return Err(bad(findings.render_short()));
     }
+    let judged = Judged::of(&catalog, &mut Diagnostics::default());
     Ok((Arc::new(catalog), judged))
 }
 

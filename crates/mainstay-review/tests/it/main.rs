@@ -149,5 +149,5 @@ fn without_a_change_there_is_no_suspect_and_the_draft_says_where_to_look() {
         ..outage()
     };
     assert!(suspects(&facts).is_empty());
-    assert!(draft(&facts).contains("No change was recorded in the 30 minutes before the first failure"));
+    assert!(draft(&facts).contains("No change was recorded in the hour before the first failure"));
 }

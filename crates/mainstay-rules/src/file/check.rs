@@ -86,10 +86,10 @@ impl Check<'_> {
         let text = text?;
         let parsed = parse_ms(&text.value);
         if parsed.is_none() {
-            self.error(
-                text.referenced,
-                format!("not a valid duration: {:?}, expected one such as 5m", text.value),
-            );
+            let message = format!("not a valid duration: {:?}, expected one such as 5m", text.value);
+            let found = self.source.at(text.referenced, message);
+            self.errors
+                .push(found.help("write a number and its unit, large units first: 30s, 5m, 1h30m, 7d"));
         }
         parsed
     }
@@ -213,10 +213,12 @@ impl Check<'_> {
                 Err(error) => {
                     let message = format!("template of {name:?}: {}", error.message);
                     let (line, column) = (error.line, error.column);
-                    self.errors.push(
-                        self.source
-                            .within(text.referenced, &text.value, line, column, message),
-                    );
+                    let found = self
+                        .source
+                        .within(text.referenced, &text.value, line, column, message);
+                    self.errors.push(found.help(
+                        "a template knows `{{ $labels.NAME }}`, `{{ $value }}` and functions such as `humanizePercentage`",
+                    ));
                 }
             }
         }
@@ -229,9 +231,11 @@ impl Check<'_> {
             Err(error) => {
                 let message = format!("could not parse expression: {}", error.message);
                 let (line, column) = (error.position.line, error.position.column);
+                let found = self
+                    .source
+                    .within(text.referenced, &text.value, line, column, message);
                 self.errors.push(
-                    self.source
-                        .within(text.referenced, &text.value, line, column, message),
+                    found.help("write PromQL, such as `up == 0`; `mainstay query` tries an expression"),
                 );
                 None
             }

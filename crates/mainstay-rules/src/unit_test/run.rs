@@ -440,6 +440,7 @@ fn evaluate(
                 line: failure.line,
                 column: 1,
                 message,
+                help: crate::error::FORMAT_HELP,
             });
         }
     }

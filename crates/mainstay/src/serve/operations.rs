@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use mainstay_alert::AlertCommand;
 use mainstay_catalog::plan::plan;
+use mainstay_change::ChangeCommand;
 use mainstay_journal::SqliteJournal;
-use mainstay_kernel::Actor;
+use mainstay_kernel::fact::{ChangeKind, ChangeRecorded};
+use mainstay_kernel::{Actor, Scope};
 use mainstay_plane::{Command, Telemetry};
 use mainstay_web::view::{Applied, BackupMade};
 use mainstay_web::{Answer, Failure};
 
 use super::{LivePlane, environment, load_catalog};
+use crate::check::counted;
 use crate::console::Operations;
 
 /// Operations on one data directory and one catalog directory.
@@ -79,13 +82,28 @@ impl Operations for DiskOperations {
                     help: "That is read at the start only: restart serve.".to_owned(),
                 });
             }
-            let changes = plan(&old, &new).iter().map(ToString::to_string).collect();
+            let changes: Vec<String> = plan(&old, &new).iter().map(ToString::to_string).collect();
+            let now = self.plane.clock().now();
+            let record = ChangeRecorded {
+                id: format!("{}@{now}", new.digest.short()),
+                source: "/mainstay/catalog".to_owned(),
+                kind: ChangeKind::Configuration,
+                scope: Scope::platform(),
+                from_version: Some(old.digest.short()),
+                to_version: Some(new.digest.short()),
+                summary: format!("catalog put in force: {}", counted(changes.len(), "change")),
+                at: now,
+                cause: None,
+            };
             let applied = self.plane.apply_catalog(new, environment).await;
             applied.map_err(|error| invalid(error.to_string()))?;
-            let ended = self.telemetry.reconfigure(judged, self.plane.clock().now());
+            let ended = self.telemetry.reconfigure(judged, now);
             let command = Command::Alert(AlertCommand::Observe(ended));
             let told = self.plane.submit(Actor::machine("telemetry"), command).await;
             told.map_err(|error| failed("alerts of the old catalog could not be ended", &error))?;
+            let command = Command::Change(ChangeCommand::Record(record));
+            let recorded = self.plane.submit(who.clone(), command).await;
+            recorded.map_err(|error| failed("that the catalog changed could not be recorded", &error))?;
             tracing::info!(digest, by = %who, "a catalog was put in force");
             Ok(Applied { digest, changes })
         })

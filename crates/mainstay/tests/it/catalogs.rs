@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::{root, run, told};
 
 /// A copy of the payments catalog, to be changed.
-fn copy_of_catalog() -> tempfile::TempDir {
+pub(crate) fn copy_of_catalog() -> tempfile::TempDir {
     fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).expect("a directory");
         for entry in fs::read_dir(from).expect("the catalog") {
@@ -56,6 +56,77 @@ fn check_places_what_is_wrong_with_rules_in_their_file() {
     let place = format!("{path}/rules/payments.yml:{line}:9: error[");
     assert!(text.starts_with(&place), "{text} starts with {place}");
     assert!(text.contains("fur"), "{text}");
+}
+
+/// Defects that only the whole program sees, each at its place and with a way to mend it.
+#[test]
+fn check_finds_what_would_fail_at_three_in_the_morning() {
+    let cases = [
+        (
+            "rules/payments.yml",
+            "priority: P0",
+            "priority: P9",
+            "`priority` is P0, P1, P2 or P3",
+        ),
+        ("rules/payments.yml", ") == 0\n", ") = 0\n", "write PromQL"),
+        (
+            "rules/payments.yml",
+            "for: 1m",
+            "for: 1 minute",
+            "large units first",
+        ),
+        (
+            "rules/payments.yml",
+            "{{ $value }} tenants",
+            "{{ $valu }} tenants",
+            "a template knows",
+        ),
+        (
+            "runbooks/high-error-rate.md",
+            "max by (cell) (hikari",
+            "max by (cell) ((hikari",
+            "write PromQL",
+        ),
+    ];
+    for (file, from, to, help) in cases {
+        let catalog = copy_of_catalog();
+        edit(catalog.path(), file, from, to);
+        let text = fs::read_to_string(catalog.path().join(file)).expect("the file");
+        let at = text.find(to).expect("the defect");
+        let line = text[..at].lines().count() + usize::from(text[..at].ends_with('\n'));
+        let path = catalog.path().to_str().expect("a path in UTF-8");
+        let output = run(&["check", path]);
+        let told = told(&output);
+        assert_eq!(output.status.code(), Some(3), "{to}: {told}");
+        let near = (line..=line + 1).any(|line| told.contains(&format!("{path}/{file}:{line}:")));
+        assert!(near && told.contains(help), "{to} in line {line}: {told}");
+    }
+}
+
+/// What lies in a catalog's directory and is not read is named, never dropped in silence.
+#[test]
+fn check_names_what_it_does_not_read() {
+    let catalog = copy_of_catalog();
+    let at = |name: &str| catalog.path().join(name);
+    fs::rename(at("calendars/kenya.yaml"), at("calendars/kenya.json")).expect("renamed");
+    std::os::unix::fs::symlink(at("slo"), at("linked")).expect("a link");
+    fs::write(at("calendars/more.YAML"), "").expect("written");
+    let made = std::process::Command::new("mkfifo").arg(at("pipe.yaml")).status();
+    assert!(made.expect("mkfifo").success());
+    let output = run(&["check", "-o", "short", catalog.path().to_str().expect("UTF-8")]);
+    let told = told(&output);
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    for (name, why) in [
+        ("calendars/kenya.json", "its ending is none that is read"),
+        ("calendars/more.YAML", "its ending is none that is read"),
+        ("linked", "it is a link to a directory"),
+        ("pipe.yaml", "it is not a regular file"),
+    ] {
+        assert!(
+            told.lines().any(|line| line.contains(name) && line.contains(why)),
+            "{name}: {told}"
+        );
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::catalogs::copy_of_catalog;
 use crate::{mainstay, told};
 
 /// How long anything here may take before the test gives up.
@@ -230,8 +231,7 @@ fn an_incident_is_worked_on_from_the_command_line() {
 /// Git owns the catalog: what is changed there is planned against what runs, and put in force without a restart.
 #[test]
 fn a_changed_catalog_is_planned_and_applied_without_a_restart() {
-    let catalog = tempfile::tempdir().expect("a directory");
-    copy_tree(std::path::Path::new("catalogs/payments"), catalog.path());
+    let catalog = copy_of_catalog();
     let server = Server::start_with(
         tempfile::tempdir().expect("a directory"),
         catalog.path().to_str().expect("text"),
@@ -261,23 +261,13 @@ fn a_changed_catalog_is_planned_and_applied_without_a_restart() {
     std::fs::write(&rules, "groups: 7").expect("written");
     let refused = server.ask(&["apply"]);
     assert_eq!(refused.status.code(), Some(1), "{}", told(&refused));
-    assert!(told(&refused).contains("mainstay check"), "{}", told(&refused));
-}
-
-fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(from);
-    let entries = std::fs::read_dir(&root).expect("a directory");
-    for entry in entries.map(|entry| entry.expect("an entry")) {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            std::fs::create_dir(&target).expect("made");
-            copy_tree(&from.join(entry.file_name()), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("copied");
-        }
-    }
+    assert!(
+        told(&refused).contains("rules/payments.yml:1:"),
+        "{}",
+        told(&refused)
+    );
+    let changes = server.told(&["change", "list"]);
+    assert!(changes.contains("catalog put in force: 1 change"), "{changes}");
 }
 
 /// A copy made under way is a data directory like any other.
