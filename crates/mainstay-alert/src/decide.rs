@@ -11,17 +11,22 @@ use crate::event::{AlertEvent, Placement};
 use crate::fold::{ActiveAlert, AlertState, Group, common_scope};
 use crate::observation::Observation;
 
-/// The most alerts that may fire at once.
+/// The most alerts that may fire at once; what is new beyond that is not taken, until others have ended.
 pub const FIRING_MAX: usize = 50_000;
+/// The most that the alerts of one group may weigh, in bytes: one event tells of all of them. What is new beyond that is
+/// not taken, until others of the group have ended: nobody reads so much.
+pub const GROUP_MAX_BYTES: usize = 384 << 10;
 
-/// Why it says no.
+/// Why it says no: it never does. What is too much is left out, the rest is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AlertRefusal {
-    /// Too many alerts fire at once.
-    #[error(
-        "{FIRING_MAX} alerts fire at once and no more are taken; resolve some, or group them at their source"
-    )]
-    TooMany,
+pub enum AlertRefusal {}
+
+/// About what an alert takes in an event, in bytes.
+fn weight_bytes(alert: &AlertFact) -> usize {
+    let labels = alert.labels.iter().chain(alert.annotations.iter());
+    256 + labels
+        .map(|(name, value)| name.len() + value.len() + 8)
+        .sum::<usize>()
 }
 
 fn group_name(path: &[usize], route: &Route, alert: &AlertFact) -> String {
@@ -84,6 +89,10 @@ struct Draft<'a> {
     placements: BTreeMap<String, Placement>,
     /// Which of the started alerts a group has: a storm may bring as many groups as alerts.
     joined: BTreeMap<String, BTreeSet<Digest>>,
+    /// What the alerts of the groups that got new ones weigh, in bytes.
+    weights: BTreeMap<String, usize>,
+    /// How many alerts fire.
+    firing: usize,
 }
 
 impl Draft<'_> {
@@ -96,12 +105,29 @@ impl Draft<'_> {
         })
     }
 
-    /// How many alerts fire.
-    fn firing(&self) -> usize {
-        let known = |id: &&Digest| self.state.alerts.contains_key(*id);
-        let ended = self.ended.iter().filter(known).count();
-        let again = self.started.keys().filter(known).count();
-        self.state.alerts.len() - ended + self.started.len() - again
+    /// Takes a new alert in if there is room for it, everywhere where it belongs.
+    fn takes(&mut self, active: &ActiveAlert) -> bool {
+        let weight = weight_bytes(&active.alert);
+        for group in &active.groups {
+            if !self.weights.contains_key(group) {
+                let members = self.members(group);
+                let sum = members.iter().map(|member| weight_bytes(&member.alert)).sum();
+                self.weights.insert(group.clone(), sum);
+            }
+        }
+        let fits = active.groups.iter().all(|group| {
+            self.weights
+                .get(group)
+                .is_none_or(|sum| sum + weight <= GROUP_MAX_BYTES)
+        });
+        if self.firing >= FIRING_MAX || !fits {
+            return false;
+        }
+        self.firing += 1;
+        for group in &active.groups {
+            *self.weights.entry(group.clone()).or_default() += weight;
+        }
+        true
     }
 
     fn members(&self, group: &str) -> Vec<&ActiveAlert> {
@@ -168,6 +194,8 @@ pub(crate) fn observe(
         ended: BTreeSet::new(),
         placements: BTreeMap::new(),
         joined: BTreeMap::new(),
+        weights: BTreeMap::new(),
+        firing: state.alerts.len(),
     };
     let mut events = Vec::new();
     let mut touched = BTreeSet::new();
@@ -179,6 +207,9 @@ pub(crate) fn observe(
         ) {
             (None, false) => {
                 let (active, placements) = started(routing, fingerprint, observation);
+                if !draft.takes(&active) {
+                    continue;
+                }
                 touched.extend(active.groups.iter().cloned());
                 for group in &active.groups {
                     draft.joined.entry(group.clone()).or_default().insert(fingerprint);
@@ -204,6 +235,8 @@ pub(crate) fn observe(
                 touched.extend(groups);
                 draft.started.remove(&fingerprint);
                 draft.ended.insert(fingerprint);
+                draft.firing = draft.firing.saturating_sub(1);
+                draft.weights.clear();
                 let scope = Scope::from_labels(&observation.labels);
                 let ended_at = mainstay_kernel::clock::truncate_to_ms(end);
                 events.push(AlertEvent::Ended {
@@ -214,9 +247,6 @@ pub(crate) fn observe(
             }
             _ => {}
         }
-    }
-    if !draft.started.is_empty() && draft.firing() > FIRING_MAX {
-        return Err(AlertRefusal::TooMany);
     }
     for name in touched {
         events.extend(news_at_once(&draft, &name));

@@ -10,7 +10,7 @@ mod fold;
 pub mod observation;
 mod react;
 
-pub use decide::{AlertRefusal, FIRING_MAX};
+pub use decide::{AlertRefusal, FIRING_MAX, GROUP_MAX_BYTES};
 pub use event::{AlertEvent, Placement};
 pub use fold::{ActiveAlert, AlertState, Group};
 pub use observation::Observation;

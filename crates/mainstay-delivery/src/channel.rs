@@ -17,8 +17,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where a message goes, looked up when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// A mailbox, such as `ana@bank.example`.
-    Email(String),
+    /// Mailboxes, such as `ana@bank.example`; one mail goes to all of them.
+    Email(Vec<String>),
     /// An incoming webhook in Slack's format; its URL is a secret.
     ChatWebhook {
         /// The webhook's URL.

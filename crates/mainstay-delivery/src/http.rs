@@ -106,9 +106,10 @@ impl Answer {
     pub(crate) fn refusal(&self) -> Sent {
         let reason = format!("HTTP {}: {}", self.status, self.quote());
         match self.status {
-            // A gateway gave up on the receiver behind it: that one may have taken it.
-            408 | 502 | 504 => Sent::unknown(reason, self.retry_after_ms),
-            425 | 429 | 500..=599 => Sent::retry(reason, self.retry_after_ms),
+            // Too busy is said before anything is taken.
+            425 | 429 | 503 => Sent::retry(reason, self.retry_after_ms),
+            // It failed somewhere on the way to an answer: the message may have been taken before that.
+            408 | 500..=599 => Sent::unknown(reason, self.retry_after_ms),
             _ => Sent::failed(reason),
         }
     }

@@ -41,15 +41,23 @@ pub(crate) async fn send(
         Ok(answer) => answer,
         Err(sent) => return sent,
     };
-    if answer.status != 200 {
+    if !(200..300).contains(&answer.status) {
         return answer.refusal();
     }
+    let status = answer.status;
     match answer.body.as_deref().map(str::trim) {
-        Ok("ok") => Sent::done("200 ok"),
-        Ok(refusal) if FINAL_REFUSALS.contains(&refusal) => Sent::failed(format!("HTTP 200: {refusal}")),
-        Ok(_) => Sent::retry(format!("HTTP 200, but not `ok`: {}", answer.quote()), 0),
-        Err(broken) => Sent::unknown(format!("HTTP 200, but the answer broke off: {broken}"), 0),
+        Ok(body) if is_success(body) => Sent::done(format!("{status} {body}").trim_end().to_owned()),
+        Ok(refusal) if FINAL_REFUSALS.contains(&refusal) => Sent::failed(format!("HTTP {status}: {refusal}")),
+        // It may be a success in words that are not known here: a repetition must say that it may be one.
+        Ok(_) => Sent::unknown(format!("HTTP {status}, but not `ok`: {}", answer.quote()), 0),
+        Err(broken) => Sent::unknown(format!("HTTP {status}, but the answer broke off: {broken}"), 0),
     }
+}
+
+/// Slack and Mattermost say `ok`; of those who speak their format, Rocket.Chat says `{"success":true}`, others nothing.
+fn is_success(body: &str) -> bool {
+    let says_so = |answer: Value| answer["success"] == true || answer["ok"] == true;
+    matches!(body, "" | "ok") || serde_json::from_str(body).is_ok_and(says_so)
 }
 
 /// The document that is posted.

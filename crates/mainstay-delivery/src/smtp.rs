@@ -118,7 +118,7 @@ impl Smtp {
     }
 
     /// Makes one attempt to mail the message to `to`.
-    pub(crate) async fn send(&self, outgoing: &Outgoing<'_>, to: &str) -> Sent {
+    pub(crate) async fn send(&self, outgoing: &Outgoing<'_>, to: &[String]) -> Sent {
         let message = match self.render(outgoing, to) {
             Ok(message) => message,
             Err(reason) => return Sent::failed(reason),
@@ -187,15 +187,11 @@ impl Smtp {
 
     /// The mail. Its `Message-ID` comes from the effect's key, so that a repetition is recognised; mails about one
     /// incident refer to one id, so that mail clients show them together.
-    fn render(&self, outgoing: &Outgoing<'_>, to: &str) -> Result<Message, String> {
-        let to = to
-            .parse::<Mailbox>()
-            .map_err(|error| format!("{to:?} is not a mail address: {error}"))?;
+    fn render(&self, outgoing: &Outgoing<'_>, to: &[String]) -> Result<Message, String> {
         let domain = self.from.email.domain();
         let id = |text: &str| format!("<{:.32}@{domain}>", Digest::of(text.as_bytes()).to_string());
         let mut builder = Message::builder()
             .from(self.from.clone())
-            .to(to)
             .date(
                 SystemTime::try_from(outgoing.at)
                     .map_err(|error| format!("the mail cannot be dated: {error}"))?,
@@ -204,6 +200,10 @@ impl Smtp {
             .subject(wording::subject(outgoing))
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("X-Mainstay-Key", outgoing.key));
+        for to in to {
+            let mailbox = to.parse::<Mailbox>();
+            builder = builder.to(mailbox.map_err(|error| format!("{to:?} is not a mail address: {error}"))?);
+        }
         if let Some(incident) = &outgoing.deliver.message.incident {
             let thread = id(&format!("incident {incident}"));
             builder = builder.in_reply_to(thread.clone()).references(thread);

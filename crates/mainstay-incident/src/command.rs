@@ -13,11 +13,13 @@ use crate::model::{Impact, LinkedChange, Phase};
     reason = "each variant is documented; its fields say what they are"
 )]
 pub enum IncidentCommand {
-    /// A group of alerts fires.
+    /// A group of alerts fires; `pages` says whether its receiver pages somebody. One that does not is evidence for an
+    /// open incident and never begins one.
     AlertsFired {
         fact: AlertFired,
         impact: Option<Impact>,
         changes: Vec<LinkedChange>,
+        pages: bool,
     },
     /// A group of alerts is over.
     AlertsResolved { fact: AlertResolved },

@@ -1,6 +1,6 @@
 //! What follows from what an incident is told.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::fact::{AlertFact, AlertFired, ChangeKind, IncidentDeclared, PageRequested};
 use mainstay_kernel::{Digest, IncidentId, PageId, Scope, Severity};
 
@@ -9,6 +9,8 @@ use crate::event::IncidentEvent;
 use crate::model::{Impact, Incident, IncidentState, LinkedChange, Phase};
 
 const TEXT_MAX_BYTES: usize = 4_096;
+/// An incident began at most so long before it is declared, whatever the clock of an alert's sender says.
+const BEGAN_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 fn check_text(what: &'static str, text: &str) -> Result<(), IncidentRefusal> {
     if text.trim().is_empty() || text.len() > TEXT_MAX_BYTES {
@@ -130,6 +132,7 @@ fn alerts_fired(
     fact: AlertFired,
     impact: Option<Impact>,
     changes: Vec<LinkedChange>,
+    pages: bool,
     now: Timestamp,
 ) -> Vec<IncidentEvent> {
     let attach = |incident: &IncidentId| IncidentEvent::AlertsAttached {
@@ -137,7 +140,7 @@ fn alerts_fired(
         group: fact.group.clone(),
         alerts: fact.firing.clone(),
     };
-    if let Some(incident) = state.open_at(&fact.scope) {
+    if let Some(incident) = state.open_around(&fact.scope) {
         let known = |alert: &AlertFact| {
             incident
                 .alerts
@@ -155,10 +158,15 @@ fn alerts_fired(
                 fact.severity,
                 format!("an alert of severity {} fires", fact.severity),
             ));
+        } else if pages && fact.severity.pages() && incident.all_clear_at.is_some() {
+            // All was over and nobody closed it: whoever took it on may be asleep by now.
+            let title = format!("again: {}", title_of(&fact, &Impact::default()));
+            let number = incident.pages.len() + 1;
+            events.push(page(&incident.id, number, fact.severity, &title, &fact.scope));
         }
         return events;
     }
-    if !fact.severity.pages() {
+    if !pages || !fact.severity.pages() {
         return Vec::new();
     }
     let impact = impact.unwrap_or_default();
@@ -170,7 +178,8 @@ fn alerts_fired(
         .unwrap_or(now);
     let began_at = impact
         .first_bad_at
-        .map_or(first_alert, |bad| bad.min(first_alert));
+        .map_or(first_alert, |bad| bad.min(first_alert))
+        .max(now.saturating_sub(BEGAN_WITHIN).unwrap_or(now));
     let title = title_of(&fact, &impact);
     let (id, mut events) = declare(
         state,
@@ -295,7 +304,8 @@ pub(crate) fn decide(
             fact,
             impact,
             changes,
-        } => alerts_fired(state, fact, impact, changes, now),
+            pages,
+        } => alerts_fired(state, fact, impact, changes, pages, now),
         IncidentCommand::AlertsResolved { fact } => {
             let fingerprints: Vec<_> = fact.resolved.iter().map(|alert| alert.fingerprint).collect();
             let mut events = Vec::new();

@@ -225,6 +225,20 @@ impl IncidentState {
         self.all().filter(|incident| incident.is_open())
     }
 
+    /// The open incident that an alert at `scope` belongs to: the oldest whose place holds the alert's. What concerns
+    /// more than an incident is not part of it: a platform that is down is not the trouble of the cell that came first.
+    #[must_use]
+    pub fn open_around(&self, scope: &Scope) -> Option<&Incident> {
+        let holds = |incident: &&Incident| {
+            let place = &incident.scope;
+            (place.cell.is_none() || place.cell == scope.cell)
+                && (place.region.is_none() || scope.region.is_none() || place.region == scope.region)
+        };
+        self.open()
+            .filter(holds)
+            .min_by_key(|incident| incident.declared_at)
+    }
+
     /// The open incident that something at `scope` belongs to: the oldest at the same place. The service does not
     /// matter: what fails in one cell at one time is worked on together until a human splits it.
     #[must_use]

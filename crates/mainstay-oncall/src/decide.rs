@@ -85,7 +85,12 @@ pub(crate) fn decide(
                     by: by.subject.clone(),
                 });
             }
-            Ok(vec![acknowledged(open, by)])
+            // Who takes a page on takes its incident on: a second page of it, of a worse severity, climbs no further.
+            let others = state
+                .pages_of(&open.request.incident)
+                .filter(|other| other.is_climbing() && other.request.page != page);
+            let taken = std::iter::once(open).chain(others);
+            Ok(taken.map(|page| acknowledged(page, by.clone())).collect())
         }
         OncallCommand::AcknowledgeIncident { incident, by } => {
             let waiting = state.pages_of(&incident).filter(|page| page.is_climbing());

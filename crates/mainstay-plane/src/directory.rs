@@ -70,14 +70,11 @@ impl Directory {
                     .people
                     .get(person.as_str())
                     .and_then(|(mail, _)| mail.clone());
-                mail.map(Address::Email).ok_or_else(nowhere)
+                mail.map(|mail| Address::Email(vec![mail])).ok_or_else(nowhere)
             }
             (Channel::Email, Recipient::Receiver(name)) => {
-                let mail = self
-                    .receivers
-                    .get(name)
-                    .and_then(|addresses| addresses.first().cloned());
-                mail.map(Address::Email).ok_or_else(nowhere)
+                let mails = self.receivers.get(name).filter(|addresses| !addresses.is_empty());
+                mails.cloned().map(Address::Email).ok_or_else(nowhere)
             }
             (Channel::Chat, Recipient::Person(person)) => {
                 let handle = self
@@ -85,7 +82,7 @@ impl Directory {
                     .get(person.as_str())
                     .and_then(|(_, chat)| chat.as_deref())
                     .ok_or_else(nowhere)?;
-                chat(ChannelName::new(handle.trim_start_matches('@')).ok())
+                chat(ChannelName::new(handle).ok())
             }
             (Channel::Chat, Recipient::ChatChannel(channel)) => chat(Some(channel.clone())),
             (Channel::Webhook, Recipient::Receiver(name)) => self

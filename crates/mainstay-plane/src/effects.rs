@@ -129,7 +129,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
 /// The address as a receipt keeps it: never a secret URL.
 fn shown(address: Address) -> String {
     match address {
-        Address::Email(mail) => mail,
+        Address::Email(mails) => mails.join(", "),
         Address::ChatWebhook { channel, .. } => {
             channel.map_or_else(|| "chat".to_owned(), |channel| channel.to_string())
         }

@@ -26,6 +26,9 @@ pub enum Refused {
     Runbook(#[from] RunbookRefusal),
     #[error(transparent)]
     Delivery(#[from] mainstay_delivery::machine::DeliveryRefusal),
+    /// What follows from it is more than the journal takes at once.
+    #[error("{0}")]
+    TooLarge(String),
 }
 
 impl Refused {
@@ -62,6 +65,11 @@ impl<R: std::error::Error + Into<Refused> + 'static> From<ExecuteError<R>> for P
     fn from(error: ExecuteError<R>) -> Self {
         match error {
             ExecuteError::Refused(refusal) => Self::Refused(refusal.into()),
+            // Asking again would give the same: this is about what was asked, not about the journal.
+            ExecuteError::Journal(error @ JournalError::Limit { .. }) => {
+                tracing::error!(%error, "a command was refused");
+                Self::Refused(Refused::TooLarge(error.to_string()))
+            }
             ExecuteError::Journal(error) => Self::Journal(error),
         }
     }

@@ -102,6 +102,15 @@ fn alerts_fired(core: &Core, judge: &impl Judge, fact: AlertFired, at: jiff::Tim
     IncidentCommand::AlertsFired {
         changes: changes.collect(),
         impact: verdict.map(|verdict| verdict.impact),
+        // A receiver that the catalog does not have any more is no reason for silence.
+        pages: core
+            .specs
+            .catalog
+            .response
+            .routing
+            .receivers
+            .get(&fact.receiver)
+            .is_none_or(|receiver| receiver.page.is_some()),
         fact,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_alert::AlertState;
+use mainstay_alert::{AlertCommand, AlertState, Observation};
 use mainstay_catalog::Catalog;
 use mainstay_catalog::response::SettingError;
 use mainstay_change::ChangeState;
@@ -12,7 +12,7 @@ use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_incident::{IncidentCommand, IncidentState};
 use mainstay_journal::{Epoch, Journal, JournalError, Seq, Settle};
-use mainstay_kernel::{Actor, Clock, Entropy, EventId};
+use mainstay_kernel::{Actor, Clock, Digest, Entropy, EventId};
 use mainstay_oncall::OncallState;
 use mainstay_runbook::RunbookState;
 use tokio::sync::{Mutex, watch};
@@ -28,6 +28,8 @@ const LEAD_TTL: SignedDuration = SignedDuration::from_secs(15);
 /// A cursor that has passed over this many events without a commit is written down by itself.
 const CURSOR_LAG_MAX: u64 = 500;
 const PAGE: usize = 200;
+/// How many observations one commit takes.
+const OBSERVED_AT_ONCE: usize = 1_000;
 
 /// What a plane is made of.
 pub struct Parts<J, C, H, G> {
@@ -151,6 +153,42 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     /// The capability's refusal, or the journal's failure.
     pub async fn submit(&self, actor: Actor, command: Command) -> Result<Vec<Done>, PlaneError> {
         self.execute(actor, None, command, Settle::default()).await
+    }
+
+    /// Tells what fires and what ended, in commits of bounded size. Gives the events, and how many alerts were not taken
+    /// because more fire than are kept: tell them again later.
+    ///
+    /// # Errors
+    /// As [`Plane::submit`].
+    pub async fn observe(
+        &self,
+        actor: &Actor,
+        observations: Vec<Observation>,
+    ) -> Result<(Vec<Done>, usize), PlaneError> {
+        let now = self.parts.clock.now();
+        let firing = observations
+            .iter()
+            .filter(|one| one.ended_at.is_none_or(|end| end > now));
+        let firing: Vec<Digest> = firing.map(|one| one.labels.fingerprint()).collect();
+        let mut done = Vec::new();
+        let mut rest = observations;
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(OBSERVED_AT_ONCE));
+            let command = Command::Alert(AlertCommand::Observe(rest));
+            done.extend(self.submit(actor.clone(), command).await?);
+            rest = later;
+        }
+        let unknown = |states: &States<'_>| {
+            firing
+                .iter()
+                .filter(|id| states.alerts.alert(id).is_none())
+                .count()
+        };
+        let shed = self.look(unknown).await;
+        if shed > 0 {
+            tracing::error!(shed, %actor, "alerts were not taken: more fire than are kept");
+        }
+        Ok((done, shed))
     }
 
     pub(crate) async fn execute(
@@ -290,18 +328,23 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     /// # Errors
     /// If the journal fails.
     pub async fn measure(&self) -> Result<(), PlaneError> {
-        let mut core = self.core.lock().await;
         let now = self.parts.clock.now();
-        let questions: Vec<_> = core
-            .incidents
-            .state()
-            .open()
-            .map(|incident| (incident.id.clone(), incident.scope.clone(), incident.began_at))
+        let questions: Vec<_> = self
+            .look(|states| {
+                let open = states.incidents.open();
+                open.map(|incident| (incident.id.clone(), incident.scope.clone(), incident.began_at))
+                    .collect()
+            })
+            .await;
+        // Without the lock: pages and acknowledgements do not wait for the counts.
+        let answers: Vec<_> = questions
+            .into_iter()
+            .filter_map(|(incident, scope, began_at)| {
+                Some((incident, self.parts.judge.verdict(&scope, Some(began_at), now)?))
+            })
             .collect();
-        for (incident, scope, began_at) in questions {
-            let Some(verdict) = self.parts.judge.verdict(&scope, Some(began_at), now) else {
-                continue;
-            };
+        let mut core = self.core.lock().await;
+        for (incident, verdict) in answers {
             let command = IncidentCommand::Measure {
                 incident,
                 impact: verdict.impact,

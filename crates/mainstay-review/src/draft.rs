@@ -91,7 +91,7 @@ fn head(out: &mut String, facts: &Facts) {
     };
     let slice = spoken(facts.began_within);
     let first = match facts.began_within.is_zero() {
-        true => "First failing request".to_owned(),
+        true => "First alert (no failing request is counted)".to_owned(),
         false => format!("First failing request (or up to {slice} later)"),
     };
     measure(&first, Some(facts.began_at), "");
@@ -123,13 +123,14 @@ fn timeline(out: &mut String, facts: &Facts) {
 
 fn impact(out: &mut String, facts: &Facts) {
     line(out, "\n## Impact\n");
-    line(
-        out,
-        format!(
-            "{} of {} requests failed while it lasted (counted, not estimated).\n",
-            facts.bad, facts.total
+    let counted = match facts.total {
+        0 => "Unknown: no requests are counted at this place.\n".to_owned(),
+        total => format!(
+            "{} of {total} requests failed while it lasted (counted, not estimated).\n",
+            facts.bad
         ),
-    );
+    };
+    line(out, counted);
     if facts.budgets.is_empty() {
         return;
     }

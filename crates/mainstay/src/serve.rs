@@ -10,7 +10,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_alert::AlertCommand;
 use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_delivery::channel::{ChannelOptions, RealChannels};
 use mainstay_delivery::smtp::SmtpOptions;
@@ -19,7 +18,7 @@ use mainstay_ingest::Scraper;
 use mainstay_journal::SqliteJournal;
 use mainstay_kernel::{Actor, Clock, Entropy};
 use mainstay_plane::telemetry::Judged;
-use mainstay_plane::{Command, Directory, Parts, Plane, PlaneError, Telemetry};
+use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry};
 use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinSet;
@@ -183,12 +182,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let forgotten = plane
         .look(|states| telemetry.adopt(states.alerts, clock.now()))
         .await;
-    plane
-        .submit(
-            Actor::machine("telemetry"),
-            Command::Alert(AlertCommand::Observe(forgotten)),
-        )
-        .await?;
+    plane.observe(&Actor::machine("telemetry"), forgotten).await?;
 
     let listener = tokio::net::TcpListener::bind(options.listen)
         .await
@@ -342,8 +336,10 @@ async fn judge(
         for budget in found.budgets {
             tracing::info!(slo = %budget.slo, scope = %budget.scope, from = ?budget.from, to = ?budget.to, "a budget changed its state");
         }
-        let command = Command::Alert(AlertCommand::Observe(found.observations));
-        match plane.submit(Actor::machine("telemetry"), command).await {
+        match plane
+            .observe(&Actor::machine("telemetry"), found.observations)
+            .await
+        {
             Ok(_) => {}
             Err(PlaneError::Refused(refused)) => tracing::error!(%refused, "alerts were refused"),
             Err(fatal) => return Err(fatal.into()),

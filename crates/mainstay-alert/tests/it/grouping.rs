@@ -1,7 +1,7 @@
 //! When a group is told.
 
 use jiff::SignedDuration;
-use mainstay_alert::{AlertCommand, AlertEvent, AlertRefusal, Alerts, FIRING_MAX, Observation};
+use mainstay_alert::{AlertCommand, AlertEvent, Alerts, FIRING_MAX, Observation};
 use mainstay_catalog::Spanned;
 use mainstay_journal::Machine;
 use mainstay_kernel::effect::{EffectBody, Recipient};
@@ -307,7 +307,8 @@ fn no_more_alerts_are_taken_than_there_is_room_for_and_ends_always_are() {
         Alerts::apply(&mut bench.state, &event, &meta);
     }
     let one_more = AlertCommand::Observe(vec![bench.fires("B")]);
-    assert_eq!(bench.ask(one_more.clone()), Err(AlertRefusal::TooMany));
+    bench.ask(one_more.clone()).expect("it is left out");
+    assert!(bench.state.alert(&labels("B").fingerprint()).is_none());
     assert_eq!(bench.state.firing().count(), FIRING_MAX);
     // One leaves and one comes: that fits.
     let swap = vec![bench.over("A n=7"), bench.fires("B")];
@@ -315,6 +316,36 @@ fn no_more_alerts_are_taken_than_there_is_room_for_and_ends_always_are() {
     assert!(bench.state.alert(&labels("B").fingerprint()).is_some());
     bench.end("A n=8");
     assert_eq!(bench.state.firing().count(), FIRING_MAX - 1);
+}
+
+/// One event tells of a whole group, so a group has a limit; others are not concerned.
+#[test]
+fn a_group_that_is_too_large_takes_no_more_and_others_do() {
+    let mut bench = bench();
+    let long = "x".repeat(4_000);
+    let storm: Vec<Observation> = (0..200)
+        .map(|number| {
+            let mut one = bench.fires(&format!("A cell=c1 n={number}"));
+            one.annotations.set("description", long.clone());
+            one
+        })
+        .collect();
+    bench.observe(storm.clone());
+    let taken = bench.state.firing().count();
+    assert!((50..150).contains(&taken), "{taken} of 200");
+    bench.observe(storm);
+    assert_eq!(
+        bench.state.firing().count(),
+        taken,
+        "told again, it is still full"
+    );
+    bench.fire("A cell=c2");
+    assert_eq!(bench.state.firing().count(), taken + 1);
+    bench.end("A cell=c1 n=0");
+    let mut late = bench.fires("A cell=c1 n=1000");
+    late.annotations.set("description", long);
+    bench.observe(vec![late]);
+    assert_eq!(bench.state.firing().count(), taken + 1, "one left, one came");
 }
 
 #[test]

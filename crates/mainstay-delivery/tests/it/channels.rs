@@ -52,10 +52,10 @@ async fn chat_and_webhooks_against_every_fault() {
     let cases = [
         (HttpFault::None, "done", "done", 1),
         (HttpFault::TooMany, "retry 7000", "retry 7000", 0),
-        (HttpFault::Broken, "retry 0", "retry 0", 0),
+        (HttpFault::Broken, "unknown 0", "unknown 0", 0),
         (HttpFault::Gone, "failed", "failed", 0),
         // A webhook's receipt is the status; a chat post's is the word `ok`.
-        (HttpFault::ErrorBody, "retry 0", "done", 0),
+        (HttpFault::ErrorBody, "unknown 0", "done", 0),
         (HttpFault::Timeout, "unknown 0", "unknown 0", 0),
         (HttpFault::LateReply, "unknown 0", "unknown 0", 1),
     ];
@@ -110,7 +110,15 @@ async fn answers_are_read_as_their_standards_say() {
         )
     };
     assert_eq!(answers(&with("200 OK", "", "ok")).await, ["done", "done"]);
-    assert_eq!(answers(&with("204 No Content", "", "")).await, ["failed", "done"]);
+    assert_eq!(answers(&with("204 No Content", "", "")).await, ["done", "done"]);
+    assert_eq!(
+        answers(&with("200 OK", "", r#"{"success":true}"#)).await,
+        ["done", "done"]
+    );
+    assert_eq!(
+        answers(&with("200 OK", "", "<html>")).await,
+        ["unknown 0", "done"]
+    );
     assert_eq!(
         answers(&with("200 OK", "", "channel_is_archived")).await,
         ["failed", "done"]
@@ -156,14 +164,14 @@ async fn answers_are_read_as_their_standards_say() {
 async fn nobody_listening_means_that_it_did_not_arrive() {
     let server = nobody().await;
     assert_eq!(at(server).await, ["retry 0", "retry 0"]);
-    let to = Address::Email("ana@bank.example".to_owned());
+    let to = Address::Email(vec!["ana@bank.example".to_owned()]);
     let sent = send(&channels(server, PATIENT), &to, Channel::Email, 1, false).await;
     assert_eq!(word(&sent), "retry 0", "{sent:?}");
 }
 
 #[tokio::test]
 async fn a_mail_server_that_is_not_well_is_tried_again_and_one_that_says_no_is_not() {
-    let to = Address::Email("ana@bank.example".to_owned());
+    let to = Address::Email(vec!["ana@bank.example".to_owned()]);
     for (dialogue, expected) in [
         ("554 go away\r\n", "retry 0"),
         ("220 hi\r\n421 closing\r\n", "retry 0"),
@@ -310,7 +318,7 @@ async fn what_can_never_be_sent_fails_at_once() {
     let inbox = Running::start().await;
     let channels = channels(inbox.smtp, PATIENT);
     for address in [
-        Address::Email("not an address".to_owned()),
+        Address::Email(vec!["not an address".to_owned()]),
         Address::Webhook {
             url: "nonsense".to_owned(),
         },

@@ -90,7 +90,7 @@ impl Running {
 
     pub(crate) fn address(&self, channel: Channel) -> Address {
         match channel {
-            Channel::Email => Address::Email("ana@bank.example".to_owned()),
+            Channel::Email => Address::Email(vec!["ana@bank.example".to_owned()]),
             Channel::Chat => Address::ChatWebhook {
                 url: format!("http://{}/chat", self.http),
                 channel: Some("#incidents".parse().expect("a name")),

@@ -115,7 +115,7 @@ fn channels(server: SocketAddr, security: Security, trust: bool) -> RealChannels
 
 #[tokio::test]
 async fn mail_goes_out_encrypted_and_the_password_with_it() {
-    let to = Address::Email("ana@bank.example".to_owned());
+    let to = Address::Email(vec!["ana@bank.example".to_owned()]);
     for security in [Security::Implicit, Security::StartTls] {
         let (server, heard) = match security {
             Security::Implicit => serve(|stream, told| mail_session(stream, true, told)),
@@ -151,7 +151,7 @@ async fn mail_goes_out_encrypted_and_the_password_with_it() {
 
 #[tokio::test]
 async fn a_mail_server_that_cannot_prove_its_name_gets_nothing() {
-    let to = Address::Email("ana@bank.example".to_owned());
+    let to = Address::Email(vec!["ana@bank.example".to_owned()]);
     for security in [Security::Implicit, Security::StartTls] {
         let (server, heard) = match security {
             Security::Implicit => serve(|stream, told| mail_session(stream, true, told)),

@@ -77,10 +77,10 @@ fn all_clear_when_the_last_alert_ends_and_not_before() {
     assert_eq!(bench.over("g2", &["B"]), ["alerts_cleared", "all_clear"]);
     assert_eq!(bench.last().all_clear_at, Some(bench.now));
     assert_eq!(bench.over("g2", &["B"]), [""; 0], "told twice, noted once");
-    // It fires again: attached anew, nothing is clear.
+    // It fires again: attached anew, nothing is clear, and whoever had it is paged again.
     assert_eq!(
         bench.fire("g2", &cell("c1"), Severity::P1, &["B"]),
-        ["alerts_attached"]
+        ["alerts_attached", "page_requested"]
     );
     assert_eq!(bench.last().all_clear_at, None);
     assert_eq!(bench.last().firing().count(), 1);
@@ -189,5 +189,75 @@ fn the_state_is_bounded_and_what_was_just_resolved_is_kept() {
     assert!(
         bench.state.get(&old).is_some(),
         "the oldest by its beginning, the newest by its end"
+    );
+}
+
+/// Nobody closed it and all was over: who took it on may be asleep by now.
+#[test]
+fn what_begins_again_after_all_was_over_pages_again() {
+    let mut bench = Bench::new();
+    bench.fire("g1", &cell("c1"), Severity::P0, &["A"]);
+    let id = bench.state.open().next().expect("it is open").id.clone();
+    bench.fire("g1", &cell("c1"), Severity::P0, &["A", "B"]);
+    assert_eq!(
+        bench.state.get(&id).expect("it").pages.len(),
+        1,
+        "more of the same is no news"
+    );
+    bench.over("g1", &["A", "B"]);
+    let kinds = bench.fire("g1", &cell("c1"), Severity::P0, &["C"]);
+    assert!(kinds.contains(&"page_requested"), "{kinds:?}");
+    assert_eq!(bench.state.get(&id).expect("it").pages.len(), 2);
+}
+
+/// An open incident of one cell does not hide that the platform is down, nor does it hide another cell.
+#[test]
+fn what_concerns_more_is_an_incident_of_its_own() {
+    let mut bench = Bench::new();
+    bench.fire("g1", &cell("c1"), Severity::P0, &["A"]);
+    let kinds = bench.fire("g2", &Scope::platform(), Severity::P0, &["Absent"]);
+    assert!(
+        kinds.contains(&"declared") && kinds.contains(&"page_requested"),
+        "{kinds:?}"
+    );
+    // The other way round it is part of it.
+    let kinds = bench.fire("g3", &cell("c2"), Severity::P0, &["B"]);
+    assert_eq!(kinds, ["alerts_attached"]);
+}
+
+/// An alert whose receiver pages nobody is evidence, never an incident.
+#[test]
+fn a_receiver_that_pages_nobody_begins_no_incident() {
+    let mut bench = Bench::new();
+    let quiet = |bench: &Bench, name: &str| IncidentCommand::AlertsFired {
+        fact: bench.fired("quiet", &cell("c1"), Severity::P0, &[name]),
+        impact: None,
+        changes: Vec::new(),
+        pages: false,
+    };
+    let command = quiet(&bench, "Staging");
+    assert!(bench.does(command).is_empty());
+    bench.fire("g1", &cell("c1"), Severity::P1, &["A"]);
+    let command = quiet(&bench, "PoolHigh");
+    let kinds = bench.does(command);
+    assert!(kinds.contains(&"alerts_attached"), "{kinds:?}");
+}
+
+/// The clock of a sender is not ours: an alert of 1970 does not make an incident of half a century.
+#[test]
+fn an_incident_began_a_day_ago_at_the_earliest() {
+    let mut bench = Bench::new();
+    let mut fact = bench.fired("g1", &cell("c1"), Severity::P0, &["A"]);
+    fact.firing[0].starts_at = jiff::Timestamp::UNIX_EPOCH;
+    bench.does(IncidentCommand::AlertsFired {
+        fact,
+        impact: None,
+        changes: Vec::new(),
+        pages: true,
+    });
+    let began = bench.state.open().next().expect("it is open").began_at;
+    assert_eq!(
+        bench.now.duration_since(began),
+        jiff::SignedDuration::from_hours(24)
     );
 }

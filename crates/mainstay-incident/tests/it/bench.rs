@@ -110,6 +110,7 @@ impl Bench {
             fact,
             impact: None,
             changes: Vec::new(),
+            pages: true,
         })
     }
 

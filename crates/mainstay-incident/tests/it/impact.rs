@@ -24,6 +24,7 @@ fn several_tenants_make_it_a_p0() {
         fact,
         impact: Some(hit),
         changes: Vec::new(),
+        pages: true,
     });
     assert_eq!(
         kinds,

@@ -93,6 +93,7 @@ fn a_change_is_linked_once_where_it_happened() {
         fact,
         impact: None,
         changes: vec![deploy.clone()],
+        pages: true,
     });
     let tell = |bench: &mut Bench, change: &LinkedChange| {
         bench.does(IncidentCommand::Change {

@@ -304,7 +304,7 @@ fn the_payments_catalog_is_read() {
             .burn
             .pairs
             .iter()
-            .any(|pair| pair.severity == Severity::P0)
+            .any(|pair| pair.severity == Severity::P1)
     );
     assert_eq!(rolling.window.to_string(), "rolling 30d");
     assert_eq!(month.target, "99.95%".parse().expect("a target"));

@@ -1,6 +1,6 @@
 //! What comes in: changes, other systems' alerts; and what the demo's inbox received.
 
-use mainstay_alert::AlertCommand;
+use mainstay_alert::FIRING_MAX;
 use mainstay_alert::observation::{PostableAlert as Posted, from_api};
 use mainstay_change::{ChangeCommand, CloudEvent};
 use mainstay_delivery::channel::Channels;
@@ -16,6 +16,8 @@ use serde_json::Value;
 
 use super::{PlaneConsole, before, failure, not_found, sight};
 
+/// Room among the alerts that fire which is kept for Mainstay's own.
+const RESERVED: usize = 10_000;
 /// The most changes that a list has.
 const CHANGES_MAX: usize = 1_000;
 /// The annotation under which the link of another system's alert is kept.
@@ -118,15 +120,26 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             }
         });
         let (good, bad) = from_api(posted.collect(), self.now());
-        let taken = good.len();
         let help = "Resolve some, or group them at their source.";
-        let events = match good.is_empty() {
-            true => Vec::new(),
-            false => self
-                .submit(&who.actor, Command::Alert(AlertCommand::Observe(good)))
-                .await
-                .map_err(|error| failure(error, help))?,
+        let full = Failure::Unavailable {
+            message: "more alerts fire than are kept, and not all of these were taken".to_owned(),
         };
+        // Whoever floods us must not keep our own alerts out.
+        let firing = self.plane.look(|states| states.alerts.firing().count()).await;
+        if firing + good.len() > FIRING_MAX - RESERVED && good.iter().any(|one| one.ended_at.is_none()) {
+            return Err(full);
+        }
+        let told = good.len();
+        let (done, shed) = self
+            .plane
+            .observe(&who.actor, good)
+            .await
+            .map_err(|error| failure(error, help))?;
+        let events = done.into_iter().map(|done| done.id).collect();
+        let taken = told - shed;
+        if shed > 0 && bad.is_empty() {
+            return Err(full);
+        }
         if bad.is_empty() {
             let plural = if taken == 1 { "alert" } else { "alerts" };
             return Ok(Done {

@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mainstay_alert::AlertCommand;
 use mainstay_catalog::plan::plan;
 use mainstay_change::ChangeCommand;
 use mainstay_journal::SqliteJournal;
@@ -98,8 +97,7 @@ impl Operations for DiskOperations {
             let applied = self.plane.apply_catalog(new, environment).await;
             applied.map_err(|error| invalid(error.to_string()))?;
             let ended = self.telemetry.reconfigure(judged, now);
-            let command = Command::Alert(AlertCommand::Observe(ended));
-            let told = self.plane.submit(Actor::machine("telemetry"), command).await;
+            let told = self.plane.observe(&Actor::machine("telemetry"), ended).await;
             told.map_err(|error| failed("alerts of the old catalog could not be ended", &error))?;
             let command = Command::Change(ChangeCommand::Record(record));
             let recorded = self.plane.submit(who.clone(), command).await;
