@@ -111,7 +111,7 @@ pub fn by_name<'a, K: Ord + Clone + fmt::Display, T>(
     let mut by_name: BTreeMap<K, (u32, Sourced<'a, T>)> = BTreeMap::new();
     for (name, thing) in things {
         if let Some((line, first)) = by_name.get(&name.value) {
-            let message = format!("there are two {what}s named {:?}", name.to_string());
+            let message = format!("{what} {:?} is there twice", name.to_string());
             let help = format!(
                 "the other is at {}:{line}: give one of them another name",
                 first.document.file

@@ -221,8 +221,8 @@ impl Smtp {
 impl From<Early> for Sent {
     fn from(early: Early) -> Self {
         match early {
-            Early::Message(error) if error.is_permanent() => Self::failed(chain(&error)),
-            Early::Message(error) => Self::retry(chain(&error), 0),
+            Early::Message(error) if error.is_permanent() => Self::failed(without_addresses(&chain(&error))),
+            Early::Message(error) => Self::retry(without_addresses(&chain(&error)), 0),
             Early::Session(error) => {
                 Self::retry(format!("no session with the mail server: {}", chain(&error)), 0)
             }
@@ -249,9 +249,19 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
 }
 
 /// The server's reply on one line: `250 2.0.0 queued as 4F1A`.
+/// A server's words without mail addresses: reasons are kept for ever, addresses are not.
+fn without_addresses(text: &str) -> String {
+    let words = text.split(' ').map(|word| match word.contains('@') {
+        true => "(address)",
+        false => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 fn receipt(reply: &Response) -> String {
     let lines: Vec<_> = reply.message().collect();
-    wording::cut(&format!("{} {}", reply.code(), lines.join(" ")), 500)
+    let words = without_addresses(&lines.join(" "));
+    wording::cut(&format!("{} {words}", reply.code()), 500)
         .trim_end()
         .to_owned()
 }

@@ -76,15 +76,17 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
             incident.phase = Phase::PostMortem;
         }
     }
-    if incident.timeline.len() < TIMELINE_AT_HAND {
-        let (kind, text) = describe(event);
-        incident.timeline.push(TimelineEntry {
-            at,
-            event: meta.id,
-            actor: meta.actor.clone(),
-            kind,
-            text,
-        });
+    let (kind, text) = describe(event);
+    incident.timeline.push(TimelineEntry {
+        at,
+        event: meta.id,
+        actor: meta.actor.clone(),
+        kind,
+        text,
+    });
+    if incident.timeline.len() > TIMELINE_AT_HAND {
+        // How it began and how it ends is what matters; the journal has all of it.
+        incident.timeline.remove(TIMELINE_AT_HAND / 2);
     }
     if matches!(event, IncidentEvent::Resolved { .. }) {
         forget_oldest_ended(state);

@@ -277,7 +277,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             .await
         {
             Ok(_) => Ok(()),
-            Err(PlaneError::Refused(_)) => Ok(core.settle(journal, settle).await?),
+            Err(PlaneError::Refused(refused)) => {
+                tracing::warn!(subscription, fact = %fact.kind, %refused, "what follows from an event was refused");
+                Ok(core.settle(journal, settle).await?)
+            }
             Err(fatal) => Err(fatal),
         }
     }

@@ -94,12 +94,18 @@ fn evidence(facts: &Facts, change: &ChangeRecorded) -> Vec<(u32, String)> {
     }
     if let Some(rollback) = taken_back(facts, change) {
         match facts.mitigated_at {
-            Some(end) if end.duration_since(rollback.at) <= ENDED_BY => {
+            Some(end)
+                if end.duration_since(rollback.at) <= ENDED_BY
+                    && end.duration_since(rollback.at) >= -facts.began_within =>
+            {
                 let when = ended_when(rollback.at, end);
                 found.push((
                     50,
                     format!("it was rolled back, and the last request failed {when}"),
                 ));
+            }
+            Some(end) if end < rollback.at => {
+                found.push((0, "it was rolled back when the trouble was over".to_owned()));
             }
             _ => found.push((5, "it was rolled back, but requests went on failing".to_owned())),
         }

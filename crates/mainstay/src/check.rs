@@ -10,13 +10,17 @@ use mainstay_rules::{RuleFile, RuleKind, RuleSpec};
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::output::Table;
 
 /// Options of `mainstay check`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
     /// Catalog directories, or single files of any format that is known.
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "lints", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// List every check there is: what it finds, which ruling it stands for, and whether it is looked for yet.
+    #[arg(long, exclusive = true)]
+    lints: bool,
     /// How findings are written: `text` with the line and a caret, `short` with one line each, `json`.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -177,7 +181,29 @@ pub(crate) fn print(path: &Path, diagnostics: &Diagnostics) {
     anstream::print!("{}", diagnostics.render(root(path), true));
 }
 
+/// The registry of checks.
+fn list_lints() -> Exit {
+    let mut table = Table::new(&["CHECK", "LEVEL", "RULING", "LOOKED FOR", "FINDS"]);
+    for lint in lint::ALL.iter().map(|id| id.lint()) {
+        table.row([
+            lint.id.to_owned(),
+            format!("{:?}", lint.level).to_lowercase(),
+            lint.ruling.unwrap_or_default().to_owned(),
+            match lint.status {
+                lint::Status::Implemented => "yes".to_owned(),
+                lint::Status::Planned(capability) => format!("with {capability}"),
+            },
+            lint.finds.to_owned(),
+        ]);
+    }
+    table.print("There is no check.");
+    Exit::Ok
+}
+
 pub(crate) fn run(options: &Options) -> Exit {
+    if options.lints {
+        return list_lints();
+    }
     if let Some(missing) = options.paths.iter().find(|path| !path.exists()) {
         anstream::eprintln!(
             "mainstay check: there is no file or directory {}",

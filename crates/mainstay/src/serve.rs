@@ -40,6 +40,8 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
 const SAVE_EVERY: Duration = Duration::from_secs(300);
 /// How many effects are carried out at once.
 const EFFECTS_AT_ONCE: usize = 32;
+/// How long messages on their way may take when it stops.
+const FINISH_WITHIN: Duration = Duration::from_secs(10);
 /// The plane looks around at least this often, whatever its timers say.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 
@@ -345,6 +347,7 @@ async fn judge(
             Err(fatal) => return Err(fatal.into()),
         }
         plane.measure().await?;
+        plane.renew().await.map_err(PlaneError::from)?;
         // Pages show figures that move without events. Nobody listening is fine.
         let _ = live.send(Topic::overview());
     }
@@ -402,7 +405,7 @@ async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) -> Result<(
                 .clamp(Duration::from_millis(20), LOOK_AROUND)
         });
         tokio::select! {
-            () = &mut stop => return Ok(()),
+            () = &mut stop => break,
             _ = changed.changed() => {}
             Some(ended) = under_way.join_next() => match ended {
                 Ok(Err(PlaneError::Journal(error))) => return Err(error.into()),
@@ -412,6 +415,14 @@ async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) -> Result<(
             () = tokio::time::sleep(until_due) => {}
         }
     }
+    // A message that is on its way would be sent again after the next start, and have to say that it may be a repetition.
+    let all = async { while under_way.join_next().await.is_some() {} };
+    if tokio::time::timeout(FINISH_WITHIN, all).await.is_err() {
+        tracing::warn!(
+            "messages on their way were left behind; they are sent again, marked, at the next start"
+        );
+    }
+    Ok(())
 }
 
 /// Tells the pages that something happened.

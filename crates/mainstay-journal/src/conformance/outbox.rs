@@ -93,6 +93,16 @@ pub async fn effects_are_claimed_in_order_of_due_time<J: Journal>(subject: &Subj
     );
 }
 
+/// What was never tried goes before what is tried again, however long that has been due.
+pub async fn what_is_new_is_claimed_before_what_is_tried_again<J: Journal>(subject: &Subject<J>) {
+    let epoch = subject.lead().await;
+    put(subject, epoch, vec![subject.effect("stuck", 0)]).await;
+    assert_eq!(keys(&claim(subject, epoch, 0, 10).await), ["stuck"]);
+    put(subject, epoch, vec![subject.effect("page", 40)]).await;
+    assert_eq!(keys(&claim(subject, epoch, 40, 1).await), ["page"]);
+    assert_eq!(keys(&claim(subject, epoch, 40, 10).await), ["stuck"]);
+}
+
 /// A claim whose lease ran out holds nothing; whoever claims the effect next is told that it may have happened.
 pub async fn a_lease_that_ran_out_may_mean_a_duplicate<J: Journal>(subject: &Subject<J>) {
     let epoch = subject.lead().await;
@@ -132,9 +142,9 @@ pub async fn a_claim_of_an_earlier_term_may_mean_a_duplicate<J: Journal>(subject
     let new = lead.await.expect("the lease has run out");
     // Before the old claim's lease would have run out.
     let taken = claim(subject, new, 2, 10).await;
-    assert_eq!(keys(&taken), ["claimed", "waiting"]);
-    assert_eq!((taken[0].attempt, taken[0].possible_duplicate), (2, true));
-    assert_eq!((taken[1].attempt, taken[1].possible_duplicate), (1, false));
+    assert_eq!(keys(&taken), ["waiting", "claimed"]);
+    assert_eq!((taken[0].attempt, taken[0].possible_duplicate), (1, false));
+    assert_eq!((taken[1].attempt, taken[1].possible_duplicate), (2, true));
 }
 
 /// An attempt that certainly failed comes back unmarked, one with an unknown end comes back marked, both when due.

@@ -69,7 +69,8 @@ pub(super) async fn finish(
         .map_err(storage)
 }
 
-/// Takes up to `limit` due effects.
+/// Takes up to `limit` due effects, those that were never tried first: a receiver that is down must not keep a new page
+/// waiting behind its repetitions. Cost: the effects that wait.
 pub(super) async fn claim(
     session: &mut Session,
     epoch: Epoch,
@@ -83,7 +84,7 @@ pub(super) async fn claim(
          FROM outbox
          WHERE over_at_ms IS NULL AND due_ms <= $1
            AND (claim_epoch IS NULL OR claim_epoch <> $2 OR claim_until_ms <= $1)
-         ORDER BY due_ms, number LIMIT $3",
+         ORDER BY attempts > 0, due_ms, number LIMIT $3",
     )
     .bind(now.as_millisecond())
     .bind(sql(epoch.0))

@@ -121,7 +121,7 @@ async fn everything_survives_closing_and_opening() {
             )
         })
         .collect();
-    assert_eq!(claims, [("claimed", 2, true), ("waiting", 1, false)]);
+    assert_eq!(claims, [("waiting", 1, false), ("claimed", 2, true)]);
     let committed = append(&journal, next, vec![event(&*entropy, "a/1", Some("std-001"))]).await;
     let envelope = &committed.envelopes[0];
     assert_eq!(

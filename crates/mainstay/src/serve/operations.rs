@@ -81,6 +81,19 @@ impl Operations for DiskOperations {
                     help: "That is read at the start only: restart serve.".to_owned(),
                 });
             }
+            let climbing = self.plane.look(|states| {
+                let policies = states.oncall.climbing().map(|page| page.policy.clone());
+                policies.collect::<Vec<_>>()
+            });
+            let gone = |policy: &String| !new.response.policies.contains_key(policy);
+            if let Some(policy) = climbing.await.into_iter().find(gone) {
+                return Err(Failure::Refused {
+                    message: format!(
+                        "a page climbs by the escalation policy {policy:?}, which the new catalog lacks"
+                    ),
+                    help: "Acknowledge it first, or keep the policy.".to_owned(),
+                });
+            }
             let changes: Vec<String> = plan(&old, &new).iter().map(ToString::to_string).collect();
             let now = self.plane.clock().now();
             let record = ChangeRecorded {
