@@ -31,18 +31,20 @@ family() {
 serve_of() {
     local child
     for child in $(children "$1"); do
-        if [[ $(tr '\0' ' ' <"/proc/$child/cmdline") == *" serve "* ]]; then
+        if [[ $(command_line "$child") == *" serve "* ]]; then
             echo "$child"
             return
         fi
     done
     return 1
 }
+# The command line of a process; nothing if it has ended by now.
+command_line() { { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null || true; }
 # a_pod PID NUMBER: one of the pods under a demo, gateways aside.
 a_pod() {
     local child pods=()
     for child in $(family "$1"); do
-        case $(tr '\0' ' ' <"/proc/$child/cmdline" 2>/dev/null) in
+        case $(command_line "$child") in
             *" payd gateway "* | *" payd supervisor "* | *" payd loadgen "*) ;;
             *" payd "*) pods+=("$child") ;;
         esac
@@ -67,7 +69,7 @@ for moment in $moments; do
     wait_for 30 "a serve to kill" serve_of "$demo_pid" || { tell first; die "the demo did not start serve again"; }
     victim=$(serve_of "$demo_pid")
     pod=$(a_pod "$demo_pid" $((seed + moment))) || die "there is no pod to kill"
-    what=$(tr '\0' ' ' <"/proc/$pod/cmdline" | sed 's/.* payd \([a-z]*\) .*/\1/')
+    what=$(command_line "$pod" | sed 's/.* payd \([a-z]*\) .*/\1/')
     kill -KILL "$victim" "$pod"
     kills=$((kills + 1))
     say "killed serve ($victim) and a pod of $what ($pod) after $SECONDS s"
@@ -117,7 +119,7 @@ nobody_left() {
     for one in "${everybody[@]}"; do gone "$one" || return 1; done
 }
 wait_for 30 "the end of all children" nobody_left || {
-    for one in "${everybody[@]}"; do gone "$one" || tr '\0' ' ' <"/proc/$one/cmdline" >&2; done
+    for one in "${everybody[@]}"; do gone "$one" || command_line "$one" >&2; done
     die "kill -9 of the demo left these processes behind"
 }
 say "all ${#everybody[@]} processes are gone"
