@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mainstay_kernel::ChannelName;
 use mainstay_kernel::effect::{Deliver, Outcome};
 
 use crate::http::HttpClient;
@@ -23,8 +22,9 @@ pub enum Address {
     ChatWebhook {
         /// The webhook's URL.
         url: String,
-        /// The channel to post to, for receivers that let the sender choose (Mattermost, Slack's legacy webhooks).
-        channel: Option<ChannelName>,
+        /// The channel (`#alerts`) or person (`@ana`) to post to, for receivers that let the sender choose (Mattermost,
+        /// Slack's legacy webhooks).
+        channel: Option<String>,
     },
     /// A receiver of [`crate::webhook`] documents.
     Webhook {
@@ -171,7 +171,7 @@ pub enum ChannelError {
         reason: String,
     },
     /// Mail would leave this machine unencrypted.
-    #[error("mail to {host} would not be encrypted: switch TLS on, or allow plain text for it")]
+    #[error("mail to {host} would not be encrypted: say `tls: true` in the document of kind Channels")]
     PlaintextMail {
         /// The mail server.
         host: String,
@@ -198,6 +198,14 @@ impl RealChannels {
         let smtp = options.smtp.map(|smtp| Smtp::new(smtp, trust)).transpose()?;
         Ok(Self { smtp, http })
     }
+
+    /// Whether a URL could be posted to: at the start is a better time to hear of it than when somebody is to be paged.
+    ///
+    /// # Errors
+    /// Why not. The URL, which is a secret, is not told.
+    pub fn check_url(&self, url: &str) -> Result<(), String> {
+        self.http.check(url).map(|_| ())
+    }
 }
 
 impl Channels for RealChannels {
@@ -206,7 +214,7 @@ impl Channels for RealChannels {
             (Address::Email(to), Some(smtp)) => smtp.send(&outgoing, to).await,
             (Address::Email(_), None) => Sent::failed("no mail server is configured"),
             (Address::ChatWebhook { url, channel }, _) => {
-                slack::send(&self.http, &outgoing, url, channel.as_ref()).await
+                slack::send(&self.http, &outgoing, url, channel.as_deref()).await
             }
             (Address::Webhook { url }, _) => webhook::send(&self.http, &outgoing, url).await,
         }

@@ -3,7 +3,6 @@
 //! Slack says that it took a message with status 200 and the body `ok`, and nothing else; a 200 with another body comes
 //! from something in between. Text is escaped, and cut to the limits that Slack documents for each block.
 
-use mainstay_kernel::ChannelName;
 use serde_json::{Value, json};
 
 use crate::channel::{Outgoing, Sent};
@@ -35,7 +34,7 @@ pub(crate) async fn send(
     http: &HttpClient,
     outgoing: &Outgoing<'_>,
     url: &str,
-    channel: Option<&ChannelName>,
+    channel: Option<&str>,
 ) -> Sent {
     let answer = match http.post(outgoing, url, &render(outgoing, channel)).await {
         Ok(answer) => answer,
@@ -61,7 +60,7 @@ fn is_success(body: &str) -> bool {
 }
 
 /// The document that is posted.
-fn render(outgoing: &Outgoing<'_>, channel: Option<&ChannelName>) -> Value {
+fn render(outgoing: &Outgoing<'_>, channel: Option<&str>) -> Value {
     let message = &outgoing.deliver.message;
     let subject = wording::subject(outgoing);
     let mut about = vec![format!("<{}|Open in Mainstay>", wording::link(outgoing))];

@@ -9,6 +9,8 @@ use crate::event::IncidentEvent;
 use crate::model::{Impact, Incident, IncidentState, LinkedChange, Phase};
 
 const TEXT_MAX_BYTES: usize = 4_096;
+/// A change belongs to an incident if it was made at most so long before it began.
+const CHANGE_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 /// An incident began at most so long before it is declared, whatever the clock of an alert's sender says.
 const BEGAN_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
@@ -337,7 +339,12 @@ pub(crate) fn decide(
             events
         }
         IncidentCommand::Change { change } => match state.open_at(&change.change.scope) {
-            Some(incident) if !incident.changes.iter().any(|linked| linked.event == change.event) => {
+            // A report of long ago, or of some day to come, is not about this.
+            Some(incident)
+                if !incident.changes.iter().any(|linked| linked.event == change.event)
+                    && change.change.at >= incident.began_at.saturating_sub(CHANGE_WITHIN).unwrap_or(now)
+                    && change.change.at <= now.saturating_add(CHANGE_WITHIN).unwrap_or(now) =>
+            {
                 let mut events = vec![IncidentEvent::ChangeLinked {
                     incident: incident.id.clone(),
                     change_event: change.event,

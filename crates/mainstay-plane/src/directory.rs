@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use mainstay_catalog::Catalog;
 use mainstay_catalog::response::SettingError;
 use mainstay_delivery::channel::Address;
-use mainstay_kernel::ChannelName;
 use mainstay_kernel::effect::{Channel, Deliver, Recipient};
 
 /// The addresses of a catalog, with its settings resolved.
@@ -51,18 +50,31 @@ impl Directory {
         })
     }
 
+    /// The addresses of chat and webhooks, each with what it is.
+    pub fn urls(&self) -> impl Iterator<Item = (String, &str)> {
+        let chat = self
+            .chat_url
+            .iter()
+            .map(|url| ("the chat".to_owned(), url.as_str()));
+        let webhooks = self.webhooks.iter();
+        chat.chain(webhooks.map(|(name, url)| (format!("the webhook {name}"), url.as_str())))
+    }
+
     /// Where a message goes, or why it can go nowhere.
     ///
     /// # Errors
     /// With the reason, if the recipient has no address for the channel.
     pub fn address(&self, deliver: &Deliver) -> Result<Address, String> {
         let nowhere = || format!("{:?} has no address for {}", deliver.to, deliver.channel.name());
-        let chat = |channel: Option<ChannelName>| {
+        let chat = |channel: String| {
             let url = self
                 .chat_url
                 .clone()
                 .ok_or_else(|| "the catalog configures no chat".to_owned())?;
-            Ok(Address::ChatWebhook { url, channel })
+            Ok(Address::ChatWebhook {
+                url,
+                channel: Some(channel),
+            })
         };
         match (deliver.channel, &deliver.to) {
             (Channel::Email, Recipient::Person(person)) => {
@@ -82,9 +94,9 @@ impl Directory {
                     .get(person.as_str())
                     .and_then(|(_, chat)| chat.as_deref())
                     .ok_or_else(nowhere)?;
-                chat(ChannelName::new(handle).ok())
+                chat(handle.to_owned())
             }
-            (Channel::Chat, Recipient::ChatChannel(channel)) => chat(Some(channel.clone())),
+            (Channel::Chat, Recipient::ChatChannel(channel)) => chat(channel.to_string()),
             (Channel::Webhook, Recipient::Receiver(name)) => self
                 .webhooks
                 .get(name)

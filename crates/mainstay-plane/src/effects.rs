@@ -130,9 +130,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
 fn shown(address: Address) -> String {
     match address {
         Address::Email(mails) => mails.join(", "),
-        Address::ChatWebhook { channel, .. } => {
-            channel.map_or_else(|| "chat".to_owned(), |channel| channel.to_string())
-        }
+        Address::ChatWebhook { channel, .. } => channel.unwrap_or_else(|| "chat".to_owned()),
         Address::Webhook { .. } => "webhook".to_owned(),
     }
 }

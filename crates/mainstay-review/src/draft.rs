@@ -58,15 +58,12 @@ fn head(out: &mut String, facts: &Facts) {
     );
     line(out, format!("| Duration of impact | {duration} |"));
     line(out, format!("| Where | {} |", facts.scope));
-    let tenants = if facts.tenants.is_empty() {
-        "none counted".to_owned()
-    } else {
-        facts.tenants.join(", ")
+    let tenants = match (facts.total, facts.tenants.len()) {
+        (0, _) => "unknown: no requests are counted at this place".to_owned(),
+        (_, 0) => "0".to_owned(),
+        (_, number) => format!("{number} ({})", facts.tenants.join(", ")),
     };
-    line(
-        out,
-        format!("| Tenants affected | {} ({tenants}) |", facts.tenants.len()),
-    );
+    line(out, format!("| Tenants affected | {tenants} |"));
     line(
         out,
         format!(
@@ -161,7 +158,7 @@ fn root_cause(out: &mut String, facts: &Facts) {
     if suspects.is_empty() {
         line(
             out,
-            "No change was recorded in the hour before the first failure. Look at dependencies, load and infrastructure:\n",
+            "No change was recorded in the hour before the first failure. Look at dependencies, load and infrastructure.\n",
         );
     }
     for (index, suspect) in suspects.iter().enumerate() {
@@ -231,10 +228,10 @@ fn judgement(out: &mut String, facts: &Facts) {
         RESOLVE,
     );
     line(out, "\n## Contributing factors\n");
-    let all_at_once = facts
-        .changes
-        .iter()
-        .find(|change| change.kind == mainstay_kernel::fact::ChangeKind::Deploy);
+    let all_at_once = facts.changes.iter().find(|change| {
+        change.kind == mainstay_kernel::fact::ChangeKind::Deploy
+            && change.at <= facts.began_at + facts.began_within
+    });
     if let Some(deploy) = all_at_once {
         line(
             out,

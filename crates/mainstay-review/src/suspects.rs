@@ -67,7 +67,14 @@ fn evidence(facts: &Facts, change: &ChangeRecorded) -> Vec<(u32, String)> {
     };
     found.push((
         closeness,
-        format!("it came {how_long} before the first failing request"),
+        format!(
+            "it came {how_long} before the first {}",
+            if facts.total > 0 {
+                "failing request"
+            } else {
+                "alert"
+            }
+        ),
     ));
     if same(change.scope.cell.as_ref(), facts.scope.cell.as_ref()) {
         found.push((

@@ -8,7 +8,7 @@ use mainstay_delivery::inbox::{self, InboxOptions};
 
 use crate::clock::SystemClock;
 use crate::exit::Exit;
-use crate::serve::{parent_is_gone, start_logging};
+use crate::serve::{start_logging, told_to_stop};
 
 /// Options of `mainstay inbox`.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,9 +22,12 @@ pub(crate) struct Options {
     /// The file that keeps every message, one JSON object a line.
     #[arg(long)]
     file: PathBuf,
+    /// Exit when standard input closes: the parent is gone.
+    #[arg(long)]
+    exit_with_parent: bool,
 }
 
-/// Runs until standard input closes.
+/// Runs until it is told to stop.
 pub(crate) fn run(options: Options) -> Exit {
     start_logging();
     let listen = InboxOptions {
@@ -34,7 +37,13 @@ pub(crate) fn run(options: Options) -> Exit {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime.map_err(|error| error.to_string()).and_then(|runtime| {
-        let served = runtime.block_on(inbox::serve(listen, Arc::new(SystemClock), parent_is_gone()));
+        anstream::println!(
+            "mainstay inbox: mail at {}, chat at http://{}/chat",
+            options.smtp,
+            options.http
+        );
+        let until = told_to_stop(options.exit_with_parent);
+        let served = runtime.block_on(inbox::serve(listen, Arc::new(SystemClock), until));
         // Reading from standard input cannot be cancelled.
         runtime.shutdown_background();
         served.map_err(|error| error.to_string())

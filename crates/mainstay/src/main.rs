@@ -24,5 +24,18 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // One provider of TLS for the whole process; a second installation would be refused, and is not made.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    end_quietly_without_readers();
     cli::run()
+}
+
+/// Whoever reads our output may stop reading (`mainstay alert list | head`): that is no bug of ours to trace.
+fn end_quietly_without_readers() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload().downcast_ref::<String>();
+        if text.is_some_and(|text| text.starts_with("failed printing to")) {
+            std::process::exit(1);
+        }
+        tell(panic);
+    }));
 }

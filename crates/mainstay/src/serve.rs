@@ -30,7 +30,7 @@ use crate::exit::Exit;
 use discovery::Sources;
 use operations::DiskOperations;
 
-pub(crate) use process::{parent_is_gone, start_logging};
+pub(crate) use process::{start_logging, told_to_stop};
 
 /// How often objectives are judged; rules have clocks of their own.
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
@@ -153,6 +153,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let channels = RealChannels::new(channel_options(&catalog)?)
         .map_err(|error| ServeError::Channel(error.to_string()))?;
 
+    for (what, url) in directory.urls() {
+        let bad = |reason| ServeError::Channel(format!("the URL of {what} cannot be used: {reason}"));
+        channels.check_url(url).map_err(bad)?;
+    }
+
     // The journal's lock keeps a second process out before anything else is touched.
     let journal = SqliteJournal::open(&options.data.join("journal"), clock.clone(), entropy.clone()).await?;
     let journal = Arc::new(journal);
@@ -210,13 +215,20 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             catalog: options.catalog.clone(),
         }),
     );
+    let console = Arc::new(console);
     let setup = Setup {
-        console: Arc::new(console),
+        console: console.clone(),
         auth,
         clock: clock.clone(),
         entropy,
         live: live.clone(),
-        settings: Settings::default(),
+        settings: Settings {
+            secure_cookies: options
+                .base_url
+                .as_ref()
+                .is_some_and(|url| url.starts_with("https://")),
+            ..Settings::default()
+        },
     };
     let router = mainstay_web::router(setup);
     let (stop, stopped) = tokio::sync::watch::channel(());
@@ -249,11 +261,12 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     ));
     tasks.spawn(keep(plane.clone(), telemetry.clone(), until_stopped()));
     tasks.spawn(work(plane.clone(), until_stopped()));
+    tasks.spawn(expire(console, until_stopped()));
     tasks.spawn(announce(plane.clone(), live, until_stopped()));
     anstream::println!("mainstay listens on http://{address}");
 
     let first_failure = tokio::select! {
-        () = process::told_to_stop(options.exit_with_parent) => None,
+        () = told_to_stop(options.exit_with_parent) => None,
         ended = tasks.join_next() => ended.and_then(|ended| ended.unwrap_or_else(|panic| Err(ServeError::Web(panic.to_string()))).err()),
     };
     drop(stop);
@@ -423,6 +436,25 @@ async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) -> Result<(
         );
     }
     Ok(())
+}
+
+/// Ends alerts of others that were not told again in time.
+async fn expire(
+    console: Arc<PlaneConsole<SqliteJournal, RealChannels, SupervisorHand>>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let mut tick = tokio::time::interval(EVALUATE_EVERY);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        match console.expire().await {
+            Ok(()) | Err(PlaneError::Refused(_)) => {}
+            Err(fatal) => return Err(fatal.into()),
+        }
+    }
 }
 
 /// Tells the pages that something happened.

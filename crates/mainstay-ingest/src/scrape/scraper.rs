@@ -155,6 +155,8 @@ impl Worker {
             .max(1);
         let offset_ms = offset_ms(&target, interval_ms);
         let mut slot_ms = next_slot(self.now_ms(), interval_ms, offset_ms);
+        // Why the last scrape failed: told once, not with every scrape.
+        let mut failing: Option<String> = None;
         let stop = loop {
             let wait_ms = slot_ms - self.now_ms();
             if wait_ms > interval_ms {
@@ -176,7 +178,22 @@ impl Worker {
             self.counters.scrapes.fetch_add(1, Ordering::Relaxed);
             if let Some(error) = &batch.error {
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(job = target.job, instance = target.instance, %error, "scrape failed");
+                let reason = error.to_string();
+                if failing.as_ref() != Some(&reason) {
+                    tracing::warn!(
+                        job = target.job,
+                        instance = target.instance,
+                        reason,
+                        "scrapes fail"
+                    );
+                }
+                failing = Some(reason);
+            } else if failing.take().is_some() {
+                tracing::warn!(
+                    job = target.job,
+                    instance = target.instance,
+                    "scrapes succeed again"
+                );
             }
             self.store(batch).await;
             let next_ms =

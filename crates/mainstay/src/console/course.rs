@@ -30,7 +30,7 @@ pub(super) fn resolve_blocked(incident: &Known) -> Option<String> {
             "alerts still fire"
         };
         format!(
-            "{firing} {plural} ({}); `mainstay incident resolve` with a reason does it anyway",
+            "{firing} {plural} ({}); `mainstay incident resolve --note REASON` does it anyway",
             names.join(", ")
         )
     })

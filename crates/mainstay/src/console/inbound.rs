@@ -1,14 +1,17 @@
 //! What comes in: changes, other systems' alerts; and what the demo's inbox received.
 
-use mainstay_alert::FIRING_MAX;
+use std::sync::PoisonError;
+
+use jiff::Timestamp;
 use mainstay_alert::observation::{PostableAlert as Posted, from_api};
+use mainstay_alert::{FIRING_MAX, Observation};
 use mainstay_change::{ChangeCommand, CloudEvent};
 use mainstay_delivery::channel::Channels;
 use mainstay_delivery::inbox::{Messages, Via};
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::fact::ChangeRecorded;
-use mainstay_kernel::{EventId, IncidentId, Labels, Principal};
+use mainstay_kernel::{Actor, EventId, IncidentId, Labels, Principal};
 use mainstay_plane::{Command, PlaneError};
 use mainstay_web::Failure;
 use mainstay_web::view::{Change, Done, InboxMessage, Look, PostableAlert};
@@ -104,11 +107,56 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         }
     }
 
+    /// Notes until when alerts are to be believed: a Prometheus says with each repetition that an alert ends in a few
+    /// minutes unless it is told again.
+    fn believe(&self, ends: &[(Labels, Option<Timestamp>)]) {
+        let now = self.now();
+        let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+        for (labels, ends_at) in ends {
+            let fingerprint = labels.fingerprint();
+            match ends_at.filter(|end| *end > now) {
+                Some(end) if believed.len() < FIRING_MAX => {
+                    believed.insert(fingerprint, (labels.clone(), end));
+                }
+                _ => {
+                    believed.remove(&fingerprint);
+                }
+            }
+        }
+    }
+
+    /// Ends the alerts of others that were not told again in time: their rule or their sender is gone.
+    pub(crate) async fn expire(&self) -> Result<(), PlaneError> {
+        let now = self.now();
+        let over: Vec<Observation> = {
+            let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = believed.extract_if(.., |_, (_, until)| *until <= now);
+            over.map(|(_, (labels, until))| Observation {
+                labels,
+                annotations: Labels::new(),
+                starts_at: until,
+                ended_at: Some(until),
+            })
+            .collect()
+        };
+        if over.is_empty() {
+            return Ok(());
+        }
+        self.plane
+            .observe(&Actor::machine("alert"), over)
+            .await
+            .map(|_| ())
+    }
+
     pub(super) async fn take_alerts(
         &self,
         who: &Principal,
         alerts: Vec<PostableAlert>,
     ) -> Result<Done, Failure> {
+        let ends: Vec<(Labels, Option<Timestamp>)> = alerts
+            .iter()
+            .map(|alert| (alert.labels.clone(), alert.ends_at))
+            .collect();
         let posted = alerts.into_iter().map(|alert| {
             let link = alert.generator_url.unwrap_or_default();
             let annotations: Labels = alert.annotations.with(GENERATOR, link);
@@ -130,6 +178,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             return Err(full);
         }
         let told = good.len();
+        self.believe(&ends);
         let (done, shed) = self
             .plane
             .observe(&who.actor, good)

@@ -21,6 +21,7 @@ mod slo;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -28,7 +29,7 @@ use mainstay_catalog::Catalog;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::{Journal, JournalError};
-use mainstay_kernel::{Actor, EventId, IncidentId, Principal, RunbookId, SloId};
+use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, RunbookId, SloId};
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
@@ -52,6 +53,8 @@ pub(crate) struct PlaneConsole<J, C, H> {
     client: reqwest::Client,
     inbox: Option<String>,
     operations: Arc<dyn Operations>,
+    /// Until when alerts of others are to be believed if they are not told again: their labels by fingerprint.
+    believed: Mutex<BTreeMap<Digest, (Labels, Timestamp)>>,
 }
 
 /// What is done to the program itself: how depends on where it keeps things.
@@ -81,6 +84,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             client,
             inbox,
             operations,
+            believed: Mutex::default(),
         }
     }
 

@@ -58,6 +58,7 @@ impl Stage {
 
         let mut arguments = words(&[
             "inbox",
+            "--exit-with-parent",
             "--smtp",
             &smtp.to_string(),
             "--http",

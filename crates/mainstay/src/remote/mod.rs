@@ -17,8 +17,10 @@ use crate::output::Form;
 
 /// The largest answer that is read, in bytes.
 const ANSWER_MAX_BYTES: usize = 64 << 20;
-/// How long an answer may take to begin. The server has limits of its own; verifying a journal takes minutes.
-const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(310);
+/// How long an answer may take.
+const ANSWER_WITHIN: std::time::Duration = std::time::Duration::from_secs(30);
+/// The same for orders over everything that is kept: verifying a journal takes minutes.
+const ORDER_WITHIN: std::time::Duration = std::time::Duration::from_secs(310);
 const CONNECT_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Which server is asked, and as whom.
@@ -205,7 +207,7 @@ impl Remote {
     /// Has something done that needs no words; the data of the answer.
     pub(crate) async fn order(&self, path: &str) -> Result<Value, Trouble> {
         let request = self.client.post(format!("{}{path}", self.base));
-        Ok(self.data(request).await?.0)
+        Ok(self.data(request.timeout(ORDER_WITHIN)).await?.0)
     }
 
     /// The data at a path.

@@ -82,7 +82,8 @@ impl Sources {
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let mut lists: BTreeMap<&str, Vec<TargetGroup>> = BTreeMap::new();
-        let mut files: BTreeMap<&str, Vec<TargetGroup>> = BTreeMap::new();
+        let mut files: BTreeMap<PathBuf, Vec<TargetGroup>> = BTreeMap::new();
+        let mut troubles: BTreeMap<String, String> = BTreeMap::new();
         let mut last: Vec<ScrapeTarget> = Vec::new();
         let mut tick = tokio::time::interval(REFRESH);
         tokio::pin!(stop);
@@ -92,26 +93,25 @@ impl Sources {
                 _ = tick.tick() => {}
             }
             for url in &self.urls {
-                match fetch(&client, url).await {
-                    Ok(list) => {
-                        lists.insert(url, list);
-                    }
-                    Err(reason) => tracing::warn!(url, reason, "the list of targets could not be had"),
+                let list = fetch(&client, url).await;
+                if let Some(list) = good(&mut troubles, url, list) {
+                    lists.insert(url, list);
                 }
             }
+            let mut of_jobs: Vec<ScrapeTarget> = Vec::new();
             for job in &self.jobs {
-                match target_files::read(&job.target_files, &self.base) {
-                    Ok(groups) => {
-                        files.insert(&job.name, groups);
+                let named = target_files::files(&job.target_files, &self.base);
+                for path in &named {
+                    let groups = target_files::read(path);
+                    if let Some(groups) = good(&mut troubles, &path.display().to_string(), groups) {
+                        files.insert(path.clone(), groups);
                     }
-                    Err(reason) => tracing::warn!(job = job.name, reason, "target files could not be read"),
                 }
+                let found = named.iter().filter_map(|path| files.get(path)).flatten();
+                of_jobs.extend(job.targets(job.static_groups.iter().chain(found)));
             }
-            let of_jobs = self.jobs.iter().flat_map(|job| {
-                let found = files.get(job.name.as_str()).into_iter().flatten();
-                job.targets(job.static_groups.iter().chain(found))
-            });
             let targets: Vec<ScrapeTarget> = of_jobs
+                .into_iter()
                 .chain(self.listed.targets(lists.values().flatten()))
                 .collect();
             if targets != last {
@@ -119,6 +119,29 @@ impl Sources {
                 scraper.set_targets(targets.clone());
                 last = targets;
             }
+        }
+    }
+}
+
+/// What was had, if it was; why not is logged once, and not every second.
+fn good<T>(troubles: &mut BTreeMap<String, String>, from: &str, had: Result<T, String>) -> Option<T> {
+    match had {
+        Ok(had) => {
+            if troubles.remove(from).is_some() {
+                tracing::warn!(from, "targets can be had again");
+            }
+            Some(had)
+        }
+        Err(reason) => {
+            if troubles.get(from) != Some(&reason) {
+                tracing::warn!(
+                    from,
+                    reason,
+                    "targets could not be had; those known from there stay"
+                );
+                troubles.insert(from.to_owned(), reason);
+            }
+            None
         }
     }
 }

@@ -39,7 +39,7 @@ impl Operations for DiskOperations {
         Box::pin(async move {
             let failed = |error: &dyn Display| failed("the backup could not be made", error);
             let at = self.plane.clock().now();
-            let to = self.backups.join(at.strftime("%Y%m%dT%H%M%SZ").to_string());
+            let to = self.backups.join(at.strftime("%Y%m%dT%H%M%S%.3fZ").to_string());
             // Samples first: alerts that the journal then has more of are told again by the next evaluation.
             let (telemetry, series) = (self.telemetry.clone(), to.join("series"));
             let copied = tokio::task::spawn_blocking(move || telemetry.backup(&series)).await;

@@ -1,5 +1,7 @@
 //! What a long-running process owes to whoever started it: a log, and an end.
 
+use std::io::IsTerminal as _;
+
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -11,18 +13,19 @@ pub(crate) fn start_logging() {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .try_init();
 }
 
 /// Waits until standard input closes: the parent is gone.
-pub(crate) async fn parent_is_gone() {
+async fn parent_is_gone() {
     let mut stdin = tokio::io::stdin();
     let mut buffer = [0; 256];
     while !matches!(stdin.read(&mut buffer).await, Ok(0) | Err(_)) {}
 }
 
 /// Waits for SIGINT, SIGTERM or, if asked to, the end of the parent.
-pub(super) async fn told_to_stop(with_parent: bool) {
+pub(crate) async fn told_to_stop(with_parent: bool) {
     let terminated = async {
         match signal(SignalKind::terminate()) {
             Ok(mut terminate) => {

@@ -8,21 +8,25 @@ use mainstay_ingest::config::{TargetGroup, target_groups};
 /// Target files larger than this are refused.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// Reads target files; relative paths count from `base`. A file that is named must be there and be right, else the
-/// caller keeps the targets it has, as Prometheus does.
-pub(super) fn read(patterns: &[PathBuf], base: &Path) -> Result<Vec<TargetGroup>, String> {
-    let mut groups = Vec::new();
-    for path in patterns.iter().flat_map(|pattern| matching(&base.join(pattern))) {
-        let file = path.display().to_string();
-        let failed = |error: std::io::Error| format!("{file}: {error}");
-        let size = fs::metadata(&path).map_err(failed)?.len();
-        if size > MAX_FILE_BYTES {
-            return Err(format!("{file}: {size} bytes, allowed are {MAX_FILE_BYTES}"));
-        }
-        let text = fs::read_to_string(&path).map_err(failed)?;
-        groups.extend(target_groups(&file, &text).map_err(|error| error.to_string())?);
+/// The target files that are there now, or are named; relative paths count from `base`.
+pub(super) fn files(patterns: &[PathBuf], base: &Path) -> Vec<PathBuf> {
+    patterns
+        .iter()
+        .flat_map(|pattern| matching(&base.join(pattern)))
+        .collect()
+}
+
+/// Reads one target file. A file that is named must be there and be right, else the caller keeps the targets it has of
+/// it, as Prometheus does.
+pub(super) fn read(path: &Path) -> Result<Vec<TargetGroup>, String> {
+    let file = path.display().to_string();
+    let failed = |error: std::io::Error| format!("{file}: {error}");
+    let size = fs::metadata(path).map_err(failed)?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(format!("{file}: {size} bytes, allowed are {MAX_FILE_BYTES}"));
     }
-    Ok(groups)
+    let text = fs::read_to_string(path).map_err(failed)?;
+    target_groups(&file, &text).map_err(|error| error.to_string())
 }
 
 /// The files that a path with at most one `*` in its last part means, sorted.
@@ -67,15 +71,16 @@ mod tests {
         write("sd/c.yml", "[]");
         write("other.json", "[]");
         let patterns = [PathBuf::from("sd/*.json"), PathBuf::from("other.json")];
-        let groups = read(&patterns, dir.path()).expect("read");
-        let found: Vec<&str> = groups
-            .iter()
-            .flat_map(|group| &group.targets)
-            .map(String::as_str)
-            .collect();
-        assert_eq!(found, ["a:1", "a:2", "b:1"]);
+        let found = |patterns: &[PathBuf]| -> Vec<String> {
+            let groups = files(patterns, dir.path());
+            let groups = groups.iter().flat_map(|path| read(path).expect("read"));
+            groups.flat_map(|group| group.targets).collect()
+        };
+        assert_eq!(found(&patterns), ["a:1", "a:2", "b:1"]);
         fs::remove_file(dir.path().join("other.json")).expect("removed");
-        read(&patterns, dir.path()).expect_err("a file that is named must be there");
-        assert_eq!(read(&[], Path::new("/nowhere")), Ok(Vec::new()));
+        let named = files(&patterns, dir.path());
+        assert_eq!(named.len(), 3, "what is named is missed");
+        read(&named[2]).expect_err("a file that is named must be there");
+        assert!(files(&[], Path::new("/nowhere")).is_empty());
     }
 }

@@ -270,6 +270,35 @@ fn a_changed_catalog_is_planned_and_applied_without_a_restart() {
     assert!(changes.contains("catalog put in force: 1 change"), "{changes}");
 }
 
+/// A Prometheus says until when to believe an alert; one that is not told again by then is over.
+#[test]
+fn an_alert_that_is_not_told_again_in_time_is_over() {
+    let server = Server::start();
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
+    let alert = |name: &str, end: Option<String>| json!([{ "labels": {"alertname": name, "cell": "cell-5", "priority": "P1"}, "endsAt": end }]);
+    server.post("/api/v2/alerts", &alert("Believed", Some(soon.to_string())));
+    server.post("/api/v2/alerts", &alert("Firm", None));
+    let firing = || {
+        let alerts = server.json(&["alert", "list", "--firing"]);
+        let names = alerts.as_array().into_iter().flatten();
+        names
+            .map(|alert| {
+                alert["labels"]["alertname"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(firing().len(), 2);
+    let since = Instant::now();
+    while firing().len() > 1 {
+        assert!(since.elapsed() < PATIENCE, "{:?}", firing());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(firing(), ["Firm"]);
+}
+
 /// A copy made under way is a data directory like any other.
 #[test]
 fn a_backup_of_a_running_server_opens_as_it_was() {
