@@ -203,6 +203,7 @@ fn headline(incident: &Incident, now: Timestamp) -> Markup {
                 span { (phase(summary)) }
                 span { (began(summary, now)) }
                 span.dim { (summary.scope) }
+                span { "hits " (tenants(summary)) }
                 span.dim { (summary.id) }
                 @if incident.has_postmortem {
                     a href=(url::path(&["incidents", summary.id.as_str(), "postmortem"])) { "post-mortem draft" }
@@ -343,7 +344,7 @@ fn impact(incident: &Incident) -> Markup {
                     "Tenants hit",
                     &[text("Tenant"), numeric("Failed requests")],
                     &impact.tenants.iter()
-                        .map(|hit| vec![html! { (hit.tenant) }, html! { (count(hit.failed_requests)) }])
+                        .map(|hit| vec![html! { (hit.tenant) }, html! { (known(hit.failed_requests)) }])
                         .collect::<Vec<_>>(),
                     "",
                 ))

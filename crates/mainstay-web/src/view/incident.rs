@@ -106,8 +106,8 @@ pub struct Impact {
 pub struct TenantImpact {
     /// The tenant.
     pub tenant: String,
-    /// Its bad events since the incident began.
-    pub failed_requests: u64,
+    /// Its bad events since the incident began; none: only an alert names it, nothing is counted.
+    pub failed_requests: Option<u64>,
 }
 
 /// One page: a request that a human take the incident on.

@@ -1,5 +1,7 @@
 //! Incidents: the list, and one of them in full.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
@@ -121,6 +123,14 @@ fn suspect_line(change: &ChangeRecorded) -> String {
     )
 }
 
+/// Whom an incident hits: by the counts, and by what its alerts name, which may be another system's and counted nowhere
+/// here.
+fn hit(incident: &Known) -> BTreeSet<TenantId> {
+    let named = incident.alerts.values();
+    let named = named.filter_map(|attached| sight::tenant_of(&attached.alert.labels));
+    incident.impact.tenants.iter().cloned().chain(named).collect()
+}
+
 /// The title as the reader may see it: to who is limited to some tenants it may name others.
 fn title(who: &Principal, incident: &Known) -> String {
     if sight::sees(who, &incident.scope) {
@@ -193,11 +203,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .acknowledged
             .as_ref()
             .map(|(_, actor)| actor.subject.clone());
-        let tenants = incident
-            .impact
-            .tenants
-            .iter()
-            .filter(|tenant| who.sees(Some(tenant)));
+        let tenants = hit(incident).into_iter().filter(|tenant| who.sees(Some(tenant)));
         IncidentSummary {
             id: incident.id.clone(),
             severity: incident.severity,
@@ -213,7 +219,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             },
             started_at: incident.began_at,
             resolved_at: incident.resolved_at,
-            tenants: tenants.map(ToString::to_string).collect(),
+            tenants: tenants.map(|tenant| tenant.to_string()).collect(),
             failed_requests: counts.filter(|counts| counts.total > 0).map(|counts| counts.bad),
             acknowledged_by: by.map(|by| {
                 if all {
@@ -351,9 +357,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .filter(|(tenant, counts)| counts.bad > 0 && who.sees(Some(tenant)))
             .map(|(tenant, counts)| TenantImpact {
                 tenant: tenant.to_string(),
-                failed_requests: counts.bad,
+                failed_requests: Some(counts.bad),
             })
             .collect();
+        let named = hit(incident).into_iter().filter(|tenant| who.sees(Some(tenant)));
+        for tenant in named.map(|tenant| tenant.to_string()) {
+            if !tenants.iter().any(|known| known.tenant == tenant) {
+                tenants.push(TenantImpact {
+                    tenant,
+                    failed_requests: None,
+                });
+            }
+        }
         tenants.sort_by_key(|hit| (std::cmp::Reverse(hit.failed_requests), hit.tenant.clone()));
         let query = counted
             .as_ref()

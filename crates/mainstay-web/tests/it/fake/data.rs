@@ -387,11 +387,11 @@ pub(super) fn incident() -> Incident {
             tenants: vec![
                 TenantImpact {
                     tenant: TENANT.to_owned(),
-                    failed_requests: 12_010,
+                    failed_requests: Some(12_010),
                 },
                 TenantImpact {
                     tenant: "std-014".to_owned(),
-                    failed_requests: 7_132,
+                    failed_requests: Some(7_132),
                 },
             ],
             failed_requests: Some(19_142),

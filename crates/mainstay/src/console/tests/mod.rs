@@ -95,13 +95,13 @@ async fn an_engineer_sees_what_fails_where_since_when_and_why() {
 
     let incident = world.console.incident(&who, &id).await.expect("an incident");
     assert_eq!(incident.impact.failed_requests, Some(288));
-    let hit: Vec<(&str, u64)> = incident
+    let hit: Vec<(&str, Option<u64>)> = incident
         .impact
         .tenants
         .iter()
         .map(|hit| (hit.tenant.as_str(), hit.failed_requests))
         .collect();
-    assert_eq!(hit, [("SOU-001", 144), ("STD-001", 144)]);
+    assert_eq!(hit, [("SOU-001", Some(144)), ("STD-001", Some(144))]);
     assert_eq!(
         incident.suspects[0].title,
         "Deploy of payment-service v1.6.0 in cell-5"
