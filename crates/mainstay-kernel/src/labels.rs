@@ -1,5 +1,6 @@
 //! Label sets in the Prometheus sense: sorted names, each once, no empty values.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -13,9 +14,16 @@ pub const METRIC_NAME: &str = "__name__";
 pub const ALERT_NAME: &str = "alertname";
 
 /// A sorted set of `name="value"` pairs. An empty value is the same as no label and is never held.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+///
+/// Held as one text, because there are millions of them: names and values in turn, in order of name, each with its
+/// length in bytes before it, written as characters (see [`push_text`]). Changing a set copies it.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
-pub struct Labels(Vec<(String, String)>);
+pub struct Labels(Box<str>);
+
+/// A length is written in digits of this base, each a character; a digit that is not the last bears this bit. So a
+/// length below it is one character, and no digit is a surrogate.
+const LENGTH_DIGIT: u32 = 0x4000;
 
 impl Labels {
     /// No labels.
@@ -24,10 +32,25 @@ impl Labels {
         Self::default()
     }
 
+    /// Of pairs in strictly rising order of name; `None` if they are not.
+    #[must_use]
+    pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Self> {
+        let mut text = String::new();
+        let mut before: Option<&str> = None;
+        for (name, value) in pairs {
+            if before.is_some_and(|before| before >= name) {
+                return None;
+            }
+            before = Some(name);
+            push_pair(&mut text, name, value);
+        }
+        Some(Self(text.into_boxed_str()))
+    }
+
     /// The value of `name`, if it is set.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.position(name).ok().map(|index| self.0[index].1.as_str())
+        self.iter().find(|held| held.0 == name).map(|held| held.1)
     }
 
     /// The metric's name, or "".
@@ -37,45 +60,60 @@ impl Labels {
     }
 
     /// Sets `name` to `value`; an empty value removes it.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        let (name, value) = (name.into(), value.into());
-        match (self.position(&name), value.is_empty()) {
-            (Ok(index), true) => {
-                self.0.remove(index);
+    pub fn set(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        let mut text = String::with_capacity(self.0.len() + name.len() + value.len() + 4);
+        let mut new = Some((name, value));
+        for held in self.iter() {
+            if held.0 >= name
+                && let Some((name, value)) = new.take()
+            {
+                push_pair(&mut text, name, value);
             }
-            (Ok(index), false) => self.0[index].1 = value,
-            (Err(_), true) => {}
-            (Err(index), false) => self.0.insert(index, (name, value)),
+            if held.0 != name {
+                push_pair(&mut text, held.0, held.1);
+            }
         }
+        if let Some((name, value)) = new {
+            push_pair(&mut text, name, value);
+        }
+        self.0 = text.into_boxed_str();
     }
 
     /// The same set with `name` set to `value`.
     #[must_use]
-    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.set(name, value);
         self
     }
 
     /// Takes `name` out and gives its value.
     pub fn remove(&mut self, name: &str) -> Option<String> {
-        self.position(name).ok().map(|index| self.0.remove(index).1)
+        let value = self.get(name)?.to_owned();
+        *self = self.filtered(|held| held != name);
+        Some(value)
     }
 
     /// The same set without the labels for which `keep` says no.
     #[must_use]
     pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
-        Self(self.0.iter().filter(|(name, _)| keep(name)).cloned().collect())
+        let mut text = String::with_capacity(self.0.len());
+        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
+            push_pair(&mut text, name, value);
+        }
+        Self(text.into_boxed_str())
     }
 
     /// The pairs in order of name.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    #[must_use]
+    pub fn iter(&self) -> Pairs<'_> {
+        Pairs { rest: &self.0 }
     }
 
-    /// How many labels there are.
+    /// How many labels there are. O(labels).
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.iter().count()
     }
 
     /// Whether there are none.
@@ -84,19 +122,85 @@ impl Labels {
         self.0.is_empty()
     }
 
+    /// What it takes in memory beside itself, in bytes.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// A digest of the whole set: equal sets, and only they, have equal fingerprints.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
         let parts: Vec<&[u8]> = self
-            .0
             .iter()
             .flat_map(|(n, v)| [n.as_bytes(), v.as_bytes()])
             .collect();
         Digest::of_parts(&parts)
     }
+}
 
-    fn position(&self, name: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(n, _)| n.as_str().cmp(name))
+/// The pairs of a [`Labels`], in order of name.
+#[derive(Debug, Clone)]
+pub struct Pairs<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some((take_text(&mut self.rest)?, take_text(&mut self.rest)?))
+    }
+}
+
+fn push_pair(text: &mut String, name: &str, value: &str) {
+    if !value.is_empty() {
+        push_text(text, name);
+        push_text(text, value);
+    }
+}
+
+/// Appends `part` with its length before it: digits of 14 bits, the least significant first, each a character.
+fn push_text(text: &mut String, part: &str) {
+    let mut length = part.len();
+    loop {
+        let digit = (length % LENGTH_DIGIT as usize) as u32;
+        length /= LENGTH_DIGIT as usize;
+        let more = if length > 0 { LENGTH_DIGIT } else { 0 };
+        text.push(char::from_u32(digit | more).unwrap_or_default());
+        if length == 0 {
+            break;
+        }
+    }
+    text.push_str(part);
+}
+
+/// Takes off what [`push_text`] appended.
+fn take_text<'a>(rest: &mut &'a str) -> Option<&'a str> {
+    let (mut length, mut unit) = (0, 1);
+    loop {
+        let digit = rest.chars().next()?;
+        *rest = &rest[digit.len_utf8()..];
+        length += (u32::from(digit) % LENGTH_DIGIT) as usize * unit;
+        unit *= LENGTH_DIGIT as usize;
+        if u32::from(digit) < LENGTH_DIGIT {
+            break;
+        }
+    }
+    let (part, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(part)
+}
+
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -110,13 +214,20 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Labels {
 
 impl From<BTreeMap<String, String>> for Labels {
     fn from(map: BTreeMap<String, String>) -> Self {
-        Self(map.into_iter().filter(|(_, value)| !value.is_empty()).collect())
+        let mut text = String::new();
+        for (name, value) in &map {
+            push_pair(&mut text, name, value);
+        }
+        Self(text.into_boxed_str())
     }
 }
 
 impl From<Labels> for BTreeMap<String, String> {
     fn from(labels: Labels) -> Self {
-        labels.0.into_iter().collect()
+        labels
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 }
 
@@ -156,5 +267,28 @@ mod tests {
         labels.set("job", "");
         assert_eq!(labels.to_string(), "up");
         assert_eq!(Labels::new().to_string(), "{}");
+    }
+
+    #[test]
+    fn as_a_map_would() {
+        let long = "x".repeat(0x4000 * 3 + 5);
+        let values = ["", "a", "é", "\0", long.as_str(), "zz"];
+        let mut labels = Labels::new();
+        let mut map: BTreeMap<String, String> = BTreeMap::new();
+        // Every step sets or removes one of seven names.
+        for step in 0..400usize {
+            let name = ["b", "a", "ab", "é", "c", "__name__", "B"][step * 5 % 7].to_owned();
+            let value = values[step * 7 % 13 % values.len()];
+            labels.set(&name, value);
+            map.insert(name.clone(), value.to_owned());
+            map.retain(|_, value| !value.is_empty());
+            assert_eq!(labels, Labels::from(map.clone()));
+            assert_eq!(BTreeMap::from(labels.clone()), map);
+            assert_eq!(labels.get(&name), map.get(&name).map(String::as_str));
+            assert_eq!(labels.len(), map.len());
+            assert_eq!(Labels::from_sorted(labels.iter()).as_ref(), Some(&labels));
+        }
+        assert_eq!(Labels::from_sorted([("b", "1"), ("a", "1")]), None);
+        assert!(Labels::from_iter([("a", "é")]) > Labels::from_iter([("a", "zz")]));
     }
 }

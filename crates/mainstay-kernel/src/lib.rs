@@ -7,6 +7,7 @@ pub mod clock;
 pub mod digest;
 pub mod effect;
 pub mod fact;
+pub mod histogram;
 pub mod id;
 pub mod labels;
 pub mod matcher;
@@ -17,6 +18,7 @@ pub mod severity;
 
 pub use clock::{Clock, Entropy};
 pub use digest::Digest;
+pub use histogram::Histogram;
 pub use id::{
     CellId, ChannelName, EventId, IncidentId, PageId, PersonId, RegionId, RunbookId, ServiceId, SloId,
     TeamId, TenantId, ZoneId,
