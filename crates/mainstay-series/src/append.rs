@@ -9,7 +9,8 @@ use crate::error::SeriesError;
 use crate::histogram::MAX_BUCKETS;
 use crate::index::SeriesRef;
 use crate::record;
-use crate::store::{NEVER_MS, State, Store};
+use crate::state::{NEVER_MS, State};
+use crate::store::Store;
 
 /// The most samples in one frame of the log.
 const FRAME_SAMPLES: usize = 64 << 10;

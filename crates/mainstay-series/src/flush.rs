@@ -12,7 +12,8 @@ use crate::block::{self, Block, BlockWriter};
 use crate::error::SeriesError;
 use crate::head::{Frozen, in_order};
 use crate::snapshot::{self, Flushed, Snapshot};
-use crate::store::{Freeze, NEVER_MS, Series, State, Store};
+use crate::state::{Freeze, NEVER_MS, Series, State};
+use crate::store::Store;
 use crate::table::TableEntry;
 
 /// What a maintenance pass did.
@@ -177,6 +178,7 @@ impl Store {
         {
             let mut state = self.write();
             state.blocks.extend(blocks);
+            state.blocks.sort_by_key(|block| block.min_ms);
             state.flushed = freeze.flushed;
             state.frozen = None;
         }

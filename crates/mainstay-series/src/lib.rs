@@ -28,6 +28,7 @@ mod known;
 mod query;
 mod record;
 mod snapshot;
+mod state;
 mod store;
 mod table;
 mod window;

@@ -12,7 +12,8 @@ use crate::chunk::HistogramPoint;
 use crate::error::SeriesError;
 use crate::head::{HeadSamples, View, in_order, in_range};
 use crate::record::{self, Record};
-use crate::store::{State, Store};
+use crate::state::State;
+use crate::store::Store;
 
 /// A series with its samples in a range.
 #[derive(Debug, Clone)]
@@ -62,6 +63,9 @@ pub struct Replayed {
     /// Its value.
     pub value: Value,
 }
+
+/// The sample that a series has at one time, as a number or as a native histogram; at most one of them.
+pub(crate) type HeldAt = (Vec<(i64, f64)>, Vec<HistogramPoint>);
 
 /// What is read of one series, before it is in order.
 pub(crate) struct Reading {
@@ -288,12 +292,7 @@ impl Store {
     }
 
     /// What is held of a series at one time.
-    pub(crate) fn held_at(
-        &self,
-        state: &State,
-        id: u32,
-        t_ms: i64,
-    ) -> Result<(Vec<(i64, f64)>, Vec<HistogramPoint>), SeriesError> {
+    pub(crate) fn held_at(&self, state: &State, id: u32, t_ms: i64) -> Result<HeldAt, SeriesError> {
         let (mut samples, mut histograms) = (Vec::new(), Vec::new());
         let before_ms = t_ms.saturating_sub(1);
         for block in state.blocks_in(before_ms, t_ms) {
