@@ -6,6 +6,7 @@
 
 pub mod annotation;
 pub mod ast;
+pub mod dialect;
 pub mod duration;
 pub mod error;
 pub mod function;

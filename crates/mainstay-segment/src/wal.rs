@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -239,6 +240,21 @@ impl Wal {
     /// If the fsync fails, frames after `after` were already dropped ([`SegmentError::Gap`]), or a segment cannot be
     /// read.
     pub fn replay_since(&self, after: Lsn, mut visit: impl FnMut(Lsn, &[u8])) -> Result<Lsn, SegmentError> {
+        self.replay_while(after, |lsn, frame| {
+            visit(lsn, frame);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// As [`Wal::replay_since`], up to the frame at which `visit` breaks off. Gives the number of the last frame visited.
+    ///
+    /// # Errors
+    /// As `replay_since`.
+    pub fn replay_while(
+        &self,
+        after: Lsn,
+        mut visit: impl FnMut(Lsn, &[u8]) -> ControlFlow<()>,
+    ) -> Result<Lsn, SegmentError> {
         let (segments, last) = {
             let state = self.lock();
             (state.segments.clone(), state.next - 1)
@@ -259,6 +275,7 @@ impl Wal {
         let known = known.filter(|(first, offset)| segments.get(first).is_some_and(|len| offset <= len));
         let (start, start_offset) = known.unwrap_or((seek, 0));
         let mut stopped = (start, start_offset);
+        let mut reached = last;
         for (first, len) in segments.range(start..) {
             let path = segment_path(&self.dir, *first);
             let offset = if *first == start { start_offset } else { 0 };
@@ -273,20 +290,24 @@ impl Wal {
                 continue; // Reported when the log was opened.
             };
             for (lsn, payload) in (number..).zip(frames.by_ref()) {
-                if lsn > after.get() {
-                    visit(Lsn::new(lsn), payload);
+                if lsn > after.get() && visit(Lsn::new(lsn), payload).is_break() {
+                    reached = lsn;
+                    break;
                 }
             }
             stopped = (*first, offset + frames.offset() as u64);
+            if reached < last {
+                break;
+            }
         }
         if stopped.1 > 0 {
             let mut readers = self.readers();
             while readers.len() >= MAX_READERS {
                 readers.pop_first();
             }
-            readers.insert(last, stopped);
+            readers.insert(reached, stopped);
         }
-        Ok(Lsn::new(last))
+        Ok(Lsn::new(reached))
     }
 
     /// Drops every segment that holds only frames before `lsn`, and gives the number of bytes freed.

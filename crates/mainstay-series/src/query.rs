@@ -1,6 +1,7 @@
 //! Reading: selections, label names and values, and the accepted samples in the order of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mainstay_kernel::{Histogram, Labels, Matcher};
@@ -235,28 +236,47 @@ impl Store {
     ///
     /// # Errors
     /// If frames after `after` were dropped already, a record does not decode, or the log cannot be read.
-    pub fn replay_since(&self, after: Lsn, mut visit: impl FnMut(Replayed)) -> Result<Lsn, SeriesError> {
+    pub fn replay_since(&self, after: Lsn, visit: impl FnMut(Replayed)) -> Result<Lsn, SeriesError> {
+        self.replay_some(after, usize::MAX, visit)
+    }
+
+    /// As [`Store::replay_since`], up to the end of the frame in which the number of samples reaches `samples_max`: for
+    /// readers that lag far behind. The position that it gives is to go on from.
+    ///
+    /// # Errors
+    /// As `replay_since`.
+    pub fn replay_some(
+        &self,
+        after: Lsn,
+        samples_max: usize,
+        mut visit: impl FnMut(Replayed),
+    ) -> Result<Lsn, SeriesError> {
         let mut created: BTreeMap<u32, i64> = BTreeMap::new();
         let mut failed = None;
-        let last = self.wal.replay_since(after, |lsn, frame| {
-            if failed.is_some() {
-                return;
-            }
+        let mut left = samples_max;
+        let last = self.wal.replay_while(after, |lsn, frame| {
             match record::read(frame) {
                 Ok(Record::Created { id, created_ms }) => {
                     created.insert(id, created_ms);
                 }
                 Ok(Record::Series { .. }) => {}
                 Ok(Record::Samples(samples)) => {
+                    left = left.saturating_sub(samples.len());
                     let value = |sample: Sample| (sample.series.0, sample.t_ms, Value::Float(sample.value));
                     self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
                 }
                 Ok(Record::Histograms(samples)) => {
+                    left = left.saturating_sub(samples.len());
                     let value =
                         |HistogramSample { series, t_ms, value }| (series.0, t_ms, Value::Histogram(value));
                     self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
                 }
                 Err(error) => failed = Some(error),
+            }
+            if left == 0 || failed.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         })?;
         match failed {

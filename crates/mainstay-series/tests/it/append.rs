@@ -183,6 +183,16 @@ fn what_was_accepted_is_replayed_in_order_and_only_once() {
     all.extend(later.clone());
     let (last, seen) = replay(&store, Lsn::ZERO);
     assert_eq!((last, seen), (store.last_lsn(), all.clone()));
+    let (mut position, mut in_pieces) = (Lsn::ZERO, Vec::new());
+    while position < store.last_lsn() {
+        let before = in_pieces.len();
+        position = store
+            .replay_some(position, 1, |sample| in_pieces.push((sample.t_ms, sample.value)))
+            .expect("replayed");
+        assert!(in_pieces.len() <= before + 2, "a frame at a time");
+    }
+    let pairs: Vec<(i64, f64)> = all.iter().map(|row| (row.2, row.3)).collect();
+    assert_eq!(in_pieces, pairs);
     drop(store);
     let store = open(dir.path());
     assert_eq!(replay(&store, Lsn::ZERO).1, all);

@@ -36,6 +36,7 @@ const LAYERS: &[(&str, u8, Kind)] = &[
     ("mainstay-logs", 4, Io),
     ("mainstay-oncall", 4, Pure),
     ("mainstay-rehearsal", 4, Pure),
+    ("mainstay-remote", 4, Io),
     ("mainstay-review", 4, Pure),
     ("mainstay-rules", 4, Pure),
     ("mainstay-runbook", 4, Pure),
@@ -75,6 +76,7 @@ const MAY_OPEN_SOCKETS: &[&str] = &[
     "mainstay-delivery",
     "mainstay-hands",
     "mainstay-ingest",
+    "mainstay-remote",
     "mainstay-web",
     "payments",
     "resilience",
@@ -157,7 +159,7 @@ fn outer_edge(from: &str, to: &str) -> Option<String> {
         return Some("only the journal and the stores touch disk".to_owned());
     }
     if SOCKET_CRATES.contains(&to) && !MAY_OPEN_SOCKETS.contains(&from) {
-        return Some("only delivery, hands, ingest and web open sockets".to_owned());
+        return Some("only delivery, hands, ingest, remote and web open sockets".to_owned());
     }
     if RUNTIME_CRATES.contains(&to) && matches!(layer(from), Some((_, Pure))) {
         return Some("the domain is pure: no runtime, no hidden time or entropy".to_owned());
@@ -225,7 +227,7 @@ pub(super) fn sources(member: &Member, file: &TextFile) -> Vec<Finding> {
             findings.push(Finding::new(
                 "socket",
                 &file.path,
-                format!("names {path}: only delivery, hands, ingest and web open sockets"),
+                format!("names {path}: only delivery, hands, ingest, remote and web open sockets"),
             ));
         }
         if (path == "clippy::disallowed_methods" || path == "clippy::disallowed_types")
