@@ -3,6 +3,8 @@
 mod config;
 mod conformance;
 mod exposition;
+mod prompb;
+mod remote_write;
 mod scrape_loop;
 mod scraper;
 
