@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 ///
 /// The hash is fast and no seal: whoever wants to can find two label sets with one key. So a cache belongs to one
 /// tenant, who then mixes up series of his own only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesKey {
     high: u64,
     low: u64,
@@ -22,6 +22,22 @@ impl SeriesKey {
         Self {
             high: (hash >> 64) as u64,
             low: hash as u64,
+        }
+    }
+
+    /// The key of a sequence of texts: that of those so far, followed by another.
+    #[inline]
+    pub(super) fn then(self, next: Self) -> Self {
+        // A polynomial of hashes in each half; the factors are any odd numbers with well mixed bits.
+        Self {
+            high: self
+                .high
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .wrapping_add(next.high),
+            low: self
+                .low
+                .wrapping_mul(0xd1b5_4a32_d192_ed03)
+                .wrapping_add(next.low),
         }
     }
 }

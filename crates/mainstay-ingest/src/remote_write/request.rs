@@ -2,8 +2,7 @@
 
 use std::str;
 
-use xxhash_rust::xxh3::xxh3_128;
-
+use super::cache::SeriesKey;
 use super::series::{Layout, Series};
 use super::{Metadata, RemoteWriteError, Version};
 use crate::exposition::MetricKind;
@@ -13,7 +12,7 @@ use crate::wire::Fields;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Symbol<'a> {
     pub(super) text: &'a [u8],
-    pub(super) hash: [u8; 16],
+    pub(super) key: SeriesKey,
 }
 
 /// A message of remote write, either version.
@@ -40,8 +39,8 @@ impl<'a> Request<'a> {
             for field in Fields::new(message) {
                 let (4, text) = field? else { continue };
                 let text = text.bytes()?;
-                let hash = xxh3_128(text).to_le_bytes();
-                request.symbols.push(Symbol { text, hash });
+                let key = SeriesKey::of(text);
+                request.symbols.push(Symbol { text, key });
             }
             let first_is_empty = request.symbols.first().is_some_and(|first| first.text.is_empty());
             // A request that says nothing needs no symbols.
@@ -59,7 +58,6 @@ impl<'a> Request<'a> {
             fields: Fields::new(self.message),
             layout: self.layout,
             symbols: &self.symbols,
-            scratch: Vec::new(),
         }
     }
 
@@ -127,8 +125,6 @@ pub struct SeriesIter<'r> {
     fields: Fields<'r>,
     layout: &'static Layout,
     symbols: &'r [Symbol<'r>],
-    /// Where keys are put together.
-    scratch: Vec<u8>,
 }
 
 impl<'r> Iterator for SeriesIter<'r> {
@@ -137,18 +133,19 @@ impl<'r> Iterator for SeriesIter<'r> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let message = match self.fields.next()? {
-                Ok((number, value)) if number == self.layout.series => value.bytes(),
-                Ok(_) => continue,
-                Err(error) => Err(error),
+            let message = match self.fields.take_bytes(self.layout.series_tag) {
+                Some(message) => Ok(message),
+                None => match self.fields.next()? {
+                    Ok((number, value)) if number == self.layout.series => value.bytes(),
+                    Ok(_) => continue,
+                    Err(error) => Err(error),
+                },
             };
-            let series = message
-                .map_err(RemoteWriteError::from)
-                .and_then(|message| Series::read(message, self.layout, self.symbols, &mut self.scratch));
+            let series = message.and_then(|message| Series::read(message, self.layout, self.symbols));
             if series.is_err() {
                 self.fields = Fields::new(&[]);
             }
-            return Some(series);
+            return Some(series.map_err(RemoteWriteError::from));
         }
     }
 }

@@ -15,11 +15,11 @@ use crate::wire::{Fields, WireError};
 /// Where the two versions have the same things.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// Field of the request.
+    /// Field of the request, and its tag.
     pub(super) series: u32,
+    pub(super) series_tag: u8,
     pub(super) has_symbols: bool,
     // Fields of a series.
-    samples: u32,
     histograms: u32,
     exemplars: u32,
 }
@@ -29,15 +29,15 @@ impl Layout {
         match version {
             Version::V1 => &Self {
                 series: 1,
+                series_tag: 0x0a,
                 has_symbols: false,
-                samples: 2,
                 exemplars: 3,
                 histograms: 4,
             },
             Version::V2 => &Self {
                 series: 5,
+                series_tag: 0x2a,
                 has_symbols: true,
-                samples: 2,
                 histograms: 3,
                 exemplars: 4,
             },
@@ -49,6 +49,9 @@ impl Layout {
 const LABELS: u32 = 1;
 /// Its tag; in 2.0 if they are packed.
 const LABELS_TAG: u8 = 0x0a;
+/// Float samples, in both versions.
+const SAMPLES: u32 = 2;
+const SAMPLES_TAG: u8 = 0x12;
 // Further fields of a 2.0 series.
 const METADATA: u32 = 5;
 const CREATED_TIMESTAMP: u32 = 6;
@@ -56,75 +59,73 @@ const CREATED_TIMESTAMP: u32 = 6;
 /// One series of a request.
 #[derive(Debug, Clone)]
 pub struct Series<'r> {
-    key: Result<SeriesKey, RemoteWriteError>,
     /// All fields of labels, one after another, as they stand.
     labels: Cow<'r, [u8]>,
     /// The fields from the first that is no label.
     rest: &'r [u8],
     start_ms: Option<i64>,
+    /// Whether it has a sample or a histogram.
+    brings: bool,
     layout: &'static Layout,
     symbols: &'r [Symbol<'r>],
 }
 
 impl<'r> Series<'r> {
-    /// Delimits the fields of a series and makes its key, in `scratch` if it must be put together.
+    /// Delimits the fields of a series.
     #[inline]
     pub(super) fn read(
         message: &'r [u8],
         layout: &'static Layout,
         symbols: &'r [Symbol<'r>],
-        scratch: &mut Vec<u8>,
-    ) -> Result<Self, RemoteWriteError> {
+    ) -> Result<Self, WireError> {
         let mut fields = Fields::new(message);
         // Senders write the labels first: their bytes are the key as they stand.
-        while fields.next_is(LABELS_TAG) {
-            fields.next().transpose()?;
-        }
+        while fields.take_bytes(LABELS_TAG).is_some() {}
         let rest = fields.rest();
-        let mut labels = Cow::Borrowed(&message[..message.len() - rest.len()]);
-        let mut start_ms = None;
-        let mut brings = false;
+        let mut series = Self {
+            labels: Cow::Borrowed(&message[..message.len() - rest.len()]),
+            rest,
+            start_ms: None,
+            brings: fields.take_bytes(SAMPLES_TAG).is_some(),
+            layout,
+            symbols,
+        };
+        if !fields.rest().is_empty() {
+            series.read_rest(fields)?;
+        }
+        Ok(series)
+    }
+
+    fn read_rest(&mut self, mut fields: Fields<'r>) -> Result<(), WireError> {
         loop {
             let before = fields.rest();
             let Some((number, value)) = fields.next().transpose()? else {
-                break;
+                return Ok(());
             };
-            brings |= number == layout.samples || number == layout.histograms;
+            self.brings |= number == SAMPLES || number == self.layout.histograms;
             if number == LABELS {
                 let field = &before[..before.len() - fields.rest().len()];
-                labels.to_mut().extend_from_slice(field);
-            } else if number == CREATED_TIMESTAMP && layout.has_symbols {
-                start_ms = unless_zero(value.signed()?);
+                self.labels.to_mut().extend_from_slice(field);
+            } else if number == CREATED_TIMESTAMP && self.layout.has_symbols {
+                self.start_ms = unless_zero(value.signed()?);
             }
-        }
-        let key = if !layout.has_symbols {
-            Ok(SeriesKey::of(&labels))
-        } else if brings {
-            key_of_references(&labels, symbols, scratch)
-        } else {
-            Err(RemoteWriteError::NoSamples)
-        };
-        match key {
-            Err(error) if error.refuses_request() => Err(error),
-            key => Ok(Self {
-                key,
-                labels,
-                rest,
-                start_ms,
-                layout,
-                symbols,
-            }),
         }
     }
 
-    /// What identifies its label set.
+    /// What identifies its label set. O(bytes of its labels).
     ///
     /// # Errors
     /// In 2.0 if references are odd in number or lead nowhere, or the series brings neither sample nor histogram: it
     /// is refused, whether its labels are known or not.
     #[inline]
     pub fn key(&self) -> Result<SeriesKey, RemoteWriteError> {
-        self.key.clone()
+        if !self.layout.has_symbols {
+            Ok(SeriesKey::of(&self.labels))
+        } else if self.brings {
+            key_of_references(&self.labels, self.symbols)
+        } else {
+            Err(RemoteWriteError::NoSamples)
+        }
     }
 
     /// Its labels: checked, sorted, without those that are empty. In any order of names, as Prometheus takes them.
@@ -151,7 +152,6 @@ impl<'r> Series<'r> {
     pub fn samples(&self) -> Samples<'r> {
         Samples {
             fields: Fields::new(self.rest),
-            number: self.layout.samples,
             start_ms: self.start_ms,
         }
     }
@@ -177,7 +177,7 @@ impl<'r> Series<'r> {
         let mut counts = [0; 3];
         for (number, _) in Fields::new(self.rest).map_while(Result::ok) {
             let layout = self.layout;
-            let which = [layout.samples, layout.histograms, layout.exemplars];
+            let which = [SAMPLES, layout.histograms, layout.exemplars];
             if let Some(at) = which.iter().position(|held| *held == number) {
                 counts[at] += 1;
             }
@@ -326,21 +326,18 @@ fn for_references<'r>(
 }
 
 /// References are numbered anew in each request, so a key is made of what they lead to.
-fn key_of_references(
-    fields: &[u8],
-    symbols: &[Symbol<'_>],
-    scratch: &mut Vec<u8>,
-) -> Result<SeriesKey, RemoteWriteError> {
-    scratch.clear();
+fn key_of_references(fields: &[u8], symbols: &[Symbol<'_>]) -> Result<SeriesKey, RemoteWriteError> {
+    let mut key = SeriesKey::default();
+    let mut references = 0;
     for_references(fields, symbols, |symbol| {
-        scratch.extend_from_slice(&symbol.hash);
+        key = key.then(symbol.key);
+        references += 1;
         Ok(())
     })?;
-    let references = scratch.len() / size_of::<u128>();
     if references % 2 == 1 {
         return Err(RemoteWriteError::OddReferences(references));
     }
-    Ok(SeriesKey::of(scratch))
+    Ok(key)
 }
 
 /// Zero means that a time is not given.
@@ -352,7 +349,6 @@ fn unless_zero(t_ms: i64) -> Option<i64> {
 #[derive(Debug, Clone)]
 pub struct Samples<'r> {
     fields: Fields<'r>,
-    number: u32,
     start_ms: Option<i64>,
 }
 
@@ -361,9 +357,12 @@ impl Iterator for Samples<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(message) = self.fields.take_bytes(SAMPLES_TAG) {
+            return Some(read_sample(message, self.start_ms).map_err(RemoteWriteError::from));
+        }
         loop {
             match self.fields.next()? {
-                Ok((number, value)) if number == self.number => {
+                Ok((SAMPLES, value)) => {
                     let sample = value
                         .bytes()
                         .and_then(|message| read_sample(message, self.start_ms));
@@ -376,6 +375,10 @@ impl Iterator for Samples<'_> {
     }
 }
 
+/// Tags of a sample's fields.
+const VALUE_TAG: u8 = 0x09;
+const TIME_TAG: u8 = 0x10;
+
 #[inline]
 fn read_sample(message: &[u8], start_ms: Option<i64>) -> Result<Sample, WireError> {
     let mut sample = Sample {
@@ -383,7 +386,14 @@ fn read_sample(message: &[u8], start_ms: Option<i64>) -> Result<Sample, WireErro
         value: 0.0,
         start_ms,
     };
-    for field in Fields::new(message) {
+    let mut fields = Fields::new(message);
+    // Senders write value and time, in this order; what else there may be is read below.
+    if let Some(([VALUE_TAG, bits @ .., TIME_TAG], time)) = message.split_first_chunk::<10>() {
+        fields = Fields::new(time);
+        sample.value = f64::from_le_bytes(*bits);
+        sample.t_ms = fields.number()?.cast_signed();
+    }
+    for field in fields {
         match field? {
             (1, value) => sample.value = value.double()?,
             (2, value) => sample.t_ms = value.signed()?,
