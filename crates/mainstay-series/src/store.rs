@@ -5,14 +5,15 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use mainstay_kernel::Labels;
+use mainstay_kernel::{Histogram, Labels};
 use mainstay_segment::{Lsn, SegmentError, Wal, WalOptions, remove_temporaries};
 
+use crate::append::HistogramSample;
 use crate::block::{self, Block};
 use crate::error::SeriesError;
 use crate::head::{Frozen, HeadSamples};
 use crate::index::{Index, SeriesRef};
-use crate::record::{self, Record};
+use crate::record::{self, Record, SampleFrame};
 use crate::snapshot::{self, Flushed, Snapshot};
 use crate::table::TableEntry;
 
@@ -110,8 +111,15 @@ pub(crate) struct State {
     pub(crate) series: Vec<Option<Box<Series>>>,
     pub(crate) frozen: Option<Freeze>,
     pub(crate) blocks: Vec<Arc<Block>>,
+    /// Moves on whenever a series appears or vanishes.
+    pub(crate) generation: u64,
+    /// Moves on whenever samples are removed; none of a later time than this was.
+    pub(crate) removals: u64,
+    pub(crate) removed_before_ms: i64,
     pub(crate) flushed: Flushed,
     pub(crate) holds: BTreeMap<String, Lsn>,
+    /// The memory in which frames of samples are made.
+    pub(crate) frame: SampleFrame,
     /// For groups of frames, oldest first: the first frame and the newest sample time in the group.
     pub(crate) marks: VecDeque<(Lsn, i64)>,
 }
@@ -127,14 +135,23 @@ pub(crate) struct Freeze {
 pub(crate) struct Series {
     pub(crate) labels: Arc<Labels>,
     pub(crate) created_ms: Option<i64>,
-    /// Time and bits of the newest sample.
-    pub(crate) newest: Option<(i64, u64)>,
-    /// The newest sample of the batch that is being written to the log.
-    pub(crate) pending: Option<(i64, u64)>,
+    /// The time of the newest sample; the smallest there is without one.
+    pub(crate) newest_ms: i64,
+    /// Its bits; of a native histogram [`HISTOGRAM_BITS`].
+    pub(crate) newest_bits: u64,
+    /// The newest sample of the frame that is being made for the log; the smallest time there is without one.
+    pub(crate) pending_ms: i64,
     pub(crate) head: HeadSamples,
-    /// When a retention pass first found it without any sample.
-    pub(crate) empty_since_ms: Option<i64>,
+    /// Moves on whenever samples appear or vanish elsewhere than at the end, and whenever a native histogram comes.
+    pub(crate) revision: u32,
+    /// When a retention pass first found it without any sample; the smallest time there is if none did.
+    pub(crate) empty_since_ms: i64,
 }
+
+/// Stands for the bits of a newest sample that is a native histogram: a NaN that nobody sends.
+pub(crate) const HISTOGRAM_BITS: u64 = 0x7ff0_0000_0000_0ac3;
+/// Before every sample.
+pub(crate) const NEVER_MS: i64 = i64::MIN;
 
 impl Store {
     /// Opens the store in `dir`, created if need be.
@@ -171,9 +188,17 @@ impl Store {
             state.insert(entry, newest);
         }
         for path in block_files(&blocks_dir)? {
-            match contained(Block::open(&path))? {
+            let opened = contained(Block::open(&path).and_then(|block| {
+                let series = if recovery.index_rebuilt {
+                    block.series()?
+                } else {
+                    Vec::new()
+                };
+                Ok((block, series))
+            }))?;
+            match opened {
                 Some((block, series)) => {
-                    for entry in series.into_iter().filter(|_| recovery.index_rebuilt) {
+                    for entry in series {
                         state.insert(entry, Some((block.max_ms, 0)));
                     }
                     state.blocks.push(Arc::new(block));
@@ -348,17 +373,22 @@ impl State {
         }
         if let Some(held) = &mut self.series[at] {
             held.created_ms = entry.created_ms.or(held.created_ms);
-            held.newest = held.newest.max(newest);
+            if let Some((newest_ms, newest_bits)) = newest.filter(|newest| newest.0 > held.newest_ms) {
+                (held.newest_ms, held.newest_bits) = (newest_ms, newest_bits);
+            }
             return;
         }
+        self.generation += 1;
         self.index.insert(entry.id, &entry.labels);
         self.series[at] = Some(Box::new(Series {
             labels: entry.labels,
             created_ms: entry.created_ms,
-            newest,
-            pending: None,
+            newest_ms: newest.map_or(NEVER_MS, |newest| newest.0),
+            newest_bits: newest.map_or(0, |newest| newest.1),
+            pending_ms: NEVER_MS,
             head: HeadSamples::default(),
-            empty_since_ms: None,
+            revision: 0,
+            empty_since_ms: NEVER_MS,
         }));
     }
 
@@ -408,6 +438,20 @@ impl State {
                     recovery.replayed_samples += 1;
                 }
             }
+            Ok(Record::Histograms(samples)) => {
+                let flushed = self.flushed;
+                for HistogramSample { series, t_ms, value } in samples {
+                    max_ms = max_ms.max(t_ms);
+                    let Some(series) = self.get_mut(series.0) else {
+                        recovery.orphan_records += 1;
+                        continue;
+                    };
+                    if !flushed.covers(lsn, t_ms) {
+                        series.store_histogram(t_ms, value);
+                        recovery.replayed_samples += 1;
+                    }
+                }
+            }
             Err(_) => recovery.orphan_records += 1,
         }
         self.mark(lsn, max_ms);
@@ -417,11 +461,28 @@ impl State {
 impl Series {
     /// Takes an accepted sample into the head.
     pub(crate) fn store(&mut self, t_ms: i64, value: f64) {
-        if self.newest.is_none_or(|newest| newest.0 < t_ms) {
-            self.newest = Some((t_ms, value.to_bits()));
+        if t_ms > self.newest_ms {
+            (self.newest_ms, self.newest_bits) = (t_ms, value.to_bits());
+        } else {
+            self.revision = self.revision.wrapping_add(1);
         }
         self.head.push(t_ms, value);
-        self.empty_since_ms = None;
+        self.empty_since_ms = NEVER_MS;
+    }
+
+    /// Takes an accepted native histogram into the head.
+    pub(crate) fn store_histogram(&mut self, t_ms: i64, value: Arc<Histogram>) {
+        if t_ms > self.newest_ms {
+            (self.newest_ms, self.newest_bits) = (t_ms, HISTOGRAM_BITS);
+        }
+        self.revision = self.revision.wrapping_add(1);
+        self.head.push_histogram(t_ms, value);
+        self.empty_since_ms = NEVER_MS;
+    }
+
+    /// Time and bits of the newest sample.
+    pub(crate) fn newest(&self) -> Option<(i64, u64)> {
+        (self.newest_ms != NEVER_MS).then_some((self.newest_ms, self.newest_bits))
     }
 }
 

@@ -167,7 +167,7 @@ fn what_was_accepted_is_replayed_in_order_and_only_once() {
                     sample.labels.metric_name().to_owned(),
                     sample.created_ms,
                     sample.t_ms,
-                    sample.value,
+                    sample.value.float().expect("a number"),
                 ));
             })
             .expect("replayed");
