@@ -17,12 +17,14 @@ use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::{ScrapeBatch, Sink};
 use mainstay_kernel::Clock;
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
+use mainstay_rules::Group;
 use mainstay_segment::write_atomic;
 use mainstay_series::{Lsn, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::engine::RawSample;
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
 pub(crate) use judge::RESOLUTION;
+pub use rules::{GroupEvaluation, RuleEvaluation};
 pub use store::StoreSamples;
 
 use rules::RuleBook;
@@ -205,6 +207,13 @@ impl Telemetry {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         rules.evaluate(self, now, &mut found);
         found
+    }
+
+    /// Looks at every group of rules and its last evaluation, in order of file and name. Waits for an evaluation that is
+    /// under way.
+    pub fn rule_groups<T>(&self, look: impl FnMut(&Group, Option<&GroupEvaluation>) -> T) -> Vec<T> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.each(look)
     }
 
     /// Writes the counts down and lets the log go that they hold. Cost: the size of the counts.
