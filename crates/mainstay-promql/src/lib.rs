@@ -12,6 +12,7 @@ pub mod error;
 pub mod function;
 pub mod memory;
 pub mod notation;
+pub mod print;
 pub mod promqltest;
 pub mod source;
 pub mod value;
