@@ -233,6 +233,7 @@ impl RuleStore for RuleSide<'_> {
             .collect();
         self.telemetry
             .append(&rows)
+            .map(|_| ())
             .map_err(|error| SourceError(error.to_string()))
     }
 }
