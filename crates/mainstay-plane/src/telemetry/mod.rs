@@ -5,6 +5,7 @@
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
 mod judge;
+pub mod remote;
 mod rules;
 mod store;
 
