@@ -1,11 +1,14 @@
-//! Telemetry in: the Prometheus and OpenMetrics text formats, the scrape loop, Prometheus' scrape configuration.
+//! Telemetry in: the Prometheus and OpenMetrics text formats, the scrape loop, Prometheus' scrape configuration, remote
+//! write.
 //!
 //! The rules of a scrape (what is stored under which labels, what becomes stale) are a pure core,
 //! [`ScrapeLoop`]; [`Scraper`] adds HTTP and timers and nothing else.
 
 pub mod config;
 pub mod exposition;
+pub mod remote_write;
 mod scrape;
+mod wire;
 
 pub use scrape::{
     Scrape, ScrapeBatch, ScrapeError, ScrapeLimits, ScrapeLoop, ScrapeTarget, ScrapedSample, Scraper,

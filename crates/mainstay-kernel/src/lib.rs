@@ -15,6 +15,7 @@ pub mod principal;
 pub mod ratio;
 pub mod scope;
 pub mod severity;
+pub mod summary;
 
 pub use clock::{Clock, Entropy};
 pub use digest::Digest;
@@ -29,6 +30,7 @@ pub use principal::{Actor, Principal, Role};
 pub use ratio::Ratio;
 pub use scope::Scope;
 pub use severity::Severity;
+pub use summary::Summary;
 
 /// Deterministic stand-ins for the clock and the entropy source, for tests and for the simulator.
 pub mod testing;

@@ -19,7 +19,7 @@ const MAX_READERS: usize = 16;
 /// A write-ahead log, shared by many threads. The caller sees to it that a directory has one log open at a time.
 ///
 /// Appending costs one `write`. Durability is a matter of group commit: the first thread that waits runs the fsync,
-/// those that arrive meanwhile share the next one.
+/// those that arrive meanwhile share the next one. Under load it first waits [`WalOptions::gather`] for more to share.
 #[derive(Debug)]
 pub struct Wal {
     dir: PathBuf,
@@ -44,6 +44,8 @@ struct State {
     next: u64,
     durable: u64,
     syncing: bool,
+    /// Frames were appended while the last fsync ran.
+    busy: bool,
     failed: Option<String>,
     frame: Vec<u8>,
 }
@@ -84,6 +86,7 @@ impl Wal {
             next,
             durable: next - 1,
             syncing: false,
+            busy: false,
             failed: None,
             frame: Vec::new(),
         };
@@ -175,12 +178,18 @@ impl Wal {
             }
             // Leader: its fsync covers every frame written by now. Segments before this one were synced when closed.
             state.syncing = true;
+            if state.busy {
+                // Others write while we sync: a moment more, and their frames share the fsync.
+                let waited = self.synced.wait_timeout(state, self.options.gather);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
             let target = state.next - 1;
             let (file, path) = (Arc::clone(&state.file), state.path.clone());
             drop(state);
             let outcome = self.sync_data(&file);
             state = self.lock();
             state.syncing = false;
+            state.busy = state.next - 1 > target;
             match outcome {
                 Ok(()) => state.durable = state.durable.max(target),
                 Err(error) => state.failed = Some(format!("{}: {error}", path.display())),

@@ -18,24 +18,30 @@ mod append;
 mod block;
 mod chunk;
 mod codec;
+mod compact;
 mod error;
 mod flush;
 mod head;
+mod histogram;
 mod index;
+mod known;
 mod query;
 mod record;
 mod snapshot;
+mod state;
 mod store;
 mod table;
+mod window;
 
-pub use append::{Appended, Outcome, Row, Sample};
+pub use append::{Appended, HistogramSample, Outcome, Row, Sample};
 pub use chunk::ChunkKind;
 pub use error::SeriesError;
 pub use flush::Maintained;
 pub use index::SeriesRef;
 pub use mainstay_segment::Lsn;
-pub use query::{Replayed, SelectedSeries};
+pub use query::{Replayed, SelectedSeries, Value};
 pub use store::{Options, Recovery, Stats, Store};
+pub use window::Windows;
 
 /// The NaN whose bits mark the end of a series: it went away, as opposed to being not-a-number. The bits are
 /// Prometheus' own (`0x7ff0000000000002`).

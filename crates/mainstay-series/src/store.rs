@@ -1,6 +1,6 @@
 //! The store itself: opening, series, consumers of the log, figures.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -10,14 +10,11 @@ use mainstay_segment::{Lsn, SegmentError, Wal, WalOptions, remove_temporaries};
 
 use crate::block::{self, Block};
 use crate::error::SeriesError;
-use crate::head::{Frozen, HeadSamples};
-use crate::index::{Index, SeriesRef};
-use crate::record::{self, Record};
-use crate::snapshot::{self, Flushed, Snapshot};
+use crate::index::SeriesRef;
+use crate::record;
+use crate::snapshot::{self, Snapshot};
+use crate::state::State;
 use crate::table::TableEntry;
-
-/// Frames of the log are watched in groups of this many for when they may be dropped.
-const MARK_FRAMES: u64 = 256;
 
 /// The limits of a store.
 #[derive(Debug, Clone)]
@@ -103,39 +100,6 @@ pub struct Store {
     _lock: File,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) index: Index,
-    /// By id; ids are never used twice.
-    pub(crate) series: Vec<Option<Box<Series>>>,
-    pub(crate) frozen: Option<Freeze>,
-    pub(crate) blocks: Vec<Arc<Block>>,
-    pub(crate) flushed: Flushed,
-    pub(crate) holds: BTreeMap<String, Lsn>,
-    /// For groups of frames, oldest first: the first frame and the newest sample time in the group.
-    pub(crate) marks: VecDeque<(Lsn, i64)>,
-}
-
-/// Samples on their way into block files, and what is flushed once they are there.
-#[derive(Debug, Clone)]
-pub(crate) struct Freeze {
-    pub(crate) samples: Arc<Frozen>,
-    pub(crate) flushed: Flushed,
-}
-
-#[derive(Debug)]
-pub(crate) struct Series {
-    pub(crate) labels: Arc<Labels>,
-    pub(crate) created_ms: Option<i64>,
-    /// Time and bits of the newest sample.
-    pub(crate) newest: Option<(i64, u64)>,
-    /// The newest sample of the batch that is being written to the log.
-    pub(crate) pending: Option<(i64, u64)>,
-    pub(crate) head: HeadSamples,
-    /// When a retention pass first found it without any sample.
-    pub(crate) empty_since_ms: Option<i64>,
-}
-
 impl Store {
     /// Opens the store in `dir`, created if need be.
     ///
@@ -171,9 +135,17 @@ impl Store {
             state.insert(entry, newest);
         }
         for path in block_files(&blocks_dir)? {
-            match contained(Block::open(&path))? {
+            let opened = contained(Block::open(&path).and_then(|block| {
+                let series = if recovery.index_rebuilt {
+                    block.series()?
+                } else {
+                    Vec::new()
+                };
+                Ok((block, series))
+            }))?;
+            match opened {
                 Some((block, series)) => {
-                    for entry in series.into_iter().filter(|_| recovery.index_rebuilt) {
+                    for entry in series {
                         state.insert(entry, Some((block.max_ms, 0)));
                     }
                     state.blocks.push(Arc::new(block));
@@ -181,6 +153,7 @@ impl Store {
                 None => recovery.corrupt_blocks.push(path),
             }
         }
+        state.blocks.sort_by_key(|block| block.min_ms);
         let (wal, wal_recovery) = Wal::open(&dir.join("wal"), options.wal.clone(), |lsn, frame| {
             state.replay(lsn, frame, &mut recovery);
         })?;
@@ -329,99 +302,6 @@ impl Store {
 
     pub(crate) fn maintaining(&self) -> MutexGuard<'_, ()> {
         self.maintenance.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    pub(crate) fn get(&self, id: u32) -> Option<&Series> {
-        self.series.get(id as usize)?.as_deref()
-    }
-
-    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Series> {
-        self.series.get_mut(id as usize)?.as_deref_mut()
-    }
-
-    fn insert(&mut self, entry: TableEntry, newest: Option<(i64, u64)>) {
-        let at = entry.id as usize;
-        if self.series.len() <= at {
-            self.series.resize_with(at + 1, || None);
-        }
-        if let Some(held) = &mut self.series[at] {
-            held.created_ms = entry.created_ms.or(held.created_ms);
-            held.newest = held.newest.max(newest);
-            return;
-        }
-        self.index.insert(entry.id, &entry.labels);
-        self.series[at] = Some(Box::new(Series {
-            labels: entry.labels,
-            created_ms: entry.created_ms,
-            newest,
-            pending: None,
-            head: HeadSamples::default(),
-            empty_since_ms: None,
-        }));
-    }
-
-    /// Notes that the frame holds samples up to `max_ms`.
-    pub(crate) fn mark(&mut self, lsn: Lsn, max_ms: i64) {
-        match self.marks.back_mut() {
-            Some((first, newest)) if lsn.get() < first.get() + MARK_FRAMES => *newest = max_ms.max(*newest),
-            _ => self.marks.push_back((lsn, max_ms)),
-        }
-    }
-
-    fn replay(&mut self, lsn: Lsn, frame: &[u8], recovery: &mut Recovery) {
-        let mut max_ms = i64::MIN;
-        match record::read(frame) {
-            // An id far beyond those known cannot be ours, and must not ask for memory.
-            Ok(Record::Series { id, .. }) if id as usize > self.series.len() + (1 << 20) => {
-                recovery.orphan_records += 1;
-            }
-            Ok(Record::Series {
-                id,
-                labels,
-                created_ms,
-            }) => {
-                let entry = TableEntry {
-                    id,
-                    labels: Arc::new(labels),
-                    created_ms,
-                };
-                self.insert(entry, None);
-            }
-            Ok(Record::Created { id, created_ms }) => match self.get_mut(id) {
-                Some(series) => series.created_ms = Some(created_ms),
-                None => recovery.orphan_records += 1,
-            },
-            Ok(Record::Samples(samples)) => {
-                let flushed = self.flushed;
-                for sample in samples {
-                    max_ms = max_ms.max(sample.t_ms);
-                    let Some(series) = self.get_mut(sample.series.0) else {
-                        recovery.orphan_records += 1;
-                        continue;
-                    };
-                    if flushed.covers(lsn, sample.t_ms) {
-                        continue;
-                    }
-                    series.store(sample.t_ms, sample.value);
-                    recovery.replayed_samples += 1;
-                }
-            }
-            Err(_) => recovery.orphan_records += 1,
-        }
-        self.mark(lsn, max_ms);
-    }
-}
-
-impl Series {
-    /// Takes an accepted sample into the head.
-    pub(crate) fn store(&mut self, t_ms: i64, value: f64) {
-        if self.newest.is_none_or(|newest| newest.0 < t_ms) {
-            self.newest = Some((t_ms, value.to_bits()));
-        }
-        self.head.push(t_ms, value);
-        self.empty_since_ms = None;
     }
 }
 

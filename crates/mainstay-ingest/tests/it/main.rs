@@ -3,6 +3,10 @@
 mod config;
 mod conformance;
 mod exposition;
+mod http;
+mod prompb;
+mod real_prometheus;
+mod remote_write;
 mod scrape_loop;
 mod scraper;
 

@@ -297,9 +297,10 @@ fn count_on(store: &Store, slos: &mut SloEngine) -> Result<(), TelemetryError> {
     let from = Lsn::new(slos.position().unwrap_or_default());
     let last = store.replay_since(from, |sample| {
         if slos.wants_metric(sample.labels.metric_name())
+            && let Some(value) = sample.value.float()
             && let Some(series) = slos.watch(&sample.labels)
         {
-            slos.on_sample(series, sample.t_ms, sample.value, sample.created_ms);
+            slos.on_sample(series, sample.t_ms, value, sample.created_ms);
         }
     })?;
     slos.advance_to(last.get());

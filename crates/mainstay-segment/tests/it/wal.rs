@@ -246,6 +246,7 @@ fn limits_are_typed_errors_and_leave_the_log_usable() {
         segment_bytes: 64,
         max_frame_bytes: 10,
         max_total_bytes: 200,
+        ..WalOptions::default()
     };
     let (wal, ..) = open(dir.path(), &options);
     for bytes in [0, 11] {

@@ -167,7 +167,7 @@ fn what_was_accepted_is_replayed_in_order_and_only_once() {
                     sample.labels.metric_name().to_owned(),
                     sample.created_ms,
                     sample.t_ms,
-                    sample.value,
+                    sample.value.float().expect("a number"),
                 ));
             })
             .expect("replayed");
@@ -187,7 +187,9 @@ fn what_was_accepted_is_replayed_in_order_and_only_once() {
     while position < store.last_lsn() {
         let before = in_pieces.len();
         position = store
-            .replay_some(position, 1, |sample| in_pieces.push((sample.t_ms, sample.value)))
+            .replay_some(position, 1, |sample| {
+                in_pieces.push((sample.t_ms, sample.value.float().expect("a number")))
+            })
             .expect("replayed");
         assert!(in_pieces.len() <= before + 2, "a frame at a time");
     }
