@@ -7,6 +7,7 @@
 mod intake;
 mod judge;
 mod receive;
+pub mod remote;
 mod rules;
 mod store;
 
