@@ -265,13 +265,23 @@ impl Sink for Telemetry {
         let rows: Vec<Row<'_>> = scrape
             .samples
             .iter()
-            .map(|sample| Row {
-                labels: &sample.labels,
-                created_ms: sample.created_ms,
-                t_ms: sample.t_ms,
-                value: sample.value,
+            .filter_map(|sample| {
+                Some(Row {
+                    labels: &sample.labels,
+                    created_ms: sample.created_ms,
+                    t_ms: sample.t_ms,
+                    value: sample.value.float()?,
+                })
             })
             .collect();
+        let histograms = scrape.samples.len() - rows.len();
+        if histograms > 0 {
+            tracing::warn!(
+                job = scrape.job,
+                histograms,
+                "native histograms are not stored yet"
+            );
+        }
         if let Err(error) = self.append(&rows) {
             // The next scrape brings the counters again; what is lost is only this instant's resolution.
             tracing::error!(job = scrape.job, instance = scrape.instance, %error, "a scrape could not be stored");
