@@ -7,6 +7,7 @@
 mod answer;
 mod federate;
 mod given;
+mod histogram;
 mod json;
 mod name;
 mod query;

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use mainstay_kernel::{Labels, Matcher};
-use mainstay_promql::{Series, Value};
+use mainstay_promql::dialect::Dialect;
+use mainstay_promql::{Series, Value, stale_marker};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{RequestBuilder, Url};
 use serde::de::DeserializeOwned;
 
 use super::decode::{Decoded, Envelope, Metric, QueryData};
 use super::engine::BuildInfo;
-use super::selector::selector;
+use super::selector::{Names, selector};
 use crate::connection::{Connection, Endpoint};
 use crate::error::{RemoteError, quote};
 
@@ -80,8 +81,10 @@ impl Client {
     /// labels. Times before 1970 are not asked for.
     ///
     /// It is the instant query of a range selector, so that the server does not compute anything. Of the window's left
-    /// edge, which is closed before Prometheus 3, nothing depends: what is too much is left out here. The API shows no
-    /// stale markers: a series that ended looks like one with a gap.
+    /// edge, which is closed before Prometheus 3, nothing depends: what is too much is left out here.
+    ///
+    /// Prometheus shows no stale markers: a series that ended looks like one with a gap. VictoriaMetrics shows them as NaN,
+    /// and keeps no other NaN, so that there they are stale markers again.
     ///
     /// # Errors
     /// As [`Client::instant`]; and when there are native histograms among the samples, which this API shows in a form
@@ -91,12 +94,17 @@ impl Client {
         matchers: &[Matcher],
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
+        dialect: Dialect,
     ) -> Result<Vec<Series>, RemoteError> {
         let min_ms = min_ms_exclusive.max(-1);
         if max_ms_inclusive <= min_ms {
             return Ok(Vec::new());
         }
-        let query = format!("{}[{}ms]", selector(matchers)?, max_ms_inclusive - min_ms);
+        let query = format!(
+            "{}[{}ms]",
+            selector(matchers, Names::of(dialect))?,
+            max_ms_inclusive - min_ms
+        );
         let answer = self.instant(&query, max_ms_inclusive).await?;
         let Value::Matrix(mut series) = answer.value else {
             return Err(RemoteError::Malformed(
@@ -110,6 +118,14 @@ impl Client {
             series
                 .samples
                 .retain(|(at_ms, _)| *at_ms > min_ms && *at_ms <= max_ms_inclusive);
+            in_order(&mut series.samples);
+            if dialect == Dialect::VictoriaMetrics {
+                for (_, value) in &mut series.samples {
+                    if value.is_nan() {
+                        *value = stale_marker();
+                    }
+                }
+            }
         }
         series.retain(|series| !series.samples.is_empty());
         Ok(series)
@@ -295,9 +311,16 @@ fn window(
 ) -> Result<Vec<(&'static str, String)>, RemoteError> {
     let mut params = vec![("start", seconds(start_ms)), ("end", seconds(end_ms))];
     if !matchers.is_empty() {
-        params.push(("match[]", selector(matchers)?));
+        params.push(("match[]", selector(matchers, Names::Legacy)?));
     }
     Ok(params)
+}
+
+/// Puts samples in order of time, each time once. Servers give them so; VictoriaMetrics gives a sample twice that was
+/// written twice, unless it deduplicates.
+fn in_order(samples: &mut Vec<(i64, f64)>) {
+    samples.sort_by_key(|(at_ms, _)| *at_ms);
+    samples.dedup_by_key(|(at_ms, _)| *at_ms);
 }
 
 /// Milliseconds as seconds with three digits after the point.

@@ -3,12 +3,12 @@
 use axum::body::Body;
 use axum::extract::State;
 use mainstay_kernel::Matcher;
-use mainstay_promql::{Level, Series, Value, VectorSample};
+use mainstay_promql::{Level, SampleValue, Series, Value, VectorSample};
 use serde_json::json;
 
 use super::answer::{Answered, Good, Remarks};
 use super::given::Given;
-use super::json;
+use super::{histogram, json};
 use crate::app::App;
 use crate::view::{QueryAnswer, QueryCost, QueryError, Selection, SeriesExemplars};
 
@@ -68,22 +68,46 @@ fn good(answer: QueryAnswer, limit: Option<usize>, stats: Option<&str>) -> Good 
 fn sample(out: &mut String, sample: &VectorSample) {
     out.push_str("{\"metric\":");
     json::labels(out, &sample.labels);
-    out.push_str(",\"value\":");
-    json::point(out, sample.at_ms, sample.value);
+    match &sample.value {
+        SampleValue::Float(value) => {
+            out.push_str(",\"value\":");
+            json::point(out, sample.at_ms, *value);
+        }
+        SampleValue::Histogram(value) => {
+            out.push_str(",\"histogram\":");
+            histogram::point(out, sample.at_ms, value);
+        }
+    }
     out.push('}');
 }
 
 fn series(out: &mut String, series: &Series) {
     out.push_str("{\"metric\":");
     json::labels(out, &series.labels);
-    out.push_str(",\"values\":[");
-    for (index, (at_ms, value)) in series.samples.iter().enumerate() {
+    if !series.samples.is_empty() {
+        points(out, "values", &series.samples, |out, at_ms, value| {
+            json::point(out, at_ms, *value);
+        });
+    }
+    if !series.histograms.is_empty() {
+        points(out, "histograms", &series.histograms, |out, at_ms, value| {
+            histogram::point(out, at_ms, value);
+        });
+    }
+    out.push('}');
+}
+
+fn points<T>(out: &mut String, name: &str, points: &[(i64, T)], write: fn(&mut String, i64, &T)) {
+    out.push_str(",\"");
+    out.push_str(name);
+    out.push_str("\":[");
+    for (index, (at_ms, value)) in points.iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        json::point(out, *at_ms, *value);
+        write(out, *at_ms, value);
     }
-    out.push_str("]}");
+    out.push(']');
 }
 
 /// What a query cost, under Prometheus' names as far as the engine knows it.

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
-use mainstay_promql::{Outcome, Value};
+use mainstay_promql::{Outcome, SampleValue, Value, histogram};
 use mainstay_ui::number::{Unit, measured};
 use mainstay_ui::status::status_word;
 use mainstay_ui::table::{Column, dense, numeric, text};
@@ -117,7 +117,13 @@ fn result(outcome: &Outcome, now: Timestamp) -> Markup {
             let rows: Vec<Vec<Markup>> = series
                 .iter()
                 .take(MAX_ROWS)
-                .map(|sample| vec![html! { code { (sample.labels) } }, value(sample.value)])
+                .map(|sample| {
+                    let shown = match &sample.value {
+                        SampleValue::Float(number) => value(*number),
+                        SampleValue::Histogram(histogram) => html! { code { (histogram::text(histogram)) } },
+                    };
+                    vec![html! { code { (sample.labels) } }, shown]
+                })
                 .collect();
             html! {
                 (dense("Result", COLUMNS, &rows, "Nothing matches: no series has a value now. That is not zero."))
@@ -133,7 +139,15 @@ fn result(outcome: &Outcome, now: Timestamp) -> Markup {
                         let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
                         html! { (value(*number)) span.sub { (series.samples.len()) " samples, newest " (time::utc(at, now)) } }
                     });
-                    vec![html! { code { (series.labels) } }, newest.unwrap_or_default()]
+                    let histograms = series.histograms.last().map(|(at_ms, newest)| {
+                        let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
+                        html! {
+                            code { (histogram::text(newest)) }
+                            span.sub { (series.histograms.len()) " histograms, newest " (time::utc(at, now)) }
+                        }
+                    });
+                    let shown = newest.or(histograms).unwrap_or_default();
+                    vec![html! { code { (series.labels) } }, shown]
                 })
                 .collect();
             dense(

@@ -61,7 +61,7 @@ impl Metrics for Fake {
                         .map(|cell| VectorSample {
                             labels: series(&[("__name__", "up"), ("cell", cell)]),
                             at_ms: query.at_ms,
-                            value: 1.0,
+                            value: 1.0.into(),
                         })
                         .into(),
                 ),
@@ -73,7 +73,11 @@ impl Metrics for Fake {
     fn query_range<'a>(&'a self, query: &'a RangeQuery) -> Answer<'a, QueryAnswer, QueryError> {
         let samples = vec![(query.start_ms, 1.0), (query.end_ms, 1.0)];
         let labels = series(&[("__name__", "up")]);
-        let value = Found::Matrix(vec![Series { labels, samples }]);
+        let value = Found::Matrix(vec![Series {
+            labels,
+            samples,
+            histograms: Vec::new(),
+        }]);
         now(answer(value, Annotations::new(), query.end_ms))
     }
 
