@@ -1,6 +1,7 @@
 //! `mainstay serve`: the control plane at work.
 
 mod discovery;
+mod flags;
 mod operations;
 mod process;
 mod target_files;
@@ -25,7 +26,7 @@ use tokio::task::JoinSet;
 
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::console::PlaneConsole;
+use crate::console::{PlaneConsole, Program, Scrapes};
 use crate::exit::Exit;
 use discovery::Sources;
 use operations::DiskOperations;
@@ -148,6 +149,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     check_bind(options.listen, &auth).map_err(|refused| ServeError::Web(refused.to_string()))?;
     let (catalog, judged) = load_catalog(&options.catalog)?;
     let interval = Duration::from_secs(options.scrape_interval_s.into());
+    let flags = Arc::new(flags::of(&options));
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
     let directory = Directory::new(&catalog, environment)?;
     let channels = RealChannels::new(channel_options(&catalog)?)
@@ -202,6 +204,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         source,
     })?;
     let (live, _) = broadcast::channel(256);
+    let scrapes = Arc::new(Scrapes::new(telemetry.clone()));
     let console = PlaneConsole::new(
         plane.clone(),
         telemetry.clone(),
@@ -214,6 +217,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             backups: options.data.join("backups"),
             catalog: options.catalog.clone(),
         }),
+        Program {
+            started_at: clock.now(),
+            flags,
+            scrapes: scrapes.clone(),
+        },
     );
     let console = Arc::new(console);
     let setup = Setup {
@@ -245,13 +253,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         mainstay_web::serve(listener, router, until).await;
         Ok(())
     });
-    let scraper = Arc::new(Scraper::new(clock.clone(), telemetry.clone()));
+    let scraper = Arc::new(Scraper::new(clock.clone(), scrapes.clone()));
     let (running, until) = (scraper.clone(), until_stopped());
     tasks.spawn(async move {
         running.run(until).await;
         Ok(())
     });
-    tasks.spawn(sources.follow(client, scraper, until_stopped()));
+    tasks.spawn(sources.follow(client, scraper, scrapes, until_stopped()));
     tasks.spawn(judge(
         plane.clone(),
         telemetry.clone(),
