@@ -4,6 +4,8 @@ mod aggregate;
 mod binary;
 mod calendar;
 mod classic;
+mod extended;
+mod info;
 mod label;
 mod leaf;
 mod notes;
@@ -303,6 +305,8 @@ struct Evaluator<'a> {
     query: Times,
     is_instant: bool,
     leaves: Vec<Leaf>,
+    /// The data of calls of `info`, by the first byte of the call.
+    infos: BTreeMap<usize, Leaf>,
     annotations: Annotations,
     repairs: RepairsByMetric,
     loaded: u64,
@@ -316,6 +320,7 @@ impl<'a> Evaluator<'a> {
             query,
             is_instant,
             leaves: Vec::new(),
+            infos: BTreeMap::new(),
             annotations: Annotations::new(),
             repairs: RepairsByMetric::new(),
             loaded: 0,
@@ -408,14 +413,20 @@ impl<'a> Evaluator<'a> {
     fn matrix(&mut self, expr: &Expr, at_ms: i64) -> Result<Vec<Series>, QueryError> {
         let mut tracks = Vec::new();
         self.each_window(expr, at_ms, |window, _| {
-            tracks.push(Track {
+            let samples = match window.extension {
+                Some(extension) => extended::matrix(window, extension),
+                None => Ok(window.floats.to_vec()),
+            };
+            tracks.push(samples.map(|samples| Track {
                 labels: Arc::clone(window.labels),
                 drop_name: window.drop_name,
-                samples: window.floats.to_vec(),
+                samples,
                 histograms: window.histograms.to_vec(),
-            });
+            }));
             None
         })?;
+        let mut tracks = tracks.into_iter().collect::<Result<Vec<Track>, _>>()?;
+        tracks.retain(|track| !track.samples.is_empty() || !track.histograms.is_empty());
         finish(tracks)
     }
 }

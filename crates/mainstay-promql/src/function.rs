@@ -139,6 +139,7 @@ pub static FUNCTIONS: &[Function] = &[
     variadic("hour", &[V], Variadic::Optional),
     function("idelta", &[M], V),
     function("increase", &[M], V),
+    variadic("info", &[V, V], Variadic::Optional),
     function("irate", &[M], V),
     variadic("label_join", &[V, T, T, T], Variadic::Any),
     function("label_replace", &[V, T, T, T, T], V),

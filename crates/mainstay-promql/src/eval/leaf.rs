@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use mainstay_kernel::Labels;
 use mainstay_kernel::histogram::{Histogram, ResetHint};
+use mainstay_kernel::{Labels, Matcher};
 
-use crate::ast::{At, Expr, ExprKind, Selector, Shift};
+use crate::ast::{At, Expr, ExprKind, Extension, Selector, Shift};
 use crate::error::QueryError;
 use crate::histogram::has_reset;
 use crate::source::{is_stale, is_stale_histogram};
 use crate::value::SampleValue;
 
+use super::extended;
 use super::notes::Notes;
 use super::{Evaluator, Sample, Times, Track};
 
@@ -22,6 +23,9 @@ pub(super) struct Leaf {
     width_ms: i64,
     offset_ms: i64,
     at_ms: Option<i64>,
+    extension: Option<Extension>,
+    /// How far it looks beyond the left and the right edge of its window, in milliseconds.
+    beyond_ms: (i64, i64),
 }
 
 struct LeafSeries {
@@ -88,6 +92,37 @@ impl From<Track> for LeafSeries {
 }
 
 impl Leaf {
+    /// One that looks back from a time.
+    pub(super) fn looking_back(width_ms: i64, offset_ms: i64, at_ms: Option<i64>) -> Self {
+        Self {
+            width_ms,
+            offset_ms,
+            at_ms,
+            ..Self::default()
+        }
+    }
+
+    /// The newest sample of every series, with its time, unless it is too old or stale.
+    pub(super) fn newest(&mut self, at_ms: i64) -> Vec<(i64, Sample)> {
+        let max_ms = self.reference_ms(at_ms);
+        let min_ms = max_ms.saturating_sub(self.width_ms);
+        let mut newest = Vec::with_capacity(self.series.len());
+        for series in &mut self.series {
+            if let Some((time_ms, value)) = series.newest(min_ms, max_ms) {
+                let labels = Arc::clone(&series.labels);
+                newest.push((
+                    time_ms,
+                    Sample {
+                        labels,
+                        drop_name: series.drop_name,
+                        value,
+                    },
+                ));
+            }
+        }
+        newest
+    }
+
     /// The time the leaf looks back from when the query stands at `at_ms`.
     fn reference_ms(&self, at_ms: i64) -> i64 {
         self.at_ms.unwrap_or(at_ms).saturating_sub(self.offset_ms)
@@ -106,6 +141,8 @@ pub(super) struct Window<'w> {
     pub(super) end_ms: i64,
     /// The time of evaluation, which an offset or `@` does not move.
     pub(super) at_ms: i64,
+    /// If it is there, there may be samples beyond the edges.
+    pub(super) extension: Option<Extension>,
 }
 
 impl Evaluator<'_> {
@@ -148,6 +185,16 @@ impl Evaluator<'_> {
                 self.put(*leaf, data);
                 Ok(())
             }
+            ExprKind::Call { function, args } if function.name == "info" => {
+                let base = args.iter().take(1);
+                base.into_iter()
+                    .try_for_each(|arg| self.prepare(arg, times, detail))?;
+                self.prepare_info(expr, args, times)
+            }
+            ExprKind::Call { function, args } => {
+                extended::check(function.name, args)?;
+                args.iter().try_for_each(|arg| self.prepare(arg, times, detail))
+            }
             _ => expr
                 .children()
                 .into_iter()
@@ -165,12 +212,7 @@ impl Evaluator<'_> {
             At::End => self.query.end_ms,
             At::Millis(at_ms) => at_ms,
         });
-        Ok(Leaf {
-            series: Vec::new(),
-            width_ms,
-            offset_ms,
-            at_ms,
-        })
+        Ok(Leaf::looking_back(width_ms, offset_ms, at_ms))
     }
 
     fn put(&mut self, index: usize, leaf: Leaf) {
@@ -192,10 +234,21 @@ impl Evaluator<'_> {
             return Err(QueryError::Cancelled);
         }
         let mut data = self.shifted(&selector.shift, width_ms)?;
-        let min_ms = data.reference_ms(times.start_ms).saturating_sub(width_ms);
-        let fetched = self
-            .source
-            .select(&selector.matchers, min_ms, data.reference_ms(times.end_ms))?;
+        let lookback_ms = self.limits.lookback_ms;
+        data.extension = selector.extension;
+        data.beyond_ms = match (selector.extension, is_range) {
+            (None, _) | (Some(Extension::Anchored), false) => (0, 0),
+            (Some(Extension::Anchored), true) => (lookback_ms, 0),
+            (Some(Extension::Smoothed), true) => (lookback_ms, lookback_ms),
+            (Some(Extension::Smoothed), false) => (0, lookback_ms),
+        };
+        let (before_ms, after_ms) = data.beyond_ms;
+        let min_ms = data
+            .reference_ms(times.start_ms)
+            .saturating_sub(width_ms)
+            .saturating_sub(before_ms);
+        let max_ms = data.reference_ms(times.end_ms).saturating_add(after_ms);
+        let fetched = self.source.select(&selector.matchers, min_ms, max_ms)?;
         for series in fetched {
             let mut track = Track {
                 labels: series.labels,
@@ -203,7 +256,7 @@ impl Evaluator<'_> {
                 samples: series.samples,
                 histograms: series.histograms,
             };
-            if is_range {
+            if is_range || selector.extension == Some(Extension::Smoothed) {
                 track.samples.retain(|(_, value)| !is_stale(*value));
                 track
                     .histograms
@@ -222,29 +275,36 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// The newest sample of every series, with its time, unless it is too old or stale.
-    pub(super) fn current(&mut self, selector: &Selector, at_ms: i64) -> Vec<(i64, Sample)> {
-        let leaf = &mut self.leaves[selector.leaf];
-        let max_ms = leaf.reference_ms(at_ms);
-        let min_ms = max_ms.saturating_sub(leaf.width_ms);
-        let mut current = Vec::with_capacity(leaf.series.len());
-        for series in &mut leaf.series {
-            if let Some((time_ms, value)) = series.newest(min_ms, max_ms) {
-                let labels = Arc::clone(&series.labels);
-                current.push((
-                    time_ms,
-                    Sample {
-                        labels,
-                        drop_name: series.drop_name,
-                        value,
-                    },
-                ));
-            }
+    /// A leaf with the series that all matchers hold for.
+    pub(super) fn filled(
+        &mut self,
+        mut leaf: Leaf,
+        matchers: &[Matcher],
+        times: Times,
+    ) -> Result<Leaf, QueryError> {
+        let min_ms = leaf.reference_ms(times.start_ms).saturating_sub(leaf.width_ms);
+        for series in self
+            .source
+            .select(matchers, min_ms, leaf.reference_ms(times.end_ms))?
+        {
+            self.count(series.samples.len())?;
+            leaf.series.push(LeafSeries::from(Track {
+                labels: series.labels,
+                drop_name: false,
+                samples: series.samples,
+                histograms: series.histograms,
+            }));
         }
-        current
+        Ok(leaf)
     }
 
-    /// Calls `compute` with the window of every series that has samples in it; what it gives becomes a sample.
+    /// The newest sample of every series, with its time, unless it is too old or stale.
+    pub(super) fn current(&mut self, selector: &Selector, at_ms: i64) -> Vec<(i64, Sample)> {
+        self.leaves[selector.leaf].newest(at_ms)
+    }
+
+    /// Calls `compute` with the window of every series that has samples in it; what it gives becomes a sample. The
+    /// window of an instant vector selector is its lookback.
     pub(super) fn each_window(
         &mut self,
         expr: &Expr,
@@ -253,7 +313,7 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Sample>, QueryError> {
         let expr = expr.unwrapped();
         let index = match &expr.kind {
-            ExprKind::Matrix { selector, .. } => selector.leaf,
+            ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => selector.leaf,
             ExprKind::Subquery { leaf, .. } => *leaf,
             _ => return Err(QueryError::Unsupported("this kind of range vector".to_owned())),
         };
@@ -264,11 +324,13 @@ impl Evaluator<'_> {
         };
         let end_ms = leaf.reference_ms(at_ms);
         let start_ms = end_ms.saturating_sub(leaf.width_ms);
+        let from_ms = start_ms.saturating_sub(leaf.beyond_ms.0);
+        let to_ms = end_ms.saturating_add(leaf.beyond_ms.1);
         let mut results = Vec::with_capacity(leaf.series.len());
         for series in &mut leaf.series {
             let drop_name = series.drop_name;
-            let floats = series.floats.window(start_ms, end_ms);
-            let histograms = series.histograms.window(start_ms, end_ms);
+            let floats = series.floats.window(from_ms, to_ms);
+            let histograms = series.histograms.window(from_ms, to_ms);
             if floats.is_empty() && histograms.is_empty() {
                 continue;
             }
@@ -280,6 +342,7 @@ impl Evaluator<'_> {
                 start_ms,
                 end_ms,
                 at_ms,
+                extension: leaf.extension,
             };
             if let Some(value) = compute(&window, &mut notes) {
                 results.push(Sample {

@@ -7,6 +7,7 @@ use mainstay_kernel::histogram::{Histogram, ResetHint};
 use crate::histogram::{Incompatible, Tally, has_reset};
 use crate::value::SampleValue;
 
+use super::extended;
 use super::leaf::Window;
 use super::notes::Notes;
 use super::over_time::{count, seconds};
@@ -21,6 +22,9 @@ pub(super) fn extrapolated(
     is_counter: bool,
     is_rate: bool,
 ) -> Option<SampleValue> {
+    if let Some(extension) = window.extension {
+        return extended::rate(window, notes, extension, is_counter, is_rate);
+    }
     if window.histograms.is_empty() {
         let [(first_ms, first), .., (last_ms, last)] = *window.floats else {
             return None;

@@ -178,7 +178,9 @@ fn is_time_invariant(expr: &Expr) -> bool {
 
 /// Whether a duration of this expression may look at the query's step or range.
 fn has_computed_duration(expr: &Expr) -> bool {
-    let is_computed = |duration: Option<&Duration>| matches!(duration, Some(Duration::Computed(_)));
+    let looks = &mut |expr: &Expr| matches!(&expr.kind, ExprKind::Call { function, .. } if matches!(function.name, "step" | "range"));
+    let mut is_computed =
+        |duration: Option<&Duration>| matches!(duration, Some(Duration::Computed(expr)) if expr.any(looks));
     match &expr.kind {
         ExprKind::Selector(selector) => is_computed(selector.shift.offset.as_ref()),
         ExprKind::Matrix { selector, range } => {
