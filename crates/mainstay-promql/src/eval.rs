@@ -14,6 +14,7 @@ mod order;
 mod over_time;
 mod rate;
 mod scalar;
+mod starts;
 mod totals;
 mod vector;
 
@@ -33,7 +34,7 @@ use crate::value::{Outcome, SampleValue, Value, VectorSample};
 
 use classic::RepairsByMetric;
 use leaf::{Detail, Leaf};
-use notes::Notes;
+use notes::{Notes, OverlapsByMetric};
 
 /// What a query may cost, and the defaults it runs with.
 #[derive(Clone, Copy)]
@@ -46,6 +47,9 @@ pub struct Limits<'a> {
     pub lookback_ms: i64,
     /// Resolution of subqueries that name none, in milliseconds.
     pub subquery_step_ms: i64,
+    /// Whether `rate`, `irate`, `increase` and `resets` look at when counts began ([`Samples::starts`]), where that is
+    /// known. Prometheus does so only when asked.
+    pub use_starts: bool,
     /// Whether the query should stop now; asked once per step and selector.
     pub cancelled: &'a dyn Fn() -> bool,
 }
@@ -58,6 +62,7 @@ impl Default for Limits<'_> {
             max_steps: 11_000,
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
+            use_starts: false,
             cancelled: &|| false,
         }
     }
@@ -309,6 +314,7 @@ struct Evaluator<'a> {
     infos: BTreeMap<usize, Leaf>,
     annotations: Annotations,
     repairs: RepairsByMetric,
+    overlaps: OverlapsByMetric,
     loaded: u64,
 }
 
@@ -323,6 +329,7 @@ impl<'a> Evaluator<'a> {
             infos: BTreeMap::new(),
             annotations: Annotations::new(),
             repairs: RepairsByMetric::new(),
+            overlaps: OverlapsByMetric::new(),
             loaded: 0,
         }
     }
@@ -331,12 +338,14 @@ impl<'a> Evaluator<'a> {
     fn notes(&mut self, span: Span) -> Notes<'_> {
         Notes {
             annotations: &mut self.annotations,
+            overlaps: &mut self.overlaps,
             span,
         }
     }
 
     fn into_annotations(mut self) -> Annotations {
         self.report_repairs();
+        self.report_overlaps();
         self.annotations
     }
 

@@ -13,7 +13,12 @@ use crate::value::SampleValue;
 
 use super::extended;
 use super::notes::Notes;
+use super::over_time::seconds;
+use super::starts::Starts;
 use super::{Evaluator, Sample, Times, Track};
+
+/// The functions that look at when counts began.
+const LOOK_AT_STARTS: [&str; 5] = ["increase", "irate", "rate", "resets", "start_timestamp"];
 
 /// The data of one selector or subquery.
 #[derive(Default)]
@@ -38,6 +43,8 @@ struct LeafSeries {
 /// Points in order of time, and the window over them.
 struct Cursor<T> {
     points: Vec<(i64, T)>,
+    /// When the counts of the points began; empty, if that is of no interest.
+    starts: Vec<i64>,
     from: usize,
     to: usize,
 }
@@ -46,6 +53,7 @@ impl<T> Cursor<T> {
     fn over(points: Vec<(i64, T)>) -> Self {
         Self {
             points,
+            starts: Vec::new(),
             from: 0,
             to: 0,
         }
@@ -59,7 +67,29 @@ impl<T> Cursor<T> {
         while self.from < self.to && self.points[self.from].0 <= min_ms {
             self.from += 1;
         }
+        self.held()
+    }
+
+    /// The points of the window last asked for.
+    fn held(&self) -> &[(i64, T)] {
         &self.points[self.from..self.to]
+    }
+
+    /// The starts of the points in the window last asked for.
+    fn starts(&self) -> Starts<'_> {
+        Starts(self.starts.get(self.from..self.to).unwrap_or_default())
+    }
+
+    /// Takes in starts, given by the times of samples.
+    fn set_starts(&mut self, starts: &[(i64, i64)]) {
+        let start = |(at_ms, _): &(i64, T)| {
+            let found = starts.binary_search_by_key(at_ms, |(at_ms, _)| *at_ms);
+            found
+                .ok()
+                .and_then(|index| starts.get(index))
+                .map_or(0, |(_, start)| *start)
+        };
+        self.starts = self.points.iter().map(start).collect();
     }
 }
 
@@ -143,6 +173,10 @@ pub(super) struct Window<'w> {
     pub(super) at_ms: i64,
     /// If it is there, there may be samples beyond the edges.
     pub(super) extension: Option<Extension>,
+    /// When the counts of the floats began.
+    pub(super) float_starts: Starts<'w>,
+    /// When the counts of the histograms began.
+    pub(super) histogram_starts: Starts<'w>,
 }
 
 impl Evaluator<'_> {
@@ -193,7 +227,11 @@ impl Evaluator<'_> {
             }
             ExprKind::Call { function, args } => {
                 extended::check(function.name, args)?;
-                args.iter().try_for_each(|arg| self.prepare(arg, times, detail))
+                args.iter().try_for_each(|arg| self.prepare(arg, times, detail))?;
+                if self.limits.use_starts && LOOK_AT_STARTS.contains(&function.name) {
+                    args.iter().try_for_each(|arg| self.fetch_starts(arg))?;
+                }
+                Ok(())
             }
             _ => expr
                 .children()
@@ -275,6 +313,56 @@ impl Evaluator<'_> {
         Ok(())
     }
 
+    /// Fetches when the counts of the samples of a selector began. What comes of a subquery began nowhere.
+    fn fetch_starts(&mut self, arg: &Expr) -> Result<(), QueryError> {
+        let index = match &arg.unwrapped().kind {
+            ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => selector.leaf,
+            _ => return Ok(()),
+        };
+        let Some(leaf) = self.leaves.get_mut(index) else {
+            return Ok(());
+        };
+        for series in &mut leaf.series {
+            let times = [
+                series.floats.points.first().map(|(at, _)| *at),
+                series.floats.points.last().map(|(at, _)| *at),
+                series.histograms.points.first().map(|(at, _)| *at),
+                series.histograms.points.last().map(|(at, _)| *at),
+            ];
+            let times = times.into_iter().flatten();
+            let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
+                continue;
+            };
+            let starts = self
+                .source
+                .starts(&series.labels, first.saturating_sub(1), last)?;
+            if !starts.is_empty() {
+                series.floats.set_starts(&starts);
+                series.histograms.set_starts(&starts);
+            }
+        }
+        Ok(())
+    }
+
+    /// When the counts of the newest samples of a selector began, in seconds; 0 where it is not known.
+    pub(super) fn newest_starts(&mut self, selector: &Selector, at_ms: i64) -> Vec<Sample> {
+        let leaf = &mut self.leaves[selector.leaf];
+        let max_ms = leaf.reference_ms(at_ms);
+        let min_ms = max_ms.saturating_sub(leaf.width_ms);
+        let starts = leaf.series.iter_mut().filter_map(|series| {
+            let starts = match series.newest(min_ms, max_ms)? {
+                (_, SampleValue::Float(_)) => series.floats.starts(),
+                (_, SampleValue::Histogram(_)) => series.histograms.starts(),
+            };
+            Some(Sample {
+                labels: Arc::clone(&series.labels),
+                drop_name: true,
+                value: seconds(starts.0.last().copied().unwrap_or_default()).into(),
+            })
+        });
+        starts.collect()
+    }
+
     /// A leaf with the series that all matchers hold for.
     pub(super) fn filled(
         &mut self,
@@ -320,6 +408,7 @@ impl Evaluator<'_> {
         let leaf = &mut self.leaves[index];
         let mut notes = Notes {
             annotations: &mut self.annotations,
+            overlaps: &mut self.overlaps,
             span: expr.span,
         };
         let end_ms = leaf.reference_ms(at_ms);
@@ -329,8 +418,9 @@ impl Evaluator<'_> {
         let mut results = Vec::with_capacity(leaf.series.len());
         for series in &mut leaf.series {
             let drop_name = series.drop_name;
-            let floats = series.floats.window(from_ms, to_ms);
-            let histograms = series.histograms.window(from_ms, to_ms);
+            series.floats.window(from_ms, to_ms);
+            series.histograms.window(from_ms, to_ms);
+            let (floats, histograms) = (series.floats.held(), series.histograms.held());
             if floats.is_empty() && histograms.is_empty() {
                 continue;
             }
@@ -343,6 +433,8 @@ impl Evaluator<'_> {
                 end_ms,
                 at_ms,
                 extension: leaf.extension,
+                float_starts: series.floats.starts(),
+                histogram_starts: series.histograms.starts(),
             };
             if let Some(value) = compute(&window, &mut notes) {
                 results.push(Sample {

@@ -25,7 +25,7 @@ pub(super) fn named(name: &str) -> Option<OverTime> {
         "irate" => |w, n| rate::last_two(w, n, true),
         "idelta" => |w, n| rate::last_two(w, n, false),
         "deriv" => |w, n| floats_only(w, n, deriv),
-        "resets" => |w, _| count_pairs(w, |before, now| now < before, has_reset),
+        "resets" => |w, _| resets(w),
         "changes" => |w, _| {
             count_pairs(
                 w,
@@ -194,6 +194,38 @@ fn merged<'w>(
 enum Point<'w> {
     Float(f64),
     Histogram(&'w Histogram),
+}
+
+/// How often a counter began anew: a value fell, or a start says so.
+fn resets(window: &Window<'_>) -> Option<SampleValue> {
+    let falls = count_pairs(window, |before, now| now < before, has_reset)?;
+    let (floats, histograms) = (window.floats, window.histograms);
+    if window.extension.is_some()
+        || (window.float_starts.0.is_empty() && window.histogram_starts.0.is_empty())
+    {
+        return Some(falls);
+    }
+    // A pair that both a value and a start tell of counts once.
+    let beside = |at: usize| (floats.get(at), floats.get(at + 1));
+    let between = |from: i64, to: i64| histograms.iter().any(|(at, _)| *at > from && *at < to);
+    let more = (0..floats.len()).filter(|at| match beside(*at) {
+        (Some((from, before)), Some((to, now))) => {
+            now >= before && window.float_starts.is_reset(floats, *at) && !between(*from, *to)
+        }
+        _ => false,
+    });
+    let beside = |at: usize| (histograms.get(at), histograms.get(at + 1));
+    let between = |from: i64, to: i64| floats.iter().any(|(at, _)| *at > from && *at < to);
+    let more_histograms = (0..histograms.len()).filter(|at| match beside(*at) {
+        (Some((from, before)), Some((to, now))) => {
+            !has_reset(now, before)
+                && window.histogram_starts.is_reset(histograms, *at)
+                && !between(*from, *to)
+        }
+        _ => false,
+    });
+    let more = count(more.count() + more_histograms.count());
+    Some((falls.float().unwrap_or_default() + more).into())
 }
 
 /// How many neighbours differ: floats as `floats` says of before and now, histograms as `histograms` says of now and

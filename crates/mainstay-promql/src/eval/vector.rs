@@ -79,6 +79,10 @@ impl Evaluator<'_> {
         match (name, args) {
             ("info", args) => self.info(expr, args, at_ms),
             ("vector", [scalar]) => Ok(vec![Sample::anonymous(self.scalar(scalar, at_ms)?)]),
+            ("start_timestamp", [vector]) => Ok(match &vector.unwrapped().kind {
+                ExprKind::Selector(selector) if self.limits.use_starts => self.newest_starts(selector, at_ms),
+                _ => Vec::new(),
+            }),
             ("timestamp", [vector]) => self.timestamp(vector, at_ms),
             ("absent", [vector]) => {
                 let present = self.vector(vector, at_ms)?;

@@ -20,7 +20,7 @@ const EXPECTED: [(&str, usize, usize); 17] = [
     ("operators", 214, 0),
     ("range_queries", 18, 0),
     ("selectors", 31, 0),
-    ("start_timestamps", 0, 0),
+    ("start_timestamps", 26, 0),
     ("trig_functions", 19, 0),
     ("type_and_unit", 58, 0),
 ];
