@@ -45,4 +45,20 @@ pub trait Samples {
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
     ) -> Result<Vec<Series>, SourceError>;
+
+    /// When the counts that samples of a series go on with began: `(time of a sample, start)`, in order of time, of the
+    /// samples with `min_ms_exclusive < time <= max_ms_inclusive` whose start is known. Asked only where a query may
+    /// look at them.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    fn starts(
+        &self,
+        labels: &Labels,
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<(i64, i64)>, SourceError> {
+        let _ = (labels, min_ms_exclusive, max_ms_inclusive);
+        Ok(Vec::new())
+    }
 }
