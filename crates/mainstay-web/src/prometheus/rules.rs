@@ -137,8 +137,8 @@ fn rule_json(rule: &Rule, alerts: bool) -> Value {
     if let Some(alerting) = &rule.alerting {
         value["type"] = "alerting".into();
         value["state"] = state(rule, alerting).into();
-        value["duration"] = span_s(alerting.for_ms).into();
-        value["keepFiringFor"] = span_s(alerting.keep_firing_for_ms).into();
+        value["duration"] = span_s(alerting.for_ms);
+        value["keepFiringFor"] = span_s(alerting.keep_firing_for_ms);
         value["annotations"] = json!(alerting.annotations);
         value["alerts"] = if alerts {
             alerting.alerts.iter().map(alert_json).collect()
@@ -205,11 +205,14 @@ pub(super) async fn alertmanagers() -> Answered {
     })))
 }
 
-/// Milliseconds as seconds.
-pub(super) fn span_s(ms: i64) -> f64 {
+/// Milliseconds as seconds; a whole number where they are.
+fn span_s(ms: i64) -> Value {
+    if ms % 1_000 == 0 {
+        return (ms / 1_000).into();
+    }
     #[expect(clippy::cast_precision_loss, reason = "2^53 milliseconds are 285,000 years")]
     let seconds = ms as f64 / 1_000.0;
-    seconds
+    seconds.into()
 }
 
 #[cfg(test)]
@@ -270,10 +273,7 @@ mod tests {
                 "value": "2.5e-01",
             })
         );
-        assert_eq!(
-            (&value["duration"], &value["health"]),
-            (&json!(90.0), &json!("ok"))
-        );
+        assert_eq!((&value["duration"], &value["health"]), (&json!(90), &json!("ok")));
         assert_eq!(rule_json(&rule(&[true]), false)["alerts"], Value::Null);
     }
 }
