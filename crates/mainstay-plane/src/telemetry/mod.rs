@@ -283,15 +283,14 @@ impl Sink for Telemetry {
                 })
             })
             .collect();
-        let histograms = scrape.samples.len() - rows.len();
-        if histograms > 0 {
-            tracing::warn!(
-                job = scrape.job,
-                histograms,
-                "native histograms are not stored yet"
-            );
-        }
-        if let Err(error) = self.append(&rows) {
+        let histograms = scrape
+            .samples
+            .iter()
+            .filter_map(|sample| Some((&*sample.labels, sample.t_ms, sample.value.histogram()?)));
+        let stored = self
+            .append(&rows)
+            .and_then(|_| self.append_histograms(histograms));
+        if let Err(error) = stored {
             // The next scrape brings the counters again; what is lost is only this instant's resolution.
             tracing::error!(job = scrape.job, instance = scrape.instance, %error, "a scrape could not be stored");
         }

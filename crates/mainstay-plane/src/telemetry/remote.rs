@@ -123,6 +123,7 @@ mod tests {
         Series {
             labels: Arc::new(Labels::from_iter([("__name__", name)])),
             samples: samples.to_vec(),
+            histograms: Vec::new(),
         }
     }
 

@@ -92,6 +92,18 @@ pub(super) fn text(out: &mut String, text: &str) {
     out.push('"');
 }
 
+/// `[…,…]`.
+pub(super) fn array<T>(out: &mut String, items: &[T], each: impl Fn(&mut String, &T)) {
+    out.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        each(out, item);
+    }
+    out.push(']');
+}
+
 /// Labels as an object, in order of name.
 pub(super) fn labels(out: &mut String, labels: &Labels) {
     out.push('{');

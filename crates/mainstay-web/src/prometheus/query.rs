@@ -85,29 +85,18 @@ fn series(out: &mut String, series: &Series) {
     out.push_str("{\"metric\":");
     json::labels(out, &series.labels);
     if !series.samples.is_empty() {
-        points(out, "values", &series.samples, |out, at_ms, value| {
-            json::point(out, at_ms, *value);
+        out.push_str(",\"values\":");
+        json::array(out, &series.samples, |out, (at_ms, value)| {
+            json::point(out, *at_ms, *value)
         });
     }
     if !series.histograms.is_empty() {
-        points(out, "histograms", &series.histograms, |out, at_ms, value| {
-            histogram::point(out, at_ms, value);
+        out.push_str(",\"histograms\":");
+        json::array(out, &series.histograms, |out, (at_ms, value)| {
+            histogram::point(out, *at_ms, value)
         });
     }
     out.push('}');
-}
-
-fn points<T>(out: &mut String, name: &str, points: &[(i64, T)], write: fn(&mut String, i64, &T)) {
-    out.push_str(",\"");
-    out.push_str(name);
-    out.push_str("\":[");
-    for (index, (at_ms, value)) in points.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        write(out, *at_ms, value);
-    }
-    out.push(']');
 }
 
 /// What a query cost, under Prometheus' names as far as the engine knows it.
@@ -149,21 +138,17 @@ pub(super) async fn exemplars(State(app): State<App>, given: Given) -> Answered 
 fn exemplars_of(out: &mut String, series: &SeriesExemplars) {
     out.push_str("{\"seriesLabels\":");
     json::labels(out, &series.labels);
-    out.push_str(",\"exemplars\":[");
-    for (index, exemplar) in series.exemplars.iter().enumerate() {
-        out.push_str(if index > 0 {
-            ",{\"labels\":"
-        } else {
-            "{\"labels\":"
-        });
+    out.push_str(",\"exemplars\":");
+    json::array(out, &series.exemplars, |out, exemplar| {
+        out.push_str("{\"labels\":");
         json::labels(out, &exemplar.labels);
         out.push_str(",\"value\":\"");
         json::float(out, exemplar.value);
         out.push_str("\",\"timestamp\":");
         json::seconds(out, exemplar.at_ms);
         out.push('}');
-    }
-    out.push_str("]}");
+    });
+    out.push('}');
 }
 
 pub(super) async fn format(given: Given) -> Answered {

@@ -3,7 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
-use mainstay_promql::{Outcome, SampleValue, Value, histogram};
+use mainstay_promql::histogram::text as histogram_text;
+use mainstay_promql::{Outcome, SampleValue, Value};
 use mainstay_ui::number::{Unit, measured};
 use mainstay_ui::status::status_word;
 use mainstay_ui::table::{Column, dense, numeric, text};
@@ -118,11 +119,11 @@ fn result(outcome: &Outcome, now: Timestamp) -> Markup {
                 .iter()
                 .take(MAX_ROWS)
                 .map(|sample| {
-                    let shown = match &sample.value {
+                    let value = match &sample.value {
                         SampleValue::Float(number) => value(*number),
-                        SampleValue::Histogram(histogram) => html! { code { (histogram::text(histogram)) } },
+                        SampleValue::Histogram(histogram) => html! { code { (histogram_text(histogram)) } },
                     };
-                    vec![html! { code { (sample.labels) } }, shown]
+                    vec![html! { code { (sample.labels) } }, value]
                 })
                 .collect();
             html! {
@@ -139,14 +140,15 @@ fn result(outcome: &Outcome, now: Timestamp) -> Markup {
                         let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
                         html! { (value(*number)) span.sub { (series.samples.len()) " samples, newest " (time::utc(at, now)) } }
                     });
-                    let histograms = series.histograms.last().map(|(at_ms, newest)| {
+                    let histograms = series.histograms.last().map(|(at_ms, histogram)| {
                         let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
+                        let count = series.histograms.len();
                         html! {
-                            code { (histogram::text(newest)) }
-                            span.sub { (series.histograms.len()) " histograms, newest " (time::utc(at, now)) }
+                            code { (histogram_text(histogram)) }
+                            span.sub { (count) " native histograms, newest " (time::utc(at, now)) }
                         }
                     });
-                    let shown = newest.or(histograms).unwrap_or_default();
+                    let shown = html! { (newest.unwrap_or_default()) (histograms.unwrap_or_default()) };
                     vec![html! { code { (series.labels) } }, shown]
                 })
                 .collect();

@@ -72,11 +72,14 @@ impl Sink for Scrapes {
         let mut took = reports.filter(|sample| sample.labels.metric_name() == DURATION);
         if let Some(took) = took.next()
             && let Ok(at) = Timestamp::from_millisecond(scrape.scrape_time_ms)
-            && !mainstay_promql::is_stale(took.value)
+            && let Some(took_s) = took
+                .value
+                .float()
+                .filter(|took_s| !mainstay_promql::is_stale(*took_s))
         {
             let last = LastScrape {
                 at,
-                took_s: took.value,
+                took_s,
                 error: scrape.error.as_ref().map(ToString::to_string),
             };
             self.state().last.insert(key(&scrape.job, &scrape.instance), last);

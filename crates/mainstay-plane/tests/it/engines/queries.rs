@@ -429,8 +429,8 @@ fn points(value: &Value, named: bool) -> Points {
         Value::Scalar(value) => BTreeMap::from([(("{}".to_owned(), 0), *value)]),
         Value::String(text) => BTreeMap::from([((text.clone(), 0), 0.0)]),
         Value::Vector(samples) => {
-            let one = |sample: &VectorSample| ((name(&sample.labels), 0), sample.value);
-            samples.iter().map(one).collect()
+            let one = |sample: &VectorSample| Some(((name(&sample.labels), 0), sample.value.float()?));
+            samples.iter().filter_map(one).collect()
         }
         Value::Matrix(series) => series
             .iter()

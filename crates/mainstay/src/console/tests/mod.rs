@@ -326,7 +326,7 @@ async fn questions_are_answered_within_limits() {
         .await
         .expect("an answer");
     assert!(
-        matches!(&answer.outcome.value, Found::Vector(series) if series[0].value.float() == Some(4.0)),
+        matches!(&answer.outcome.value, Found::Vector(series) if series[0].value == 4.0.into()),
         "{answer:?}"
     );
     let wrong = world.console.query(&query("sum(", 5_000)).await;
