@@ -3,13 +3,15 @@
 //!
 //! What is sent next is decided by a pure core, [`Queue`]; [`Sender`] adds HTTP and timers and nothing else.
 
+mod histogram;
+mod message;
 mod proto;
 mod queue;
 mod sender;
 
 use std::sync::Arc;
 
-use mainstay_kernel::Labels;
+use mainstay_kernel::{Histogram, Labels};
 
 pub use proto::{Protocol, encode};
 pub use queue::{Checkpoint, Logged, Next, Pace, Position, Queue, Sent, Tally};
@@ -24,6 +26,15 @@ pub struct Entry {
     pub created_ms: Option<i64>,
     /// Its time, in milliseconds since 1970.
     pub t_ms: i64,
-    /// Its value; the bits of a NaN are kept, stale markers among them.
-    pub value: f64,
+    /// Its value.
+    pub value: Value,
+}
+
+/// The value of a sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A number; the bits of a NaN are kept, stale markers among them.
+    Float(f64),
+    /// A native histogram.
+    Histogram(Arc<Histogram>),
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mainstay_remote::write::{Checkpoint, Entry, Log, LogError, Logged, Position, Read};
+use mainstay_remote::write::{Checkpoint, Entry, Log, LogError, Logged, Position, Read, Value};
 use mainstay_segment::{SegmentError, write_atomic};
 use mainstay_series::{Lsn, SeriesError, Store};
 
@@ -75,7 +75,10 @@ impl Log for StoreLog {
                     labels: sample.labels,
                     created_ms: sample.created_ms,
                     t_ms: sample.t_ms,
-                    value: sample.value,
+                    value: match sample.value {
+                        mainstay_series::Value::Float(value) => Value::Float(value),
+                        mainstay_series::Value::Histogram(value) => Value::Histogram(value),
+                    },
                 },
             });
         });

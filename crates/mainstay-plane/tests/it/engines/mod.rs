@@ -5,3 +5,4 @@ mod data;
 mod peer;
 mod queries;
 mod raw;
+mod write;
