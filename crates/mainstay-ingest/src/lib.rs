@@ -6,11 +6,15 @@
 
 pub mod config;
 pub mod exposition;
+mod native_histogram;
 pub mod remote_write;
+mod sample;
 mod scrape;
+mod series_key;
 mod wire;
 
+pub use sample::{Exemplar, STALE_NAN, SampleValue};
 pub use scrape::{
-    Scrape, ScrapeBatch, ScrapeError, ScrapeLimits, ScrapeLoop, ScrapeTarget, ScrapedSample, Scraper,
-    ScraperStats, Sink,
+    Scrape, ScrapeBatch, ScrapeError, ScrapeFormats, ScrapeLimits, ScrapeLoop, ScrapeTarget, ScrapedSample,
+    Scraper, ScraperStats, Sink,
 };

@@ -67,6 +67,14 @@ impl<'a> Fields<'a> {
         self.varint()
     }
 
+    /// A message of a sequence in which each has its length before it.
+    pub(crate) fn delimited(&mut self) -> Result<&'a [u8], WireError> {
+        let length = usize::try_from(self.varint()?).map_err(|_| WireError::Truncated)?;
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(WireError::Truncated)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
     #[inline]
     fn field(&mut self) -> Result<(u32, Value<'a>), WireError> {
         let tag = self.varint()?;
@@ -74,12 +82,7 @@ impl<'a> Fields<'a> {
         let value = match tag & 7 {
             0 => Value::Varint(self.varint()?),
             1 => Value::Fixed64(u64::from_le_bytes(self.array()?)),
-            2 => {
-                let length = usize::try_from(self.varint()?).map_err(|_| WireError::Truncated)?;
-                let (bytes, rest) = self.rest.split_at_checked(length).ok_or(WireError::Truncated)?;
-                self.rest = rest;
-                Value::Bytes(bytes)
-            }
+            2 => Value::Bytes(self.delimited()?),
             5 => Value::Fixed32(u32::from_le_bytes(self.array()?)),
             _ => return Err(WireError::Tag(tag)),
         };

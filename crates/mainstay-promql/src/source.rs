@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mainstay_kernel::histogram::Histogram;
 use mainstay_kernel::{Labels, Matcher};
 
 use crate::error::SourceError;
@@ -21,13 +22,22 @@ pub fn is_stale(value: f64) -> bool {
     value.to_bits() == STALE_NAN_BITS
 }
 
-/// The samples of one series: `(milliseconds since 1970, value)`, in order of time, each time once.
-#[derive(Debug, Clone, PartialEq)]
+/// Whether a histogram marks the end of a series: its sum is the stale marker.
+#[must_use]
+pub fn is_stale_histogram(histogram: &Histogram) -> bool {
+    is_stale(histogram.sum)
+}
+
+/// The samples of one series: `(milliseconds since 1970, value)`, both lists in order of time, a time in one of them
+/// and once.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
     /// Its labels, the metric's name among them.
     pub labels: Arc<Labels>,
-    /// Its samples.
+    /// Its samples that are numbers.
     pub samples: Vec<(i64, f64)>,
+    /// Its samples that are native histograms.
+    pub histograms: Vec<(i64, Arc<Histogram>)>,
 }
 
 /// A store that can be queried.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_kernel::{Digest, Labels};
 use mainstay_promql::{
-    Annotation, Limits, MemorySamples, QueryError, Samples, SourceError, Value, VectorSample, instant,
-    stale_marker,
+    Annotation, Limits, MemorySamples, QueryError, SampleValue, Samples, SourceError, Value, VectorSample,
+    instant, stale_marker,
 };
 
 use crate::alert::{ActiveAlert, AlertState, Transition};
@@ -24,7 +24,7 @@ pub struct RuleSample {
     /// Its time, milliseconds since 1970.
     pub at_ms: i64,
     /// Its value; the stale marker ends the series.
-    pub value: f64,
+    pub value: SampleValue,
 }
 
 /// Where rules read, and where they write so that later rules of the same evaluation see it.
@@ -39,7 +39,7 @@ pub trait RuleStore: Samples {
 impl RuleStore for MemorySamples {
     fn record(&mut self, samples: &[RuleSample]) -> Result<(), SourceError> {
         for sample in samples {
-            self.append(&sample.labels, sample.at_ms, sample.value);
+            self.append(&sample.labels, sample.at_ms, sample.value.clone());
         }
         Ok(())
     }
@@ -244,7 +244,7 @@ impl Group {
             .map(|labels| RuleSample {
                 labels,
                 at_ms,
-                value: stale_marker(),
+                value: stale_marker().into(),
             })
             .collect();
         if samples.is_empty() {
@@ -282,7 +282,7 @@ impl Group {
             Value::Scalar(value) => vec![VectorSample {
                 labels: Arc::default(),
                 at_ms: sample_ms,
-                value,
+                value: value.into(),
             }],
             other => {
                 let message = format!(
@@ -325,7 +325,7 @@ impl Group {
                 samples.push(RuleSample {
                     labels,
                     at_ms: sample_ms,
-                    value: stale_marker(),
+                    value: stale_marker().into(),
                 });
             }
         }
@@ -418,7 +418,7 @@ fn record(
     sample_ms: i64,
     vector: Vec<VectorSample>,
 ) -> Result<Outputs, Failed> {
-    let mut samples: BTreeMap<Labels, f64> = BTreeMap::new();
+    let mut samples: BTreeMap<Labels, SampleValue> = BTreeMap::new();
     for sample in vector {
         let mut labels = Labels::clone(&sample.labels);
         labels.set(METRIC_NAME, name);

@@ -21,6 +21,9 @@ const MARK_FRAMES: u64 = 256;
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) index: Index,
+    /// How many series there are by the value of this label.
+    pub(crate) tenants: BTreeMap<String, usize>,
+    pub(crate) tenant_label: String,
     /// By id; ids are never used twice.
     pub(crate) series: Vec<Option<Box<Series>>>,
     pub(crate) frozen: Option<Freeze>,
@@ -73,6 +76,13 @@ impl State {
         self.series.get(id as usize)?.as_deref()
     }
 
+    /// The id of the series with these labels.
+    pub(crate) fn find(&self, labels: &Labels) -> Option<u32> {
+        self.index.get(labels, |id| {
+            self.get(id).is_some_and(|series| *series.labels == *labels)
+        })
+    }
+
     pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Series> {
         self.series.get_mut(id as usize)?.as_deref_mut()
     }
@@ -91,6 +101,13 @@ impl State {
         }
         self.generation += 1;
         self.index.insert(entry.id, &entry.labels);
+        let tenant = entry.labels.get(&self.tenant_label).unwrap_or_default();
+        match self.tenants.get_mut(tenant) {
+            Some(series) => *series += 1,
+            None => {
+                self.tenants.insert(tenant.to_owned(), 1);
+            }
+        }
         self.series[at] = Some(Box::new(Series {
             labels: entry.labels,
             created_ms: entry.created_ms,
@@ -101,6 +118,22 @@ impl State {
             revision: 0,
             empty_since_ms: NEVER_MS,
         }));
+    }
+
+    /// Takes a series out.
+    pub(crate) fn remove(&mut self, id: u32) {
+        let Some(series) = self.series.get_mut(id as usize).and_then(Option::take) else {
+            return;
+        };
+        self.generation += 1;
+        self.index.remove(id, &series.labels);
+        let tenant = series.labels.get(&self.tenant_label).unwrap_or_default();
+        if let Some(count) = self.tenants.get_mut(tenant) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.tenants.remove(tenant);
+            }
+        }
     }
 
     /// Notes that the frame holds samples up to `max_ms`.

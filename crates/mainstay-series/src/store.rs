@@ -29,6 +29,10 @@ pub struct Options {
     pub retention_ms: i64,
     /// The most series held at once.
     pub max_series: usize,
+    /// The most series held at once that bear the same value of `tenant_label`.
+    pub max_tenant_series: usize,
+    /// The label that names the tenant whom a series belongs to.
+    pub tenant_label: String,
     /// The largest sum of the sizes of a series' label names and values.
     pub max_label_bytes: usize,
     /// How much log a consumer that lags ([`Store::hold`]) may keep from being dropped.
@@ -38,7 +42,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 10 min late, 10 min ahead, 2 h blocks, 15 d, a million series of 16 KiB labels, 4 GiB of held log.
+    /// 10 min late, 10 min ahead, 2 h blocks, 15 d, a million series of 16 KiB labels, half a million a tenant, 4 GiB of
+    /// held log.
     fn default() -> Self {
         Self {
             out_of_order_ms: 10 * 60 * 1000,
@@ -46,6 +51,8 @@ impl Default for Options {
             block_ms: 2 * 60 * 60 * 1000,
             retention_ms: 15 * 24 * 60 * 60 * 1000,
             max_series: 1_000_000,
+            max_tenant_series: 500_000,
+            tenant_label: "tenant".to_owned(),
             max_label_bytes: 16 << 10,
             max_held_wal_bytes: 4 << 30,
             wal: WalOptions::default(),
@@ -113,7 +120,10 @@ impl Store {
         remove_temporaries(dir)?;
         remove_temporaries(&blocks_dir)?;
         let mut recovery = Recovery::default();
-        let mut state = State::default();
+        let mut state = State {
+            tenant_label: options.tenant_label.clone(),
+            ..State::default()
+        };
         let snapshot = match Snapshot::read(&dir.join(snapshot::FILE)) {
             Err(SeriesError::Segment(SegmentError::Io { source, .. }))
                 if source.kind() == std::io::ErrorKind::NotFound =>
@@ -179,7 +189,7 @@ impl Store {
     /// # Errors
     /// If a limit is reached, there are no labels, or the log cannot be written.
     pub fn series_ref(&self, labels: &Labels) -> Result<SeriesRef, SeriesError> {
-        if let Some(id) = self.read().index.get(labels) {
+        if let Some(id) = self.read().find(labels) {
             return Ok(SeriesRef(id));
         }
         let bytes = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -193,12 +203,24 @@ impl Store {
             return Err(SeriesError::NoLabels);
         }
         let mut state = self.write();
-        if let Some(id) = state.index.get(labels) {
+        if let Some(id) = state.find(labels) {
             return Ok(SeriesRef(id));
         }
         let limit = self.options.max_series;
         if state.index.len() >= limit {
             return Err(SeriesError::SeriesLimit { limit });
+        }
+        let tenant = labels.get(&self.options.tenant_label).unwrap_or_default();
+        let tenant_limit = self.options.max_tenant_series;
+        if state
+            .tenants
+            .get(tenant)
+            .is_some_and(|series| *series >= tenant_limit)
+        {
+            return Err(SeriesError::TenantSeriesLimit {
+                tenant: tenant.to_owned(),
+                limit: tenant_limit,
+            });
         }
         let id = u32::try_from(state.series.len()).map_err(|_| SeriesError::SeriesLimit { limit })?;
         let lsn = self.wal.append(&record::series(id, labels, None))?;
@@ -262,6 +284,12 @@ impl Store {
     #[must_use]
     pub fn last_lsn(&self) -> Lsn {
         self.wal.last_lsn()
+    }
+
+    /// How many series each tenant has, by its name; "" of those that name none.
+    #[must_use]
+    pub fn tenants(&self) -> BTreeMap<String, usize> {
+        self.read().tenants.clone()
     }
 
     /// Figures about the store. O(series).

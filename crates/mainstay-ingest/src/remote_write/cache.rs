@@ -1,46 +1,8 @@
 //! Which series a label set is, remembered from request to request.
 
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_128;
 
-/// What identifies a label set as a sender writes it: a 128-bit hash of its bytes. Two writings of one label set have
-/// two keys; that two label sets have one is not to be expected of any number of series.
-///
-/// The hash is fast and no seal: whoever wants to can find two label sets with one key. So a cache belongs to one
-/// tenant, who then mixes up series of his own only.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SeriesKey {
-    high: u64,
-    low: u64,
-}
-
-impl SeriesKey {
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        let hash = xxh3_128(bytes);
-        Self {
-            high: (hash >> 64) as u64,
-            low: hash as u64,
-        }
-    }
-
-    /// The key of a sequence of texts: that of those so far, followed by another.
-    #[inline]
-    pub(super) fn then(self, next: Self) -> Self {
-        // A polynomial of hashes in each half; the factors are any odd numbers with well mixed bits.
-        Self {
-            high: self
-                .high
-                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                .wrapping_add(next.high),
-            low: self
-                .low
-                .wrapping_mul(0xd1b5_4a32_d192_ed03)
-                .wrapping_add(next.low),
-        }
-    }
-}
+use crate::series_key::SeriesKey;
 
 /// What the caller found under a [`SeriesKey`], most recently used first to stay.
 ///
@@ -78,7 +40,7 @@ impl<R: Clone> SeriesCache<R> {
     /// What was found under `key`.
     #[inline]
     pub fn get(&mut self, key: SeriesKey) -> Option<R> {
-        match self.young.find(key.low, |held| held.0 == key) {
+        match self.young.find(key.hash(), |held| held.0 == key) {
             Some(held) => Some(held.1.clone()),
             None => self.rejuvenate(key),
         }
@@ -86,25 +48,30 @@ impl<R: Clone> SeriesCache<R> {
 
     #[cold]
     fn rejuvenate(&mut self, key: SeriesKey) -> Option<R> {
-        let (held, _) = self.old.find_entry(key.low, |held| held.0 == key).ok()?.remove();
+        let (held, _) = self
+            .old
+            .find_entry(key.hash(), |held| held.0 == key)
+            .ok()?
+            .remove();
         self.insert(key, held.1.clone());
         Some(held.1)
     }
 
     /// Remembers what `key` is.
     pub fn insert(&mut self, key: SeriesKey, found: R) {
-        if let Some(held) = self.young.find_mut(key.low, |held| held.0 == key) {
+        if let Some(held) = self.young.find_mut(key.hash(), |held| held.0 == key) {
             held.1 = found;
             return;
         }
-        if let Ok(stale) = self.old.find_entry(key.low, |held| held.0 == key) {
+        if let Ok(stale) = self.old.find_entry(key.hash(), |held| held.0 == key) {
             stale.remove();
         }
         if self.young.len() >= self.entries_max / 2 {
             std::mem::swap(&mut self.young, &mut self.old);
             self.young.clear();
         }
-        self.young.insert_unique(key.low, (key, found), |held| held.0.low);
+        self.young
+            .insert_unique(key.hash(), (key, found), |held| held.0.hash());
     }
 
     /// Forgets what does not hold any longer: series that the store has dropped.

@@ -25,14 +25,16 @@ mod negotiation;
 mod request;
 mod series;
 
-use mainstay_kernel::Labels;
-use mainstay_kernel::histogram::{Histogram, HistogramError};
+use mainstay_kernel::Histogram;
 
-pub use self::cache::{SeriesCache, SeriesKey};
+pub use self::cache::SeriesCache;
 pub use self::negotiation::{Receipt, Refused, VERSION_HEADER, Version, negotiate};
 pub use self::request::{Request, SeriesIter};
 pub use self::series::{Samples, Series};
 use crate::exposition::MetricKind;
+pub use crate::native_histogram::HistogramRefusal;
+pub use crate::sample::Exemplar;
+pub use crate::series_key::SeriesKey;
 pub use crate::wire::WireError;
 
 /// A float sample.
@@ -55,17 +57,6 @@ pub struct HistogramSample {
     pub histogram: Histogram,
     /// When what it counts began, in milliseconds since 1970; only 2.0 can say it.
     pub start_ms: Option<i64>,
-}
-
-/// An example of what a series counted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Exemplar {
-    /// Its labels: `trace_id` and the like.
-    pub labels: Labels,
-    /// Its value.
-    pub value: f64,
-    /// Its time in milliseconds since 1970.
-    pub t_ms: Option<i64>,
 }
 
 /// What is said of a metric family.
@@ -136,20 +127,9 @@ pub enum RemoteWriteError {
     /// A name or value that is no text.
     #[error("a label or symbol is not UTF-8")]
     NotUtf8,
-    /// No histogram.
+    /// A histogram that is none, or cannot be held exactly.
     #[error(transparent)]
-    Histogram(#[from] HistogramError),
-    /// A whole count that a float does not hold exactly.
-    #[error("a histogram has a count above 2^53")]
-    CountTooLarge,
-    /// Whole counts that do not add up.
-    #[error("a histogram's buckets hold {buckets} observations and its count is {count}")]
-    CountMismatch {
-        /// The sum of its buckets.
-        buckets: u64,
-        /// What it says.
-        count: u64,
-    },
+    Histogram(#[from] HistogramRefusal),
 }
 
 impl RemoteWriteError {

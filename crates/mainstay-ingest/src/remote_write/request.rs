@@ -2,10 +2,10 @@
 
 use std::str;
 
-use super::cache::SeriesKey;
 use super::series::{Layout, Series};
 use super::{Metadata, RemoteWriteError, Version};
 use crate::exposition::MetricKind;
+use crate::series_key::SeriesKey;
 use crate::wire::Fields;
 
 /// A string of the table that 2.0 has, and what stands for it in a series' key.

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use mainstay_kernel::Labels;
 use mainstay_kernel::labels::METRIC_NAME;
 
-use super::cache::SeriesKey;
 use super::histogram::read_histogram;
 use super::request::{Symbol, metric_kind, text};
 use super::{Exemplar, HistogramSample, Metadata, RemoteWriteError, Sample, Version};
 use crate::exposition::MetricKind;
+use crate::series_key::SeriesKey;
 use crate::wire::{Fields, WireError};
 
 /// Where the two versions have the same things.

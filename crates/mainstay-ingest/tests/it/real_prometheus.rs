@@ -1,14 +1,18 @@
 //! A real Prometheus as the sender: what it scrapes is what it writes to us.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_ingest::exposition::{Format, HistogramForm};
 use mainstay_ingest::remote_write::{Request, Version, decompress, negotiate};
+use mainstay_ingest::{SampleValue, Scrape, ScrapeFormats, ScrapeLoop, ScrapeTarget};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::client_model;
 use crate::environment;
 use crate::http::{self, Answer};
 
@@ -138,4 +142,91 @@ async fn what_a_real_prometheus_scrapes_is_what_it_writes_to_us() {
         families,
         ["latency Histogram", "odd Gauge", "requests_total Counter"]
     );
+}
+
+#[tokio::test]
+async fn a_protobuf_exposition_brings_us_what_it_brings_a_real_prometheus() {
+    let content_type =
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let target = http::serve(|_| Answer::ok(content_type, client_model::exposition())).await;
+    let (sender, mut requests) = mpsc::unbounded_channel();
+    let receiver = http::serve(move |request| {
+        // The test may have seen enough.
+        let _ = sender.send(request.body.clone());
+        Answer::status(204)
+    })
+    .await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = format!(
+        "global: {{scrape_interval: 1s}}\n\
+         scrape_configs: [{{job_name: t, static_configs: [{{targets: ['{target}']}}]}}]\n\
+         remote_write: [{{url: 'http://{receiver}/w', send_native_histograms: true, send_exemplars: true,\
+         queue_config: {{batch_send_deadline: 200ms}}}}]\n"
+    );
+    let flags = ["--enable-feature=native-histograms,exemplar-storage"];
+    let Some(_running) = prometheus(dir.path(), &config, &flags) else {
+        return;
+    };
+    let scraped = ScrapeTarget {
+        formats: ScrapeFormats {
+            histograms: HistogramForm::Native,
+            ..ScrapeFormats::default()
+        },
+        ..ScrapeTarget::new("t", &target, "")
+    };
+    let answer = Scrape {
+        format: Format::Protobuf,
+        body: client_model::exposition().into(),
+    };
+    let batch = ScrapeLoop::new(Arc::new(scraped)).on_result(1, Duration::ZERO, Ok(answer));
+    assert_eq!(batch.error, None);
+    let report = |name: &str| name == "up" || name.starts_with("scrape_");
+    let mut ours: BTreeMap<String, SampleValue> = BTreeMap::new();
+    let mut our_exemplars: BTreeSet<String> = BTreeSet::new();
+    for sample in batch
+        .samples
+        .iter()
+        .filter(|sample| !report(sample.labels.metric_name()))
+    {
+        ours.insert(sample.labels.to_string(), sample.value.clone());
+        // This Prometheus (2.42) does not know those of native histograms yet.
+        if sample.value.float().is_some() {
+            let dated = sample.exemplars.iter().filter(|exemplar| exemplar.t_ms.is_some());
+            our_exemplars.extend(dated.map(|exemplar| format!("{exemplar:?}")));
+        }
+    }
+    let mut theirs: BTreeMap<String, SampleValue> = BTreeMap::new();
+    let mut their_exemplars: BTreeSet<String> = BTreeSet::new();
+    let mut buffer = Vec::new();
+    while theirs.len() < ours.len() || their_exemplars.len() < our_exemplars.len() {
+        let body = timeout(Duration::from_secs(60), requests.recv())
+            .await
+            .expect("a request in time")
+            .expect("serving");
+        decompress(&body, 1 << 20, &mut buffer).expect("unpacks");
+        let request = Request::parse(Version::V1, &buffer).expect("reads");
+        for series in request.series() {
+            let series = series.expect("reads");
+            let labels = series.labels().expect("good");
+            if report(labels.metric_name()) {
+                continue;
+            }
+            for sample in series.samples() {
+                theirs.insert(labels.to_string(), sample.expect("reads").value.into());
+            }
+            for sample in series.histograms() {
+                let histogram = Arc::new(sample.expect("reads").histogram);
+                theirs.insert(labels.to_string(), SampleValue::Histogram(histogram));
+            }
+            for exemplar in series.exemplars() {
+                let exemplar = exemplar.expect("reads");
+                // That without a time of its own gets that of the scrape.
+                if exemplar.labels.get("trace_id") != Some("t2") {
+                    their_exemplars.insert(format!("{exemplar:?}"));
+                }
+            }
+        }
+    }
+    assert_eq!(ours, theirs);
+    assert_eq!(our_exemplars, their_exemplars);
 }

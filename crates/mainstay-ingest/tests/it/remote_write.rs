@@ -1,6 +1,8 @@
 //! Remote write, encoded by somebody else's protobuf.
 
-use mainstay_ingest::remote_write::{RemoteWriteError, Request, SeriesCache, Version, WireError, decompress};
+use mainstay_ingest::remote_write::{
+    HistogramRefusal, RemoteWriteError, Request, SeriesCache, Version, WireError, decompress,
+};
 use mainstay_kernel::histogram::{BucketSpan, HistogramError, ResetHint};
 use mainstay_kernel::{Histogram, Labels};
 use proptest::prelude::*;
@@ -372,6 +374,7 @@ fn histograms_that_are_none_are_refused_one_by_one() {
         sum,
         ..Default::default()
     };
+    let invalid = |error: HistogramError| RemoteWriteError::from(HistogramRefusal::from(error));
     let exact = 1u64 << 53;
     assert_eq!(
         refusal(with_count(exact, exact, 1.0)),
@@ -379,11 +382,11 @@ fn histograms_that_are_none_are_refused_one_by_one() {
     );
     assert_eq!(
         refusal(with_count(exact + 1, exact + 1, 1.0)),
-        Err(RemoteWriteError::CountTooLarge)
+        Err(HistogramRefusal::CountTooLarge.into())
     );
     assert_eq!(
         refusal(with_count(3, 2, 1.0)),
-        Err(RemoteWriteError::CountMismatch { buckets: 2, count: 3 })
+        Err(HistogramRefusal::CountMismatch { buckets: 2, count: 3 }.into())
     );
     assert_eq!(
         refusal(with_count(3, 2, f64::NAN)),
@@ -392,15 +395,15 @@ fn histograms_that_are_none_are_refused_one_by_one() {
     );
     assert_eq!(
         refusal(with_count(2, 3, f64::NAN)),
-        Err(RemoteWriteError::CountMismatch { buckets: 3, count: 2 })
+        Err(HistogramRefusal::CountMismatch { buckets: 3, count: 2 }.into())
     );
     let schema = prompb::Histogram { schema: 9, ..whole() };
-    assert_eq!(refusal(schema), Err(HistogramError::Schema(9).into()));
+    assert_eq!(refusal(schema), Err(invalid(HistogramError::Schema(9))));
     let negative = prompb::Histogram {
         positive_deltas: vec![3, -5],
         ..whole()
     };
-    assert_eq!(refusal(negative), Err(HistogramError::NegativeCount.into()));
+    assert_eq!(refusal(negative), Err(invalid(HistogramError::NegativeCount)));
     let spans = prompb::Histogram {
         positive_deltas: vec![3, -2, 0],
         count: Some(Count::Int(13)),
@@ -408,13 +411,15 @@ fn histograms_that_are_none_are_refused_one_by_one() {
     };
     assert!(matches!(
         refusal(spans),
-        Err(RemoteWriteError::Histogram(HistogramError::Spans(_)))
+        Err(RemoteWriteError::Histogram(HistogramRefusal::Invalid(
+            HistogramError::Spans(_)
+        )))
     ));
     let overflow = prompb::Histogram {
         positive_deltas: vec![i64::MAX, i64::MAX],
         ..whole()
     };
-    assert_eq!(refusal(overflow), Err(RemoteWriteError::CountTooLarge));
+    assert_eq!(refusal(overflow), Err(HistogramRefusal::CountTooLarge.into()));
 }
 
 #[test]

@@ -224,15 +224,22 @@ impl RuleStore for RuleSide<'_> {
         }
         let rows: Vec<Row<'_>> = samples
             .iter()
-            .map(|sample| Row {
-                labels: &sample.labels,
-                created_ms: None,
-                t_ms: sample.at_ms,
-                value: sample.value,
+            .map(|sample| {
+                let value = sample
+                    .value
+                    .float()
+                    .ok_or_else(|| SourceError("native histograms cannot be recorded".to_owned()))?;
+                Ok(Row {
+                    labels: &sample.labels,
+                    created_ms: None,
+                    t_ms: sample.at_ms,
+                    value,
+                })
             })
-            .collect();
+            .collect::<Result<_, SourceError>>()?;
         self.telemetry
             .append(&rows)
+            .map(|_| ())
             .map_err(|error| SourceError(error.to_string()))
     }
 }

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
+use mainstay_kernel::histogram::{Histogram, ResetHint};
 
 use crate::ast::{At, Expr, ExprKind, Selector, Shift};
 use crate::error::QueryError;
-use crate::source::is_stale;
+use crate::histogram::has_reset;
+use crate::source::{is_stale, is_stale_histogram};
+use crate::value::SampleValue;
 
-use super::{Evaluator, Sample, Times};
+use super::notes::Notes;
+use super::{Evaluator, Sample, Times, Track};
 
 /// The data of one selector or subquery.
 #[derive(Default)]
@@ -23,21 +27,63 @@ pub(super) struct Leaf {
 struct LeafSeries {
     labels: Arc<Labels>,
     drop_name: bool,
-    samples: Vec<(i64, f64)>,
+    floats: Cursor<f64>,
+    histograms: Cursor<Arc<Histogram>>,
+}
+
+/// Points in order of time, and the window over them.
+struct Cursor<T> {
+    points: Vec<(i64, T)>,
     from: usize,
     to: usize,
 }
 
-impl LeafSeries {
-    /// The samples with `min_ms < time <= max_ms`. Times never go back within a query.
-    fn window(&mut self, min_ms: i64, max_ms: i64) -> &[(i64, f64)] {
-        while self.samples.get(self.to).is_some_and(|(at, _)| *at <= max_ms) {
+impl<T> Cursor<T> {
+    fn over(points: Vec<(i64, T)>) -> Self {
+        Self {
+            points,
+            from: 0,
+            to: 0,
+        }
+    }
+
+    /// The points with `min_ms < time <= max_ms`. Times never go back within a query.
+    fn window(&mut self, min_ms: i64, max_ms: i64) -> &[(i64, T)] {
+        while self.points.get(self.to).is_some_and(|(at, _)| *at <= max_ms) {
             self.to += 1;
         }
-        while self.from < self.to && self.samples[self.from].0 <= min_ms {
+        while self.from < self.to && self.points[self.from].0 <= min_ms {
             self.from += 1;
         }
-        &self.samples[self.from..self.to]
+        &self.points[self.from..self.to]
+    }
+}
+
+impl LeafSeries {
+    /// The newest sample with `min_ms < time <= max_ms`, unless it marks the end of the series.
+    fn newest(&mut self, min_ms: i64, max_ms: i64) -> Option<(i64, SampleValue)> {
+        let float = self.floats.window(min_ms, max_ms).last();
+        let histogram = self.histograms.window(min_ms, max_ms).last();
+        match (float, histogram) {
+            (Some((at, value)), other) if other.is_none_or(|(other, _)| other < at) => {
+                (!is_stale(*value)).then_some((*at, SampleValue::Float(*value)))
+            }
+            (_, Some((at, histogram))) => {
+                (!is_stale_histogram(histogram)).then(|| (*at, SampleValue::Histogram(Arc::clone(histogram))))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<Track> for LeafSeries {
+    fn from(track: Track) -> Self {
+        Self {
+            labels: track.labels,
+            drop_name: track.drop_name,
+            floats: Cursor::over(track.samples),
+            histograms: Cursor::over(track.histograms),
+        }
     }
 }
 
@@ -48,12 +94,12 @@ impl Leaf {
     }
 }
 
-/// One series' samples in a window.
+/// One series' samples in a window; there is at least one.
 pub(super) struct Window<'w> {
     pub(super) labels: &'w Arc<Labels>,
     pub(super) drop_name: bool,
-    /// Never empty.
-    pub(super) samples: &'w [(i64, f64)],
+    pub(super) floats: &'w [(i64, f64)],
+    pub(super) histograms: &'w [(i64, Arc<Histogram>)],
     /// Left edge, exclusive.
     pub(super) start_ms: i64,
     /// Right edge, inclusive.
@@ -64,12 +110,15 @@ pub(super) struct Window<'w> {
 
 impl Evaluator<'_> {
     /// Fetches everything the expression will need at these times.
-    pub(super) fn prepare(&mut self, expr: &Expr, times: Times) -> Result<(), QueryError> {
+    pub(super) fn prepare(&mut self, expr: &Expr, times: Times, detail: Detail) -> Result<(), QueryError> {
+        let detail = detail.below(expr);
         match &expr.kind {
-            ExprKind::Selector(selector) => self.fetch(selector, self.limits.lookback_ms, times, false),
+            ExprKind::Selector(selector) => {
+                self.fetch(selector, self.limits.lookback_ms, times, false, detail)
+            }
             ExprKind::Matrix { selector, range } => {
                 let width_ms = self.duration_ms(range, false)?;
-                self.fetch(selector, width_ms, times, true)
+                self.fetch(selector, width_ms, times, true, detail)
             }
             ExprKind::Subquery {
                 expr: inner,
@@ -92,25 +141,17 @@ impl Evaluator<'_> {
                     end_ms: data.reference_ms(times.end_ms),
                     step_ms,
                 };
-                self.prepare(inner, inner_times)?;
-                let tracks = self.steps(inner, inner_times)?;
-                data.series = tracks
-                    .into_iter()
-                    .map(|track| LeafSeries {
-                        labels: track.labels,
-                        drop_name: track.drop_name,
-                        samples: track.samples,
-                        from: 0,
-                        to: 0,
-                    })
-                    .collect();
+                self.prepare(inner, inner_times, detail)?;
+                let mut tracks = self.steps(inner, inner_times)?;
+                tracks.iter_mut().for_each(forget_resets);
+                data.series = tracks.into_iter().map(LeafSeries::from).collect();
                 self.put(*leaf, data);
                 Ok(())
             }
             _ => expr
                 .children()
                 .into_iter()
-                .try_for_each(|child| self.prepare(child, times)),
+                .try_for_each(|child| self.prepare(child, times, detail)),
         }
     }
 
@@ -145,6 +186,7 @@ impl Evaluator<'_> {
         width_ms: i64,
         times: Times,
         is_range: bool,
+        detail: Detail,
     ) -> Result<(), QueryError> {
         if (self.limits.cancelled)() {
             return Err(QueryError::Cancelled);
@@ -155,19 +197,25 @@ impl Evaluator<'_> {
             .source
             .select(&selector.matchers, min_ms, data.reference_ms(times.end_ms))?;
         for series in fetched {
-            let mut samples = series.samples;
+            let mut track = Track {
+                labels: series.labels,
+                drop_name: false,
+                samples: series.samples,
+                histograms: series.histograms,
+            };
             if is_range {
-                samples.retain(|(_, value)| !is_stale(*value));
+                track.samples.retain(|(_, value)| !is_stale(*value));
+                track
+                    .histograms
+                    .retain(|(_, histogram)| !is_stale_histogram(histogram));
             }
-            self.count(samples.len())?;
-            if !samples.is_empty() {
-                data.series.push(LeafSeries {
-                    labels: series.labels,
-                    drop_name: false,
-                    samples,
-                    from: 0,
-                    to: 0,
-                });
+            if detail == Detail::Counts {
+                keep_counts(&mut track.histograms);
+            }
+            self.count(track.samples.len())?;
+            self.count(track.histograms.iter().map(|(_, held)| weight(held)).sum())?;
+            if !track.samples.is_empty() || !track.histograms.is_empty() {
+                data.series.push(LeafSeries::from(track));
             }
         }
         self.put(selector.leaf, data);
@@ -181,9 +229,7 @@ impl Evaluator<'_> {
         let min_ms = max_ms.saturating_sub(leaf.width_ms);
         let mut current = Vec::with_capacity(leaf.series.len());
         for series in &mut leaf.series {
-            if let Some((time_ms, value)) = series.window(min_ms, max_ms).last().copied()
-                && !is_stale(value)
-            {
+            if let Some((time_ms, value)) = series.newest(min_ms, max_ms) {
                 let labels = Arc::clone(&series.labels);
                 current.push((
                     time_ms,
@@ -203,39 +249,115 @@ impl Evaluator<'_> {
         &mut self,
         expr: &Expr,
         at_ms: i64,
-        mut compute: impl FnMut(&Window<'_>) -> Option<f64>,
+        mut compute: impl FnMut(&Window<'_>, &mut Notes<'_>) -> Option<SampleValue>,
     ) -> Result<Vec<Sample>, QueryError> {
-        let index = match &expr.unwrapped().kind {
+        let expr = expr.unwrapped();
+        let index = match &expr.kind {
             ExprKind::Matrix { selector, .. } => selector.leaf,
             ExprKind::Subquery { leaf, .. } => *leaf,
             _ => return Err(QueryError::Unsupported("this kind of range vector".to_owned())),
         };
         let leaf = &mut self.leaves[index];
+        let mut notes = Notes {
+            annotations: &mut self.annotations,
+            span: expr.span,
+        };
         let end_ms = leaf.reference_ms(at_ms);
         let start_ms = end_ms.saturating_sub(leaf.width_ms);
         let mut results = Vec::with_capacity(leaf.series.len());
         for series in &mut leaf.series {
-            let (labels, drop_name) = (Arc::clone(&series.labels), series.drop_name);
-            let samples = series.window(start_ms, end_ms);
-            if samples.is_empty() {
+            let drop_name = series.drop_name;
+            let floats = series.floats.window(start_ms, end_ms);
+            let histograms = series.histograms.window(start_ms, end_ms);
+            if floats.is_empty() && histograms.is_empty() {
                 continue;
             }
             let window = Window {
-                labels: &labels,
+                labels: &series.labels,
                 drop_name,
-                samples,
+                floats,
+                histograms,
                 start_ms,
                 end_ms,
                 at_ms,
             };
-            if let Some(value) = compute(&window) {
+            if let Some(value) = compute(&window, &mut notes) {
                 results.push(Sample {
-                    labels,
+                    labels: Arc::clone(&series.labels),
                     drop_name,
                     value,
                 });
             }
         }
         Ok(results)
+    }
+}
+
+/// What of its histograms a query looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// All, so far.
+    Undecided,
+    /// Number and sum of observations.
+    Counts,
+    /// All, whatever stands further down.
+    Buckets,
+}
+
+impl Detail {
+    /// What is looked at below an expression.
+    fn below(self, expr: &Expr) -> Self {
+        match (&expr.kind, self) {
+            (_, Self::Buckets) | (ExprKind::Subquery { .. }, _) => Self::Buckets,
+            (ExprKind::Binary(binary), _) if binary.op.is_trim() => Self::Buckets,
+            (ExprKind::Call { function, .. }, _) => match function.name {
+                "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => Self::Buckets,
+                "histogram_count" | "histogram_sum" | "histogram_avg" => Self::Counts,
+                _ => self,
+            },
+            _ => self,
+        }
+    }
+}
+
+/// Leaves of each histogram number and sum of its observations. As resets can then no longer be found, they are looked
+/// for here.
+fn keep_counts(histograms: &mut [(i64, Arc<Histogram>)]) {
+    let mut before: Option<Arc<Histogram>> = None;
+    for (_, held) in histograms {
+        if is_stale_histogram(held) {
+            continue;
+        }
+        let mut reset_hint = held.reset_hint;
+        if let Some(before) = before.as_ref().filter(|_| reset_hint == ResetHint::Unknown) {
+            reset_hint = if has_reset(held, before) {
+                ResetHint::Reset
+            } else {
+                ResetHint::NotReset
+            };
+        }
+        let counts = Histogram {
+            reset_hint,
+            schema: held.schema,
+            count: held.count,
+            sum: held.sum,
+            ..Histogram::default()
+        };
+        before = Some(std::mem::replace(held, Arc::new(counts)));
+    }
+}
+
+/// What a histogram counts against the limit of samples: one for each 16 bytes, the size of a number and its time.
+fn weight(histogram: &Histogram) -> usize {
+    histogram.bytes().div_ceil(16)
+}
+
+/// What histograms say of resets holds between neighbours of the series they come from. A subquery may leave some out
+/// and repeat others.
+fn forget_resets(track: &mut Track) {
+    for (_, histogram) in &mut track.histograms {
+        if matches!(histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
+            Arc::make_mut(histogram).reset_hint = ResetHint::Unknown;
+        }
     }
 }

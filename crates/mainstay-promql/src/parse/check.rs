@@ -95,6 +95,13 @@ fn binary(expr: &Expr, binary: &Binary) -> Result<(), Fault> {
     if scalars == 0 {
         return Ok(());
     }
+    if scalars == 2 && binary.op.is_trim() {
+        let message = format!(
+            "operator {:?} not allowed for Scalar operations",
+            binary.op.symbol()
+        );
+        return Err((expr.span, message));
+    }
     if binary.op.is_set() {
         let message = format!(
             "set operator {:?} not allowed in binary scalar expression",

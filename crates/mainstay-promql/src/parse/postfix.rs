@@ -168,7 +168,8 @@ fn is_duration_expression(expr: &Expr) -> bool {
     let fits = match &expr.kind {
         ExprKind::Number(_) | ExprKind::Paren(_) | ExprKind::Negate(_) => true,
         ExprKind::Binary(binary) => {
-            !binary.op.is_set() && !binary.op.is_comparison() && binary.op != BinaryOp::Atan2
+            use BinaryOp::{Add, Div, Mod, Mul, Pow, Sub};
+            matches!(binary.op, Add | Sub | Mul | Div | Mod | Pow)
         }
         ExprKind::Call { function, .. } => matches!(function.name, "step" | "range" | "min_of" | "max_of"),
         _ => false,

@@ -53,15 +53,6 @@ pub(super) struct Expected {
     pub(super) series: Vec<(Labels, Vec<Point>)>,
 }
 
-impl Expected {
-    pub(super) fn has_histograms(&self) -> bool {
-        self.series
-            .iter()
-            .flat_map(|(_, points)| points)
-            .any(|point| matches!(point, Point::Histogram(_)))
-    }
-}
-
 /// What a message should be.
 pub(super) enum Message {
     Any,

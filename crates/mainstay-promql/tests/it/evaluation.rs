@@ -67,11 +67,13 @@ fn at_each_step(
     for at_ms in times {
         match instant(&expr, *at_ms, store, &Limits::default())?.value {
             Value::Vector(samples) => {
-                found.extend(
-                    samples
-                        .iter()
-                        .map(|s| (Labels::clone(&s.labels), *at_ms, s.value.to_bits())),
-                );
+                found.extend(samples.iter().map(|s| {
+                    (
+                        Labels::clone(&s.labels),
+                        *at_ms,
+                        s.value.float().expect("a float").to_bits(),
+                    )
+                }));
             }
             Value::Scalar(value) => found.push((Labels::new(), *at_ms, value.to_bits())),
             other => panic!("{other:?}"),

@@ -309,3 +309,38 @@ fn many_threads_append_and_read() {
         assert_eq!(held(&store, &format!("s{thread}")).len(), 100);
     }
 }
+
+#[test]
+fn a_tenant_that_fills_its_share_takes_nothing_from_others() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = Options {
+        max_tenant_series: 2,
+        ..Options::default()
+    };
+    let of = |tenant: &str, name: &str| labels(&[("__name__", name), ("tenant", tenant)]);
+    let store = open_with(dir.path(), options.clone());
+    for (tenant, name) in [("a", "x"), ("a", "y"), ("b", "x"), ("", "x")] {
+        store.series_ref(&of(tenant, name)).expect("a series");
+    }
+    let refused = store.series_ref(&of("a", "z")).expect_err("too many");
+    assert!(
+        refused.is_limit() && refused.to_string().contains("tenant \"a\" has 2 series"),
+        "{refused}"
+    );
+    store.series_ref(&of("a", "x")).expect("known already");
+    store.series_ref(&of("b", "y")).expect("b has room");
+    assert_eq!(
+        store.tenants(),
+        [("", 1), ("a", 2), ("b", 2)]
+            .map(|(name, n)| (name.to_owned(), n))
+            .into()
+    );
+    store.append(&[], 0).expect("durable");
+    drop(store);
+    let store = open_with(dir.path(), options);
+    store.series_ref(&of("a", "z")).expect_err("still too many");
+    // What has no samples goes after a while, and makes room.
+    store.maintain(HOUR_MS).expect("maintained");
+    assert_eq!(store.maintain(2 * HOUR_MS).expect("maintained").series_removed, 5);
+    store.series_ref(&of("a", "z")).expect("there is room");
+}

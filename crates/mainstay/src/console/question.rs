@@ -113,7 +113,7 @@ impl Questions {
                 ..
             }) => samples
                 .into_iter()
-                .map(|sample| ((*sample.labels).clone(), sample.value))
+                .filter_map(|sample| Some(((*sample.labels).clone(), sample.value.float()?)))
                 .collect(),
             Ok(Outcome {
                 value: Value::Scalar(value),
@@ -204,24 +204,37 @@ fn refusal(error: PromqlError) -> QueryError {
 }
 
 fn answer(outcome: Outcome, at_ms: i64) -> QueryAnswer {
+    let mut left_out = 0;
     let result = match outcome.value {
         Value::Scalar(value) => QueryResult::Scalar((at_ms, value)),
         Value::String(text) => QueryResult::Text(at_ms, text),
         Value::Vector(samples) => QueryResult::Vector(
             samples
                 .into_iter()
-                .map(|sample| ((*sample.labels).clone(), (sample.at_ms, sample.value)))
+                .filter_map(|sample| match sample.value.float() {
+                    Some(value) => Some(((*sample.labels).clone(), (sample.at_ms, value))),
+                    None => {
+                        left_out += 1;
+                        None
+                    }
+                })
                 .collect(),
         ),
         Value::Matrix(series) => QueryResult::Matrix(
             series
                 .into_iter()
-                .map(|series| ((*series.labels).clone(), series.samples))
+                .map(|series| {
+                    left_out += series.histograms.len();
+                    ((*series.labels).clone(), series.samples)
+                })
                 .collect(),
         ),
     };
-    QueryAnswer {
-        result,
-        warnings: outcome.annotations.iter().map(ToString::to_string).collect(),
+    let mut warnings: Vec<String> = outcome.annotations.iter().map(ToString::to_string).collect();
+    if left_out > 0 {
+        warnings.push(format!(
+            "{left_out} samples are native histograms and are left out"
+        ));
     }
+    QueryAnswer { result, warnings }
 }
