@@ -104,13 +104,19 @@ fn merge(first: Vec<Series>, second: Vec<Series>) -> Vec<Series> {
     all.dedup_by(|later, kept| {
         let same = Arc::ptr_eq(&later.labels, &kept.labels) || later.labels == kept.labels;
         if same {
-            kept.samples.append(&mut later.samples);
-            kept.samples.sort_by_key(|(at_ms, _)| *at_ms);
-            kept.samples.dedup_by_key(|(at_ms, _)| *at_ms);
+            add(&mut kept.samples, &mut later.samples);
+            add(&mut kept.histograms, &mut later.histograms);
         }
         same
     });
     all
+}
+
+/// Adds what is later to what is kept, in order of time. Of two of one time the first is kept.
+fn add<T>(kept: &mut Vec<(i64, T)>, later: &mut Vec<(i64, T)>) {
+    kept.append(later);
+    kept.sort_by_key(|(at_ms, _)| *at_ms);
+    kept.dedup_by_key(|(at_ms, _)| *at_ms);
 }
 
 #[cfg(test)]
@@ -123,6 +129,7 @@ mod tests {
         Series {
             labels: Arc::new(Labels::from_iter([("__name__", name)])),
             samples: samples.to_vec(),
+            histograms: Vec::new(),
         }
     }
 

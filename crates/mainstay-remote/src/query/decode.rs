@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
-use mainstay_promql::{Series, Value, VectorSample};
+use mainstay_promql::{SampleValue, Series, Value, VectorSample};
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// The envelope of every answer.
@@ -56,7 +56,7 @@ impl QueryData<'_> {
                             .map(move |(at_ms, value)| VectorSample {
                                 labels: Arc::clone(&labels),
                                 at_ms,
-                                value,
+                                value: SampleValue::Float(value),
                             })
                     })
                     .collect(),
@@ -67,6 +67,7 @@ impl QueryData<'_> {
                     .map(|series| Series {
                         labels: series.labels,
                         samples: series.samples,
+                        histograms: Vec::new(),
                     })
                     .collect();
                 series.sort_by(|a, b| a.labels.cmp(&b.labels));
@@ -333,7 +334,10 @@ mod tests {
             panic!("a vector")
         };
         assert_eq!(vector[0].labels.to_string(), r#"up{q="\"éé", z="1"}"#);
-        assert_eq!((vector[0].at_ms, vector[0].value), (1_700_000_040_123, 1000.0));
+        assert_eq!(
+            (vector[0].at_ms, vector[0].value.float()),
+            (1_700_000_040_123, Some(1000.0))
+        );
         let matrix = r#"{"status":"success","data":{"resultType":"matrix","result":[
             {"metric":{"a":"2"},"values":[[1,"1"],[1.001,"NaN"]]},
             {"metric":{"a":"1"},"values":[[2,"2"]],"histograms":[[1,{}],[2,{}]]}]}}"#;

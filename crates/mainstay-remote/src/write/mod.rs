@@ -11,7 +11,8 @@ mod sender;
 
 use std::sync::Arc;
 
-use mainstay_kernel::{Histogram, Labels};
+use mainstay_kernel::Labels;
+use mainstay_promql::SampleValue;
 
 pub use proto::{Protocol, encode};
 pub use queue::{Checkpoint, Logged, Next, Pace, Position, Queue, Sent, Tally};
@@ -26,15 +27,6 @@ pub struct Entry {
     pub created_ms: Option<i64>,
     /// Its time, in milliseconds since 1970.
     pub t_ms: i64,
-    /// Its value.
-    pub value: Value,
-}
-
-/// The value of a sample.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// A number; the bits of a NaN are kept, stale markers among them.
-    Float(f64),
-    /// A native histogram.
-    Histogram(Arc<Histogram>),
+    /// Its value; the bits of a NaN are kept, stale markers among them.
+    pub value: SampleValue,
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
+use mainstay_promql::SampleValue;
 
 use super::message::Message;
-use super::{Entry, Value, histogram};
+use super::{Entry, histogram};
 
 /// The version of the protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub(super) fn message(entries: &[Entry], external: &Labels, protocol: Protocol) 
 /// The numbers of a series, then its native histograms, which have another field in each version.
 fn write_values(series: &mut Message, entries: &[&Entry], histograms: u64) {
     for entry in entries {
-        if let Value::Float(value) = entry.value {
+        if let SampleValue::Float(value) = entry.value {
             series.nested(2, |sample| {
                 sample.double(1, value);
                 sample.int64(2, entry.t_ms);
@@ -102,7 +103,7 @@ fn write_values(series: &mut Message, entries: &[&Entry], histograms: u64) {
         }
     }
     for entry in entries {
-        if let Value::Histogram(value) = &entry.value {
+        if let SampleValue::Histogram(value) = &entry.value {
             let mut message = Message::default();
             histogram::write(&mut message, value, entry.t_ms);
             series.bytes(histograms, &message.0);

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mainstay_remote::write::{Checkpoint, Entry, Log, LogError, Logged, Position, Read, Value};
+use mainstay_promql::SampleValue;
+use mainstay_remote::write::{Checkpoint, Entry, Log, LogError, Logged, Position, Read};
 use mainstay_segment::{SegmentError, write_atomic};
 use mainstay_series::{Lsn, SeriesError, Store};
 
@@ -76,8 +77,8 @@ impl Log for StoreLog {
                     created_ms: sample.created_ms,
                     t_ms: sample.t_ms,
                     value: match sample.value {
-                        mainstay_series::Value::Float(value) => Value::Float(value),
-                        mainstay_series::Value::Histogram(value) => Value::Histogram(value),
+                        mainstay_series::Value::Float(value) => SampleValue::Float(value),
+                        mainstay_series::Value::Histogram(value) => SampleValue::Histogram(value),
                     },
                 },
             });

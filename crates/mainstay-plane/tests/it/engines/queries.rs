@@ -429,7 +429,12 @@ fn points(value: &Value, named: bool) -> Points {
         Value::Scalar(value) => BTreeMap::from([(("{}".to_owned(), 0), *value)]),
         Value::String(text) => BTreeMap::from([((text.clone(), 0), 0.0)]),
         Value::Vector(samples) => {
-            let one = |sample: &VectorSample| ((name(&sample.labels), 0), sample.value);
+            let one = |sample: &VectorSample| {
+                (
+                    (name(&sample.labels), 0),
+                    sample.value.float().unwrap_or(f64::NAN),
+                )
+            };
             samples.iter().map(one).collect()
         }
         Value::Matrix(series) => series

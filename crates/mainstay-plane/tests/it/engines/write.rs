@@ -9,8 +9,8 @@ use mainstay_kernel::histogram::{BucketSpan, ResetHint};
 use mainstay_kernel::{Histogram, Labels, MatchOp, Matcher};
 use mainstay_plane::telemetry::StoreSamples;
 use mainstay_plane::telemetry::remote::{RemoteSamples, StoreLog};
-use mainstay_promql::Samples;
-use mainstay_remote::write::{Entry, Log, Protocol, Sender, Value, encode};
+use mainstay_promql::{SampleValue, Samples};
+use mainstay_remote::write::{Entry, Log, Protocol, Sender, encode};
 use mainstay_series::{STALE_NAN, Store};
 use tokio::runtime::Handle;
 
@@ -163,14 +163,14 @@ fn what_is_encoded_is_decoded() {
     let numbers = [0.0, -0.0, 1.5, f64::NEG_INFINITY, STALE_NAN, f64::NAN, 5e-324];
     let mut entries: Vec<Entry> = Vec::new();
     for (index, value) in numbers.into_iter().enumerate() {
-        entries.push(entry(&floats, index as i64 - 2, Value::Float(value)));
+        entries.push(entry(&floats, index as i64 - 2, SampleValue::Float(value)));
     }
     let shapes = [whole, fractions, custom];
     for (index, value) in shapes.iter().enumerate() {
         entries.push(entry(
             &histograms,
             i64::MAX - index as i64,
-            Value::Histogram(Arc::new(value.clone())),
+            SampleValue::Histogram(Arc::new(value.clone())),
         ));
     }
     for (protocol, version) in [(Protocol::V1, Version::V1), (Protocol::V2, Version::V2)] {

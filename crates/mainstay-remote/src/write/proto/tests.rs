@@ -12,19 +12,19 @@ fn entries() -> Vec<Entry> {
             labels: Arc::clone(&up),
             created_ms: None,
             t_ms: 300,
-            value: Value::Float(1.0),
+            value: SampleValue::Float(1.0),
         },
         Entry {
             labels: down,
             created_ms: Some(5),
             t_ms: 300,
-            value: Value::Float(0.0),
+            value: SampleValue::Float(0.0),
         },
         Entry {
             labels: up,
             created_ms: None,
             t_ms: -1,
-            value: Value::Float(-0.0),
+            value: SampleValue::Float(-0.0),
         },
     ]
 }
@@ -100,7 +100,7 @@ fn long_texts_have_long_lengths() {
         labels,
         created_ms: None,
         t_ms: 1,
-        value: Value::Float(1.0),
+        value: SampleValue::Float(1.0),
     };
     let bytes = message(&[entry], &Labels::new(), Protocol::V1);
     // Request: 1 + 2 + series; label: 1 + 2 + (1 + 1 + 1) + (1 + 2 + 300); sample: 2 + 9 + 2.

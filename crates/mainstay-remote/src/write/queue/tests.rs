@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
+use mainstay_promql::SampleValue;
 use proptest::prelude::*;
 
 use super::*;
-use crate::write::Value;
 
 fn logged(frame: u64, value: f64) -> Logged {
     Logged {
@@ -12,15 +12,15 @@ fn logged(frame: u64, value: f64) -> Logged {
             labels: Arc::default(),
             created_ms: None,
             t_ms: 0,
-            value: Value::Float(value),
+            value: SampleValue::Float(value),
         },
     }
 }
 
 fn number(entry: &Entry) -> f64 {
     match entry.value {
-        Value::Float(value) => value,
-        Value::Histogram(_) => panic!("a number"),
+        SampleValue::Float(value) => value,
+        SampleValue::Histogram(_) => panic!("a number"),
     }
 }
 
