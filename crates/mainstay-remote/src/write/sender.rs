@@ -137,7 +137,7 @@ impl Sender {
         let mut protocol = self.settings.protocol;
         let saved = self.blocking(|log| log.saved()).await?;
         let mut durable = saved;
-        let mut queue = Queue::new(self.settings.pace, saved);
+        let mut queue = Queue::new(self.settings.pace, saved).with_tally(self.tally());
         loop {
             let now_ms = self.now_ms();
             let request = match queue.next(now_ms) {

@@ -2,6 +2,7 @@
 //! in each, brought there by our own remote write.
 
 mod data;
+mod judged;
 mod peer;
 mod queries;
 mod raw;
