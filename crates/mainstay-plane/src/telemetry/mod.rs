@@ -31,6 +31,7 @@ pub use store::StoreSamples;
 
 use intake::Watched;
 use receive::Inbox;
+use remote::RemoteEngine;
 use rules::RuleBook;
 
 /// The consumer name under which the log is held for the counts.
@@ -111,6 +112,8 @@ pub struct Telemetry {
     keeping: Mutex<()>,
     counts_file: PathBuf,
     clock: Arc<dyn Clock>,
+    /// Has the samples that rules are about, where that is not the store alone.
+    engine: Option<RemoteEngine>,
 }
 
 impl Telemetry {
@@ -154,9 +157,19 @@ impl Telemetry {
             keeping: Mutex::new(()),
             counts_file,
             clock,
+            engine: None,
         };
         telemetry.checkpoint()?;
         Ok((telemetry, recovery))
+    }
+
+    /// Rules are about the samples of another engine, and about what is stored here.
+    #[must_use]
+    pub fn with_engine(self, engine: RemoteEngine) -> Self {
+        Self {
+            engine: Some(engine),
+            ..self
+        }
     }
 
     /// The store.
