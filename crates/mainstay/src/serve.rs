@@ -129,8 +129,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
         ..mainstay_slo::Settings::default()
     };
-    let (telemetry, recovery) =
-        Telemetry::open(&options.data.join("series"), judged, settings, clock.clone())?;
+    let (telemetry, recovery) = Telemetry::open_with(
+        &options.data.join("series"),
+        judged,
+        settings,
+        options.store(),
+        clock.clone(),
+    )?;
     tracing::info!(replayed_samples = recovery.replayed_samples, "samples recovered");
     let telemetry = Arc::new(telemetry);
     let client = reqwest::Client::builder()

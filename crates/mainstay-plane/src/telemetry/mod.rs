@@ -127,7 +127,21 @@ impl Telemetry {
         settings: Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), TelemetryError> {
-        let (store, recovery) = Store::open(dir, Options::default())?;
+        Self::open_with(dir, judged, settings, Options::default(), clock)
+    }
+
+    /// [`Telemetry::open`], with limits of the store other than its own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with(
+        dir: &Path,
+        judged: Judged,
+        settings: Settings,
+        limits: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovery), TelemetryError> {
+        let (store, recovery) = Store::open(dir, limits)?;
         let counts_file = dir.join(COUNTS_FILE);
         let now = clock.now();
         let mut slos = match std::fs::read(&counts_file) {

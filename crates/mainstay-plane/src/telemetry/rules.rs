@@ -261,7 +261,7 @@ impl Samples for RuleSide<'_> {
         max_ms_inclusive: i64,
     ) -> Result<Vec<Series>, SourceError> {
         match &self.telemetry.engine {
-            Some(engine) => engine.select(&self.samples, matchers, min_ms_exclusive, max_ms_inclusive),
+            Some(engine) => engine.select(self.samples, matchers, min_ms_exclusive, max_ms_inclusive),
             None => self.samples.select(matchers, min_ms_exclusive, max_ms_inclusive),
         }
     }
