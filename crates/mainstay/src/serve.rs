@@ -112,6 +112,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let (catalog, judged) = load_catalog(&options.catalog)?;
     let interval = Duration::from_secs(options.scrape_interval_s.into());
     let flags = Arc::new(options.shown());
+    let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
     let directory = Directory::new(&catalog, environment)?;
     let channels = RealChannels::new(channel_options(&catalog)?)
@@ -133,7 +134,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         &options.data.join("series"),
         judged,
         settings,
-        options.store(),
+        store_limits,
         clock.clone(),
     )?;
     tracing::info!(replayed_samples = recovery.replayed_samples, "samples recovered");
