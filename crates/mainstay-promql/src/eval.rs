@@ -5,6 +5,7 @@ mod binary;
 mod calendar;
 mod classic;
 mod extended;
+mod fetch;
 mod info;
 mod label;
 mod leaf;
@@ -14,6 +15,7 @@ mod order;
 mod over_time;
 mod rate;
 mod scalar;
+mod shared;
 mod starts;
 mod totals;
 mod vector;
@@ -33,7 +35,8 @@ use crate::source::{Samples, Series};
 use crate::value::{Outcome, SampleValue, Value, VectorSample};
 
 use classic::RepairsByMetric;
-use leaf::{Detail, Leaf};
+use fetch::Detail;
+use leaf::Leaf;
 use notes::{Notes, OverlapsByMetric};
 
 /// What a query may cost, and the defaults it runs with.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_kernel::{Digest, Labels};
 use mainstay_promql::{
-    Annotation, Limits, MemorySamples, QueryError, SampleValue, Samples, SourceError, Value, VectorSample,
-    instant, stale_marker,
+    Annotation, Limits, MemorySamples, Outcome, QueryError, SampleValue, Samples, SourceError, Value,
+    VectorSample, instant, stale_marker,
 };
 
 use crate::alert::{ActiveAlert, AlertState, Transition};
@@ -37,6 +37,12 @@ pub trait RuleStore: Samples {
 
     /// Told when a rule of the group was evaluated: its place in the group, and why it failed, if it did.
     fn evaluated(&mut self, _rule: usize, _failure: Option<&str>) {}
+
+    /// What the engine behind the store says to a rule's query at this time, in its own dialect; `None` where the query is
+    /// evaluated here, over the samples.
+    fn evaluate(&self, _query: &str, _at_ms: i64) -> Option<Result<Outcome, QueryError>> {
+        None
+    }
 }
 
 impl RuleStore for MemorySamples {
@@ -273,7 +279,10 @@ impl Group {
     ) -> Result<(), Failed> {
         let rule = &self.spec.rules[index];
         let sample_ms = at_ms - self.query_offset_ms();
-        let outcome = instant(&rule.expr, sample_ms, &*store, limits)?;
+        let outcome = match store.evaluate(&rule.query, sample_ms) {
+            Some(outcome) => outcome?,
+            None => instant(&rule.expr, sample_ms, &*store, limits)?,
+        };
         let name = rule.name();
         evaluation.annotations.extend(
             outcome

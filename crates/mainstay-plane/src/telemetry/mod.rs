@@ -31,6 +31,7 @@ pub use store::StoreSamples;
 
 use intake::Watched;
 use receive::Inbox;
+use remote::RemoteEngine;
 use rules::RuleBook;
 
 /// The consumer name under which the log is held for the counts.
@@ -111,6 +112,8 @@ pub struct Telemetry {
     keeping: Mutex<()>,
     counts_file: PathBuf,
     clock: Arc<dyn Clock>,
+    /// Has the samples that rules are about, where that is not the store alone.
+    engine: Option<RemoteEngine>,
 }
 
 impl Telemetry {
@@ -124,7 +127,21 @@ impl Telemetry {
         settings: Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), TelemetryError> {
-        let (store, recovery) = Store::open(dir, Options::default())?;
+        Self::open_with(dir, judged, settings, Options::default(), clock)
+    }
+
+    /// [`Telemetry::open`], with limits of the store other than its own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with(
+        dir: &Path,
+        judged: Judged,
+        settings: Settings,
+        limits: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovery), TelemetryError> {
+        let (store, recovery) = Store::open(dir, limits)?;
         let counts_file = dir.join(COUNTS_FILE);
         let now = clock.now();
         let mut slos = match std::fs::read(&counts_file) {
@@ -154,9 +171,19 @@ impl Telemetry {
             keeping: Mutex::new(()),
             counts_file,
             clock,
+            engine: None,
         };
         telemetry.checkpoint()?;
         Ok((telemetry, recovery))
+    }
+
+    /// Rules are about the samples of another engine, and about what is stored here.
+    #[must_use]
+    pub fn with_engine(self, engine: RemoteEngine) -> Self {
+        Self {
+            engine: Some(engine),
+            ..self
+        }
     }
 
     /// The store.

@@ -8,7 +8,7 @@ use mainstay_catalog::diagnostic::Diagnostic;
 use mainstay_catalog::{Diagnostics, Documents, Format, lint};
 use mainstay_kernel::fact::AlertFact;
 use mainstay_kernel::{Digest, Labels, Matcher};
-use mainstay_promql::{Limits, Samples, Series, SourceError};
+use mainstay_promql::{Limits, Outcome, QueryError, Samples, Series, SourceError};
 use mainstay_rules::{
     ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, GroupSpec, RuleFile, RuleKind,
     RuleSample, RuleSpec, RuleStore, Transition,
@@ -260,11 +260,18 @@ impl Samples for RuleSide<'_> {
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
     ) -> Result<Vec<Series>, SourceError> {
-        self.samples.select(matchers, min_ms_exclusive, max_ms_inclusive)
+        match &self.telemetry.engine {
+            Some(engine) => engine.select(self.samples, matchers, min_ms_exclusive, max_ms_inclusive),
+            None => self.samples.select(matchers, min_ms_exclusive, max_ms_inclusive),
+        }
     }
 }
 
 impl RuleStore for RuleSide<'_> {
+    fn evaluate(&self, query: &str, at_ms: i64) -> Option<Result<Outcome, QueryError>> {
+        self.telemetry.engine.as_ref()?.evaluate(query, at_ms)
+    }
+
     fn record(&mut self, samples: &[RuleSample]) -> Result<(), SourceError> {
         if samples.is_empty() {
             return Ok(());

@@ -11,6 +11,7 @@ use super::extended;
 use super::leaf::Window;
 use super::notes::Notes;
 use super::over_time::{count, seconds};
+use super::shared::Found;
 
 type Histograms = [(i64, Arc<Histogram>)];
 
@@ -72,8 +73,15 @@ fn of_floats(
     }
     let mut difference = last - first;
     if is_counter && starts.0.is_empty() {
-        let resets = points.windows(2).filter(|pair| pair[1].1 < pair[0].1);
-        difference = resets.fold(difference, |sum, pair| sum + pair[0].1);
+        difference = match window.found {
+            Found::Falls(falls, first) => falls
+                .iter()
+                .fold(difference, |sum, at| sum + points[at - first].1),
+            _ => {
+                let resets = points.windows(2).filter(|pair| pair[1].1 < pair[0].1);
+                resets.fold(difference, |sum, pair| sum + pair[0].1)
+            }
+        };
     } else if is_counter {
         if starts.overlap(points) {
             notes.starts_overlap(window.labels);

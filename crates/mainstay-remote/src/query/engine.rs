@@ -102,5 +102,5 @@ impl Client {
 }
 
 fn is_one(vector: &[VectorSample], value: f64) -> bool {
-    matches!(vector, [sample] if sample.value.float().is_some_and(|found| found.to_bits() == value.to_bits()))
+    matches!(vector, [sample] if sample.value.float() == Some(value))
 }

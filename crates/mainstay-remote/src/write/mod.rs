@@ -3,6 +3,8 @@
 //!
 //! What is sent next is decided by a pure core, [`Queue`]; [`Sender`] adds HTTP and timers and nothing else.
 
+mod histogram;
+mod message;
 mod proto;
 mod queue;
 mod sender;
@@ -10,6 +12,7 @@ mod sender;
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
+use mainstay_promql::SampleValue;
 
 pub use proto::{Protocol, encode};
 pub use queue::{Checkpoint, Logged, Next, Pace, Position, Queue, Sent, Tally};
@@ -25,5 +28,5 @@ pub struct Entry {
     /// Its time, in milliseconds since 1970.
     pub t_ms: i64,
     /// Its value; the bits of a NaN are kept, stale markers among them.
-    pub value: f64,
+    pub value: SampleValue,
 }

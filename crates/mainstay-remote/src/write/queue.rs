@@ -169,6 +169,12 @@ impl Queue {
         }
     }
 
+    /// Goes on counting from `tally`.
+    #[must_use]
+    pub fn with_tally(self, tally: Tally) -> Self {
+        Self { tally, ..self }
+    }
+
     /// What must be durable before the next request leaves.
     #[must_use]
     pub fn checkpoint(&self) -> Checkpoint {

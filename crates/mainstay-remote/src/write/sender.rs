@@ -19,8 +19,10 @@ const READ_SAMPLES: usize = 50_000;
 const POLL_MS: i64 = 500;
 /// The longest wait that a receiver may ask for.
 const RETRY_AFTER_MAX_MS: i64 = 15 * 60_000;
-/// How many samples of each kind a 2.0 receiver took.
+/// How many numbers a 2.0 receiver took.
 const SAMPLES_WRITTEN: &str = "X-Prometheus-Remote-Write-Samples-Written";
+/// How many native histograms a 2.0 receiver took.
+const HISTOGRAMS_WRITTEN: &str = "X-Prometheus-Remote-Write-Histograms-Written";
 
 /// What the log gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,8 +128,8 @@ impl Sender {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Sends for as long as it is polled. Dropping it in the middle loses nothing: the batch under way is sent again by
-    /// the next run.
+    /// Sends for as long as it is polled; one run at a time. Dropping it in the middle loses nothing: the batch under way is
+    /// sent again by the next run.
     ///
     /// # Errors
     /// If the log fails.
@@ -135,7 +137,7 @@ impl Sender {
         let mut protocol = self.settings.protocol;
         let saved = self.blocking(|log| log.saved()).await?;
         let mut durable = saved;
-        let mut queue = Queue::new(self.settings.pace, saved);
+        let mut queue = Queue::new(self.settings.pace, saved).with_tally(self.tally());
         loop {
             let now_ms = self.now_ms();
             let request = match queue.next(now_ms) {
@@ -248,9 +250,15 @@ impl Sender {
 
 /// What an answer means. As the specification has it, only 5xx and 429 are tried again.
 fn verdict(status: u16, headers: &HeaderMap, body: &[u8], protocol: Protocol, now: Timestamp) -> Verdict {
-    let written = headers
-        .get(SAMPLES_WRITTEN)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let written = |name: &str| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+    let written = match (written(SAMPLES_WRITTEN), written(HISTOGRAMS_WRITTEN)) {
+        (None, None) => None,
+        (samples, histograms) => Some(
+            samples
+                .unwrap_or_default()
+                .saturating_add(histograms.unwrap_or_default()),
+        ),
+    };
     let reason = || format!("HTTP {status}: {}", quote(body));
     Verdict::Sent(match (status, protocol, written) {
         // A receiver that knows only 1.0 finds nothing in a message of 2.0, and says that all is well.

@@ -65,10 +65,6 @@ impl Log for StoreLog {
         let mut passed = from.samples;
         let after = Lsn::new(from.frame.saturating_sub(1));
         let read = self.store.replay_some(after, samples_max, |sample| {
-            // Native histograms are not forwarded; they stand in frames of their own.
-            let Some(value) = sample.value.float() else {
-                return;
-            };
             if sample.lsn.get() == from.frame && passed > 0 {
                 passed -= 1;
                 return;
@@ -79,7 +75,7 @@ impl Log for StoreLog {
                     labels: sample.labels,
                     created_ms: sample.created_ms,
                     t_ms: sample.t_ms,
-                    value,
+                    value: sample.value,
                 },
             });
         });

@@ -1,6 +1,7 @@
 //! Eighty minutes of the demo service that the published queries ask about, with everything that telemetry has: counters
 //! that begin again, gaps, stale markers, series that end, and scrapes on and off the full second.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,29 +30,42 @@ struct Shape {
 
 /// A store with all of it, and how many samples that is.
 pub(crate) fn store(dir: &Path) -> (Arc<Store>, u64) {
+    let store = open(dir);
+    let count = (0..STEPS)
+        .step_by(AT_ONCE)
+        .map(|step| append(&store, step..step + AT_ONCE as i64))
+        .sum();
+    (store, count)
+}
+
+/// How many steps are appended at once.
+const AT_ONCE: usize = 12;
+
+pub(crate) fn open(dir: &Path) -> Arc<Store> {
     let (store, _) = Store::open(&dir.join("series"), Options::default()).expect("a store");
+    Arc::new(store)
+}
+
+/// Appends what is scraped in these steps.
+pub(crate) fn append(store: &Store, steps: Range<i64>) -> u64 {
     let shapes = shapes();
-    let mut count = 0;
-    for steps in (0..STEPS).collect::<Vec<_>>().chunks(12) {
-        let mut rows = Vec::new();
-        for step in steps {
-            for shape in &shapes {
-                let Some(value) = (shape.value)(*step, shape.seed) else {
-                    continue;
-                };
-                rows.push(Row {
-                    labels: &shape.labels,
-                    created_ms: None,
-                    t_ms: START_MS + step * STEP_MS + PHASES_MS[shape.instance],
-                    value,
-                });
-            }
+    let mut rows = Vec::new();
+    for step in steps {
+        for shape in &shapes {
+            let Some(value) = (shape.value)(step, shape.seed) else {
+                continue;
+            };
+            rows.push(Row {
+                labels: &shape.labels,
+                created_ms: None,
+                t_ms: START_MS + step * STEP_MS + PHASES_MS[shape.instance],
+                value,
+            });
         }
-        let appended = store.append_rows(&rows, END_MS).expect("appended");
-        assert_eq!(appended.stored, rows.len());
-        count += rows.len() as u64;
     }
-    (Arc::new(store), count)
+    let appended = store.append_rows(&rows, END_MS).expect("appended");
+    assert_eq!(appended.stored, rows.len());
+    rows.len() as u64
 }
 
 /// A number that looks like chance, of at most `digits` decimal digits.

@@ -2,6 +2,8 @@
 //! in each, brought there by our own remote write.
 
 mod data;
+mod judged;
 mod peer;
 mod queries;
 mod raw;
+mod write;

@@ -126,10 +126,24 @@ impl Peer {
     }
 
     /// Ends it without a word.
-    pub(crate) fn kill(&mut self) {
+    fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().expect("it ran");
             process.wait().expect("it ended");
+        }
+    }
+
+    /// Ends it as a restart of its machine would: Prometheus without a word, VictoriaMetrics, which keeps the last seconds in
+    /// memory, in peace.
+    pub(crate) fn stop(&mut self) {
+        match (self.kind, &mut self.process) {
+            (Kind::VictoriaMetrics, Some(process)) => {
+                let told = Command::new("kill").arg(process.id().to_string()).status();
+                assert!(told.expect("kill").success());
+                process.wait().expect("it ended");
+                self.process = None;
+            }
+            _ => self.kill(),
         }
     }
 
@@ -165,7 +179,8 @@ impl Peer {
         let file = place.join(format!("{:?}", self.kind));
         std::fs::write(&file, FROM_THE_BEGINNING).expect("written");
         let log = StoreLog::open(Arc::clone(store), "peer", file);
-        let sender = sender(self.receiver(), log.expect("a place"), Protocol::V1);
+        let log = Arc::new(log.expect("a place"));
+        let sender = sender(self.receiver(), log, Protocol::V1, Pace::default().batch_samples);
         let sent = async {
             while sender.tally().sent < samples {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -191,19 +206,25 @@ impl Drop for Peer {
 pub(crate) const FROM_THE_BEGINNING: &str = r#"{"settled":{"frame":1,"samples":0},"in_flight":0}"#;
 
 /// A sender with a short deadline.
-pub(crate) fn sender(endpoint: Endpoint, log: StoreLog, protocol: Protocol) -> Sender {
+pub(crate) fn sender(
+    endpoint: Endpoint,
+    log: Arc<StoreLog>,
+    protocol: Protocol,
+    batch_samples: usize,
+) -> Sender {
     let settings = Settings {
         endpoint,
         protocol,
         external_labels: Labels::new(),
         pace: Pace {
+            batch_samples,
             deadline_ms: 50,
             back_off_max_ms: 500,
             ..Pace::default()
         },
     };
     let entropy = Arc::new(SeededEntropy::new(1));
-    Sender::new(settings, Arc::new(log), Arc::new(WallClock), entropy).expect("an address")
+    Sender::new(settings, log, Arc::new(WallClock), entropy).expect("an address")
 }
 
 /// The time that the servers have.

@@ -85,7 +85,7 @@ fn check_samples(peer: &Peer, store: &Arc<Store>) {
 }
 
 /// What Prometheus' API shows.
-fn hide_stale_markers(series: &mut Vec<Series>) {
+pub(crate) fn hide_stale_markers(series: &mut Vec<Series>) {
     for series in &mut *series {
         series.samples.retain(|(_, value)| !is_stale(*value));
     }
@@ -93,7 +93,7 @@ fn hide_stale_markers(series: &mut Vec<Series>) {
 }
 
 /// Series with the bits of their values.
-fn bits(series: &[Series]) -> Vec<(String, Vec<(i64, u64)>)> {
+pub(crate) fn bits(series: &[Series]) -> Vec<(String, Vec<(i64, u64)>)> {
     let of_one = |series: &Series| {
         let samples = series
             .samples

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use mainstay_promql::SampleValue;
 use proptest::prelude::*;
 
 use super::*;
@@ -11,8 +12,15 @@ fn logged(frame: u64, value: f64) -> Logged {
             labels: Arc::default(),
             created_ms: None,
             t_ms: 0,
-            value,
+            value: SampleValue::Float(value),
         },
+    }
+}
+
+fn number(entry: &Entry) -> f64 {
+    match entry.value {
+        SampleValue::Float(value) => value,
+        SampleValue::Histogram(_) => panic!("a number"),
     }
 }
 
@@ -26,7 +34,7 @@ fn queue(batch_samples: usize) -> Queue {
 
 fn values(next: Next<'_>) -> Vec<f64> {
     match next {
-        Next::Send(entries) => entries.iter().map(|entry| entry.value).collect(),
+        Next::Send(entries) => entries.iter().map(number).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -185,7 +193,7 @@ proptest! {
                     continue;
                 }
                 Next::WaitUntil(_) => continue,
-                Next::Send(entries) => entries.iter().map(|entry| entry.value).collect(),
+                Next::Send(entries) => entries.iter().map(number).collect(),
             };
             let durable = queue.checkpoint();
             match fates.next() {
@@ -209,7 +217,7 @@ proptest! {
             }
             prop_assert!(once.contains(&value));
         }
-        let all: Vec<f64> = log.iter().map(|l| l.entry.value).collect();
+        let all: Vec<f64> = log.iter().map(|l| number(&l.entry)).collect();
         prop_assert_eq!(once, all);
     }
 }
