@@ -49,9 +49,7 @@ impl Prometheus {
         let child = match spawned {
             Ok(child) => child,
             Err(error) => {
-                let required =
-                    std::env::var_os("MAINSTAY_CONFORMANCE_REQUIRED").is_some_and(|value| value == "1");
-                assert!(!required, "a Prometheus is required: {error}");
+                assert!(!required(), "a Prometheus is required: {error}");
                 println!("skipped: no Prometheus: {error}");
                 return None;
             }
@@ -70,6 +68,11 @@ impl Prometheus {
         }
         Some(started)
     }
+}
+
+/// Whether what others made must be there.
+fn required() -> bool {
+    std::env::var_os("MAINSTAY_CONFORMANCE_REQUIRED").is_some_and(|value| value == "1")
 }
 
 /// A port that was free a moment ago.

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use super::{Pair, Prometheus, STEP_S, difference, free_port, in_any_order};
+use super::{Pair, Prometheus, STEP_S, difference, free_port, in_any_order, required};
 use crate::harness::{PATIENCE, Server, encoded, http, quiet_catalog};
 
 /// Debian's promtool prints the same, whichever server it asks; with a token as password too.
@@ -125,4 +125,42 @@ fn what_prometheus_writes_here_is_answered_from_here() {
     }
     let refused = http(&ours.address, "/api/v1/write", Some("not snappy"), "");
     assert_eq!(refused.status, 415, "a form is no remote write: {}", refused.body);
+}
+
+/// Where everybody is asked who they are, a token stands in the address as a password.
+#[test]
+fn promtool_brings_its_token_as_a_password() {
+    let catalog = quiet_catalog();
+    let tokens = tempfile::NamedTempFile::new().expect("a file");
+    let digest = mainstay_kernel::Digest::of(b"secret");
+    let account = format!("tokens: [{{name: tool, role: viewer, tenants: all, sha256: \"{digest}\"}}]\n");
+    std::fs::write(tokens.path(), account).expect("written");
+    let server = Server::start_for(
+        tempfile::tempdir().expect("a directory"),
+        catalog.path().to_str().expect("text"),
+        &["--tokens", tokens.path().to_str().expect("text")],
+    );
+    let authority = server.address.strip_prefix("http://").expect("an address");
+    let asked = |address: String| {
+        let output = Command::new("promtool")
+            .args(["query", "instant", &address, "1+1"])
+            .output();
+        match output {
+            Ok(output) => Some(output),
+            Err(error) => {
+                assert!(!required(), "promtool is required: {error}");
+                println!("skipped: no promtool: {error}");
+                None
+            }
+        }
+    };
+    let Some(known) = asked(format!("http://any:secret@{authority}")) else {
+        return;
+    };
+    assert!(
+        String::from_utf8_lossy(&known.stdout).starts_with("scalar: 2 @"),
+        "{known:?}"
+    );
+    let unknown = asked(format!("http://any:guessed@{authority}")).expect("it is there");
+    assert!(!unknown.status.success(), "{unknown:?}");
 }
