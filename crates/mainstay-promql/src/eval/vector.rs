@@ -219,10 +219,12 @@ impl Evaluator<'_> {
         at_ms: i64,
         compute: OverTime,
     ) -> Result<Vec<Sample>, QueryError> {
-        if over_time::keeps_name(name) {
-            return self.each_window(&args[0], at_ms, compute);
-        }
-        let samples = self.windowed(&args[0], at_ms, compute)?;
+        let keeps_name = over_time::keeps_name(name);
+        let samples = match self.told(&args[0], !keeps_name) {
+            Some(told) => told,
+            None if keeps_name => return self.each_window(&args[0], at_ms, compute),
+            None => self.windowed(&args[0], at_ms, compute)?,
+        };
         if matches!(name, "rate" | "increase") {
             self.remark_on_counters(&args[0], &samples);
         }
