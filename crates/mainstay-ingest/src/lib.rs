@@ -13,7 +13,7 @@ mod scrape;
 mod series_key;
 mod wire;
 
-pub use sample::{Exemplar, STALE_NAN, SampleValue};
+pub use sample::Exemplar;
 pub use scrape::{
     Scrape, ScrapeBatch, ScrapeError, ScrapeFormats, ScrapeLimits, ScrapeLoop, ScrapeTarget, ScrapedSample,
     Scraper, ScraperStats, Sink,

@@ -155,8 +155,19 @@ pub struct Selector {
     pub matchers: Vec<Matcher>,
     /// Time shift.
     pub shift: Shift,
+    /// Whether it looks beyond its window.
+    pub extension: Option<Extension>,
     /// Index of its data in the evaluator.
     pub leaf: usize,
+}
+
+/// How a selector looks beyond its window, by no more than the lookback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    /// The last sample before a window is the value at its left edge.
+    Anchored,
+    /// Values at the edges lie on straight lines between the samples around them.
+    Smoothed,
 }
 
 /// `offset` and `@`.

@@ -4,6 +4,8 @@ mod aggregate;
 mod binary;
 mod calendar;
 mod classic;
+mod extended;
+mod info;
 mod label;
 mod leaf;
 mod notes;
@@ -12,6 +14,7 @@ mod order;
 mod over_time;
 mod rate;
 mod scalar;
+mod starts;
 mod totals;
 mod vector;
 
@@ -31,7 +34,7 @@ use crate::value::{Outcome, SampleValue, Value, VectorSample};
 
 use classic::RepairsByMetric;
 use leaf::{Detail, Leaf};
-use notes::Notes;
+use notes::{Notes, OverlapsByMetric};
 
 /// What a query may cost, and the defaults it runs with.
 #[derive(Clone, Copy)]
@@ -44,6 +47,9 @@ pub struct Limits<'a> {
     pub lookback_ms: i64,
     /// Resolution of subqueries that name none, in milliseconds.
     pub subquery_step_ms: i64,
+    /// Whether `rate`, `irate`, `increase` and `resets` look at when counts began ([`Samples::starts`]), where that is
+    /// known. Prometheus does so only when asked.
+    pub use_starts: bool,
     /// Whether the query should stop now; asked once per step and selector.
     pub cancelled: &'a dyn Fn() -> bool,
 }
@@ -56,6 +62,7 @@ impl Default for Limits<'_> {
             max_steps: 11_000,
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
+            use_starts: false,
             cancelled: &|| false,
         }
     }
@@ -303,8 +310,11 @@ struct Evaluator<'a> {
     query: Times,
     is_instant: bool,
     leaves: Vec<Leaf>,
+    /// The data of calls of `info`, by the first byte of the call.
+    infos: BTreeMap<usize, Leaf>,
     annotations: Annotations,
     repairs: RepairsByMetric,
+    overlaps: OverlapsByMetric,
     loaded: u64,
 }
 
@@ -316,8 +326,10 @@ impl<'a> Evaluator<'a> {
             query,
             is_instant,
             leaves: Vec::new(),
+            infos: BTreeMap::new(),
             annotations: Annotations::new(),
             repairs: RepairsByMetric::new(),
+            overlaps: OverlapsByMetric::new(),
             loaded: 0,
         }
     }
@@ -326,12 +338,14 @@ impl<'a> Evaluator<'a> {
     fn notes(&mut self, span: Span) -> Notes<'_> {
         Notes {
             annotations: &mut self.annotations,
+            overlaps: &mut self.overlaps,
             span,
         }
     }
 
     fn into_annotations(mut self) -> Annotations {
         self.report_repairs();
+        self.report_overlaps();
         self.annotations
     }
 
@@ -408,14 +422,20 @@ impl<'a> Evaluator<'a> {
     fn matrix(&mut self, expr: &Expr, at_ms: i64) -> Result<Vec<Series>, QueryError> {
         let mut tracks = Vec::new();
         self.each_window(expr, at_ms, |window, _| {
-            tracks.push(Track {
+            let samples = match window.extension {
+                Some(extension) => extended::matrix(window, extension),
+                None => Ok(window.floats.to_vec()),
+            };
+            tracks.push(samples.map(|samples| Track {
                 labels: Arc::clone(window.labels),
                 drop_name: window.drop_name,
-                samples: window.floats.to_vec(),
+                samples,
                 histograms: window.histograms.to_vec(),
-            });
+            }));
             None
         })?;
+        let mut tracks = tracks.into_iter().collect::<Result<Vec<Track>, _>>()?;
+        tracks.retain(|track| !track.samples.is_empty() || !track.histograms.is_empty());
         finish(tracks)
     }
 }

@@ -21,6 +21,7 @@ pub struct MemorySamples {
 struct Held {
     samples: Vec<(i64, f64)>,
     histograms: Vec<(i64, Arc<Histogram>)>,
+    starts: Vec<(i64, i64)>,
 }
 
 impl Held {
@@ -74,6 +75,12 @@ impl MemorySamples {
         }
     }
 
+    /// Says when the count began that the sample of this time goes on with.
+    pub fn set_start(&mut self, labels: &Arc<Labels>, at_ms: i64, start_ms: i64) {
+        let held = self.series.entry(Arc::clone(labels)).or_default();
+        put(&mut held.starts, at_ms, start_ms);
+    }
+
     /// Every series with its numbers, in order of labels.
     pub fn iter(&self) -> impl Iterator<Item = (&Labels, &[(i64, f64)])> {
         self.series
@@ -113,6 +120,18 @@ impl Samples for MemorySamples {
             })
             .filter(|series| !series.samples.is_empty() || !series.histograms.is_empty())
             .collect())
+    }
+
+    fn starts(
+        &self,
+        labels: &Labels,
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<(i64, i64)>, SourceError> {
+        let held = self.series.get(labels);
+        Ok(held
+            .map(|held| between(&held.starts, min_ms_exclusive, max_ms_inclusive))
+            .unwrap_or_default())
     }
 }
 

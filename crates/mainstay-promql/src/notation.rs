@@ -14,7 +14,7 @@ use crate::parse::parse_metric;
 use crate::source::stale_marker;
 
 /// How many values one series may expand to.
-const MAX_VALUES: usize = 10_000_000;
+pub(crate) const MAX_VALUES: usize = 10_000_000;
 
 /// One value of a series.
 #[derive(Debug, Clone, PartialEq)]

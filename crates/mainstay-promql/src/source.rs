@@ -3,23 +3,15 @@
 use std::sync::Arc;
 
 use mainstay_kernel::histogram::Histogram;
-use mainstay_kernel::{Labels, Matcher};
+pub use mainstay_kernel::is_stale;
+use mainstay_kernel::{Labels, Matcher, STALE_NAN};
 
 use crate::error::SourceError;
-
-/// The bits of the NaN that marks the end of a series.
-pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// The value that marks the end of a series.
 #[must_use]
 pub fn stale_marker() -> f64 {
-    f64::from_bits(STALE_NAN_BITS)
-}
-
-/// Whether a value is the stale marker (any other NaN is an ordinary value).
-#[must_use]
-pub fn is_stale(value: f64) -> bool {
-    value.to_bits() == STALE_NAN_BITS
+    STALE_NAN
 }
 
 /// Whether a histogram marks the end of a series: its sum is the stale marker.
@@ -53,4 +45,20 @@ pub trait Samples {
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
     ) -> Result<Vec<Series>, SourceError>;
+
+    /// When the counts that samples of a series go on with began: `(time of a sample, start)`, in order of time, of the
+    /// samples with `min_ms_exclusive < time <= max_ms_inclusive` whose start is known. Asked only where a query may
+    /// look at them.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    fn starts(
+        &self,
+        labels: &Labels,
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<(i64, i64)>, SourceError> {
+        let _ = (labels, min_ms_exclusive, max_ms_inclusive);
+        Ok(Vec::new())
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use mainstay_kernel::{Histogram, Labels, Matcher};
+use mainstay_kernel::{Histogram, Labels, Matcher, SampleValue};
 use mainstay_segment::Lsn;
 
 use crate::append::{HistogramSample, Sample};
@@ -29,26 +29,6 @@ pub struct SelectedSeries {
     pub histograms: Vec<(i64, Arc<Histogram>)>,
 }
 
-/// The value of a sample.
-#[derive(Debug, Clone)]
-pub enum Value {
-    /// A number.
-    Float(f64),
-    /// A native histogram.
-    Histogram(Arc<Histogram>),
-}
-
-impl Value {
-    /// The number; `None` of a native histogram.
-    #[must_use]
-    pub fn float(&self) -> Option<f64> {
-        match self {
-            Self::Float(value) => Some(*value),
-            Self::Histogram(_) => None,
-        }
-    }
-}
-
 /// An accepted sample, read back from the log.
 #[derive(Debug, Clone)]
 pub struct Replayed {
@@ -62,7 +42,7 @@ pub struct Replayed {
     /// Its time, in milliseconds since 1970.
     pub t_ms: i64,
     /// Its value.
-    pub value: Value,
+    pub value: SampleValue,
 }
 
 /// The sample that a series has at one time, as a number or as a native histogram; at most one of them.
@@ -262,13 +242,15 @@ impl Store {
                 Ok(Record::Series { .. }) => {}
                 Ok(Record::Samples(samples)) => {
                     left = left.saturating_sub(samples.len());
-                    let value = |sample: Sample| (sample.series.0, sample.t_ms, Value::Float(sample.value));
+                    let value =
+                        |sample: Sample| (sample.series.0, sample.t_ms, SampleValue::Float(sample.value));
                     self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
                 }
                 Ok(Record::Histograms(samples)) => {
                     left = left.saturating_sub(samples.len());
-                    let value =
-                        |HistogramSample { series, t_ms, value }| (series.0, t_ms, Value::Histogram(value));
+                    let value = |HistogramSample { series, t_ms, value }| {
+                        (series.0, t_ms, SampleValue::Histogram(value))
+                    };
                     self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
                 }
                 Err(error) => failed = Some(error),
@@ -288,14 +270,14 @@ impl Store {
     fn replayed(
         &self,
         lsn: Lsn,
-        samples: impl Iterator<Item = (u32, i64, Value)>,
+        samples: impl Iterator<Item = (u32, i64, SampleValue)>,
         created: &BTreeMap<u32, i64>,
         visit: &mut impl FnMut(Replayed),
     ) {
         let found: Vec<Replayed> = {
             let state = self.read();
             // A series that retention removed has no samples that anyone may still ask for.
-            let of_sample = |(id, t_ms, value): (u32, i64, Value)| {
+            let of_sample = |(id, t_ms, value): (u32, i64, SampleValue)| {
                 let series = state.get(id)?;
                 let known = series.created_ms.filter(|created_ms| *created_ms <= t_ms);
                 Some(Replayed {

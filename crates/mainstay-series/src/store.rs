@@ -280,6 +280,12 @@ impl Store {
         self.read().holds.clone()
     }
 
+    /// The limits it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The position of the last frame in the log.
     #[must_use]
     pub fn last_lsn(&self) -> Lsn {

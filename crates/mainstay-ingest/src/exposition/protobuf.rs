@@ -10,8 +10,8 @@ use mainstay_kernel::histogram::ResetHint;
 
 use super::{Exemplar, HistogramForm, Item, Label, MetricKind, ParseError, Sample};
 use crate::native_histogram::{Count, HistogramRefusal, RawHistogram, narrow, read_span};
-use crate::sample::SampleValue;
 use crate::wire::{Fields, WireError};
+use mainstay_kernel::SampleValue;
 
 /// Why a metric family is refused.
 #[derive(Debug, thiserror::Error)]

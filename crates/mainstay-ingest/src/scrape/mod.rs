@@ -13,7 +13,9 @@ use mainstay_kernel::Labels;
 pub use self::core::ScrapeLoop;
 pub use self::scraper::{Scraper, ScraperStats, Sink};
 use crate::exposition::{Format, HistogramForm, ParseError, ScrapeProtocol};
-use crate::sample::{Exemplar, SampleValue};
+use mainstay_kernel::SampleValue;
+
+use crate::sample::Exemplar;
 
 /// One address to scrape.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 //! Storing and counting happen under one lock, so that counts follow the order of the log; waiting for the disk does not,
 //! so that many who write share one fsync.
 
-use mainstay_kernel::Labels;
+use std::sync::{Arc, PoisonError};
+
+use mainstay_kernel::{Histogram, Labels};
 use mainstay_series::{Appended, HistogramSample, Row, Sample, SeriesError, SeriesRef};
 use mainstay_slo::engine::RawSample;
-use std::sync::PoisonError;
 
 use super::Telemetry;
 
@@ -68,6 +69,32 @@ impl Telemetry {
     pub fn take_histograms(&self, samples: &[HistogramSample]) -> Result<Appended, SeriesError> {
         self.store
             .append_histograms(samples, self.clock.now().as_millisecond())
+    }
+
+    /// [`Telemetry::take_histograms`], with series named by their labels; those that a limit keeps out are left out.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn append_histograms<'a>(
+        &self,
+        rows: impl Iterator<Item = (&'a Labels, i64, &'a Arc<Histogram>)>,
+    ) -> Result<(), SeriesError> {
+        let mut samples = Vec::new();
+        for (labels, t_ms, value) in rows {
+            match self.store.series_ref(labels) {
+                Ok(series) => samples.push(HistogramSample {
+                    series,
+                    t_ms,
+                    value: Arc::clone(value),
+                }),
+                Err(error) if error.is_limit() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !samples.is_empty() {
+            self.take_histograms(&samples)?;
+        }
+        Ok(())
     }
 
     fn count(

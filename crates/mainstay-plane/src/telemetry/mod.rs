@@ -20,11 +20,13 @@ use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::{ScrapeBatch, Sink};
 use mainstay_kernel::Clock;
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
+use mainstay_rules::Group;
 use mainstay_segment::write_atomic;
 use mainstay_series::{Lsn, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
 pub(crate) use judge::RESOLUTION;
+pub use rules::{GroupEvaluation, RuleEvaluation};
 pub use store::StoreSamples;
 
 use intake::Watched;
@@ -229,6 +231,13 @@ impl Telemetry {
         found
     }
 
+    /// Looks at every group of rules and its last evaluation, in order of file and name. Waits for an evaluation that is
+    /// under way.
+    pub fn rule_groups<T>(&self, look: impl FnMut(&Group, Option<&GroupEvaluation>) -> T) -> Vec<T> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.each(look)
+    }
+
     /// Writes the counts down and lets the log go that they hold. Cost: the size of the counts.
     ///
     /// # Errors
@@ -287,15 +296,14 @@ impl Sink for Telemetry {
                 })
             })
             .collect();
-        let histograms = scrape.samples.len() - rows.len();
-        if histograms > 0 {
-            tracing::warn!(
-                job = scrape.job,
-                histograms,
-                "native histograms are not stored yet"
-            );
-        }
-        if let Err(error) = self.append(&rows) {
+        let histograms = scrape
+            .samples
+            .iter()
+            .filter_map(|sample| Some((&*sample.labels, sample.t_ms, sample.value.histogram()?)));
+        let stored = self
+            .append(&rows)
+            .and_then(|_| self.append_histograms(histograms));
+        if let Err(error) = stored {
             // The next scrape brings the counters again; what is lost is only this instant's resolution.
             tracing::error!(job = scrape.job, instance = scrape.instance, %error, "a scrape could not be stored");
         }

@@ -23,10 +23,13 @@ const BUFFERS: usize = 8;
 /// A buffer that grew larger than this is not kept.
 const BUFFER_MAX_BYTES: usize = 8 << 20;
 
+/// Which series the label sets of one tenant are.
+type Cache = Arc<Mutex<SeriesCache<SeriesRef>>>;
+
 /// What is remembered between requests.
 #[derive(Default)]
 pub(super) struct Inbox {
-    caches: Mutex<BTreeMap<Option<TenantId>, Arc<Mutex<SeriesCache<SeriesRef>>>>>,
+    caches: Mutex<BTreeMap<Option<TenantId>, Cache>>,
     buffers: Mutex<Vec<Buffers>>,
 }
 
@@ -40,7 +43,7 @@ struct Buffers {
 }
 
 impl Inbox {
-    fn cache(&self, tenant: Option<&TenantId>) -> Arc<Mutex<SeriesCache<SeriesRef>>> {
+    fn cache(&self, tenant: Option<&TenantId>) -> Cache {
         let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cache) = caches.get(&tenant.cloned()) {
             return Arc::clone(cache);

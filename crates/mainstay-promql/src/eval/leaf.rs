@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
-use mainstay_kernel::Labels;
 use mainstay_kernel::histogram::{Histogram, ResetHint};
+use mainstay_kernel::{Labels, Matcher};
 
-use crate::ast::{At, Expr, ExprKind, Selector, Shift};
+use crate::ast::{At, Expr, ExprKind, Extension, Selector, Shift};
 use crate::error::QueryError;
 use crate::histogram::has_reset;
 use crate::source::{is_stale, is_stale_histogram};
 use crate::value::SampleValue;
 
+use super::extended;
 use super::notes::Notes;
+use super::over_time::seconds;
+use super::starts::Starts;
 use super::{Evaluator, Sample, Times, Track};
+
+/// The functions that look at when counts began.
+const LOOK_AT_STARTS: [&str; 5] = ["increase", "irate", "rate", "resets", "start_timestamp"];
 
 /// The data of one selector or subquery.
 #[derive(Default)]
@@ -22,6 +28,9 @@ pub(super) struct Leaf {
     width_ms: i64,
     offset_ms: i64,
     at_ms: Option<i64>,
+    extension: Option<Extension>,
+    /// How far it looks beyond the left and the right edge of its window, in milliseconds.
+    beyond_ms: (i64, i64),
 }
 
 struct LeafSeries {
@@ -34,6 +43,8 @@ struct LeafSeries {
 /// Points in order of time, and the window over them.
 struct Cursor<T> {
     points: Vec<(i64, T)>,
+    /// When the counts of the points began; empty, if that is of no interest.
+    starts: Vec<i64>,
     from: usize,
     to: usize,
 }
@@ -42,6 +53,7 @@ impl<T> Cursor<T> {
     fn over(points: Vec<(i64, T)>) -> Self {
         Self {
             points,
+            starts: Vec::new(),
             from: 0,
             to: 0,
         }
@@ -55,7 +67,29 @@ impl<T> Cursor<T> {
         while self.from < self.to && self.points[self.from].0 <= min_ms {
             self.from += 1;
         }
+        self.held()
+    }
+
+    /// The points of the window last asked for.
+    fn held(&self) -> &[(i64, T)] {
         &self.points[self.from..self.to]
+    }
+
+    /// The starts of the points in the window last asked for.
+    fn starts(&self) -> Starts<'_> {
+        Starts(self.starts.get(self.from..self.to).unwrap_or_default())
+    }
+
+    /// Takes in starts, given by the times of samples.
+    fn set_starts(&mut self, starts: &[(i64, i64)]) {
+        let start = |(at_ms, _): &(i64, T)| {
+            let found = starts.binary_search_by_key(at_ms, |(at_ms, _)| *at_ms);
+            found
+                .ok()
+                .and_then(|index| starts.get(index))
+                .map_or(0, |(_, start)| *start)
+        };
+        self.starts = self.points.iter().map(start).collect();
     }
 }
 
@@ -88,6 +122,37 @@ impl From<Track> for LeafSeries {
 }
 
 impl Leaf {
+    /// One that looks back from a time.
+    pub(super) fn looking_back(width_ms: i64, offset_ms: i64, at_ms: Option<i64>) -> Self {
+        Self {
+            width_ms,
+            offset_ms,
+            at_ms,
+            ..Self::default()
+        }
+    }
+
+    /// The newest sample of every series, with its time, unless it is too old or stale.
+    pub(super) fn newest(&mut self, at_ms: i64) -> Vec<(i64, Sample)> {
+        let max_ms = self.reference_ms(at_ms);
+        let min_ms = max_ms.saturating_sub(self.width_ms);
+        let mut newest = Vec::with_capacity(self.series.len());
+        for series in &mut self.series {
+            if let Some((time_ms, value)) = series.newest(min_ms, max_ms) {
+                let labels = Arc::clone(&series.labels);
+                newest.push((
+                    time_ms,
+                    Sample {
+                        labels,
+                        drop_name: series.drop_name,
+                        value,
+                    },
+                ));
+            }
+        }
+        newest
+    }
+
     /// The time the leaf looks back from when the query stands at `at_ms`.
     fn reference_ms(&self, at_ms: i64) -> i64 {
         self.at_ms.unwrap_or(at_ms).saturating_sub(self.offset_ms)
@@ -106,6 +171,12 @@ pub(super) struct Window<'w> {
     pub(super) end_ms: i64,
     /// The time of evaluation, which an offset or `@` does not move.
     pub(super) at_ms: i64,
+    /// If it is there, there may be samples beyond the edges.
+    pub(super) extension: Option<Extension>,
+    /// When the counts of the floats began.
+    pub(super) float_starts: Starts<'w>,
+    /// When the counts of the histograms began.
+    pub(super) histogram_starts: Starts<'w>,
 }
 
 impl Evaluator<'_> {
@@ -148,6 +219,20 @@ impl Evaluator<'_> {
                 self.put(*leaf, data);
                 Ok(())
             }
+            ExprKind::Call { function, args } if function.name == "info" => {
+                let base = args.iter().take(1);
+                base.into_iter()
+                    .try_for_each(|arg| self.prepare(arg, times, detail))?;
+                self.prepare_info(expr, args, times)
+            }
+            ExprKind::Call { function, args } => {
+                extended::check(function.name, args)?;
+                args.iter().try_for_each(|arg| self.prepare(arg, times, detail))?;
+                if self.limits.use_starts && LOOK_AT_STARTS.contains(&function.name) {
+                    args.iter().try_for_each(|arg| self.fetch_starts(arg))?;
+                }
+                Ok(())
+            }
             _ => expr
                 .children()
                 .into_iter()
@@ -165,12 +250,7 @@ impl Evaluator<'_> {
             At::End => self.query.end_ms,
             At::Millis(at_ms) => at_ms,
         });
-        Ok(Leaf {
-            series: Vec::new(),
-            width_ms,
-            offset_ms,
-            at_ms,
-        })
+        Ok(Leaf::looking_back(width_ms, offset_ms, at_ms))
     }
 
     fn put(&mut self, index: usize, leaf: Leaf) {
@@ -192,10 +272,21 @@ impl Evaluator<'_> {
             return Err(QueryError::Cancelled);
         }
         let mut data = self.shifted(&selector.shift, width_ms)?;
-        let min_ms = data.reference_ms(times.start_ms).saturating_sub(width_ms);
-        let fetched = self
-            .source
-            .select(&selector.matchers, min_ms, data.reference_ms(times.end_ms))?;
+        let lookback_ms = self.limits.lookback_ms;
+        data.extension = selector.extension;
+        data.beyond_ms = match (selector.extension, is_range) {
+            (None, _) | (Some(Extension::Anchored), false) => (0, 0),
+            (Some(Extension::Anchored), true) => (lookback_ms, 0),
+            (Some(Extension::Smoothed), true) => (lookback_ms, lookback_ms),
+            (Some(Extension::Smoothed), false) => (0, lookback_ms),
+        };
+        let (before_ms, after_ms) = data.beyond_ms;
+        let min_ms = data
+            .reference_ms(times.start_ms)
+            .saturating_sub(width_ms)
+            .saturating_sub(before_ms);
+        let max_ms = data.reference_ms(times.end_ms).saturating_add(after_ms);
+        let fetched = self.source.select(&selector.matchers, min_ms, max_ms)?;
         for series in fetched {
             let mut track = Track {
                 labels: series.labels,
@@ -203,7 +294,7 @@ impl Evaluator<'_> {
                 samples: series.samples,
                 histograms: series.histograms,
             };
-            if is_range {
+            if is_range || selector.extension == Some(Extension::Smoothed) {
                 track.samples.retain(|(_, value)| !is_stale(*value));
                 track
                     .histograms
@@ -222,29 +313,86 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    /// The newest sample of every series, with its time, unless it is too old or stale.
-    pub(super) fn current(&mut self, selector: &Selector, at_ms: i64) -> Vec<(i64, Sample)> {
+    /// Fetches when the counts of the samples of a selector began. What comes of a subquery began nowhere.
+    fn fetch_starts(&mut self, arg: &Expr) -> Result<(), QueryError> {
+        let index = match &arg.unwrapped().kind {
+            ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => selector.leaf,
+            _ => return Ok(()),
+        };
+        let Some(leaf) = self.leaves.get_mut(index) else {
+            return Ok(());
+        };
+        for series in &mut leaf.series {
+            let times = [
+                series.floats.points.first().map(|(at, _)| *at),
+                series.floats.points.last().map(|(at, _)| *at),
+                series.histograms.points.first().map(|(at, _)| *at),
+                series.histograms.points.last().map(|(at, _)| *at),
+            ];
+            let times = times.into_iter().flatten();
+            let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
+                continue;
+            };
+            let starts = self
+                .source
+                .starts(&series.labels, first.saturating_sub(1), last)?;
+            if !starts.is_empty() {
+                series.floats.set_starts(&starts);
+                series.histograms.set_starts(&starts);
+            }
+        }
+        Ok(())
+    }
+
+    /// When the counts of the newest samples of a selector began, in seconds; 0 where it is not known.
+    pub(super) fn newest_starts(&mut self, selector: &Selector, at_ms: i64) -> Vec<Sample> {
         let leaf = &mut self.leaves[selector.leaf];
         let max_ms = leaf.reference_ms(at_ms);
         let min_ms = max_ms.saturating_sub(leaf.width_ms);
-        let mut current = Vec::with_capacity(leaf.series.len());
-        for series in &mut leaf.series {
-            if let Some((time_ms, value)) = series.newest(min_ms, max_ms) {
-                let labels = Arc::clone(&series.labels);
-                current.push((
-                    time_ms,
-                    Sample {
-                        labels,
-                        drop_name: series.drop_name,
-                        value,
-                    },
-                ));
-            }
-        }
-        current
+        let starts = leaf.series.iter_mut().filter_map(|series| {
+            let starts = match series.newest(min_ms, max_ms)? {
+                (_, SampleValue::Float(_)) => series.floats.starts(),
+                (_, SampleValue::Histogram(_)) => series.histograms.starts(),
+            };
+            Some(Sample {
+                labels: Arc::clone(&series.labels),
+                drop_name: true,
+                value: seconds(starts.0.last().copied().unwrap_or_default()).into(),
+            })
+        });
+        starts.collect()
     }
 
-    /// Calls `compute` with the window of every series that has samples in it; what it gives becomes a sample.
+    /// A leaf with the series that all matchers hold for.
+    pub(super) fn filled(
+        &mut self,
+        mut leaf: Leaf,
+        matchers: &[Matcher],
+        times: Times,
+    ) -> Result<Leaf, QueryError> {
+        let min_ms = leaf.reference_ms(times.start_ms).saturating_sub(leaf.width_ms);
+        for series in self
+            .source
+            .select(matchers, min_ms, leaf.reference_ms(times.end_ms))?
+        {
+            self.count(series.samples.len())?;
+            leaf.series.push(LeafSeries::from(Track {
+                labels: series.labels,
+                drop_name: false,
+                samples: series.samples,
+                histograms: series.histograms,
+            }));
+        }
+        Ok(leaf)
+    }
+
+    /// The newest sample of every series, with its time, unless it is too old or stale.
+    pub(super) fn current(&mut self, selector: &Selector, at_ms: i64) -> Vec<(i64, Sample)> {
+        self.leaves[selector.leaf].newest(at_ms)
+    }
+
+    /// Calls `compute` with the window of every series that has samples in it; what it gives becomes a sample. The
+    /// window of an instant vector selector is its lookback.
     pub(super) fn each_window(
         &mut self,
         expr: &Expr,
@@ -253,22 +401,26 @@ impl Evaluator<'_> {
     ) -> Result<Vec<Sample>, QueryError> {
         let expr = expr.unwrapped();
         let index = match &expr.kind {
-            ExprKind::Matrix { selector, .. } => selector.leaf,
+            ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => selector.leaf,
             ExprKind::Subquery { leaf, .. } => *leaf,
             _ => return Err(QueryError::Unsupported("this kind of range vector".to_owned())),
         };
         let leaf = &mut self.leaves[index];
         let mut notes = Notes {
             annotations: &mut self.annotations,
+            overlaps: &mut self.overlaps,
             span: expr.span,
         };
         let end_ms = leaf.reference_ms(at_ms);
         let start_ms = end_ms.saturating_sub(leaf.width_ms);
+        let from_ms = start_ms.saturating_sub(leaf.beyond_ms.0);
+        let to_ms = end_ms.saturating_add(leaf.beyond_ms.1);
         let mut results = Vec::with_capacity(leaf.series.len());
         for series in &mut leaf.series {
             let drop_name = series.drop_name;
-            let floats = series.floats.window(start_ms, end_ms);
-            let histograms = series.histograms.window(start_ms, end_ms);
+            series.floats.window(from_ms, to_ms);
+            series.histograms.window(from_ms, to_ms);
+            let (floats, histograms) = (series.floats.held(), series.histograms.held());
             if floats.is_empty() && histograms.is_empty() {
                 continue;
             }
@@ -280,6 +432,9 @@ impl Evaluator<'_> {
                 start_ms,
                 end_ms,
                 at_ms,
+                extension: leaf.extension,
+                float_starts: series.floats.starts(),
+                histogram_starts: series.histograms.starts(),
             };
             if let Some(value) = compute(&window, &mut notes) {
                 results.push(Sample {

@@ -1,19 +1,34 @@
 //! Warnings and remarks in the words of Prometheus.
 
+use std::collections::BTreeMap;
+
 use mainstay_kernel::Labels;
 
 use crate::annotation::{Annotation, Annotations, Level};
-use crate::ast::Span;
+use crate::ast::{Position, Span};
 use crate::format::{general, quoted};
+
+use super::Evaluator;
 
 /// Where a computation leaves what there is to say about it: the annotations of the query, and the part of the query
 /// that it is about.
 pub(super) struct Notes<'n> {
     pub(super) annotations: &'n mut Annotations,
+    pub(super) overlaps: &'n mut OverlapsByMetric,
     pub(super) span: Span,
 }
 
+/// How often counts began before the sample before, though not when that one's did: where in the query, of which metric.
+pub(super) type OverlapsByMetric = BTreeMap<(Position, String), u64>;
+
 impl Notes<'_> {
+    pub(super) fn starts_overlap(&mut self, labels: &Labels) {
+        *self
+            .overlaps
+            .entry((self.span.position, name(labels)))
+            .or_default() += 1;
+    }
+
     pub(super) fn warn(&mut self, message: String) {
         self.note(Level::Warning, message);
     }
@@ -149,4 +164,23 @@ pub(super) fn for_metric(labels: &Labels) -> String {
         return String::new();
     }
     format!(" for metric name {}", name(labels))
+}
+
+impl Evaluator<'_> {
+    /// Says at the end of a query where starts overlap with samples.
+    pub(super) fn report_overlaps(&mut self) {
+        for ((position, metric), count) in std::mem::take(&mut self.overlaps) {
+            let message = "sample has start time that overlaps with previous sample timestamp for metric";
+            let times = if count > 1 {
+                format!(" ({count} occurrences)")
+            } else {
+                String::new()
+            };
+            let span = Span {
+                position,
+                ..Span::default()
+            };
+            self.notes(span).warn(format!("{message} {metric}{times}"));
+        }
+    }
 }

@@ -8,6 +8,7 @@ use crate::histogram::{Incompatible, Tally, has_reset, same};
 use crate::statistics::{Mean, Sum, median_deviation, regression, variance};
 use crate::value::SampleValue;
 
+use super::extended;
 use super::leaf::Window;
 use super::notes::Notes;
 use super::rate;
@@ -24,13 +25,13 @@ pub(super) fn named(name: &str) -> Option<OverTime> {
         "irate" => |w, n| rate::last_two(w, n, true),
         "idelta" => |w, n| rate::last_two(w, n, false),
         "deriv" => |w, n| floats_only(w, n, deriv),
-        "resets" => |w, _| Some(count_pairs(w, |before, now| now < before, has_reset)),
+        "resets" => |w, _| resets(w),
         "changes" => |w, _| {
-            Some(count_pairs(
+            count_pairs(
                 w,
                 |before, now| before != now && !(before.is_nan() && now.is_nan()),
                 |now, before| !same(now, before),
-            ))
+            )
         },
         "sum_over_time" => |w, n| {
             of_one_kind(
@@ -171,19 +172,22 @@ impl Window<'_> {
             _ => None,
         }
     }
+}
 
-    /// Floats and histograms in order of time.
-    fn merged(&self) -> impl Iterator<Item = Point<'_>> {
-        let mut floats = self.floats.iter().peekable();
-        let mut histograms = self.histograms.iter().peekable();
-        std::iter::from_fn(move || match (floats.peek(), histograms.peek()) {
-            (Some((at, _)), Some((other, _))) if other < at => {
-                histograms.next().map(|(_, held)| Point::Histogram(held))
-            }
-            (None, _) => histograms.next().map(|(_, held)| Point::Histogram(held)),
-            _ => floats.next().map(|(_, value)| Point::Float(*value)),
-        })
-    }
+/// Floats and histograms in order of time.
+fn merged<'w>(
+    floats: &'w Floats,
+    histograms: &'w [(i64, Arc<Histogram>)],
+) -> impl Iterator<Item = Point<'w>> {
+    let mut floats = floats.iter().peekable();
+    let mut histograms = histograms.iter().peekable();
+    std::iter::from_fn(move || match (floats.peek(), histograms.peek()) {
+        (Some((at, _)), Some((other, _))) if other < at => {
+            histograms.next().map(|(_, held)| Point::Histogram(held))
+        }
+        (None, _) => histograms.next().map(|(_, held)| Point::Histogram(held)),
+        _ => floats.next().map(|(_, value)| Point::Float(*value)),
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -192,27 +196,61 @@ enum Point<'w> {
     Histogram(&'w Histogram),
 }
 
+/// How often a counter began anew: a value fell, or a start says so.
+fn resets(window: &Window<'_>) -> Option<SampleValue> {
+    let falls = count_pairs(window, |before, now| now < before, has_reset)?;
+    let (floats, histograms) = (window.floats, window.histograms);
+    if window.extension.is_some()
+        || (window.float_starts.0.is_empty() && window.histogram_starts.0.is_empty())
+    {
+        return Some(falls);
+    }
+    // A pair that both a value and a start tell of counts once.
+    let beside = |at: usize| (floats.get(at), floats.get(at + 1));
+    let between = |from: i64, to: i64| histograms.iter().any(|(at, _)| *at > from && *at < to);
+    let more = (0..floats.len()).filter(|at| match beside(*at) {
+        (Some((from, before)), Some((to, now))) => {
+            now >= before && window.float_starts.is_reset(floats, *at) && !between(*from, *to)
+        }
+        _ => false,
+    });
+    let beside = |at: usize| (histograms.get(at), histograms.get(at + 1));
+    let between = |from: i64, to: i64| floats.iter().any(|(at, _)| *at > from && *at < to);
+    let more_histograms = (0..histograms.len()).filter(|at| match beside(*at) {
+        (Some((from, before)), Some((to, now))) => {
+            !has_reset(now, before)
+                && window.histogram_starts.is_reset(histograms, *at)
+                && !between(*from, *to)
+        }
+        _ => false,
+    });
+    let more = count(more.count() + more_histograms.count());
+    Some((falls.float().unwrap_or_default() + more).into())
+}
+
 /// How many neighbours differ: floats as `floats` says of before and now, histograms as `histograms` says of now and
 /// before. A float beside a histogram always differs.
 fn count_pairs(
     window: &Window<'_>,
     floats: fn(f64, f64) -> bool,
     histograms: fn(&Histogram, &Histogram) -> bool,
-) -> SampleValue {
-    if window.histograms.is_empty() {
-        let pairs = window
-            .floats
-            .windows(2)
-            .filter(|pair| floats(pair[0].1, pair[1].1));
-        return count(pairs.count()).into();
+) -> Option<SampleValue> {
+    let (held, held_histograms) = match window.extension {
+        Some(_) => extended::from_anchor(window)?,
+        None => (window.floats, window.histograms),
+    };
+    if held_histograms.is_empty() {
+        let pairs = held.windows(2).filter(|pair| floats(pair[0].1, pair[1].1));
+        return Some(count(pairs.count()).into());
     }
-    let pairs = window.merged().zip(window.merged().skip(1));
+    let points = || merged(held, held_histograms);
+    let pairs = points().zip(points().skip(1));
     let differing = pairs.filter(|pair| match *pair {
         (Point::Float(before), Point::Float(now)) => floats(before, now),
         (Point::Histogram(before), Point::Histogram(now)) => histograms(now, before),
         _ => true,
     });
-    count(differing.count()).into()
+    Some(count(differing.count()).into())
 }
 
 fn time_of(floats: &Floats, better: fn(f64, f64) -> bool) -> Option<f64> {

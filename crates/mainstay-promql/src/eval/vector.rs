@@ -7,7 +7,7 @@ use mainstay_kernel::histogram::Histogram;
 use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_kernel::{Labels, MatchOp};
 
-use crate::ast::{Expr, ExprKind};
+use crate::ast::{Expr, ExprKind, Extension};
 use crate::error::QueryError;
 use crate::format::{self, quoted};
 use crate::histogram::{Tally, variance};
@@ -19,11 +19,15 @@ use super::notes::Notes;
 use super::over_time::seconds;
 use super::over_time::{OverTime, floats_only};
 use super::scalar::text;
-use super::{Evaluator, Sample, calendar, label, order, over_time};
+use super::{Evaluator, Sample, calendar, extended, label, order, over_time};
 
 impl Evaluator<'_> {
     pub(super) fn vector(&mut self, expr: &Expr, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
         match &expr.kind {
+            ExprKind::Selector(selector) if selector.extension == Some(Extension::Smoothed) => self
+                .each_window(expr, at_ms, |window, notes| {
+                    extended::smoothed(window, notes, window.end_ms)
+                }),
             ExprKind::Selector(selector) => Ok(self
                 .current(selector, at_ms)
                 .into_iter()
@@ -73,7 +77,12 @@ impl Evaluator<'_> {
             return Ok(mapped(samples, compute));
         }
         match (name, args) {
+            ("info", args) => self.info(expr, args, at_ms),
             ("vector", [scalar]) => Ok(vec![Sample::anonymous(self.scalar(scalar, at_ms)?)]),
+            ("start_timestamp", [vector]) => Ok(match &vector.unwrapped().kind {
+                ExprKind::Selector(selector) if self.limits.use_starts => self.newest_starts(selector, at_ms),
+                _ => Vec::new(),
+            }),
             ("timestamp", [vector]) => self.timestamp(vector, at_ms),
             ("absent", [vector]) => {
                 let present = self.vector(vector, at_ms)?;
@@ -252,7 +261,9 @@ impl Evaluator<'_> {
 
     /// Of a selector, the times of the samples themselves; of anything else, the time of evaluation.
     fn timestamp(&mut self, vector: &Expr, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
-        if let ExprKind::Selector(selector) = &vector.unwrapped().kind {
+        if let ExprKind::Selector(selector) = &vector.unwrapped().kind
+            && selector.extension != Some(Extension::Smoothed)
+        {
             let current = self.current(selector, at_ms).into_iter();
             return Ok(current
                 .map(|(time_ms, sample)| sample.computed(seconds(time_ms)))

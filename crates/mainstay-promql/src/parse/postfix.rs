@@ -1,6 +1,6 @@
 //! What follows an expression: windows, `offset`, `@`; and durations.
 
-use crate::ast::{At, BinaryOp, Duration, Expr, ExprKind, Shift, Span};
+use crate::ast::{At, BinaryOp, Duration, Expr, ExprKind, Extension, Shift, Span};
 
 use crate::eval::FARTHEST_MS;
 
@@ -33,8 +33,15 @@ impl Parser<'_> {
                     }
                     expr.span.end = self.offset;
                 }
-                Token::Name(name) if matches!(name.as_str(), "anchored" | "smoothed") => {
-                    return Err((span, format!("the modifier {name} is not supported")));
+                Token::Name(name) if name.eq_ignore_ascii_case("anchored") => {
+                    self.advance()?;
+                    extend(&mut expr, Extension::Anchored, "anchored")?;
+                    expr.span.end = self.offset;
+                }
+                Token::Name(name) if name.eq_ignore_ascii_case("smoothed") => {
+                    self.advance()?;
+                    extend(&mut expr, Extension::Smoothed, "smoothed")?;
+                    expr.span.end = self.offset;
                 }
                 _ => return Ok(expr),
             }
@@ -148,6 +155,23 @@ fn shift_of<'e>(expr: &'e mut Expr, span: Span, modifier: &str) -> Result<&'e mu
             ),
         )),
     }
+}
+
+fn extend(expr: &mut Expr, extension: Extension, name: &str) -> Result<(), Fault> {
+    let span = expr.span;
+    let selector = match &mut expr.kind {
+        ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => selector,
+        ExprKind::Subquery { .. } => {
+            return Err((span, format!("{name} modifier is not supported for subqueries")));
+        }
+        _ => return Err((span, format!("{name} modifier not implemented"))),
+    };
+    if selector.extension.is_some_and(|held| held != extension) {
+        let message = "anchored and smoothed modifiers cannot be used together";
+        return Err((span, message.to_owned()));
+    }
+    selector.extension = Some(extension);
+    Ok(())
 }
 
 /// Seconds to milliseconds; a window must be positive, an offset need not.

@@ -31,9 +31,11 @@ pub fn run(text: &str) -> Result<Report, ScriptError> {
             Command::Load {
                 step_ms,
                 series,
+                starts,
                 with_custom_buckets,
             } => {
                 store::load(&mut samples, step_ms, &series, with_custom_buckets);
+                store::load_starts(&mut samples, step_ms, &starts);
             }
             Command::Eval(eval) => match evaluate(&eval, &samples) {
                 Ok(()) => report.passed += 1,
@@ -46,6 +48,14 @@ pub fn run(text: &str) -> Result<Report, ScriptError> {
         }
     }
     Ok(report)
+}
+
+/// Everything that is experimental is on.
+fn limits() -> Limits<'static> {
+    Limits {
+        use_starts: true,
+        ..Limits::default()
+    }
 }
 
 fn evaluate(eval: &Eval, samples: &MemorySamples) -> Result<(), String> {
@@ -63,7 +73,7 @@ fn evaluate(eval: &Eval, samples: &MemorySamples) -> Result<(), String> {
             end_ms,
             step_ms,
         } => {
-            let result = range(&expr, start_ms, end_ms, step_ms, samples, &Limits::default());
+            let result = range(&expr, start_ms, end_ms, step_ms, samples, &limits());
             return match outcome(result, expected)? {
                 Some(outcome) => matrix(&outcome, expected, start_ms, step_ms),
                 None => Ok(()),
@@ -103,7 +113,7 @@ fn outcome(result: Result<Outcome, QueryError>, expected: &Expected) -> Result<O
 }
 
 fn at_time(expr: &Expr, at_ms: i64, samples: &MemorySamples, expected: &Expected) -> Result<(), String> {
-    let result = instant(expr, at_ms, samples, &Limits::default());
+    let result = instant(expr, at_ms, samples, &limits());
     let Some(outcome) = outcome(result, expected)? else {
         return Ok(());
     };
@@ -178,7 +188,9 @@ fn is_time_invariant(expr: &Expr) -> bool {
 
 /// Whether a duration of this expression may look at the query's step or range.
 fn has_computed_duration(expr: &Expr) -> bool {
-    let is_computed = |duration: Option<&Duration>| matches!(duration, Some(Duration::Computed(_)));
+    let looks = &mut |expr: &Expr| matches!(&expr.kind, ExprKind::Call { function, .. } if matches!(function.name, "step" | "range"));
+    let mut is_computed =
+        |duration: Option<&Duration>| matches!(duration, Some(Duration::Computed(expr)) if expr.any(looks));
     match &expr.kind {
         ExprKind::Selector(selector) => is_computed(selector.shift.offset.as_ref()),
         ExprKind::Matrix { selector, range } => {
@@ -201,8 +213,8 @@ fn as_middle_step(
 ) -> Result<(), String> {
     const STEP_MS: i64 = 60_000;
     let (start_ms, end_ms) = (at_ms - STEP_MS, at_ms + STEP_MS);
-    let outcome = range(expr, start_ms, end_ms, STEP_MS, samples, &Limits::default())
-        .map_err(|error| error.to_string())?;
+    let outcome =
+        range(expr, start_ms, end_ms, STEP_MS, samples, &limits()).map_err(|error| error.to_string())?;
     let Value::Matrix(series) = outcome.value else {
         return Err("not a matrix".to_owned());
     };

@@ -55,6 +55,20 @@ pub(super) fn load(
     }
 }
 
+/// Says when the counts of the samples of one `load` began, given by how far from each sample that is.
+pub(super) fn load_starts(store: &mut MemorySamples, step_ms: i64, starts: &[(Labels, Vec<Option<i64>>)]) {
+    for (labels, offsets) in starts {
+        let labels = Arc::new(labels.clone());
+        let mut at_ms = 0;
+        for offset in offsets {
+            if let Some(offset) = offset {
+                store.set_start(&labels, at_ms, at_ms + offset);
+            }
+            at_ms += step_ms;
+        }
+    }
+}
+
 /// What a series of a classic histogram holds.
 #[derive(Debug, Clone, Copy)]
 enum Part {

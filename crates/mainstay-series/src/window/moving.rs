@@ -9,8 +9,8 @@ use mainstay_kernel::summary::{Parts, Point};
 use super::pieces::{Piece, Pieces, pieces};
 use crate::block::Block;
 use crate::error::SeriesError;
-use crate::is_stale;
 use crate::state::{Series, State};
+use mainstay_kernel::is_stale;
 
 /// A window of at most so many samples is held as these; summarising them costs less than keeping books.
 const FEW: usize = 96;

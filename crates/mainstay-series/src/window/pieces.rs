@@ -7,8 +7,8 @@ use crate::block::{Cursor, Section};
 use crate::chunk::{ChunkKind, HistogramPoint};
 use crate::error::SeriesError;
 use crate::head::{View, in_order, in_range};
-use crate::is_stale;
 use crate::known::Known;
+use mainstay_kernel::is_stale;
 
 /// A part of a range, in order of time.
 #[derive(Debug)]

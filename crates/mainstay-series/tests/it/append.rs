@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use mainstay_series::{Lsn, Options, Outcome, Row, STALE_NAN, Sample, SeriesError, Store, is_stale};
+use mainstay_kernel::{STALE_NAN, is_stale};
+use mainstay_series::{Lsn, Options, Outcome, Row, Sample, SeriesError, Store};
 
 use crate::{HOUR_MS, MINUTE_MS, held, labels, open, open_with, series};
 

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mainstay_promql::SampleValue;
 use mainstay_remote::write::{Checkpoint, Entry, Log, LogError, Logged, Position, Read};
 use mainstay_segment::{SegmentError, write_atomic};
 use mainstay_series::{Lsn, SeriesError, Store};
@@ -76,10 +75,7 @@ impl Log for StoreLog {
                     labels: sample.labels,
                     created_ms: sample.created_ms,
                     t_ms: sample.t_ms,
-                    value: match sample.value {
-                        mainstay_series::Value::Float(value) => SampleValue::Float(value),
-                        mainstay_series::Value::Histogram(value) => SampleValue::Histogram(value),
-                    },
+                    value: sample.value,
                 },
             });
         });

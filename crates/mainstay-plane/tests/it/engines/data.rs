@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
-use mainstay_series::{Options, Row, STALE_NAN, Store};
+use mainstay_kernel::STALE_NAN;
+use mainstay_series::{Options, Row, Store};
 
 /// 2025-01-15 10:00:00 UTC, on a full hour.
 pub(crate) const START_MS: i64 = 1_736_935_200_000;

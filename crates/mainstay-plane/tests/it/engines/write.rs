@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_ingest::remote_write::{Request, Version, decompress};
+use mainstay_kernel::STALE_NAN;
 use mainstay_kernel::histogram::{BucketSpan, ResetHint};
 use mainstay_kernel::{Histogram, Labels, MatchOp, Matcher};
 use mainstay_plane::telemetry::StoreSamples;
 use mainstay_plane::telemetry::remote::{RemoteSamples, StoreLog};
 use mainstay_promql::{SampleValue, Samples};
 use mainstay_remote::write::{Entry, Protocol, Sender, encode};
-use mainstay_series::{STALE_NAN, Store};
+use mainstay_series::Store;
 use tokio::runtime::Handle;
 
 use super::data::{self, END_MS};
