@@ -5,8 +5,11 @@
 //! [`ScrapeLoop`]; [`Scraper`] adds HTTP and timers and nothing else.
 
 pub mod config;
+pub mod discovery;
 pub mod exposition;
+mod http_client;
 mod native_histogram;
+pub mod relabel;
 pub mod remote_write;
 mod sample;
 mod scrape;
