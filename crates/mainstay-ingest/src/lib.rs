@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod exposition;
 mod http_client;
 mod native_histogram;
+pub mod otlp;
 pub mod relabel;
 pub mod remote_write;
 mod sample;
@@ -16,8 +17,8 @@ mod scrape;
 mod series_key;
 mod wire;
 
-pub use sample::{Exemplar, STALE_NAN, SampleValue};
+pub use sample::{Exemplar, STALE_NAN, SampleValue, SeriesSample};
 pub use scrape::{
-    Scrape, ScrapeBatch, ScrapeError, ScrapeFormats, ScrapeLimits, ScrapeLoop, ScrapeTarget, ScrapedSample,
-    Scraper, ScraperStats, Sink,
+    Scrape, ScrapeBatch, ScrapeError, ScrapeFormats, ScrapeLimits, ScrapeLoop, ScrapeTarget, Scraper,
+    ScraperStats, Sink,
 };

@@ -8,10 +8,10 @@ use hashbrown::HashTable;
 use mainstay_kernel::Labels;
 use mainstay_kernel::labels::METRIC_NAME;
 
-use super::{Scrape, ScrapeBatch, ScrapeError, ScrapeTarget, ScrapedSample};
+use super::{Scrape, ScrapeBatch, ScrapeError, ScrapeTarget};
 use crate::exposition::{self, Item, Label, MetricKind, Sample, parse};
 use crate::relabel::relabel;
-use crate::sample::{Exemplar, STALE_NAN};
+use crate::sample::{Exemplar, STALE_NAN, SeriesSample};
 use crate::series_key::SeriesKey;
 
 /// What is remembered of one target from scrape to scrape: which series it exposed, so that those which vanish can be
@@ -59,7 +59,7 @@ type Group = (String, Labels);
 
 /// One sample of the scrape at hand.
 struct Found {
-    sample: ScrapedSample,
+    sample: SeriesSample,
     group: Option<Arc<Group>>,
 }
 
@@ -181,7 +181,7 @@ impl ScrapeLoop {
     fn batch(
         &self,
         scrape_time_ms: i64,
-        samples: Vec<ScrapedSample>,
+        samples: Vec<SeriesSample>,
         error: Option<ScrapeError>,
     ) -> ScrapeBatch {
         ScrapeBatch {
@@ -198,7 +198,7 @@ impl ScrapeLoop {
         scrape_time_ms: i64,
         scrape: &Scrape,
         report: &mut Report,
-    ) -> Result<Vec<ScrapedSample>, ScrapeError> {
+    ) -> Result<Vec<SeriesSample>, ScrapeError> {
         let limits = self.target.limits;
         report.body_bytes = scrape.body.len();
         if scrape.body.len() > limits.body_bytes {
@@ -225,7 +225,7 @@ impl ScrapeLoop {
                     }
                     Ok(Some((labels, group))) => {
                         report.kept += 1;
-                        let sample = ScrapedSample {
+                        let sample = SeriesSample {
                             labels,
                             created_ms: None,
                             t_ms: own_time.unwrap_or(scrape_time_ms),
@@ -352,7 +352,7 @@ impl ScrapeLoop {
     }
 
     /// Ends every series that this round did not bring, and forgets it.
-    fn mark_stale(&mut self, at_ms: i64, samples: &mut Vec<ScrapedSample>) {
+    fn mark_stale(&mut self, at_ms: i64, samples: &mut Vec<SeriesSample>) {
         let (round, tracked) = (self.round, self.target.track_timestamps_staleness);
         if self.series.iter().all(|exposed| exposed.round == round) {
             return;
@@ -372,7 +372,7 @@ impl ScrapeLoop {
         for labels in self.series.iter().filter_map(|exposed| exposed.labels.as_ref()) {
             gone.remove(labels);
         }
-        samples.extend(gone.into_iter().map(|labels| ScrapedSample {
+        samples.extend(gone.into_iter().map(|labels| SeriesSample {
             labels,
             created_ms: None,
             t_ms: at_ms,
@@ -381,12 +381,12 @@ impl ScrapeLoop {
         }));
     }
 
-    fn report(&self, t_ms: i64, values: [f64; REPORTS.len()], samples: &mut Vec<ScrapedSample>) {
+    fn report(&self, t_ms: i64, values: [f64; REPORTS.len()], samples: &mut Vec<SeriesSample>) {
         samples.extend(
             self.reports
                 .iter()
                 .zip(values)
-                .map(|(labels, value)| ScrapedSample {
+                .map(|(labels, value)| SeriesSample {
                     labels: Arc::clone(labels),
                     created_ms: None,
                     t_ms,

@@ -15,7 +15,7 @@ pub use self::scraper::{Scraper, ScraperStats, Sink};
 use crate::config::http::HttpSettings;
 use crate::exposition::{Format, HistogramForm, ParseError, ScrapeProtocol};
 use crate::relabel::RelabelRule;
-use crate::sample::{Exemplar, SampleValue};
+use crate::sample::SeriesSample;
 
 /// One address to scrape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,21 +228,6 @@ pub enum ScrapeError {
     Parse(#[from] ParseError),
 }
 
-/// A sample to store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScrapedSample {
-    /// The labels of its series. Of scrape after scrape the same allocation, so that it can serve as a cache's key.
-    pub labels: Arc<Labels>,
-    /// When the counter behind it began, if the target says so; in milliseconds since 1970.
-    pub created_ms: Option<i64>,
-    /// Its time in milliseconds since 1970.
-    pub t_ms: i64,
-    /// Its value; the stale marker says that the series is gone.
-    pub value: SampleValue,
-    /// Examples of what it counted.
-    pub exemplars: Vec<Exemplar>,
-}
-
 /// Everything that one scrape says, its own `up` included.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScrapeBatch {
@@ -253,7 +238,7 @@ pub struct ScrapeBatch {
     /// When the scrape began, in milliseconds since 1970.
     pub scrape_time_ms: i64,
     /// What to store, in order.
-    pub samples: Vec<ScrapedSample>,
+    pub samples: Vec<SeriesSample>,
     /// Why the scrape failed, if it did.
     pub error: Option<ScrapeError>,
 }

@@ -9,6 +9,8 @@ mod exposition;
 mod exposition_protobuf;
 mod http;
 mod http_config;
+mod otlp;
+mod otlp_messages;
 mod prompb;
 mod real_prometheus;
 mod relabel;

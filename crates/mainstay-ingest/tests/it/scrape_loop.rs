@@ -30,7 +30,7 @@ fn openmetrics(text: &str) -> Result<Scrape, ScrapeError> {
 
 /// One line per sample, without the labels that are on all of them.
 fn lines(batch: &ScrapeBatch) -> Vec<String> {
-    let line = |sample: &mainstay_ingest::ScrapedSample| {
+    let line = |sample: &mainstay_ingest::SeriesSample| {
         let own = sample
             .labels
             .filtered(|name| !["job", "instance", "cell"].contains(&name));
