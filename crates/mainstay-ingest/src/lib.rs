@@ -17,7 +17,7 @@ mod scrape;
 mod series_key;
 mod wire;
 
-pub use sample::{Exemplar, STALE_NAN, SampleValue, SeriesSample};
+pub use sample::{Exemplar, SeriesSample};
 pub use scrape::{
     Scrape, ScrapeBatch, ScrapeError, ScrapeFormats, ScrapeLimits, ScrapeLoop, ScrapeTarget, Scraper,
     ScraperStats, Sink,

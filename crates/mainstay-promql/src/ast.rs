@@ -155,8 +155,19 @@ pub struct Selector {
     pub matchers: Vec<Matcher>,
     /// Time shift.
     pub shift: Shift,
+    /// Whether it looks beyond its window.
+    pub extension: Option<Extension>,
     /// Index of its data in the evaluator.
     pub leaf: usize,
+}
+
+/// How a selector looks beyond its window, by no more than the lookback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    /// The last sample before a window is the value at its left edge.
+    Anchored,
+    /// Values at the edges lie on straight lines between the samples around them.
+    Smoothed,
 }
 
 /// `offset` and `@`.
@@ -289,6 +300,10 @@ pub enum BinaryOp {
     Mod,
     Pow,
     Atan2,
+    /// `</`: what a histogram observed below a value.
+    TrimUpper,
+    /// `>/`: what a histogram observed above a value.
+    TrimLower,
     Equal,
     NotEqual,
     Greater,
@@ -308,6 +323,12 @@ impl BinaryOp {
         matches!(self, Equal | NotEqual | Greater | Less | GreaterEqual | LessEqual)
     }
 
+    /// Whether it cuts off a part of a histogram.
+    #[must_use]
+    pub fn is_trim(self) -> bool {
+        matches!(self, Self::TrimUpper | Self::TrimLower)
+    }
+
     /// Whether it works on sets of series.
     #[must_use]
     pub fn is_set(self) -> bool {
@@ -325,6 +346,8 @@ impl BinaryOp {
             Self::Mod => "%",
             Self::Pow => "^",
             Self::Atan2 => "atan2",
+            Self::TrimUpper => "</",
+            Self::TrimLower => ">/",
             Self::Equal => "==",
             Self::NotEqual => "!=",
             Self::Greater => ">",
@@ -437,6 +460,25 @@ impl Expr {
             ExprKind::Call { args, .. } => args.iter().collect(),
             ExprKind::Aggregate(aggregate) => aggregate.parameter.iter().chain([&aggregate.expr]).collect(),
             ExprKind::Binary(binary) => vec![&binary.lhs, &binary.rhs],
+        }
+    }
+
+    /// The expressions directly below, to be changed.
+    pub(crate) fn children_mut(&mut self) -> Vec<&mut Self> {
+        match &mut self.kind {
+            ExprKind::Number(_) | ExprKind::String(_) | ExprKind::Selector(_) | ExprKind::Matrix { .. } => {
+                Vec::new()
+            }
+            ExprKind::Subquery { expr, .. } | ExprKind::Negate(expr) | ExprKind::Paren(expr) => vec![expr],
+            ExprKind::Call { args, .. } => args.iter_mut().collect(),
+            ExprKind::Aggregate(aggregate) => {
+                let Aggregate { parameter, expr, .. } = &mut **aggregate;
+                parameter.iter_mut().chain([expr]).collect()
+            }
+            ExprKind::Binary(binary) => {
+                let Binary { lhs, rhs, .. } = &mut **binary;
+                vec![lhs, rhs]
+            }
         }
     }
 

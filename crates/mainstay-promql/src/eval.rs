@@ -3,28 +3,41 @@
 mod aggregate;
 mod binary;
 mod calendar;
-mod histogram;
+mod classic;
+mod extended;
+mod fetch;
+mod info;
 mod label;
 mod leaf;
+mod notes;
+mod operate;
 mod order;
 mod over_time;
+mod rate;
 mod scalar;
-mod statistics;
+mod shared;
+mod starts;
+mod totals;
 mod vector;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
+use mainstay_kernel::histogram::Histogram;
 use mainstay_kernel::labels::METRIC_NAME;
 
-use crate::annotation::{Annotation, Annotations, Level};
+use crate::annotation::Annotations;
 use crate::ast::{Duration, Expr, ExprKind, Span, ValueType};
 use crate::error::QueryError;
 use crate::source::{Samples, Series};
-use crate::value::{Outcome, Value, VectorSample};
+use crate::value::{Outcome, SampleValue, Value, VectorSample};
 
+use classic::RepairsByMetric;
+use fetch::Detail;
 use leaf::Leaf;
+use notes::{Notes, OverlapsByMetric};
 
 /// What a query may cost, and the defaults it runs with.
 #[derive(Clone, Copy)]
@@ -37,6 +50,9 @@ pub struct Limits<'a> {
     pub lookback_ms: i64,
     /// Resolution of subqueries that name none, in milliseconds.
     pub subquery_step_ms: i64,
+    /// Whether `rate`, `irate`, `increase` and `resets` look at when counts began ([`Samples::starts`]), where that is
+    /// known. Prometheus does so only when asked.
+    pub use_starts: bool,
     /// Whether the query should stop now; asked once per step and selector.
     pub cancelled: &'a dyn Fn() -> bool,
 }
@@ -49,6 +65,7 @@ impl Default for Limits<'_> {
             max_steps: 11_000,
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
+            use_starts: false,
             cancelled: &|| false,
         }
     }
@@ -68,7 +85,7 @@ struct Sample {
     labels: Arc<Labels>,
     /// Whether the metric's name goes when the query ends.
     drop_name: bool,
-    value: f64,
+    value: SampleValue,
 }
 
 impl Sample {
@@ -76,15 +93,15 @@ impl Sample {
         Self {
             labels: Arc::new(Labels::new()),
             drop_name: false,
-            value,
+            value: SampleValue::Float(value),
         }
     }
 
     /// The same series with a computed value: the name no longer describes it.
-    fn computed(self, value: f64) -> Self {
+    fn computed(self, value: impl Into<SampleValue>) -> Self {
         Self {
             drop_name: true,
-            value,
+            value: value.into(),
             ..self
         }
     }
@@ -98,9 +115,14 @@ impl Sample {
     }
 }
 
+/// Whether a label says what a metric is: its name, its type, its unit. A computed value has none of them.
+fn is_metadata(label: &str) -> bool {
+    matches!(label, METRIC_NAME | "__type__" | "__unit__")
+}
+
 fn without_name(labels: &Arc<Labels>) -> Arc<Labels> {
-    if labels.get(METRIC_NAME).is_some() {
-        Arc::new(labels.filtered(|name| name != METRIC_NAME))
+    if labels.iter().any(|(name, _)| is_metadata(name)) {
+        Arc::new(labels.filtered(|name| !is_metadata(name)))
     } else {
         Arc::clone(labels)
     }
@@ -112,6 +134,22 @@ struct Track {
     labels: Arc<Labels>,
     drop_name: bool,
     samples: Vec<(i64, f64)>,
+    histograms: Vec<(i64, Arc<Histogram>)>,
+}
+
+impl Track {
+    fn push(&mut self, at_ms: i64, value: SampleValue) -> Result<(), QueryError> {
+        let last = self.samples.last().map(|(at, _)| *at);
+        let last = last.max(self.histograms.last().map(|(at, _)| *at));
+        if last == Some(at_ms) {
+            return Err(QueryError::Execution(SAME_LABELS.to_owned()));
+        }
+        match value {
+            SampleValue::Float(value) => self.samples.push((at_ms, value)),
+            SampleValue::Histogram(histogram) => self.histograms.push((at_ms, histogram)),
+        }
+        Ok(())
+    }
 }
 
 /// The farthest time from 1970 that queries reach, in milliseconds: differences of times then fit into 64 bits.
@@ -136,7 +174,7 @@ pub fn instant(
         step_ms: 1,
     };
     let mut evaluator = Evaluator::new(source, limits, times, true);
-    evaluator.prepare(expr, times)?;
+    evaluator.prepare(expr, times, Detail::Undecided)?;
     let value = match expr.value_type() {
         ValueType::Scalar => Value::Scalar(evaluator.scalar(expr, at_ms)?),
         ValueType::String => Value::String(String::from_utf8_lossy(scalar::text(expr)).into_owned()),
@@ -144,7 +182,7 @@ pub fn instant(
         ValueType::Vector => {
             let samples = evaluator.vector(expr, at_ms)?;
             let finished = samples
-                .iter()
+                .into_iter()
                 .map(|sample| VectorSample {
                     labels: sample.final_labels(),
                     at_ms,
@@ -159,7 +197,7 @@ pub fn instant(
     };
     Ok(Outcome {
         value,
-        annotations: evaluator.annotations,
+        annotations: evaluator.into_annotations(),
     })
 }
 
@@ -203,12 +241,12 @@ pub fn range(
         step_ms,
     };
     let mut evaluator = Evaluator::new(source, limits, times, false);
-    evaluator.prepare(expr, times)?;
+    evaluator.prepare(expr, times, Detail::Undecided)?;
     let tracks = evaluator.steps(expr, times)?;
     let value = Value::Matrix(finish(tracks)?);
     Ok(Outcome {
         value,
-        annotations: evaluator.annotations,
+        annotations: evaluator.into_annotations(),
     })
 }
 
@@ -223,28 +261,44 @@ fn check_time(at_ms: i64) -> Result<(), QueryError> {
 
 /// Drops names that go, and joins series that then are one; two samples of one time cannot be joined.
 fn finish(tracks: Vec<Track>) -> Result<Vec<Series>, QueryError> {
-    let mut finished: BTreeMap<Arc<Labels>, Vec<(i64, f64)>> = BTreeMap::new();
+    let mut finished: BTreeMap<Arc<Labels>, Series> = BTreeMap::new();
     for track in tracks {
         let labels = if track.drop_name {
             without_name(&track.labels)
         } else {
             track.labels
         };
-        let samples = finished.entry(labels).or_default();
-        if samples.is_empty() {
-            *samples = track.samples;
-            continue;
-        }
-        samples.extend(track.samples);
-        samples.sort_by_key(|(at, _)| *at);
-        if samples.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return Err(QueryError::Execution(SAME_LABELS.to_owned()));
+        match finished.entry(labels) {
+            Entry::Vacant(vacant) => {
+                let labels = Arc::clone(vacant.key());
+                vacant.insert(Series {
+                    labels,
+                    samples: track.samples,
+                    histograms: track.histograms,
+                });
+            }
+            Entry::Occupied(mut occupied) => {
+                let series = occupied.get_mut();
+                joined(&mut series.samples, track.samples)?;
+                joined(&mut series.histograms, track.histograms)?;
+                let are_apart =
+                    |(at, _): &(i64, f64)| series.histograms.binary_search_by_key(at, |(at, _)| *at).is_err();
+                if !series.samples.iter().all(are_apart) {
+                    return Err(QueryError::Execution(SAME_LABELS.to_owned()));
+                }
+            }
         }
     }
-    Ok(finished
-        .into_iter()
-        .map(|(labels, samples)| Series { labels, samples })
-        .collect())
+    Ok(finished.into_values().collect())
+}
+
+fn joined<T>(points: &mut Vec<(i64, T)>, more: Vec<(i64, T)>) -> Result<(), QueryError> {
+    points.extend(more);
+    points.sort_by_key(|(at, _)| *at);
+    if points.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Err(QueryError::Execution(SAME_LABELS.to_owned()));
+    }
+    Ok(())
 }
 
 fn has_same_labels<'l>(labels: impl Iterator<Item = &'l Labels>) -> bool {
@@ -259,7 +313,11 @@ struct Evaluator<'a> {
     query: Times,
     is_instant: bool,
     leaves: Vec<Leaf>,
+    /// The data of calls of `info`, by the first byte of the call.
+    infos: BTreeMap<usize, Leaf>,
     annotations: Annotations,
+    repairs: RepairsByMetric,
+    overlaps: OverlapsByMetric,
     loaded: u64,
 }
 
@@ -271,21 +329,27 @@ impl<'a> Evaluator<'a> {
             query,
             is_instant,
             leaves: Vec::new(),
+            infos: BTreeMap::new(),
             annotations: Annotations::new(),
+            repairs: RepairsByMetric::new(),
+            overlaps: OverlapsByMetric::new(),
             loaded: 0,
         }
     }
 
-    fn annotate(&mut self, level: Level, span: Span, message: String) {
-        self.annotations.insert(Annotation {
-            level,
-            message,
-            position: span.position,
-        });
+    /// Where to say something about a part of the query.
+    fn notes(&mut self, span: Span) -> Notes<'_> {
+        Notes {
+            annotations: &mut self.annotations,
+            overlaps: &mut self.overlaps,
+            span,
+        }
     }
 
-    fn warn(&mut self, span: Span, message: String) {
-        self.annotate(Level::Warning, span, message);
+    fn into_annotations(mut self) -> Annotations {
+        self.report_repairs();
+        self.report_overlaps();
+        self.annotations
     }
 
     /// Counts samples against the limit.
@@ -330,15 +394,12 @@ impl<'a> Evaluator<'a> {
                                 labels: Arc::clone(&sample.labels),
                                 drop_name: sample.drop_name,
                                 samples: Vec::new(),
+                                histograms: Vec::new(),
                             });
                             tracks.len() - 1
                         })
                 };
-                let samples = &mut tracks[track].samples;
-                if samples.last().is_some_and(|(last, _)| *last == at_ms) {
-                    return Err(QueryError::Execution(SAME_LABELS.to_owned()));
-                }
-                samples.push((at_ms, sample.value));
+                tracks[track].push(at_ms, sample.value)?;
             }
             match at_ms.checked_add(times.step_ms) {
                 Some(next) => at_ms = next,
@@ -363,14 +424,21 @@ impl<'a> Evaluator<'a> {
     /// The windows of a range vector as they are, for an instant query that asks for them.
     fn matrix(&mut self, expr: &Expr, at_ms: i64) -> Result<Vec<Series>, QueryError> {
         let mut tracks = Vec::new();
-        self.each_window(expr, at_ms, |window| {
-            tracks.push(Track {
+        self.each_window(expr, at_ms, |window, _| {
+            let samples = match window.extension {
+                Some(extension) => extended::matrix(window, extension),
+                None => Ok(window.floats.to_vec()),
+            };
+            tracks.push(samples.map(|samples| Track {
                 labels: Arc::clone(window.labels),
                 drop_name: window.drop_name,
-                samples: window.samples.to_vec(),
-            });
+                samples,
+                histograms: window.histograms.to_vec(),
+            }));
             None
         })?;
+        let mut tracks = tracks.into_iter().collect::<Result<Vec<Track>, _>>()?;
+        tracks.retain(|track| !track.samples.is_empty() || !track.histograms.is_empty());
         finish(tracks)
     }
 }

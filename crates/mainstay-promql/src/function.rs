@@ -1,5 +1,9 @@
 //! The functions of Prometheus 3 and what they take.
 
+mod table;
+
+pub use table::FUNCTIONS;
+
 use crate::ast::ValueType;
 
 /// A function's signature.
@@ -13,6 +17,12 @@ pub struct Function {
     pub variadic: Variadic,
     /// The type of its value.
     pub returns: ValueType,
+    /// What it gives for numbers.
+    pub floats: &'static str,
+    /// What it gives for native histograms.
+    pub histograms: &'static str,
+    /// Whether Prometheus calls it experimental.
+    pub is_experimental: bool,
 }
 
 /// How many times the last argument may be given.
@@ -59,131 +69,52 @@ impl Function {
         self.args[index.min(self.args.len() - 1)]
     }
 
-    /// Whether it means something only for native histograms.
+    /// How it is written, with the types of its arguments: `round(instant vector, scalar?)`.
     #[must_use]
-    pub fn is_native_histogram_only(&self) -> bool {
-        let names = [
-            "histogram_count",
-            "histogram_sum",
-            "histogram_avg",
-            "histogram_stddev",
-            "histogram_stdvar",
-        ];
-        names.contains(&self.name)
+    pub fn signature(&self) -> String {
+        let last = self.args.len().saturating_sub(1);
+        let args: Vec<String> = self
+            .args
+            .iter()
+            .enumerate()
+            .map(|(index, arg)| match self.variadic {
+                _ if index < last => arg.to_string(),
+                Variadic::No => arg.to_string(),
+                Variadic::Optional => format!("{arg}?"),
+                Variadic::Any => format!("{arg}..."),
+                Variadic::UpTo(most) => format!("{arg}, up to {most}"),
+            })
+            .collect();
+        format!("{}({})", self.name, args.join(", "))
+    }
+
+    const fn takes(mut self, variadic: Variadic) -> Self {
+        self.variadic = variadic;
+        self
+    }
+
+    const fn experimental(mut self) -> Self {
+        self.is_experimental = true;
+        self
     }
 }
 
-const S: ValueType = ValueType::Scalar;
-const T: ValueType = ValueType::String;
-const V: ValueType = ValueType::Vector;
-const M: ValueType = ValueType::Matrix;
-
-const fn function(name: &'static str, args: &'static [ValueType], returns: ValueType) -> Function {
-    Function {
-        name,
-        args,
-        variadic: Variadic::No,
-        returns,
+/// All functions as a Markdown table.
+#[must_use]
+pub fn markdown_table() -> String {
+    let mut text = String::from("| function | of numbers | of native histograms |\n|---|---|---|\n");
+    for function in FUNCTIONS {
+        let mark = if function.is_experimental {
+            " (experimental)"
+        } else {
+            ""
+        };
+        text.push_str(&format!(
+            "| `{}`{mark} | {} | {} |\n",
+            function.signature(),
+            function.floats,
+            function.histograms
+        ));
     }
+    text
 }
-
-const fn variadic(name: &'static str, args: &'static [ValueType], variadic: Variadic) -> Function {
-    Function {
-        name,
-        args,
-        variadic,
-        returns: V,
-    }
-}
-
-/// Every function, in order of name.
-pub static FUNCTIONS: &[Function] = &[
-    function("abs", &[V], V),
-    function("absent", &[V], V),
-    function("absent_over_time", &[M], V),
-    function("acos", &[V], V),
-    function("acosh", &[V], V),
-    function("asin", &[V], V),
-    function("asinh", &[V], V),
-    function("atan", &[V], V),
-    function("atanh", &[V], V),
-    function("avg_over_time", &[M], V),
-    function("ceil", &[V], V),
-    function("changes", &[M], V),
-    function("clamp", &[V, S, S], V),
-    function("clamp_max", &[V, S], V),
-    function("clamp_min", &[V, S], V),
-    function("cos", &[V], V),
-    function("cosh", &[V], V),
-    function("count_over_time", &[M], V),
-    variadic("day_of_month", &[V], Variadic::Optional),
-    variadic("day_of_week", &[V], Variadic::Optional),
-    variadic("day_of_year", &[V], Variadic::Optional),
-    variadic("days_in_month", &[V], Variadic::Optional),
-    function("deg", &[V], V),
-    function("delta", &[M], V),
-    function("deriv", &[M], V),
-    function("double_exponential_smoothing", &[M, S, S], V),
-    function("end", &[], S),
-    function("exp", &[V], V),
-    function("first_over_time", &[M], V),
-    function("floor", &[V], V),
-    function("histogram_avg", &[V], V),
-    function("histogram_count", &[V], V),
-    function("histogram_fraction", &[S, S, V], V),
-    function("histogram_quantile", &[S, V], V),
-    variadic("histogram_quantiles", &[V, T, S], Variadic::UpTo(10)),
-    function("histogram_stddev", &[V], V),
-    function("histogram_stdvar", &[V], V),
-    function("histogram_sum", &[V], V),
-    variadic("hour", &[V], Variadic::Optional),
-    function("idelta", &[M], V),
-    function("increase", &[M], V),
-    function("irate", &[M], V),
-    variadic("label_join", &[V, T, T, T], Variadic::Any),
-    function("label_replace", &[V, T, T, T, T], V),
-    function("last_over_time", &[M], V),
-    function("ln", &[V], V),
-    function("log10", &[V], V),
-    function("log2", &[V], V),
-    function("mad_over_time", &[M], V),
-    function("max_of", &[S, S], S),
-    function("max_over_time", &[M], V),
-    function("min_of", &[S, S], S),
-    function("min_over_time", &[M], V),
-    variadic("minute", &[V], Variadic::Optional),
-    variadic("month", &[V], Variadic::Optional),
-    function("pi", &[], S),
-    function("predict_linear", &[M, S], V),
-    function("present_over_time", &[M], V),
-    function("quantile_over_time", &[S, M], V),
-    function("rad", &[V], V),
-    function("range", &[], S),
-    function("rate", &[M], V),
-    function("resets", &[M], V),
-    variadic("round", &[V, S], Variadic::Optional),
-    function("scalar", &[V], S),
-    function("sgn", &[V], V),
-    function("sin", &[V], V),
-    function("sinh", &[V], V),
-    function("sort", &[V], V),
-    variadic("sort_by_label", &[V, T], Variadic::Any),
-    variadic("sort_by_label_desc", &[V, T], Variadic::Any),
-    function("sort_desc", &[V], V),
-    function("sqrt", &[V], V),
-    function("start", &[], S),
-    function("stddev_over_time", &[M], V),
-    function("stdvar_over_time", &[M], V),
-    function("step", &[], S),
-    function("sum_over_time", &[M], V),
-    function("tan", &[V], V),
-    function("tanh", &[V], V),
-    function("time", &[], S),
-    function("timestamp", &[V], V),
-    function("ts_of_first_over_time", &[M], V),
-    function("ts_of_last_over_time", &[M], V),
-    function("ts_of_max_over_time", &[M], V),
-    function("ts_of_min_over_time", &[M], V),
-    function("vector", &[S], V),
-    variadic("year", &[V], Variadic::Optional),
-];

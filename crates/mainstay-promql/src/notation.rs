@@ -1,13 +1,20 @@
 //! The expanding notation of promqltest and of rule unit tests: `1+2x5 _ stale NaN 3x2 {{...}}`.
 
+mod histogram;
+
+use std::sync::Arc;
+
 use mainstay_kernel::Labels;
+use mainstay_kernel::histogram::Histogram;
+
+pub use histogram::text as histogram_text;
 
 use crate::error::ParseError;
 use crate::parse::parse_metric;
 use crate::source::stale_marker;
 
 /// How many values one series may expand to.
-const MAX_VALUES: usize = 10_000_000;
+pub(crate) const MAX_VALUES: usize = 10_000_000;
 
 /// One value of a series.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +23,13 @@ pub enum Point {
     Missing,
     /// A number, or the stale marker.
     Float(f64),
-    /// `{{...}}`, a native histogram, as it was written.
-    Histogram(String),
+    /// `{{...}}`, a native histogram.
+    Histogram {
+        /// The histogram.
+        histogram: Arc<Histogram>,
+        /// Whether it was written what is known of resets.
+        hint_is_given: bool,
+    },
 }
 
 /// Reads `metric{label="value"} values...`.
@@ -76,7 +88,7 @@ fn item(text: &str, points: &mut Vec<Point>) -> Result<(), String> {
     let bad =
         || format!("bad value {text:?}: expected a number, _, stale, {{{{...}}}} or a series such as 1+2x5");
     if text.starts_with("{{") {
-        return histogram(text, points).ok_or_else(bad);
+        return histograms(text, points).map_err(|message| message.unwrap_or_else(bad));
     }
     if text == "stale" {
         points.push(Point::Float(stale_marker()));
@@ -131,21 +143,44 @@ fn step_sign(text: &str) -> Option<usize> {
         .find(|&i| matches!(bytes[i], b'+' | b'-') && !matches!(bytes[i - 1], b'e' | b'E' | b'+' | b'-'))
 }
 
-fn histogram(text: &str, points: &mut Vec<Point>) -> Option<()> {
-    let end = text.rfind("}}")? + 2;
-    let times = match &text[end..] {
-        "" => 0,
-        repeat => repeat
-            .strip_prefix('x')?
-            .parse::<usize>()
-            .ok()
-            .filter(|times| *times <= MAX_VALUES)?,
+/// `{{...}}`, `{{...}}x3` or `{{...}}+{{...}}x3`; an error without a message is one of the form.
+fn histograms(text: &str, points: &mut Vec<Point>) -> Result<(), Option<String>> {
+    let split = |text: &str| text.find("}}").map(|end| end + 2).ok_or(None);
+    let (first, rest) = text.split_at(split(text)?);
+    let first = histogram::parse(first)?;
+    let (step, rest) = match rest.as_bytes().first() {
+        Some(sign @ (b'+' | b'-')) => {
+            let (step, rest) = rest[1..].split_at(split(&rest[1..])?);
+            (Some((histogram::parse(step)?, *sign == b'-')), rest)
+        }
+        _ => (None, rest),
     };
-    points.extend(std::iter::repeat_n(
-        Point::Histogram(text[..end].to_owned()),
-        times + 1,
-    ));
-    Some(())
+    let times = match (rest, &step) {
+        ("", None) => 0,
+        _ => rest
+            .strip_prefix('x')
+            .and_then(|times| times.parse::<usize>().ok())
+            .ok_or(None)?,
+    };
+    if times > MAX_VALUES {
+        return Err(Some(format!(
+            "bad value {text:?}: more than {MAX_VALUES} repetitions"
+        )));
+    }
+    let hint_is_given = step
+        .as_ref()
+        .map_or(first.hint_is_given, |(step, _)| step.hint_is_given);
+    let mut histogram = Arc::new(first.histogram);
+    for index in 0..=times {
+        points.push(Point::Histogram {
+            histogram: Arc::clone(&histogram),
+            hint_is_given,
+        });
+        if let Some((step, is_falling)) = step.as_ref().filter(|_| index < times) {
+            histogram = Arc::new(histogram::next(&histogram, &step.histogram, *is_falling)?);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

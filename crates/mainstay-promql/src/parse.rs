@@ -26,7 +26,7 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
         message,
     };
     let expr = cursor::Parser::new(text).expression().map_err(located)?;
-    check::check(&expr).map_err(located)?;
+    check::check(&expr, text).map_err(located)?;
     Ok(expr)
 }
 

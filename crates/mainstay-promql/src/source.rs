@@ -2,32 +2,34 @@
 
 use std::sync::Arc;
 
-use mainstay_kernel::{Labels, Matcher};
+use mainstay_kernel::histogram::Histogram;
+pub use mainstay_kernel::is_stale;
+use mainstay_kernel::{Labels, Matcher, STALE_NAN};
 
 use crate::error::SourceError;
-
-/// The bits of the NaN that marks the end of a series.
-pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// The value that marks the end of a series.
 #[must_use]
 pub fn stale_marker() -> f64 {
-    f64::from_bits(STALE_NAN_BITS)
+    STALE_NAN
 }
 
-/// Whether a value is the stale marker (any other NaN is an ordinary value).
+/// Whether a histogram marks the end of a series: its sum is the stale marker.
 #[must_use]
-pub fn is_stale(value: f64) -> bool {
-    value.to_bits() == STALE_NAN_BITS
+pub fn is_stale_histogram(histogram: &Histogram) -> bool {
+    is_stale(histogram.sum)
 }
 
-/// The samples of one series: `(milliseconds since 1970, value)`, in order of time, each time once.
-#[derive(Debug, Clone, PartialEq)]
+/// The samples of one series: `(milliseconds since 1970, value)`, both lists in order of time, a time in one of them
+/// and once.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Series {
     /// Its labels, the metric's name among them.
     pub labels: Arc<Labels>,
-    /// Its samples.
+    /// Its samples that are numbers.
     pub samples: Vec<(i64, f64)>,
+    /// Its samples that are native histograms.
+    pub histograms: Vec<(i64, Arc<Histogram>)>,
 }
 
 /// A store that can be queried.
@@ -43,4 +45,20 @@ pub trait Samples {
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
     ) -> Result<Vec<Series>, SourceError>;
+
+    /// When the counts that samples of a series go on with began: `(time of a sample, start)`, in order of time, of the
+    /// samples with `min_ms_exclusive < time <= max_ms_inclusive` whose start is known. Asked only where a query may
+    /// look at them.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    fn starts(
+        &self,
+        labels: &Labels,
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<(i64, i64)>, SourceError> {
+        let _ = (labels, min_ms_exclusive, max_ms_inclusive);
+        Ok(Vec::new())
+    }
 }

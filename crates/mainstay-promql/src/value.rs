@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
+pub use mainstay_kernel::SampleValue;
 
 use crate::annotation::Annotations;
 use crate::ast::ValueType;
@@ -15,8 +16,8 @@ pub struct VectorSample {
     pub labels: Arc<Labels>,
     /// The time of evaluation, milliseconds since 1970.
     pub at_ms: i64,
-    /// Its value. Native histograms will come as a second list beside the floats, as they do in [`Series`].
-    pub value: f64,
+    /// Its value.
+    pub value: SampleValue,
 }
 
 /// The value of a query.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_kernel::{Digest, Labels};
 use mainstay_promql::{
-    Annotation, Limits, MemorySamples, QueryError, Samples, SourceError, Value, VectorSample, instant,
-    stale_marker,
+    Annotation, Limits, MemorySamples, Outcome, QueryError, SampleValue, Samples, SourceError, Value,
+    VectorSample, instant, stale_marker,
 };
 
 use crate::alert::{ActiveAlert, AlertState, Transition};
@@ -24,7 +24,7 @@ pub struct RuleSample {
     /// Its time, milliseconds since 1970.
     pub at_ms: i64,
     /// Its value; the stale marker ends the series.
-    pub value: f64,
+    pub value: SampleValue,
 }
 
 /// Where rules read, and where they write so that later rules of the same evaluation see it.
@@ -34,12 +34,21 @@ pub trait RuleStore: Samples {
     /// # Errors
     /// When the store cannot take it; the rule then counts as failed.
     fn record(&mut self, samples: &[RuleSample]) -> Result<(), SourceError>;
+
+    /// Told when a rule of the group was evaluated: its place in the group, and why it failed, if it did.
+    fn evaluated(&mut self, _rule: usize, _failure: Option<&str>) {}
+
+    /// What the engine behind the store says to a rule's query at this time, in its own dialect; `None` where the query is
+    /// evaluated here, over the samples.
+    fn evaluate(&self, _query: &str, _at_ms: i64) -> Option<Result<Outcome, QueryError>> {
+        None
+    }
 }
 
 impl RuleStore for MemorySamples {
     fn record(&mut self, samples: &[RuleSample]) -> Result<(), SourceError> {
         for sample in samples {
-            self.append(&sample.labels, sample.at_ms, sample.value);
+            self.append(&sample.labels, sample.at_ms, sample.value.clone());
         }
         Ok(())
     }
@@ -204,8 +213,9 @@ impl Group {
         }
         for index in 0..self.rules.len() {
             match self.evaluate_rule(index, at_ms, store, limits, &mut evaluation) {
-                Ok(()) => {}
+                Ok(()) => store.evaluated(index, None),
                 Err(failed) => {
+                    store.evaluated(index, Some(&failed.message));
                     let rule = &self.spec.rules[index];
                     evaluation.transitions.extend(failed.transitions);
                     evaluation.failures.push(RuleFailure {
@@ -244,7 +254,7 @@ impl Group {
             .map(|labels| RuleSample {
                 labels,
                 at_ms,
-                value: stale_marker(),
+                value: stale_marker().into(),
             })
             .collect();
         if samples.is_empty() {
@@ -269,7 +279,10 @@ impl Group {
     ) -> Result<(), Failed> {
         let rule = &self.spec.rules[index];
         let sample_ms = at_ms - self.query_offset_ms();
-        let outcome = instant(&rule.expr, sample_ms, &*store, limits)?;
+        let outcome = match store.evaluate(&rule.query, sample_ms) {
+            Some(outcome) => outcome?,
+            None => instant(&rule.expr, sample_ms, &*store, limits)?,
+        };
         let name = rule.name();
         evaluation.annotations.extend(
             outcome
@@ -282,7 +295,7 @@ impl Group {
             Value::Scalar(value) => vec![VectorSample {
                 labels: Arc::default(),
                 at_ms: sample_ms,
-                value,
+                value: value.into(),
             }],
             other => {
                 let message = format!(
@@ -325,7 +338,7 @@ impl Group {
                 samples.push(RuleSample {
                     labels,
                     at_ms: sample_ms,
-                    value: stale_marker(),
+                    value: stale_marker().into(),
                 });
             }
         }
@@ -344,6 +357,12 @@ impl Group {
             .iter()
             .flat_map(|rule| rule.alerts.values().cloned())
             .collect()
+    }
+
+    /// The alerts of the rule at this place in the group, in order of labels.
+    pub fn alerts_of(&self, rule: usize) -> impl Iterator<Item = &ActiveAlert> {
+        let state = self.rules.get(rule);
+        state.into_iter().flat_map(|state| state.alerts.values())
     }
 
     /// The digest of the alerting rule of that name, for [`Self::restore`]; the first one where several have the name.
@@ -418,7 +437,7 @@ fn record(
     sample_ms: i64,
     vector: Vec<VectorSample>,
 ) -> Result<Outputs, Failed> {
-    let mut samples: BTreeMap<Labels, f64> = BTreeMap::new();
+    let mut samples: BTreeMap<Labels, SampleValue> = BTreeMap::new();
     for sample in vector {
         let mut labels = Labels::clone(&sample.labels);
         labels.set(METRIC_NAME, name);

@@ -20,8 +20,6 @@ pub struct Report {
     pub passed: usize,
     /// What did not hold, and what could not be read or evaluated.
     pub failures: Vec<Diagnostic>,
-    /// Expectations that need native histograms.
-    pub unsupported: Vec<Diagnostic>,
 }
 
 impl Report {
@@ -34,7 +32,6 @@ impl Report {
     fn absorb(&mut self, other: Self) {
         self.passed += other.passed;
         self.failures.extend(other.failures);
-        self.unsupported.extend(other.unsupported);
     }
 }
 

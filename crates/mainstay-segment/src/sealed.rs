@@ -119,15 +119,24 @@ impl Sealed {
     /// # Errors
     /// If the range does not lie within the data or cannot be read.
     pub fn read_data(&self, offset: u64, len: usize) -> Result<Vec<u8>, SegmentError> {
+        let mut bytes = Vec::new();
+        self.read_data_into(offset, len, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// [`Sealed::read_data`] into memory that is used again; what it held is gone.
+    ///
+    /// # Errors
+    /// As `read_data`.
+    pub fn read_data_into(&self, offset: u64, len: usize, bytes: &mut Vec<u8>) -> Result<(), SegmentError> {
         if offset
             .checked_add(len as u64)
             .is_none_or(|end| end > self.data_len)
         {
             return Err(self.corrupt(offset, "the index points outside the data"));
         }
-        let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, offset).at(&self.path)?;
-        Ok(bytes)
+        bytes.resize(len, 0);
+        self.file.read_exact_at(bytes, offset).at(&self.path)
     }
 
     /// The error that names this file as damaged.

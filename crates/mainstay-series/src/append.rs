@@ -1,5 +1,6 @@
 //! Taking samples in.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mainstay_kernel::{Histogram, Labels};
@@ -9,7 +10,8 @@ use crate::error::SeriesError;
 use crate::histogram::MAX_BUCKETS;
 use crate::index::SeriesRef;
 use crate::record;
-use crate::store::{NEVER_MS, State, Store};
+use crate::state::{NEVER_MS, State};
+use crate::store::Store;
 
 /// The most samples in one frame of the log.
 const FRAME_SAMPLES: usize = 64 << 10;
@@ -117,6 +119,15 @@ impl Appended {
         *counter += 1;
     }
 
+    /// Puts in samples that were refused by a limit, at these places of the batch.
+    pub fn refuse(&mut self, places: &BTreeSet<usize>) {
+        for at in places {
+            self.outcomes
+                .insert((*at).min(self.outcomes.len()), Outcome::Limit);
+            self.limit += 1;
+        }
+    }
+
     /// Whether the sample at this place in the batch was stored.
     #[must_use]
     pub fn accepted(&self, index: usize) -> bool {
@@ -196,17 +207,24 @@ impl Store {
     /// # Errors
     /// As `append`.
     pub fn append_rows(&self, rows: &[Row<'_>], now_ms: i64) -> Result<Appended, SeriesError> {
+        let (batch, refused) = self.resolve(rows)?;
+        let mut appended = self.append(&batch, now_ms)?;
+        appended.refuse(&refused);
+        Ok(appended)
+    }
+
+    /// The rows as samples, but for those (by their places, in rising order) whose series a limit keeps out.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn resolve(&self, rows: &[Row<'_>]) -> Result<(Vec<Sample>, BTreeSet<usize>), SeriesError> {
         let mut batch = Vec::with_capacity(rows.len());
-        let mut refused = Vec::new();
+        let mut refused = BTreeSet::new();
         for (at, row) in rows.iter().enumerate() {
             let series = match self.series_ref(row.labels) {
                 Ok(series) => series,
-                Err(
-                    SeriesError::SeriesLimit { .. }
-                    | SeriesError::LabelsTooLarge { .. }
-                    | SeriesError::NoLabels,
-                ) => {
-                    refused.push(at);
+                Err(error) if error.is_limit() => {
+                    refused.insert(at);
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -220,12 +238,7 @@ impl Store {
                 value: row.value,
             });
         }
-        let mut appended = self.append(&batch, now_ms)?;
-        for at in refused {
-            appended.outcomes.insert(at, Outcome::Limit);
-            appended.limit += 1;
-        }
-        Ok(appended)
+        Ok((batch, refused))
     }
 
     /// Takes samples from the front of `batch` as one frame of the log, and says how many. A run ends before a sample

@@ -343,7 +343,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::STALE_NAN;
+    use mainstay_kernel::STALE_NAN;
 
     fn bits(samples: &[(i64, f64)]) -> Vec<(i64, u64)> {
         samples.iter().map(|(t, v)| (*t, v.to_bits())).collect()

@@ -77,6 +77,7 @@ impl Store {
                 .blocks
                 .retain(|block| !blocks.iter().any(|old| Arc::ptr_eq(old, block)));
             state.blocks.extend(merged.map(Arc::new));
+            state.blocks.sort_by_key(|block| block.min_ms);
         }
         for block in blocks {
             let path = block.path();

@@ -12,7 +12,8 @@ use crate::block::{self, Block, BlockWriter};
 use crate::error::SeriesError;
 use crate::head::{Frozen, in_order};
 use crate::snapshot::{self, Flushed, Snapshot};
-use crate::store::{Freeze, NEVER_MS, Series, State, Store};
+use crate::state::{Freeze, NEVER_MS, Series, State};
+use crate::store::Store;
 use crate::table::TableEntry;
 
 /// What a maintenance pass did.
@@ -177,6 +178,7 @@ impl Store {
         {
             let mut state = self.write();
             state.blocks.extend(blocks);
+            state.blocks.sort_by_key(|block| block.min_ms);
             state.flushed = freeze.flushed;
             state.frozen = None;
         }
@@ -309,7 +311,7 @@ impl State {
     /// Removes the series of which nothing is held: the newest sample is older than `oldest_ms`, or none came since
     /// a pass at `idle_ms` or before: who asked for a reference has that long to use it.
     fn remove_empty_series(&mut self, oldest_ms: i64, idle_ms: i64, now_ms: i64) -> usize {
-        let mut removed = 0;
+        let mut removed = Vec::new();
         let mut cursors: Vec<_> = self.blocks.iter().map(|block| block.cursor()).collect();
         for at in 0..self.series.len() {
             let Some(series) = &mut self.series[at] else {
@@ -337,12 +339,10 @@ impl State {
             {
                 continue;
             }
-            if let Some(series) = self.series[at].take() {
-                self.generation += 1;
-                self.index.remove(id, &series.labels);
-                removed += 1;
-            }
+            removed.push(id);
         }
-        removed
+        drop(cursors);
+        removed.iter().for_each(|id| self.remove(*id));
+        removed.len()
     }
 }

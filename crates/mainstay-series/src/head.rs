@@ -153,13 +153,13 @@ impl HeadSamples {
     /// What they take in memory.
     pub(crate) fn bytes(&self) -> usize {
         let sealed = |chunk: &Chunk| chunk.payload().len() + size_of::<Chunk>();
-        let side = |side: &Box<Side>| {
+        let side = |side: &Side| {
             let histograms: usize = side.histograms.iter().map(|held| held.1.bytes()).sum();
             size_of::<Side>() + side.late.capacity() * size_of::<(i64, f64)>() + histograms
         };
         self.sealed.iter().map(sealed).sum::<usize>()
             + self.tail.samples.capacity() * size_of::<(u32, [u32; 2])>()
-            + self.side.as_ref().map_or(0, side)
+            + self.side.as_deref().map_or(0, side)
     }
 
     /// The time of the oldest sample.
@@ -229,14 +229,14 @@ impl HeadSamples {
     /// Whether anything may lie in the range.
     pub(crate) fn overlaps(&self, min_exclusive: i64, max_inclusive: i64) -> bool {
         let inside = |t_ms: i64| inside(t_ms, min_exclusive, max_inclusive);
-        let side = |side: &Box<Side>| {
+        let side = |side: &Side| {
             side.late.iter().any(|held| inside(held.0)) || side.histograms.iter().any(|held| inside(held.0))
         };
         self.sealed
             .iter()
             .any(|chunk| chunk.overlaps(min_exclusive, max_inclusive))
             || self.tail.iter().any(|held| inside(held.0))
-            || self.side.as_ref().is_some_and(side)
+            || self.side.as_deref().is_some_and(side)
     }
 
     /// Takes out what is older than `boundary_ms`. A chunk that does not decode stays where it is.

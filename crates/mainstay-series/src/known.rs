@@ -14,7 +14,7 @@ use mainstay_kernel::summary::Parts;
 
 use crate::codec::{Reader, put_float, put_uint};
 use crate::error::SeriesError;
-use crate::is_stale;
+use mainstay_kernel::is_stale;
 
 /// More resets than this are not written down: the samples are read instead.
 const MAX_RESETS: usize = 32;
@@ -173,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::STALE_NAN;
+    use mainstay_kernel::STALE_NAN;
 
     /// Everything that means something.
     fn shown(known: &Known) -> String {

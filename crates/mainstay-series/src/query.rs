@@ -1,9 +1,10 @@
 //! Reading: selections, label names and values, and the accepted samples in the order of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use mainstay_kernel::{Histogram, Labels, Matcher};
+use mainstay_kernel::{Histogram, Labels, Matcher, SampleValue};
 use mainstay_segment::Lsn;
 
 use crate::append::{HistogramSample, Sample};
@@ -12,7 +13,8 @@ use crate::chunk::HistogramPoint;
 use crate::error::SeriesError;
 use crate::head::{HeadSamples, View, in_order, in_range};
 use crate::record::{self, Record};
-use crate::store::{State, Store};
+use crate::state::State;
+use crate::store::Store;
 
 /// A series with its samples in a range.
 #[derive(Debug, Clone)]
@@ -25,26 +27,6 @@ pub struct SelectedSeries {
     pub samples: Vec<(i64, f64)>,
     /// Native histograms, likewise.
     pub histograms: Vec<(i64, Arc<Histogram>)>,
-}
-
-/// The value of a sample.
-#[derive(Debug, Clone)]
-pub enum Value {
-    /// A number.
-    Float(f64),
-    /// A native histogram.
-    Histogram(Arc<Histogram>),
-}
-
-impl Value {
-    /// The number; `None` of a native histogram.
-    #[must_use]
-    pub fn float(&self) -> Option<f64> {
-        match self {
-            Self::Float(value) => Some(*value),
-            Self::Histogram(_) => None,
-        }
-    }
 }
 
 /// An accepted sample, read back from the log.
@@ -60,8 +42,11 @@ pub struct Replayed {
     /// Its time, in milliseconds since 1970.
     pub t_ms: i64,
     /// Its value.
-    pub value: Value,
+    pub value: SampleValue,
 }
+
+/// The sample that a series has at one time, as a number or as a native histogram; at most one of them.
+pub(crate) type HeldAt = (Vec<(i64, f64)>, Vec<HistogramPoint>);
 
 /// What is read of one series, before it is in order.
 pub(crate) struct Reading {
@@ -231,28 +216,49 @@ impl Store {
     ///
     /// # Errors
     /// If frames after `after` were dropped already, a record does not decode, or the log cannot be read.
-    pub fn replay_since(&self, after: Lsn, mut visit: impl FnMut(Replayed)) -> Result<Lsn, SeriesError> {
+    pub fn replay_since(&self, after: Lsn, visit: impl FnMut(Replayed)) -> Result<Lsn, SeriesError> {
+        self.replay_some(after, usize::MAX, visit)
+    }
+
+    /// As [`Store::replay_since`], up to the end of the frame in which the number of samples reaches `samples_max`: for
+    /// readers that lag far behind. The position that it gives is to go on from.
+    ///
+    /// # Errors
+    /// As `replay_since`.
+    pub fn replay_some(
+        &self,
+        after: Lsn,
+        samples_max: usize,
+        mut visit: impl FnMut(Replayed),
+    ) -> Result<Lsn, SeriesError> {
         let mut created: BTreeMap<u32, i64> = BTreeMap::new();
         let mut failed = None;
-        let last = self.wal.replay_since(after, |lsn, frame| {
-            if failed.is_some() {
-                return;
-            }
+        let mut left = samples_max;
+        let last = self.wal.replay_while(after, |lsn, frame| {
             match record::read(frame) {
                 Ok(Record::Created { id, created_ms }) => {
                     created.insert(id, created_ms);
                 }
                 Ok(Record::Series { .. }) => {}
                 Ok(Record::Samples(samples)) => {
-                    let value = |sample: Sample| (sample.series.0, sample.t_ms, Value::Float(sample.value));
+                    left = left.saturating_sub(samples.len());
+                    let value =
+                        |sample: Sample| (sample.series.0, sample.t_ms, SampleValue::Float(sample.value));
                     self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
                 }
                 Ok(Record::Histograms(samples)) => {
-                    let value =
-                        |HistogramSample { series, t_ms, value }| (series.0, t_ms, Value::Histogram(value));
+                    left = left.saturating_sub(samples.len());
+                    let value = |HistogramSample { series, t_ms, value }| {
+                        (series.0, t_ms, SampleValue::Histogram(value))
+                    };
                     self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
                 }
                 Err(error) => failed = Some(error),
+            }
+            if left == 0 || failed.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         })?;
         match failed {
@@ -264,14 +270,14 @@ impl Store {
     fn replayed(
         &self,
         lsn: Lsn,
-        samples: impl Iterator<Item = (u32, i64, Value)>,
+        samples: impl Iterator<Item = (u32, i64, SampleValue)>,
         created: &BTreeMap<u32, i64>,
         visit: &mut impl FnMut(Replayed),
     ) {
         let found: Vec<Replayed> = {
             let state = self.read();
             // A series that retention removed has no samples that anyone may still ask for.
-            let of_sample = |(id, t_ms, value): (u32, i64, Value)| {
+            let of_sample = |(id, t_ms, value): (u32, i64, SampleValue)| {
                 let series = state.get(id)?;
                 let known = series.created_ms.filter(|created_ms| *created_ms <= t_ms);
                 Some(Replayed {
@@ -288,12 +294,7 @@ impl Store {
     }
 
     /// What is held of a series at one time.
-    pub(crate) fn held_at(
-        &self,
-        state: &State,
-        id: u32,
-        t_ms: i64,
-    ) -> Result<(Vec<(i64, f64)>, Vec<HistogramPoint>), SeriesError> {
+    pub(crate) fn held_at(&self, state: &State, id: u32, t_ms: i64) -> Result<HeldAt, SeriesError> {
         let (mut samples, mut histograms) = (Vec::new(), Vec::new());
         let before_ms = t_ms.saturating_sub(1);
         for block in state.blocks_in(before_ms, t_ms) {

@@ -1,24 +1,20 @@
 //! The store itself: opening, series, consumers of the log, figures.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use mainstay_kernel::{Histogram, Labels};
+use mainstay_kernel::Labels;
 use mainstay_segment::{Lsn, SegmentError, Wal, WalOptions, remove_temporaries};
 
-use crate::append::HistogramSample;
 use crate::block::{self, Block};
 use crate::error::SeriesError;
-use crate::head::{Frozen, HeadSamples};
-use crate::index::{Index, SeriesRef};
-use crate::record::{self, Record, SampleFrame};
-use crate::snapshot::{self, Flushed, Snapshot};
+use crate::index::SeriesRef;
+use crate::record;
+use crate::snapshot::{self, Snapshot};
+use crate::state::State;
 use crate::table::TableEntry;
-
-/// Frames of the log are watched in groups of this many for when they may be dropped.
-const MARK_FRAMES: u64 = 256;
 
 /// The limits of a store.
 #[derive(Debug, Clone)]
@@ -33,6 +29,10 @@ pub struct Options {
     pub retention_ms: i64,
     /// The most series held at once.
     pub max_series: usize,
+    /// The most series held at once that bear the same value of `tenant_label`.
+    pub max_tenant_series: usize,
+    /// The label that names the tenant whom a series belongs to.
+    pub tenant_label: String,
     /// The largest sum of the sizes of a series' label names and values.
     pub max_label_bytes: usize,
     /// How much log a consumer that lags ([`Store::hold`]) may keep from being dropped.
@@ -42,7 +42,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 10 min late, 10 min ahead, 2 h blocks, 15 d, a million series of 16 KiB labels, 4 GiB of held log.
+    /// 10 min late, 10 min ahead, 2 h blocks, 15 d, a million series of 16 KiB labels, half a million a tenant, 4 GiB of
+    /// held log.
     fn default() -> Self {
         Self {
             out_of_order_ms: 10 * 60 * 1000,
@@ -50,6 +51,8 @@ impl Default for Options {
             block_ms: 2 * 60 * 60 * 1000,
             retention_ms: 15 * 24 * 60 * 60 * 1000,
             max_series: 1_000_000,
+            max_tenant_series: 500_000,
+            tenant_label: "tenant".to_owned(),
             max_label_bytes: 16 << 10,
             max_held_wal_bytes: 4 << 30,
             wal: WalOptions::default(),
@@ -104,55 +107,6 @@ pub struct Store {
     _lock: File,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) index: Index,
-    /// By id; ids are never used twice.
-    pub(crate) series: Vec<Option<Box<Series>>>,
-    pub(crate) frozen: Option<Freeze>,
-    pub(crate) blocks: Vec<Arc<Block>>,
-    /// Moves on whenever a series appears or vanishes.
-    pub(crate) generation: u64,
-    /// Moves on whenever samples are removed; none of a later time than this was.
-    pub(crate) removals: u64,
-    pub(crate) removed_before_ms: i64,
-    pub(crate) flushed: Flushed,
-    pub(crate) holds: BTreeMap<String, Lsn>,
-    /// The memory in which frames of samples are made.
-    pub(crate) frame: SampleFrame,
-    /// For groups of frames, oldest first: the first frame and the newest sample time in the group.
-    pub(crate) marks: VecDeque<(Lsn, i64)>,
-}
-
-/// Samples on their way into block files, and what is flushed once they are there.
-#[derive(Debug, Clone)]
-pub(crate) struct Freeze {
-    pub(crate) samples: Arc<Frozen>,
-    pub(crate) flushed: Flushed,
-}
-
-#[derive(Debug)]
-pub(crate) struct Series {
-    pub(crate) labels: Arc<Labels>,
-    pub(crate) created_ms: Option<i64>,
-    /// The time of the newest sample; the smallest there is without one.
-    pub(crate) newest_ms: i64,
-    /// Its bits; of a native histogram [`HISTOGRAM_BITS`].
-    pub(crate) newest_bits: u64,
-    /// The newest sample of the frame that is being made for the log; the smallest time there is without one.
-    pub(crate) pending_ms: i64,
-    pub(crate) head: HeadSamples,
-    /// Moves on whenever samples appear or vanish elsewhere than at the end, and whenever a native histogram comes.
-    pub(crate) revision: u32,
-    /// When a retention pass first found it without any sample; the smallest time there is if none did.
-    pub(crate) empty_since_ms: i64,
-}
-
-/// Stands for the bits of a newest sample that is a native histogram: a NaN that nobody sends.
-pub(crate) const HISTOGRAM_BITS: u64 = 0x7ff0_0000_0000_0ac3;
-/// Before every sample.
-pub(crate) const NEVER_MS: i64 = i64::MIN;
-
 impl Store {
     /// Opens the store in `dir`, created if need be.
     ///
@@ -166,7 +120,10 @@ impl Store {
         remove_temporaries(dir)?;
         remove_temporaries(&blocks_dir)?;
         let mut recovery = Recovery::default();
-        let mut state = State::default();
+        let mut state = State {
+            tenant_label: options.tenant_label.clone(),
+            ..State::default()
+        };
         let snapshot = match Snapshot::read(&dir.join(snapshot::FILE)) {
             Err(SeriesError::Segment(SegmentError::Io { source, .. }))
                 if source.kind() == std::io::ErrorKind::NotFound =>
@@ -206,6 +163,7 @@ impl Store {
                 None => recovery.corrupt_blocks.push(path),
             }
         }
+        state.blocks.sort_by_key(|block| block.min_ms);
         let (wal, wal_recovery) = Wal::open(&dir.join("wal"), options.wal.clone(), |lsn, frame| {
             state.replay(lsn, frame, &mut recovery);
         })?;
@@ -231,7 +189,7 @@ impl Store {
     /// # Errors
     /// If a limit is reached, there are no labels, or the log cannot be written.
     pub fn series_ref(&self, labels: &Labels) -> Result<SeriesRef, SeriesError> {
-        if let Some(id) = self.read().index.get(labels) {
+        if let Some(id) = self.read().find(labels) {
             return Ok(SeriesRef(id));
         }
         let bytes = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -245,12 +203,24 @@ impl Store {
             return Err(SeriesError::NoLabels);
         }
         let mut state = self.write();
-        if let Some(id) = state.index.get(labels) {
+        if let Some(id) = state.find(labels) {
             return Ok(SeriesRef(id));
         }
         let limit = self.options.max_series;
         if state.index.len() >= limit {
             return Err(SeriesError::SeriesLimit { limit });
+        }
+        let tenant = labels.get(&self.options.tenant_label).unwrap_or_default();
+        let tenant_limit = self.options.max_tenant_series;
+        if state
+            .tenants
+            .get(tenant)
+            .is_some_and(|series| *series >= tenant_limit)
+        {
+            return Err(SeriesError::TenantSeriesLimit {
+                tenant: tenant.to_owned(),
+                limit: tenant_limit,
+            });
         }
         let id = u32::try_from(state.series.len()).map_err(|_| SeriesError::SeriesLimit { limit })?;
         let lsn = self.wal.append(&record::series(id, labels, None))?;
@@ -310,10 +280,22 @@ impl Store {
         self.read().holds.clone()
     }
 
+    /// The limits it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The position of the last frame in the log.
     #[must_use]
     pub fn last_lsn(&self) -> Lsn {
         self.wal.last_lsn()
+    }
+
+    /// How many series each tenant has, by its name; "" of those that name none.
+    #[must_use]
+    pub fn tenants(&self) -> BTreeMap<String, usize> {
+        self.read().tenants.clone()
     }
 
     /// Figures about the store. O(series).
@@ -354,135 +336,6 @@ impl Store {
 
     pub(crate) fn maintaining(&self) -> MutexGuard<'_, ()> {
         self.maintenance.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    pub(crate) fn get(&self, id: u32) -> Option<&Series> {
-        self.series.get(id as usize)?.as_deref()
-    }
-
-    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Series> {
-        self.series.get_mut(id as usize)?.as_deref_mut()
-    }
-
-    fn insert(&mut self, entry: TableEntry, newest: Option<(i64, u64)>) {
-        let at = entry.id as usize;
-        if self.series.len() <= at {
-            self.series.resize_with(at + 1, || None);
-        }
-        if let Some(held) = &mut self.series[at] {
-            held.created_ms = entry.created_ms.or(held.created_ms);
-            if let Some((newest_ms, newest_bits)) = newest.filter(|newest| newest.0 > held.newest_ms) {
-                (held.newest_ms, held.newest_bits) = (newest_ms, newest_bits);
-            }
-            return;
-        }
-        self.generation += 1;
-        self.index.insert(entry.id, &entry.labels);
-        self.series[at] = Some(Box::new(Series {
-            labels: entry.labels,
-            created_ms: entry.created_ms,
-            newest_ms: newest.map_or(NEVER_MS, |newest| newest.0),
-            newest_bits: newest.map_or(0, |newest| newest.1),
-            pending_ms: NEVER_MS,
-            head: HeadSamples::default(),
-            revision: 0,
-            empty_since_ms: NEVER_MS,
-        }));
-    }
-
-    /// Notes that the frame holds samples up to `max_ms`.
-    pub(crate) fn mark(&mut self, lsn: Lsn, max_ms: i64) {
-        match self.marks.back_mut() {
-            Some((first, newest)) if lsn.get() < first.get() + MARK_FRAMES => *newest = max_ms.max(*newest),
-            _ => self.marks.push_back((lsn, max_ms)),
-        }
-    }
-
-    fn replay(&mut self, lsn: Lsn, frame: &[u8], recovery: &mut Recovery) {
-        let mut max_ms = i64::MIN;
-        match record::read(frame) {
-            // An id far beyond those known cannot be ours, and must not ask for memory.
-            Ok(Record::Series { id, .. }) if id as usize > self.series.len() + (1 << 20) => {
-                recovery.orphan_records += 1;
-            }
-            Ok(Record::Series {
-                id,
-                labels,
-                created_ms,
-            }) => {
-                let entry = TableEntry {
-                    id,
-                    labels: Arc::new(labels),
-                    created_ms,
-                };
-                self.insert(entry, None);
-            }
-            Ok(Record::Created { id, created_ms }) => match self.get_mut(id) {
-                Some(series) => series.created_ms = Some(created_ms),
-                None => recovery.orphan_records += 1,
-            },
-            Ok(Record::Samples(samples)) => {
-                let flushed = self.flushed;
-                for sample in samples {
-                    max_ms = max_ms.max(sample.t_ms);
-                    let Some(series) = self.get_mut(sample.series.0) else {
-                        recovery.orphan_records += 1;
-                        continue;
-                    };
-                    if flushed.covers(lsn, sample.t_ms) {
-                        continue;
-                    }
-                    series.store(sample.t_ms, sample.value);
-                    recovery.replayed_samples += 1;
-                }
-            }
-            Ok(Record::Histograms(samples)) => {
-                let flushed = self.flushed;
-                for HistogramSample { series, t_ms, value } in samples {
-                    max_ms = max_ms.max(t_ms);
-                    let Some(series) = self.get_mut(series.0) else {
-                        recovery.orphan_records += 1;
-                        continue;
-                    };
-                    if !flushed.covers(lsn, t_ms) {
-                        series.store_histogram(t_ms, value);
-                        recovery.replayed_samples += 1;
-                    }
-                }
-            }
-            Err(_) => recovery.orphan_records += 1,
-        }
-        self.mark(lsn, max_ms);
-    }
-}
-
-impl Series {
-    /// Takes an accepted sample into the head.
-    pub(crate) fn store(&mut self, t_ms: i64, value: f64) {
-        if t_ms > self.newest_ms {
-            (self.newest_ms, self.newest_bits) = (t_ms, value.to_bits());
-        } else {
-            self.revision = self.revision.wrapping_add(1);
-        }
-        self.head.push(t_ms, value);
-        self.empty_since_ms = NEVER_MS;
-    }
-
-    /// Takes an accepted native histogram into the head.
-    pub(crate) fn store_histogram(&mut self, t_ms: i64, value: Arc<Histogram>) {
-        if t_ms > self.newest_ms {
-            (self.newest_ms, self.newest_bits) = (t_ms, HISTOGRAM_BITS);
-        }
-        self.revision = self.revision.wrapping_add(1);
-        self.head.push_histogram(t_ms, value);
-        self.empty_since_ms = NEVER_MS;
-    }
-
-    /// Time and bits of the newest sample.
-    pub(crate) fn newest(&self) -> Option<(i64, u64)> {
-        (self.newest_ms != NEVER_MS).then_some((self.newest_ms, self.newest_bits))
     }
 }
 

@@ -48,15 +48,11 @@ fn rules(files: &[PathBuf]) -> Exit {
         .failures
         .iter()
         .for_each(|failure| anstream::println!("{failure}"));
-    report
-        .unsupported
-        .iter()
-        .for_each(|skipped| anstream::eprintln!("{skipped} (not supported, not tested)"));
-    told(report.passed, report.failures.len(), report.unsupported.len())
+    told(report.passed, report.failures.len())
 }
 
 fn promql(files: &[PathBuf]) -> Exit {
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let (mut passed, mut failed) = (0, 0);
     for path in files {
         let name = path.display();
         let text = match read(path) {
@@ -72,16 +68,8 @@ fn promql(files: &[PathBuf]) -> Exit {
                 report.failed.iter().for_each(|finding| {
                     anstream::println!("{name}:{}: {}: {}", finding.line, finding.query, finding.message);
                 });
-                report.unsupported.iter().for_each(|finding| {
-                    anstream::eprintln!(
-                        "{name}:{}: {} (not supported, not tested)",
-                        finding.line,
-                        finding.message
-                    );
-                });
                 passed += report.passed;
                 failed += report.failed.len();
-                skipped += report.unsupported.len();
             }
             Err(error) => {
                 anstream::println!("{name}:{error}");
@@ -89,19 +77,11 @@ fn promql(files: &[PathBuf]) -> Exit {
             }
         }
     }
-    told(passed, failed, skipped)
+    told(passed, failed)
 }
 
-fn told(passed: usize, failed: usize, skipped: usize) -> Exit {
-    let skipped = if skipped > 0 {
-        format!(", {skipped} not supported")
-    } else {
-        String::new()
-    };
-    anstream::eprintln!(
-        "{} held, {failed} failed{skipped}",
-        counted(passed, "expectation")
-    );
+fn told(passed: usize, failed: usize) -> Exit {
+    anstream::eprintln!("{} held, {failed} failed", counted(passed, "expectation"));
     match (failed, passed) {
         (0, 0) => {
             anstream::eprintln!("mainstay test: nothing was tested");

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 pub use self::format::{Format, ScrapeProtocol, accept};
-use crate::sample::SampleValue;
+use mainstay_kernel::SampleValue;
 
 /// What is taken of a histogram that is exposed in both forms, as only the protobuf format can.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

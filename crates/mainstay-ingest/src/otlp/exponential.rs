@@ -1,11 +1,10 @@
 //! Exponential histograms as native histograms.
 
-use mainstay_kernel::Histogram;
 use mainstay_kernel::histogram::BucketSpan;
+use mainstay_kernel::{Histogram, STALE_NAN};
 
 use super::model::{ExponentialBuckets, ExponentialPoint};
 use crate::native_histogram::{Buckets, Count, HistogramRefusal, RawHistogram};
-use crate::sample::STALE_NAN;
 
 /// The resolutions that a native histogram can have.
 const SCHEMA_MIN: i32 = -4;

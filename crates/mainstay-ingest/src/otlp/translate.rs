@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mainstay_kernel::Labels;
 use mainstay_kernel::labels::METRIC_NAME;
+use mainstay_kernel::{Labels, STALE_NAN, SampleValue};
 
 use super::attributes::{ResourceLabels, text};
 use super::exponential::native;
@@ -13,7 +13,7 @@ use super::model::{
 };
 use super::names::{NameKind, metric_name};
 use super::{OtlpBatch, OtlpSettings};
-use crate::sample::{Exemplar, STALE_NAN, SampleValue, SeriesSample};
+use crate::sample::{Exemplar, SeriesSample};
 
 const NANOS_PER_MS: u64 = 1_000_000;
 /// The flag of a point that says only that there is nothing more.

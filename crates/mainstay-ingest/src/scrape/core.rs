@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hashbrown::HashTable;
-use mainstay_kernel::Labels;
 use mainstay_kernel::labels::METRIC_NAME;
+use mainstay_kernel::{Labels, STALE_NAN};
 
 use super::{Scrape, ScrapeBatch, ScrapeError, ScrapeTarget};
 use crate::exposition::{self, Item, Label, MetricKind, Sample, parse};
 use crate::relabel::relabel;
-use crate::sample::{Exemplar, STALE_NAN, SeriesSample};
+use crate::sample::{Exemplar, SeriesSample};
 use crate::series_key::SeriesKey;
 
 /// What is remembered of one target from scrape to scrape: which series it exposed, so that those which vanish can be

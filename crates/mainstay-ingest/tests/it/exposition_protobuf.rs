@@ -1,7 +1,7 @@
 //! Prometheus' protobuf format, encoded by somebody else's protobuf.
 
-use mainstay_ingest::SampleValue;
 use mainstay_ingest::exposition::{Format, HistogramForm, Item, parse};
+use mainstay_kernel::SampleValue;
 use prost::Message;
 
 use crate::client_model::{self, Metric, MetricFamily};

@@ -1,7 +1,8 @@
 //! OTLP metrics: the same request in both encodings, and what it becomes.
 
+use mainstay_ingest::SeriesSample;
 use mainstay_ingest::otlp::{OtlpBatch, OtlpEncoding, OtlpError, OtlpSettings, read};
-use mainstay_ingest::{SampleValue, SeriesSample};
+use mainstay_kernel::SampleValue;
 use proptest::prelude::*;
 use prost::Message;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mainstay_ingest::exposition::{Format, HistogramForm};
 use mainstay_ingest::remote_write::{Request, Version, decompress, negotiate};
-use mainstay_ingest::{SampleValue, Scrape, ScrapeFormats, ScrapeLoop, ScrapeTarget};
+use mainstay_ingest::{Scrape, ScrapeFormats, ScrapeLoop, ScrapeTarget};
+use mainstay_kernel::SampleValue;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

@@ -39,6 +39,7 @@ impl Samples for StoreSamples {
             .map(|series| Series {
                 labels: series.labels,
                 samples: series.samples,
+                histograms: series.histograms,
             })
             .collect())
     }

@@ -4,51 +4,67 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
-use mainstay_kernel::labels::METRIC_NAME;
 
-use crate::ast::{Binary, BinaryOp, Cardinality, Grouping, Matching, ValueType};
+use crate::ast::{Binary, BinaryOp, Cardinality, Grouping, Matching, Span, ValueType};
 use crate::error::QueryError;
 use crate::format;
+use crate::value::SampleValue;
 
 use super::aggregate::group_labels;
-use super::scalar::{arithmetic, compares};
-use super::{Evaluator, Sample};
+use super::notes::Notes;
+use super::operate::{Operated, operate};
+use super::{Evaluator, Sample, is_metadata};
 
 impl Evaluator<'_> {
-    pub(super) fn binary(&mut self, binary: &Binary, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
+    pub(super) fn binary(
+        &mut self,
+        binary: &Binary,
+        span: Span,
+        at_ms: i64,
+    ) -> Result<Vec<Sample>, QueryError> {
         match (binary.lhs.value_type(), binary.rhs.value_type()) {
             (ValueType::Scalar, _) => {
                 let scalar = self.scalar(&binary.lhs, at_ms)?;
                 let samples = self.vector(&binary.rhs, at_ms)?;
-                Ok(with_scalar(binary, samples, |value| (scalar, value)))
+                Ok(with_scalar(binary, scalar, true, samples, &mut self.notes(span)))
             }
             (_, ValueType::Scalar) => {
                 let samples = self.vector(&binary.lhs, at_ms)?;
                 let scalar = self.scalar(&binary.rhs, at_ms)?;
-                Ok(with_scalar(binary, samples, |value| (value, scalar)))
+                Ok(with_scalar(binary, scalar, false, samples, &mut self.notes(span)))
             }
             _ => {
                 let (lhs, rhs) = (self.vector(&binary.lhs, at_ms)?, self.vector(&binary.rhs, at_ms)?);
                 if binary.op.is_set() {
                     return Ok(set(binary.op, &binary.matching.labels, lhs, rhs));
                 }
-                between_vectors(binary, lhs, rhs)
+                between_vectors(binary, lhs, rhs, &mut self.notes(span))
             }
         }
     }
 }
 
-fn with_scalar(binary: &Binary, samples: Vec<Sample>, operands: impl Fn(f64) -> (f64, f64)) -> Vec<Sample> {
+fn with_scalar(
+    binary: &Binary,
+    scalar: f64,
+    scalar_is_left: bool,
+    samples: Vec<Sample>,
+    notes: &mut Notes<'_>,
+) -> Vec<Sample> {
+    let scalar = SampleValue::Float(scalar);
     let results = samples.into_iter().filter_map(|sample| {
-        let (lhs, rhs) = operands(sample.value);
-        if let Some(value) = arithmetic(binary.op, lhs, rhs) {
-            return Some(sample.computed(value));
+        let (lhs, rhs) = if scalar_is_left {
+            (&scalar, &sample.value)
+        } else {
+            (&sample.value, &scalar)
+        };
+        match operate(binary.op, lhs, rhs, notes)? {
+            Operated::Computed(value) => Some(sample.computed(value)),
+            Operated::Holds(holds) if binary.return_bool => Some(sample.computed(f64::from(u8::from(holds)))),
+            Operated::Holds(holds) => holds.then_some(sample),
+            // A histogram that was trimmed is still of its metric.
+            Operated::Trimmed(value) => Some(Sample { value, ..sample }),
         }
-        let holds = compares(binary.op, lhs, rhs);
-        if binary.return_bool {
-            return Some(sample.computed(f64::from(u8::from(holds))));
-        }
-        holds.then_some(sample)
     });
     results.collect()
 }
@@ -72,7 +88,12 @@ struct Sides<'b> {
     is_swapped: bool,
 }
 
-fn between_vectors(binary: &Binary, lhs: Vec<Sample>, rhs: Vec<Sample>) -> Result<Vec<Sample>, QueryError> {
+fn between_vectors(
+    binary: &Binary,
+    lhs: Vec<Sample>,
+    rhs: Vec<Sample>,
+    notes: &mut Notes<'_>,
+) -> Result<Vec<Sample>, QueryError> {
     let matching = &binary.matching;
     let fills = matching.fill_left.is_some() || matching.fill_right.is_some();
     if (lhs.is_empty() || rhs.is_empty()) && !fills {
@@ -101,13 +122,15 @@ fn between_vectors(binary: &Binary, lhs: Vec<Sample>, rhs: Vec<Sample>) -> Resul
                 filler = Sample {
                     labels: Arc::new(key.clone()),
                     drop_name: false,
-                    value,
+                    value: value.into(),
                 };
                 &filler
             }
             (None, None) => continue,
         };
-        let (result, is_kept) = sides.result(sample, partner);
+        let Some((result, is_kept)) = sides.result(sample, partner, notes) else {
+            continue;
+        };
         let group = seen.entry(key).or_default();
         if matching.cardinality == Cardinality::OneToOne {
             if !group.is_empty() {
@@ -128,10 +151,9 @@ fn between_vectors(binary: &Binary, lhs: Vec<Sample>, rhs: Vec<Sample>) -> Resul
             let filler = Sample {
                 labels: Arc::new(key.clone()),
                 drop_name: false,
-                value,
+                value: value.into(),
             };
-            let (result, is_kept) = sides.result(&filler, partner);
-            if is_kept {
+            if let Some((result, true)) = sides.result(&filler, partner, notes) {
                 results.push(result);
             }
         }
@@ -140,39 +162,31 @@ fn between_vectors(binary: &Binary, lhs: Vec<Sample>, rhs: Vec<Sample>) -> Resul
 }
 
 impl Sides<'_> {
-    /// What a pair gives, and whether it passes the comparison.
-    fn result(&self, many: &Sample, one: &Sample) -> (Sample, bool) {
+    /// What a pair gives, and whether it passes the comparison; nothing, if the values do not go together.
+    fn result(&self, many: &Sample, one: &Sample, notes: &mut Notes<'_>) -> Option<(Sample, bool)> {
         let Binary {
             op,
             return_bool,
             ref matching,
             ..
         } = *self.binary;
-        let (lhs, rhs) = if self.is_swapped {
-            (one.value, many.value)
-        } else {
-            (many.value, one.value)
-        };
-        let computed = arithmetic(op, lhs, rhs);
-        let holds = computed.is_some() || compares(op, lhs, rhs);
-        let value = match computed {
-            Some(value) => value,
-            None if return_bool => f64::from(u8::from(holds)),
-            None => lhs,
+        let (lhs, rhs) = if self.is_swapped { (one, many) } else { (many, one) };
+        let (value, holds, changes_meaning) = match operate(op, &lhs.value, &rhs.value, notes)? {
+            Operated::Computed(value) => (value, true, true),
+            Operated::Trimmed(value) => (value, true, false),
+            Operated::Holds(holds) if return_bool => (f64::from(u8::from(holds)).into(), holds, false),
+            Operated::Holds(holds) => (lhs.value.clone(), holds, false),
         };
         let mut labels = result_labels(&many.labels, &one.labels, matching);
-        if computed.is_some() {
-            labels.remove(METRIC_NAME);
+        if changes_meaning {
+            labels = labels.filtered(|name| !is_metadata(name));
         }
-        let drop_name = many.drop_name || return_bool;
-        (
-            Sample {
-                labels: Arc::new(labels),
-                drop_name,
-                value,
-            },
-            holds || return_bool,
-        )
+        let sample = Sample {
+            labels: Arc::new(labels),
+            drop_name: many.drop_name || return_bool,
+            value,
+        };
+        Some((sample, holds || return_bool))
     }
 
     fn duplicate(&self, key: &Labels, a: &Sample, b: &Sample) -> QueryError {

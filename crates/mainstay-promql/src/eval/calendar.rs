@@ -26,6 +26,18 @@ pub(super) fn named(name: &str) -> Option<Field> {
     })
 }
 
+/// A time in milliseconds since 1970 as `2024-05-01T12:30:00Z`; what is below a second goes.
+pub(super) fn rfc3339(at_ms: i64) -> String {
+    let at = at_ms / 1000;
+    let (year, month, day) = civil(at);
+    let (hour, minute, second) = (
+        at.rem_euclid(86_400) / 3600,
+        at.rem_euclid(3600) / 60,
+        at.rem_euclid(60),
+    );
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Days from 1970-01-01 to a date of the Gregorian calendar, counted in years that begin in March.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };

@@ -3,189 +3,144 @@
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
+use mainstay_kernel::histogram::Histogram;
 
-use crate::ast::{At, Expr, ExprKind, Selector, Shift};
+use crate::ast::{Expr, ExprKind, Extension, Selector};
 use crate::error::QueryError;
-use crate::source::is_stale;
+use crate::source::{is_stale, is_stale_histogram};
+use crate::value::SampleValue;
 
-use super::{Evaluator, Sample, Times};
+use super::notes::Notes;
+use super::over_time::seconds;
+use super::shared::{Found, Shared};
+use super::starts::Starts;
+use super::{Evaluator, Sample, Track};
 
 /// The data of one selector or subquery.
 #[derive(Default)]
 pub(super) struct Leaf {
-    series: Vec<LeafSeries>,
+    pub(super) series: Vec<LeafSeries>,
     /// The width of its window in milliseconds.
-    width_ms: i64,
+    pub(super) width_ms: i64,
     offset_ms: i64,
     at_ms: Option<i64>,
+    pub(super) extension: Option<Extension>,
+    /// How far it looks beyond the left and the right edge of its window, in milliseconds.
+    pub(super) beyond_ms: (i64, i64),
 }
 
-struct LeafSeries {
-    labels: Arc<Labels>,
+pub(super) struct LeafSeries {
+    pub(super) labels: Arc<Labels>,
     drop_name: bool,
-    samples: Vec<(i64, f64)>,
-    from: usize,
-    to: usize,
+    pub(super) floats: Cursor<f64>,
+    pub(super) histograms: Cursor<Arc<Histogram>>,
+    /// What windows over the floats share.
+    pub(super) shared: Shared,
+}
+
+/// Points in order of time, and the window over them.
+pub(super) struct Cursor<T> {
+    pub(super) points: Vec<(i64, T)>,
+    /// When the counts of the points began; empty, if that is of no interest.
+    pub(super) starts: Vec<i64>,
+    /// The window last asked for: the first point in it, and one past the last.
+    pub(super) from: usize,
+    pub(super) to: usize,
+}
+
+impl<T> Cursor<T> {
+    fn over(points: Vec<(i64, T)>) -> Self {
+        Self {
+            points,
+            starts: Vec::new(),
+            from: 0,
+            to: 0,
+        }
+    }
+
+    /// The points with `min_ms < time <= max_ms`. Times never go back within a query.
+    fn window(&mut self, min_ms: i64, max_ms: i64) -> &[(i64, T)] {
+        while self.points.get(self.to).is_some_and(|(at, _)| *at <= max_ms) {
+            self.to += 1;
+        }
+        while self.from < self.to && self.points[self.from].0 <= min_ms {
+            self.from += 1;
+        }
+        self.held()
+    }
+
+    /// The points of the window last asked for.
+    fn held(&self) -> &[(i64, T)] {
+        &self.points[self.from..self.to]
+    }
+
+    /// The starts of the points in the window last asked for.
+    fn starts(&self) -> Starts<'_> {
+        Starts(self.starts.get(self.from..self.to).unwrap_or_default())
+    }
+
+    /// Takes in starts, given by the times of samples.
+    pub(super) fn set_starts(&mut self, starts: &[(i64, i64)]) {
+        let start = |(at_ms, _): &(i64, T)| {
+            let found = starts.binary_search_by_key(at_ms, |(at_ms, _)| *at_ms);
+            found
+                .ok()
+                .and_then(|index| starts.get(index))
+                .map_or(0, |(_, start)| *start)
+        };
+        self.starts = self.points.iter().map(start).collect();
+    }
 }
 
 impl LeafSeries {
-    /// The samples with `min_ms < time <= max_ms`. Times never go back within a query.
-    fn window(&mut self, min_ms: i64, max_ms: i64) -> &[(i64, f64)] {
-        while self.samples.get(self.to).is_some_and(|(at, _)| *at <= max_ms) {
-            self.to += 1;
+    /// The newest sample with `min_ms < time <= max_ms`, unless it marks the end of the series.
+    fn newest(&mut self, min_ms: i64, max_ms: i64) -> Option<(i64, SampleValue)> {
+        let float = self.floats.window(min_ms, max_ms).last();
+        let histogram = self.histograms.window(min_ms, max_ms).last();
+        match (float, histogram) {
+            (Some((at, value)), other) if other.is_none_or(|(other, _)| other < at) => {
+                (!is_stale(*value)).then_some((*at, SampleValue::Float(*value)))
+            }
+            (_, Some((at, histogram))) => {
+                (!is_stale_histogram(histogram)).then(|| (*at, SampleValue::Histogram(Arc::clone(histogram))))
+            }
+            _ => None,
         }
-        while self.from < self.to && self.samples[self.from].0 <= min_ms {
-            self.from += 1;
+    }
+}
+
+impl From<Track> for LeafSeries {
+    fn from(track: Track) -> Self {
+        Self {
+            labels: track.labels,
+            drop_name: track.drop_name,
+            floats: Cursor::over(track.samples),
+            histograms: Cursor::over(track.histograms),
+            shared: Shared::Nothing,
         }
-        &self.samples[self.from..self.to]
     }
 }
 
 impl Leaf {
-    /// The time the leaf looks back from when the query stands at `at_ms`.
-    fn reference_ms(&self, at_ms: i64) -> i64 {
-        self.at_ms.unwrap_or(at_ms).saturating_sub(self.offset_ms)
-    }
-}
-
-/// One series' samples in a window.
-pub(super) struct Window<'w> {
-    pub(super) labels: &'w Arc<Labels>,
-    pub(super) drop_name: bool,
-    /// Never empty.
-    pub(super) samples: &'w [(i64, f64)],
-    /// Left edge, exclusive.
-    pub(super) start_ms: i64,
-    /// Right edge, inclusive.
-    pub(super) end_ms: i64,
-    /// The time of evaluation, which an offset or `@` does not move.
-    pub(super) at_ms: i64,
-}
-
-impl Evaluator<'_> {
-    /// Fetches everything the expression will need at these times.
-    pub(super) fn prepare(&mut self, expr: &Expr, times: Times) -> Result<(), QueryError> {
-        match &expr.kind {
-            ExprKind::Selector(selector) => self.fetch(selector, self.limits.lookback_ms, times, false),
-            ExprKind::Matrix { selector, range } => {
-                let width_ms = self.duration_ms(range, false)?;
-                self.fetch(selector, width_ms, times, true)
-            }
-            ExprKind::Subquery {
-                expr: inner,
-                range,
-                step,
-                shift,
-                leaf,
-            } => {
-                let width_ms = self.duration_ms(range, false)?;
-                let step_ms = match step {
-                    Some(step) => self.duration_ms(step, false)?,
-                    None => self.limits.subquery_step_ms,
-                };
-                let mut data = self.shifted(shift, width_ms)?;
-                let earliest_ms = data.reference_ms(times.start_ms).saturating_sub(width_ms);
-                // The first multiple of the step after the window's open left edge.
-                let start_ms = (earliest_ms.div_euclid(step_ms) + 1) * step_ms;
-                let inner_times = Times {
-                    start_ms,
-                    end_ms: data.reference_ms(times.end_ms),
-                    step_ms,
-                };
-                self.prepare(inner, inner_times)?;
-                let tracks = self.steps(inner, inner_times)?;
-                data.series = tracks
-                    .into_iter()
-                    .map(|track| LeafSeries {
-                        labels: track.labels,
-                        drop_name: track.drop_name,
-                        samples: track.samples,
-                        from: 0,
-                        to: 0,
-                    })
-                    .collect();
-                self.put(*leaf, data);
-                Ok(())
-            }
-            _ => expr
-                .children()
-                .into_iter()
-                .try_for_each(|child| self.prepare(child, times)),
-        }
-    }
-
-    fn shifted(&mut self, shift: &Shift, width_ms: i64) -> Result<Leaf, QueryError> {
-        let offset_ms = match &shift.offset {
-            Some(offset) => self.duration_ms(offset, true)?,
-            None => 0,
-        };
-        let at_ms = shift.at.map(|at| match at {
-            At::Start => self.query.start_ms,
-            At::End => self.query.end_ms,
-            At::Millis(at_ms) => at_ms,
-        });
-        Ok(Leaf {
-            series: Vec::new(),
+    /// One that looks back from a time.
+    pub(super) fn looking_back(width_ms: i64, offset_ms: i64, at_ms: Option<i64>) -> Self {
+        Self {
             width_ms,
             offset_ms,
             at_ms,
-        })
-    }
-
-    fn put(&mut self, index: usize, leaf: Leaf) {
-        if self.leaves.len() <= index {
-            self.leaves.resize_with(index + 1, Leaf::default);
+            ..Self::default()
         }
-        self.leaves[index] = leaf;
-    }
-
-    fn fetch(
-        &mut self,
-        selector: &Selector,
-        width_ms: i64,
-        times: Times,
-        is_range: bool,
-    ) -> Result<(), QueryError> {
-        if (self.limits.cancelled)() {
-            return Err(QueryError::Cancelled);
-        }
-        let mut data = self.shifted(&selector.shift, width_ms)?;
-        let min_ms = data.reference_ms(times.start_ms).saturating_sub(width_ms);
-        let fetched = self
-            .source
-            .select(&selector.matchers, min_ms, data.reference_ms(times.end_ms))?;
-        for series in fetched {
-            let mut samples = series.samples;
-            if is_range {
-                samples.retain(|(_, value)| !is_stale(*value));
-            }
-            self.count(samples.len())?;
-            if !samples.is_empty() {
-                data.series.push(LeafSeries {
-                    labels: series.labels,
-                    drop_name: false,
-                    samples,
-                    from: 0,
-                    to: 0,
-                });
-            }
-        }
-        self.put(selector.leaf, data);
-        Ok(())
     }
 
     /// The newest sample of every series, with its time, unless it is too old or stale.
-    pub(super) fn current(&mut self, selector: &Selector, at_ms: i64) -> Vec<(i64, Sample)> {
-        let leaf = &mut self.leaves[selector.leaf];
-        let max_ms = leaf.reference_ms(at_ms);
-        let min_ms = max_ms.saturating_sub(leaf.width_ms);
-        let mut current = Vec::with_capacity(leaf.series.len());
-        for series in &mut leaf.series {
-            if let Some((time_ms, value)) = series.window(min_ms, max_ms).last().copied()
-                && !is_stale(value)
-            {
+    pub(super) fn newest(&mut self, at_ms: i64) -> Vec<(i64, Sample)> {
+        let max_ms = self.reference_ms(at_ms);
+        let min_ms = max_ms.saturating_sub(self.width_ms);
+        let mut newest = Vec::with_capacity(self.series.len());
+        for series in &mut self.series {
+            if let Some((time_ms, value)) = series.newest(min_ms, max_ms) {
                 let labels = Arc::clone(&series.labels);
-                current.push((
+                newest.push((
                     time_ms,
                     Sample {
                         labels,
@@ -195,42 +150,111 @@ impl Evaluator<'_> {
                 ));
             }
         }
-        current
+        newest
     }
 
-    /// Calls `compute` with the window of every series that has samples in it; what it gives becomes a sample.
+    /// The time the leaf looks back from when the query stands at `at_ms`.
+    pub(super) fn reference_ms(&self, at_ms: i64) -> i64 {
+        self.at_ms.unwrap_or(at_ms).saturating_sub(self.offset_ms)
+    }
+}
+
+/// One series' samples in a window; there is at least one.
+pub(super) struct Window<'w> {
+    pub(super) labels: &'w Arc<Labels>,
+    pub(super) drop_name: bool,
+    pub(super) floats: &'w [(i64, f64)],
+    pub(super) histograms: &'w [(i64, Arc<Histogram>)],
+    /// Left edge, exclusive.
+    pub(super) start_ms: i64,
+    /// Right edge, inclusive.
+    pub(super) end_ms: i64,
+    /// The time of evaluation, which an offset or `@` does not move.
+    pub(super) at_ms: i64,
+    /// If it is there, there may be samples beyond the edges.
+    pub(super) extension: Option<Extension>,
+    /// When the counts of the floats began.
+    pub(super) float_starts: Starts<'w>,
+    /// When the counts of the histograms began.
+    pub(super) histogram_starts: Starts<'w>,
+    /// What was found without looking at every sample.
+    pub(super) found: Found<'w>,
+}
+
+impl Evaluator<'_> {
+    /// When the counts of the newest samples of a selector began, in seconds; 0 where it is not known.
+    pub(super) fn newest_starts(&mut self, selector: &Selector, at_ms: i64) -> Vec<Sample> {
+        let leaf = &mut self.leaves[selector.leaf];
+        let max_ms = leaf.reference_ms(at_ms);
+        let min_ms = max_ms.saturating_sub(leaf.width_ms);
+        let starts = leaf.series.iter_mut().filter_map(|series| {
+            let starts = match series.newest(min_ms, max_ms)? {
+                (_, SampleValue::Float(_)) => series.floats.starts(),
+                (_, SampleValue::Histogram(_)) => series.histograms.starts(),
+            };
+            Some(Sample {
+                labels: Arc::clone(&series.labels),
+                drop_name: true,
+                value: seconds(starts.0.last().copied().unwrap_or_default()).into(),
+            })
+        });
+        starts.collect()
+    }
+
+    /// The newest sample of every series, with its time, unless it is too old or stale.
+    pub(super) fn current(&mut self, selector: &Selector, at_ms: i64) -> Vec<(i64, Sample)> {
+        self.leaves[selector.leaf].newest(at_ms)
+    }
+
+    /// Calls `compute` with the window of every series that has samples in it; what it gives becomes a sample. The
+    /// window of an instant vector selector is its lookback.
     pub(super) fn each_window(
         &mut self,
         expr: &Expr,
         at_ms: i64,
-        mut compute: impl FnMut(&Window<'_>) -> Option<f64>,
+        mut compute: impl FnMut(&Window<'_>, &mut Notes<'_>) -> Option<SampleValue>,
     ) -> Result<Vec<Sample>, QueryError> {
-        let index = match &expr.unwrapped().kind {
-            ExprKind::Matrix { selector, .. } => selector.leaf,
+        let expr = expr.unwrapped();
+        let index = match &expr.kind {
+            ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => selector.leaf,
             ExprKind::Subquery { leaf, .. } => *leaf,
             _ => return Err(QueryError::Unsupported("this kind of range vector".to_owned())),
         };
         let leaf = &mut self.leaves[index];
+        let mut notes = Notes {
+            annotations: &mut self.annotations,
+            overlaps: &mut self.overlaps,
+            span: expr.span,
+        };
         let end_ms = leaf.reference_ms(at_ms);
         let start_ms = end_ms.saturating_sub(leaf.width_ms);
+        let from_ms = start_ms.saturating_sub(leaf.beyond_ms.0);
+        let to_ms = end_ms.saturating_add(leaf.beyond_ms.1);
         let mut results = Vec::with_capacity(leaf.series.len());
         for series in &mut leaf.series {
-            let (labels, drop_name) = (Arc::clone(&series.labels), series.drop_name);
-            let samples = series.window(start_ms, end_ms);
-            if samples.is_empty() {
+            let drop_name = series.drop_name;
+            series.floats.window(from_ms, to_ms);
+            series.histograms.window(from_ms, to_ms);
+            let (floats, histograms) = (series.floats.held(), series.histograms.held());
+            if floats.is_empty() && histograms.is_empty() {
                 continue;
             }
             let window = Window {
-                labels: &labels,
+                labels: &series.labels,
                 drop_name,
-                samples,
+                floats,
+                histograms,
                 start_ms,
                 end_ms,
                 at_ms,
+                extension: leaf.extension,
+                float_starts: series.floats.starts(),
+                histogram_starts: series.histograms.starts(),
+                found: series.shared.find(&series.floats),
             };
-            if let Some(value) = compute(&window) {
+            if let Some(value) = compute(&window, &mut notes) {
                 results.push(Sample {
-                    labels,
+                    labels: Arc::clone(&series.labels),
                     drop_name,
                     value,
                 });

@@ -2,14 +2,18 @@
 
 use std::cmp::Ordering;
 
-use super::Sample;
-use super::statistics::nan_last;
+use crate::statistics::nan_last;
 
-/// By value; NaN comes last either way.
-pub(super) fn by_value(samples: &mut [Sample], descending: bool) {
+use super::Sample;
+
+/// By value; NaN comes last either way. Histograms have no order: they go.
+pub(super) fn by_value(samples: &mut Vec<Sample>, descending: bool) {
+    samples.retain(|sample| sample.value.float().is_some());
     samples.sort_by(|a, b| {
-        let order = nan_last(a.value, b.value);
-        if descending && !a.value.is_nan() && !b.value.is_nan() {
+        let value = |sample: &Sample| sample.value.float().unwrap_or(f64::NAN);
+        let (a, b) = (value(a), value(b));
+        let order = nan_last(a, b);
+        if descending && !a.is_nan() && !b.is_nan() {
             order.reverse()
         } else {
             order

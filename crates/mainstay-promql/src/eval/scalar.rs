@@ -2,9 +2,9 @@
 
 use crate::ast::{BinaryOp, Expr, ExprKind};
 use crate::error::QueryError;
+use crate::statistics::{larger, smaller};
 
 use super::over_time::seconds;
-use super::statistics::{larger, smaller};
 use super::{Evaluator, argument};
 
 impl Evaluator<'_> {
@@ -34,10 +34,14 @@ impl Evaluator<'_> {
             ("range", _) => seconds(self.query.end_ms - self.query.start_ms),
             ("step", _) if self.is_instant => 0.0,
             ("step", _) => seconds(self.query.step_ms),
-            ("scalar", [vector]) => match self.vector(vector, at_ms)?.as_slice() {
-                [only] => only.value,
-                _ => f64::NAN,
-            },
+            ("scalar", [vector]) => {
+                let samples = self.vector(vector, at_ms)?;
+                let mut floats = samples.iter().filter_map(|sample| sample.value.float());
+                match (floats.next(), floats.next()) {
+                    (Some(only), None) => only,
+                    _ => f64::NAN,
+                }
+            }
             ("min_of", [a, b]) => smaller(self.scalar(a, at_ms)?, self.scalar(b, at_ms)?),
             ("max_of", [a, b]) => larger(self.scalar(a, at_ms)?, self.scalar(b, at_ms)?),
             _ => return Err(QueryError::Unsupported(format!("the function {name}"))),

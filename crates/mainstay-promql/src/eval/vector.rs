@@ -3,32 +3,40 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use mainstay_kernel::histogram::Histogram;
 use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_kernel::{Labels, MatchOp};
 
-use crate::annotation::Level;
-use crate::ast::{Expr, ExprKind};
+use crate::ast::{Expr, ExprKind, Extension};
 use crate::error::QueryError;
 use crate::format::{self, quoted};
+use crate::histogram::{Tally, variance};
+use crate::statistics::{larger, quantile, smaller};
+use crate::value::SampleValue;
 
 use super::leaf::Window;
+use super::notes::Notes;
 use super::over_time::seconds;
+use super::over_time::{OverTime, floats_only};
 use super::scalar::text;
-use super::statistics::{larger, quantile, smaller};
-use super::{Evaluator, Sample, calendar, histogram, label, order, over_time};
+use super::{Evaluator, Sample, calendar, extended, label, order, over_time};
 
 impl Evaluator<'_> {
     pub(super) fn vector(&mut self, expr: &Expr, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
         match &expr.kind {
+            ExprKind::Selector(selector) if selector.extension == Some(Extension::Smoothed) => self
+                .each_window(expr, at_ms, |window, notes| {
+                    extended::smoothed(window, notes, window.end_ms)
+                }),
             ExprKind::Selector(selector) => Ok(self
                 .current(selector, at_ms)
                 .into_iter()
                 .map(|(_, sample)| sample)
                 .collect()),
             ExprKind::Paren(inner) => self.vector(inner, at_ms),
-            ExprKind::Negate(inner) => Ok(mapped(self.vector(inner, at_ms)?, |value| -value)),
-            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, at_ms),
-            ExprKind::Binary(binary) => self.binary(binary, at_ms),
+            ExprKind::Negate(inner) => Ok(negated(self.vector(inner, at_ms)?)),
+            ExprKind::Aggregate(aggregate) => self.aggregate(aggregate, expr.span, at_ms),
+            ExprKind::Binary(binary) => self.binary(binary, expr.span, at_ms),
             ExprKind::Call { function, args } => self.call(expr, function.name, args, at_ms),
             _ => Err(QueryError::Unsupported("this kind of instant vector".to_owned())),
         }
@@ -47,6 +55,14 @@ impl Evaluator<'_> {
         if let Some(compute) = elementwise(name) {
             return Ok(mapped(self.vector(&args[0], at_ms)?, compute));
         }
+        if let Some(compute) = of_histogram(name) {
+            let samples = self.vector(&args[0], at_ms)?.into_iter();
+            let results = samples.filter_map(|sample| {
+                let value = compute(sample.value.histogram()?);
+                Some(sample.computed(value))
+            });
+            return Ok(results.collect());
+        }
         if let Some(field) = calendar::named(name) {
             let samples = match args {
                 [] => vec![Sample::anonymous(seconds(at_ms))],
@@ -61,7 +77,12 @@ impl Evaluator<'_> {
             return Ok(mapped(samples, compute));
         }
         match (name, args) {
+            ("info", args) => self.info(expr, args, at_ms),
             ("vector", [scalar]) => Ok(vec![Sample::anonymous(self.scalar(scalar, at_ms)?)]),
+            ("start_timestamp", [vector]) => Ok(match &vector.unwrapped().kind {
+                ExprKind::Selector(selector) if self.limits.use_starts => self.newest_starts(selector, at_ms),
+                _ => Vec::new(),
+            }),
             ("timestamp", [vector]) => self.timestamp(vector, at_ms),
             ("absent", [vector]) => {
                 let present = self.vector(vector, at_ms)?;
@@ -72,7 +93,7 @@ impl Evaluator<'_> {
                 })
             }
             ("absent_over_time", [matrix]) => {
-                let present = self.each_window(matrix, at_ms, |_| Some(1.0))?;
+                let present = self.each_window(matrix, at_ms, |_, _| Some(1.0.into()))?;
                 Ok(if present.is_empty() {
                     vec![absent(matrix)]
                 } else {
@@ -105,13 +126,13 @@ impl Evaluator<'_> {
                 Ok(mapped(self.vector(vector, at_ms)?, |value| pick(bound, value)))
             }
             ("sort" | "sort_desc", [vector]) => {
-                self.remark_on_sort(expr, name);
+                self.remark_on_sort(expr);
                 let mut samples = self.vector(vector, at_ms)?;
                 order::by_value(&mut samples, name == "sort_desc");
                 Ok(samples)
             }
             ("sort_by_label" | "sort_by_label_desc", [vector, names @ ..]) => {
-                self.remark_on_sort(expr, name);
+                self.remark_on_sort(expr);
                 let mut samples = self.vector(vector, at_ms)?;
                 let names: Vec<&[u8]> = names.iter().map(text).collect();
                 order::by_labels(&mut samples, &names, name == "sort_by_label_desc");
@@ -130,20 +151,28 @@ impl Evaluator<'_> {
             }
             ("predict_linear", [matrix, ahead]) => {
                 let ahead = self.scalar(ahead, at_ms)?;
-                self.windowed(matrix, at_ms, |window| over_time::predict_linear(window, ahead))
+                self.windowed(matrix, at_ms, |window, notes| {
+                    floats_only(window, notes, |floats| {
+                        over_time::predict_linear(floats, window.at_ms, ahead)
+                    })
+                })
             }
             ("double_exponential_smoothing", [matrix, smoothing, trend]) => {
                 let (smoothing, trend) = (self.scalar(smoothing, at_ms)?, self.scalar(trend, at_ms)?);
                 check_factor("smoothing", "sf", smoothing)?;
                 check_factor("trend", "tf", trend)?;
-                self.windowed(matrix, at_ms, |window| {
-                    over_time::double_exponential_smoothing(window, smoothing, trend)
+                self.windowed(matrix, at_ms, |window, notes| {
+                    floats_only(window, notes, |floats| {
+                        over_time::double_exponential_smoothing(floats, smoothing, trend)
+                    })
                 })
             }
             ("quantile_over_time", [fraction, matrix]) => {
                 let wanted = self.scalar(fraction, at_ms)?;
-                let samples = self.windowed(matrix, at_ms, |w| {
-                    Some(quantile(wanted, over_time::values(w).collect()))
+                let samples = self.windowed(matrix, at_ms, |window, notes| {
+                    floats_only(window, notes, |floats| {
+                        Some(quantile(wanted, over_time::values(floats).collect()))
+                    })
                 })?;
                 if !samples.is_empty() {
                     self.check_quantile(wanted, fraction.span);
@@ -155,7 +184,7 @@ impl Evaluator<'_> {
                 let samples = self.vector(vector, at_ms)?;
                 self.check_quantile(wanted, fraction.span);
                 let mut histograms = self.histograms(samples, vector.span);
-                Ok(self.histogram_quantile(wanted, &mut histograms, vector.span))
+                Ok(self.histogram_quantile(wanted, &mut histograms, vector.span, at_ms))
             }
             ("histogram_quantiles", [vector, into, fractions @ ..]) => {
                 let samples = self.vector(vector, at_ms)?;
@@ -166,7 +195,7 @@ impl Evaluator<'_> {
                     let wanted = self.scalar(fraction, at_ms)?;
                     self.check_quantile(wanted, fraction.span);
                     let shown = format::open_metrics_float(wanted);
-                    for sample in self.histogram_quantile(wanted, &mut histograms, vector.span) {
+                    for sample in self.histogram_quantile(wanted, &mut histograms, vector.span, at_ms) {
                         let labels = Arc::new(Labels::clone(&sample.labels).with(into, shown.as_str()));
                         results.push(Sample { labels, ..sample });
                     }
@@ -177,14 +206,8 @@ impl Evaluator<'_> {
                 let (lower, upper) = (self.scalar(lower, at_ms)?, self.scalar(upper, at_ms)?);
                 let samples = self.vector(vector, at_ms)?;
                 let histograms = self.histograms(samples, vector.span);
-                Ok(histogram::fractions(lower, upper, &histograms))
+                Ok(self.histogram_fraction(lower, upper, &histograms, vector.span))
             }
-            // Functions of native histograms pass over floats.
-            (
-                "histogram_count" | "histogram_sum" | "histogram_avg" | "histogram_stddev"
-                | "histogram_stdvar",
-                [v],
-            ) => self.vector(v, at_ms).map(|_| Vec::new()),
             _ => Err(QueryError::Unsupported(format!("the function {name}"))),
         }
     }
@@ -194,7 +217,7 @@ impl Evaluator<'_> {
         name: &str,
         args: &[Expr],
         at_ms: i64,
-        compute: fn(&Window<'_>) -> Option<f64>,
+        compute: OverTime,
     ) -> Result<Vec<Sample>, QueryError> {
         if over_time::keeps_name(name) {
             return self.each_window(&args[0], at_ms, compute);
@@ -211,6 +234,7 @@ impl Evaluator<'_> {
         const ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
         let names: BTreeSet<&str> = samples
             .iter()
+            .filter(|sample| sample.value.float().is_some())
             .filter_map(|sample| sample.labels.get(METRIC_NAME))
             .filter(|name| !ENDINGS.iter().any(|ending| name.ends_with(ending)))
             .collect();
@@ -219,7 +243,7 @@ impl Evaluator<'_> {
                 "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
                 quoted(name.as_bytes())
             );
-            self.annotate(Level::Info, arg.span, message);
+            self.notes(arg.unwrapped().span).info(message);
         }
     }
 
@@ -228,7 +252,7 @@ impl Evaluator<'_> {
         &mut self,
         matrix: &Expr,
         at_ms: i64,
-        compute: impl FnMut(&Window<'_>) -> Option<f64>,
+        compute: impl FnMut(&Window<'_>, &mut Notes<'_>) -> Option<SampleValue>,
     ) -> Result<Vec<Sample>, QueryError> {
         let mut samples = self.each_window(matrix, at_ms, compute)?;
         samples.iter_mut().for_each(|sample| sample.drop_name = true);
@@ -237,21 +261,22 @@ impl Evaluator<'_> {
 
     /// Of a selector, the times of the samples themselves; of anything else, the time of evaluation.
     fn timestamp(&mut self, vector: &Expr, at_ms: i64) -> Result<Vec<Sample>, QueryError> {
-        if let ExprKind::Selector(selector) = &vector.unwrapped().kind {
+        if let ExprKind::Selector(selector) = &vector.unwrapped().kind
+            && selector.extension != Some(Extension::Smoothed)
+        {
             let current = self.current(selector, at_ms).into_iter();
             return Ok(current
                 .map(|(time_ms, sample)| sample.computed(seconds(time_ms)))
                 .collect());
         }
-        Ok(mapped(self.vector(vector, at_ms)?, |_| seconds(at_ms)))
+        let samples = self.vector(vector, at_ms)?.into_iter();
+        Ok(samples.map(|sample| sample.computed(seconds(at_ms))).collect())
     }
 
-    fn remark_on_sort(&mut self, expr: &Expr, name: &str) {
+    fn remark_on_sort(&mut self, expr: &Expr) {
         if !self.is_instant {
-            let name = if name.starts_with("sort") { "sort" } else { name };
-            let message =
-                format!("{name} is ineffective for range queries since results are always ordered by labels");
-            self.warn(expr.span, message);
+            let message = "sort is ineffective for range queries since results are always ordered by labels";
+            self.notes(expr.span).warn(message.to_owned());
         }
     }
 }
@@ -264,12 +289,40 @@ fn check_factor(what: &str, name: &str, value: f64) -> Result<(), QueryError> {
     Err(QueryError::Execution(message))
 }
 
+/// What comes of the floats; histograms go.
 fn mapped(samples: Vec<Sample>, compute: impl Fn(f64) -> f64) -> Vec<Sample> {
+    let each = samples.into_iter().filter_map(|sample| {
+        let value = compute(sample.value.float()?);
+        Some(sample.computed(value))
+    });
+    each.collect()
+}
+
+fn negated(samples: Vec<Sample>) -> Vec<Sample> {
     let each = samples.into_iter().map(|sample| {
-        let value = compute(sample.value);
+        let value = match &sample.value {
+            SampleValue::Float(value) => SampleValue::Float(-value),
+            SampleValue::Histogram(histogram) => {
+                let mut tally = Tally::of(histogram);
+                tally.multiply(-1.0);
+                tally.finish().into()
+            }
+        };
         sample.computed(value)
     });
     each.collect()
+}
+
+/// The function of this name that makes a number of a native histogram.
+fn of_histogram(name: &str) -> Option<fn(&Histogram) -> f64> {
+    Some(match name {
+        "histogram_count" => |histogram| histogram.count,
+        "histogram_sum" => |histogram| histogram.sum,
+        "histogram_avg" => |histogram| histogram.sum / histogram.count,
+        "histogram_stdvar" => variance,
+        "histogram_stddev" => |histogram| variance(histogram).sqrt(),
+        _ => return None,
+    })
 }
 
 /// What `absent` gives: the labels that the selector asks for by equality, unless it asks twice.
@@ -290,7 +343,7 @@ fn absent(expr: &Expr) -> Sample {
     Sample {
         labels: Arc::new(labels),
         drop_name: false,
-        value: 1.0,
+        value: SampleValue::Float(1.0),
     }
 }
 

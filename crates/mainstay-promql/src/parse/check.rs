@@ -6,11 +6,23 @@ use crate::function::Function;
 use super::Fault;
 
 /// Checks an expression and everything below it.
-pub(super) fn check(expr: &Expr) -> Result<(), Fault> {
+pub(super) fn check(expr: &Expr, text: &str) -> Result<(), Fault> {
+    if let ExprKind::Call { function, args } = &expr.kind
+        && function.name == "info"
+    {
+        return info(expr, function, args, text);
+    }
     for child in expr.children() {
-        check(child)?;
+        check(child, text)?;
     }
     match &expr.kind {
+        ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => {
+            if selector.matchers.iter().all(|matcher| matcher.matches_value("")) {
+                let message = "vector selector must contain at least one non-empty matcher";
+                return Err((expr.span, message.to_owned()));
+            }
+            Ok(())
+        }
         ExprKind::Call { function, args } => call(expr, function, args),
         ExprKind::Aggregate(aggregate) => {
             if let (Some(parameter), Some(wanted)) = (&aggregate.parameter, aggregate.op.parameter()) {
@@ -74,6 +86,27 @@ fn call(expr: &Expr, function: &Function, args: &[Expr]) -> Result<(), Fault> {
     Ok(())
 }
 
+/// The second argument of `info` is a selection of labels, which may hold for series without them.
+fn info(expr: &Expr, function: &Function, args: &[Expr], text: &str) -> Result<(), Fault> {
+    args.iter().take(1).try_for_each(|arg| check(arg, text))?;
+    call(expr, function, args)?;
+    match args.get(1) {
+        None => Ok(()),
+        Some(arg) if !matches!(arg.kind, ExprKind::Selector(_)) => {
+            Err((arg.span, "expected label selectors only".to_owned()))
+        }
+        Some(arg)
+            if !text
+                .get(arg.span.start..)
+                .is_some_and(|text| text.starts_with('{')) =>
+        {
+            let message = "expected label selectors only, got vector selector instead";
+            Err((arg.span, message.to_owned()))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 fn binary(expr: &Expr, binary: &Binary) -> Result<(), Fault> {
     let (left, right) = (binary.lhs.value_type(), binary.rhs.value_type());
     for (side, found) in [(&binary.lhs, left), (&binary.rhs, right)] {
@@ -94,6 +127,13 @@ fn binary(expr: &Expr, binary: &Binary) -> Result<(), Fault> {
     }
     if scalars == 0 {
         return Ok(());
+    }
+    if scalars == 2 && binary.op.is_trim() {
+        let message = format!(
+            "operator {:?} not allowed for Scalar operations",
+            binary.op.symbol()
+        );
+        return Err((expr.span, message));
     }
     if binary.op.is_set() {
         let message = format!(

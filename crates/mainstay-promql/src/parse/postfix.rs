@@ -1,6 +1,6 @@
 //! What follows an expression: windows, `offset`, `@`; and durations.
 
-use crate::ast::{At, BinaryOp, Duration, Expr, ExprKind, Shift, Span};
+use crate::ast::{At, BinaryOp, Duration, Expr, ExprKind, Extension, Shift, Span};
 
 use crate::eval::FARTHEST_MS;
 
@@ -33,8 +33,15 @@ impl Parser<'_> {
                     }
                     expr.span.end = self.offset;
                 }
-                Token::Name(name) if matches!(name.as_str(), "anchored" | "smoothed") => {
-                    return Err((span, format!("the modifier {name} is not supported")));
+                Token::Name(name) if name.eq_ignore_ascii_case("anchored") => {
+                    self.advance()?;
+                    extend(&mut expr, Extension::Anchored, "anchored")?;
+                    expr.span.end = self.offset;
+                }
+                Token::Name(name) if name.eq_ignore_ascii_case("smoothed") => {
+                    self.advance()?;
+                    extend(&mut expr, Extension::Smoothed, "smoothed")?;
+                    expr.span.end = self.offset;
                 }
                 _ => return Ok(expr),
             }
@@ -150,6 +157,23 @@ fn shift_of<'e>(expr: &'e mut Expr, span: Span, modifier: &str) -> Result<&'e mu
     }
 }
 
+fn extend(expr: &mut Expr, extension: Extension, name: &str) -> Result<(), Fault> {
+    let span = expr.span;
+    let selector = match &mut expr.kind {
+        ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => selector,
+        ExprKind::Subquery { .. } => {
+            return Err((span, format!("{name} modifier is not supported for subqueries")));
+        }
+        _ => return Err((span, format!("{name} modifier not implemented"))),
+    };
+    if selector.extension.is_some_and(|held| held != extension) {
+        let message = "anchored and smoothed modifiers cannot be used together";
+        return Err((span, message.to_owned()));
+    }
+    selector.extension = Some(extension);
+    Ok(())
+}
+
 /// Seconds to milliseconds; a window must be positive, an offset need not.
 pub(crate) fn duration_ms(seconds: f64, is_offset: bool) -> Result<i64, String> {
     let millis = (seconds * 1000.0).round();
@@ -168,7 +192,8 @@ fn is_duration_expression(expr: &Expr) -> bool {
     let fits = match &expr.kind {
         ExprKind::Number(_) | ExprKind::Paren(_) | ExprKind::Negate(_) => true,
         ExprKind::Binary(binary) => {
-            !binary.op.is_set() && !binary.op.is_comparison() && binary.op != BinaryOp::Atan2
+            use BinaryOp::{Add, Div, Mod, Mul, Pow, Sub};
+            matches!(binary.op, Add | Sub | Mul | Div | Mod | Pow)
         }
         ExprKind::Call { function, .. } => matches!(function.name, "step" | "range" | "min_of" | "max_of"),
         _ => false,

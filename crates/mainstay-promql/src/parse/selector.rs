@@ -27,15 +27,12 @@ impl Parser<'_> {
             }
             matchers.extend(inside);
         }
-        if matchers.iter().all(|matcher| matcher.matches_value("")) {
-            let message = "vector selector must contain at least one non-empty matcher".to_owned();
-            return Err((span, message));
-        }
         let leaf = self.next_leaf();
         Ok((
             Selector {
                 matchers,
                 shift: Shift::default(),
+                extension: None,
                 leaf,
             },
             span,

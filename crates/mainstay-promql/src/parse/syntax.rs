@@ -94,6 +94,8 @@ impl Parser<'_> {
             "<" => (BinaryOp::Less, 3),
             ">=" => (BinaryOp::GreaterEqual, 3),
             "<=" => (BinaryOp::LessEqual, 3),
+            "</" => (BinaryOp::TrimUpper, 3),
+            ">/" => (BinaryOp::TrimLower, 3),
             "+" => (BinaryOp::Add, 4),
             "-" => (BinaryOp::Sub, 4),
             "*" => (BinaryOp::Mul, UNARY_POWER),

@@ -13,6 +13,8 @@ pub(super) enum Command {
     Load {
         step_ms: i64,
         series: Vec<(Labels, Vec<Point>)>,
+        /// How far from each sample the start of its count lies, in milliseconds.
+        starts: Vec<(Labels, Vec<Option<i64>>)>,
         with_custom_buckets: bool,
     },
     Eval(Box<Eval>),
@@ -51,15 +53,6 @@ pub(super) struct Expected {
     /// Start, end and step of an expected range vector.
     pub(super) window: Option<(i64, i64, i64)>,
     pub(super) series: Vec<(Labels, Vec<Point>)>,
-}
-
-impl Expected {
-    pub(super) fn has_histograms(&self) -> bool {
-        self.series
-            .iter()
-            .flat_map(|(_, points)| points)
-            .any(|point| matches!(point, Point::Histogram(_)))
-    }
 }
 
 /// What a message should be.
@@ -111,14 +104,20 @@ pub(super) fn parse(text: &str) -> Result<Vec<Command>, ScriptError> {
         {
             let step_ms =
                 time_ms(step).ok_or_else(|| line_error(format!("expected a duration, found {step:?}")))?;
-            let series = block
-                .iter()
-                .map(|(number, line)| series(*number, line))
+            let is_start = |(_, line): &&(usize, &str)| word(content(line)).0.ends_with(START);
+            let starts = block.iter().filter(is_start);
+            let starts = starts
+                .map(|(number, line)| starts_of(*number, line))
+                .collect::<Result<_, _>>()?;
+            let series = block.iter().filter(|line| !is_start(line));
+            let series = series
+                .map(|(number, line)| series_of(*number, line))
                 .collect::<Result<_, _>>()?;
             let with_custom_buckets = head.starts_with("load_with_nhcb");
             commands.push(Command::Load {
                 step_ms,
                 series,
+                starts,
                 with_custom_buckets,
             });
         } else if head.starts_with("eval") {
@@ -162,13 +161,58 @@ fn fault(line: usize, whole: &str, part: &str, message: String) -> ScriptError {
     }
 }
 
-fn series(number: usize, line: &str) -> Result<(Labels, Vec<Point>), ScriptError> {
+fn series_of(number: usize, line: &str) -> Result<(Labels, Vec<Point>), ScriptError> {
     let text = content(line);
     notation::parse_series(text).map_err(|error| {
         let mut found = fault(number, line, text, error.message);
         found.column += error.position.column - 1;
         found
     })
+}
+
+/// The mark of a line of starts, directly behind the series.
+const START: &str = "@st";
+
+/// Reads `metric{label="value"}@st offsets...`, durations from each sample to the start of its count: `_`, `-1m`,
+/// `-1mx3`, `-30s-1mx3`.
+fn starts_of(number: usize, line: &str) -> Result<(Labels, Vec<Option<i64>>), ScriptError> {
+    let text = content(line);
+    let (metric, offsets) = word(text);
+    let metric = metric.strip_suffix(START).unwrap_or(metric);
+    let (labels, _) = series_of(number, metric)?;
+    let mut starts = Vec::new();
+    for item in offsets.split_whitespace() {
+        let bad = || {
+            let message =
+                format!("bad start {item:?}: expected _, a duration, or a series such as -1m-30sx5");
+            fault(number, line, item, message)
+        };
+        let (head, times) = match item.rsplit_once('x') {
+            Some((head, times)) => (head, Some(times.parse::<usize>().map_err(|_| bad())?)),
+            None => (item, None),
+        };
+        if times.is_some_and(|times| times > notation::MAX_VALUES) {
+            return Err(bad());
+        }
+        if head == "_" {
+            starts.extend(std::iter::repeat_n(None, times.unwrap_or(1)));
+            continue;
+        }
+        let step_sign = head.char_indices().skip(1).find(|(_, c)| matches!(c, '+' | '-'));
+        let (start, step) = head.split_at(step_sign.map_or(head.len(), |(at, _)| at));
+        let signed = |text: &str| time_ms(text.strip_prefix('+').unwrap_or(text));
+        let mut offset = signed(start).ok_or_else(bad)?;
+        let step = if step.is_empty() {
+            0
+        } else {
+            signed(step).ok_or_else(bad)?
+        };
+        for _ in 0..=times.unwrap_or_default() {
+            starts.push(Some(offset));
+            offset = offset.checked_add(step).ok_or_else(bad)?;
+        }
+    }
+    Ok((labels, starts))
 }
 
 /// `5m`, `10s53ms`, or seconds.
@@ -230,7 +274,7 @@ fn expect(number: usize, line: &str, expected: &mut Expected) -> Result<(), Scri
             expected.scalar = Some(value);
             return Ok(());
         }
-        expected.series.push(series(number, line)?);
+        expected.series.push(series_of(number, line)?);
         return Ok(());
     };
     let line_error = |message: String| fault(number, line, text, message);

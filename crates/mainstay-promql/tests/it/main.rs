@@ -4,5 +4,6 @@ mod conformance;
 mod evaluation;
 mod parsing;
 mod peer;
+mod reference;
 mod scripts;
 mod support;

@@ -29,7 +29,7 @@ impl Expansion<'_> {
     ) -> BTreeMap<String, String> {
         let data = Data {
             labels: &sample.labels,
-            value: sample.value,
+            value: number(sample),
             external_labels: &self.context.external_labels,
             external_url: &self.context.external_url,
             at_ms: self.at_ms,
@@ -80,7 +80,7 @@ pub(super) fn evaluate(
         }
         labels.set(ALERT_NAME, name.as_str());
         let texts = expansion.texts(annotations, sample);
-        if holding.insert(labels, (sample.value, texts)).is_some() {
+        if holding.insert(labels, (number(sample), texts)).is_some() {
             let message = "vector contains metrics with the same labelset after applying alert labels";
             return Err(Failed::because(message));
         }
@@ -153,6 +153,11 @@ pub(super) fn evaluate(
     Ok(outputs)
 }
 
+/// The value of an alert. A native histogram is none; as in Prometheus, it counts as 0.
+fn number(sample: &VectorSample) -> f64 {
+    sample.value.float().unwrap_or_default()
+}
+
 /// The alerts that are pending or firing.
 fn active(alerts: &BTreeMap<Labels, ActiveAlert>) -> impl Iterator<Item = &ActiveAlert> {
     alerts
@@ -170,12 +175,12 @@ pub(super) fn samples(alert: &ActiveAlert, at_ms: i64) -> [RuleSample; 2] {
         RuleSample {
             labels: Arc::new(state),
             at_ms,
-            value: 1.0,
+            value: 1.0.into(),
         },
         RuleSample {
             labels: Arc::new(named("ALERTS_FOR_STATE")),
             at_ms,
-            value: since,
+            value: since.into(),
         },
     ]
 }

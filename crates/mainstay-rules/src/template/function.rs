@@ -172,7 +172,7 @@ fn run_query(query: &str, data: &Data<'_>) -> Result<Value, String> {
         mainstay_promql::Value::Vector(samples) => Ok(Value::List(
             samples
                 .iter()
-                .map(|sample| Value::sample(&sample.labels, sample.value))
+                .map(|sample| Value::sample(&sample.labels, sample.value.float().unwrap_or_default()))
                 .collect(),
         )),
         mainstay_promql::Value::Scalar(value) => Ok(Value::List(vec![Value::sample(

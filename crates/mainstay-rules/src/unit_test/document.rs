@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
 use crate::yaml::nullable;
@@ -80,5 +79,5 @@ pub(super) struct ExpectedSample {
     pub(super) labels: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) value: f64,
-    pub(super) histogram: Option<IgnoredAny>,
+    pub(super) histogram: Option<String>,
 }

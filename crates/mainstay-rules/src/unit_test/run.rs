@@ -1,12 +1,13 @@
 //! Running rule unit tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
+use mainstay_kernel::histogram::Histogram;
 use mainstay_kernel::labels::ALERT_NAME;
-use mainstay_promql::notation::{Point, parse_series, parse_values};
-use mainstay_promql::{Limits, MemorySamples, Value, duration, instant, parse};
+use mainstay_promql::notation::{Point, histogram_text, parse_series, parse_values};
+use mainstay_promql::{Limits, MemorySamples, SampleValue, Value, duration, instant, parse};
 use serde_saphyr::Spanned;
 
 use crate::alert::AlertState;
@@ -40,7 +41,6 @@ pub(super) fn run(source: Source<'_>, document: TestFile, files: &dyn Files) -> 
         let runner = Runner {
             source,
             rules: &file,
-            histograms: BTreeSet::new(),
             report: Report::default(),
         };
         let mut found = runner.run(test);
@@ -127,13 +127,11 @@ impl TestRules {
 struct Runner<'a> {
     source: Source<'a>,
     rules: &'a TestRules,
-    /// Series that hold native histograms.
-    histograms: BTreeSet<Labels>,
     report: Report,
 }
 
 /// Samples of the input that are not yet due, by time.
-type Input = BTreeMap<i64, Vec<(Arc<Labels>, f64)>>;
+type Input = BTreeMap<i64, Vec<(Arc<Labels>, SampleValue)>>;
 
 impl Runner<'_> {
     fn run(mut self, test: Spanned<Test>) -> Report {
@@ -230,7 +228,7 @@ impl Runner<'_> {
         })
     }
 
-    fn input(&mut self, test: &Test, start_ms: i64) -> Result<Input, Diagnostic> {
+    fn input(&self, test: &Test, start_ms: i64) -> Result<Input, Diagnostic> {
         let step_ms = match &test.interval {
             Some(text) => time_ms(self.source, text)?,
             None => self.rules.interval_ms,
@@ -260,12 +258,13 @@ impl Runner<'_> {
             let labels = Arc::new(labels);
             let mut at_ms = start_ms;
             for point in points {
-                match point {
-                    Point::Float(value) => input.entry(at_ms).or_default().push((Arc::clone(&labels), value)),
-                    Point::Histogram(_) => {
-                        self.histograms.insert(Labels::clone(&labels));
-                    }
-                    Point::Missing => {}
+                let value = match point {
+                    Point::Float(value) => Some(SampleValue::Float(value)),
+                    Point::Histogram { histogram, .. } => Some(SampleValue::Histogram(histogram)),
+                    Point::Missing => None,
+                };
+                if let Some(value) = value {
+                    input.entry(at_ms).or_default().push((Arc::clone(&labels), value));
                 }
                 at_ms = at_ms.saturating_add(step_ms);
             }
@@ -310,7 +309,6 @@ impl Runner<'_> {
     }
 
     fn check_query(&mut self, test: &Spanned<QueryTest>, at_ms: i64, store: &MemorySamples) {
-        let place = test.referenced;
         let test = &test.value;
         let expr = match parse(&test.expr.value) {
             Ok(expr) => expr,
@@ -327,17 +325,6 @@ impl Runner<'_> {
                 return;
             }
         };
-        let reaches_histogram = expr.selectors().iter().any(|selector| {
-            self.histograms
-                .iter()
-                .any(|labels| selector.matchers.iter().all(|matcher| matcher.matches(labels)))
-        });
-        if reaches_histogram || test.exp_samples.iter().any(|sample| sample.histogram.is_some()) {
-            self.report
-                .unsupported
-                .push(self.source.at(place, "needs native histograms"));
-            return;
-        }
         match self.compare(test, &expr, at_ms, store) {
             Ok(()) => self.report.passed += 1,
             Err(message) => {
@@ -365,12 +352,12 @@ impl Runner<'_> {
             ..Limits::default()
         };
         let outcome = instant(expr, at_ms, store, &limits).map_err(|error| format!("err: {error}"))?;
-        let mut found: Vec<(Labels, f64)> = match outcome.value {
+        let mut found: Vec<(Labels, SampleValue)> = match outcome.value {
             Value::Vector(samples) => samples
-                .iter()
+                .into_iter()
                 .map(|s| (Labels::clone(&s.labels), s.value))
                 .collect(),
-            Value::Scalar(value) => vec![(Labels::new(), value)],
+            Value::Scalar(value) => vec![(Labels::new(), value.into())],
             other => {
                 return Err(format!(
                     "rule result is not a vector or scalar but a {}",
@@ -388,21 +375,50 @@ impl Runner<'_> {
                 }
                 None => Labels::new(),
             };
-            wanted.push((labels, sample.value));
+            let value = match &sample.histogram {
+                Some(text) => SampleValue::Histogram(histogram(text)?),
+                None => SampleValue::Float(sample.value),
+            };
+            wanted.push((labels, value));
         }
-        let by_labels = |a: &(Labels, f64), b: &(Labels, f64)| a.0.cmp(&b.0);
+        let by_labels = |a: &(Labels, SampleValue), b: &(Labels, SampleValue)| a.0.cmp(&b.0);
         found.sort_by(by_labels);
         wanted.sort_by(by_labels);
         let same = found.len() == wanted.len()
             && found
                 .iter()
                 .zip(&wanted)
-                .all(|(a, b)| a.0 == b.0 && is_same(a.1, b.1, self.rules.is_fuzzy));
+                .all(|(a, b)| a.0 == b.0 && is_same(&a.1, &b.1, self.rules.is_fuzzy));
         if same {
             Ok(())
         } else {
-            Err(format!("expected {wanted:?}, got {found:?}"))
+            let shown = |samples: &[(Labels, SampleValue)]| {
+                let shown: Vec<String> = samples
+                    .iter()
+                    .map(|(labels, value)| format!("{labels} {}", text(value)))
+                    .collect();
+                shown.join(", ")
+            };
+            Err(format!("expected [{}], got [{}]", shown(&wanted), shown(&found)))
         }
+    }
+}
+
+/// The one histogram of an expected sample.
+fn histogram(text: &str) -> Result<Arc<Histogram>, String> {
+    let points = parse_values(text).map_err(|(_, message)| message)?;
+    match points.as_slice() {
+        [Point::Histogram { histogram, .. }] => Ok(Arc::clone(histogram)),
+        _ => Err(format!(
+            "expected one histogram such as {{{{count:1}}}}, found {text:?}"
+        )),
+    }
+}
+
+fn text(value: &SampleValue) -> String {
+    match value {
+        SampleValue::Float(value) => value.to_string(),
+        SampleValue::Histogram(histogram) => histogram_text(histogram),
     }
 }
 
@@ -447,8 +463,17 @@ fn evaluate(
     errors
 }
 
+/// Equal; floats, if fuzzy, at most one representable number apart.
+fn is_same(a: &SampleValue, b: &SampleValue, fuzzy: bool) -> bool {
+    match (a, b) {
+        (SampleValue::Float(a), SampleValue::Float(b)) => is_same_float(*a, *b, fuzzy),
+        (SampleValue::Histogram(a), SampleValue::Histogram(b)) => histogram_text(a) == histogram_text(b),
+        _ => false,
+    }
+}
+
 /// Equal; or, if fuzzy, at most one representable number apart.
-fn is_same(a: f64, b: f64, is_fuzzy: bool) -> bool {
+fn is_same_float(a: f64, b: f64, is_fuzzy: bool) -> bool {
     a == b || (a.is_nan() && b.is_nan()) || (is_fuzzy && (a.next_up() == b || a.next_down() == b))
 }
 

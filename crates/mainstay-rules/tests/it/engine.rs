@@ -78,7 +78,13 @@ impl Store {
         };
         self.written
             .iter()
-            .map(|sample| format!("{} {}", sample.labels, text(sample.value)))
+            .map(|sample| {
+                format!(
+                    "{} {}",
+                    sample.labels,
+                    text(sample.value.float().expect("a float"))
+                )
+            })
             .collect()
     }
 }
@@ -219,7 +225,7 @@ fn before_sample() -> RuleSample {
     RuleSample {
         labels: labels("x"),
         at_ms: 0,
-        value: 1.0,
+        value: 1.0.into(),
     }
 }
 

@@ -271,7 +271,10 @@ fn write_queries(text: &mut String, store: &MemorySamples) {
             let Value::Vector(samples) = outcome.value else {
                 panic!("{query} gives no vector")
             };
-            if samples.iter().any(|sample| sample.value.is_nan()) {
+            if samples
+                .iter()
+                .any(|sample| sample.value.float().is_none_or(f64::is_nan))
+            {
                 continue;
             }
             let time = at_ms / 1000;
@@ -281,7 +284,7 @@ fn write_queries(text: &mut String, store: &MemorySamples) {
             )
             .expect("writing");
             for sample in samples {
-                let value = format!("{:e}", sample.value).replace("inf", ".inf");
+                let value = format!("{:e}", sample.value.float().expect("a float")).replace("inf", ".inf");
                 writeln!(
                     text,
                     "          - labels: '{}'\n            value: {value}",

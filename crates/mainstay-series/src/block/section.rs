@@ -167,7 +167,9 @@ impl Cursor<'_> {
             let area = areas.directory.saturating_sub(entry.header);
             let len = self.ahead_bytes.min(area).max(u64::from(entry.header_len));
             let len = usize::try_from(len).unwrap_or(usize::MAX);
-            self.headers = (entry.header, self.block.file.read_data(entry.header, len)?);
+            let mut bytes = std::mem::take(&mut self.headers.1);
+            self.block.file.read_data_into(entry.header, len, &mut bytes)?;
+            self.headers = (entry.header, bytes);
         }
         let from = usize::try_from(entry.header - self.headers.0).unwrap_or(usize::MAX);
         let bytes = self

@@ -14,7 +14,8 @@ use mainstay_kernel::{Labels, Matcher, Summary};
 use crate::block::Block;
 use crate::error::SeriesError;
 use crate::head::View;
-use crate::store::{NEVER_MS, State, Store};
+use crate::state::{NEVER_MS, State};
+use crate::store::Store;
 
 use moving::Moving;
 use pieces::pieces;
@@ -122,7 +123,7 @@ impl Store {
                     _ => false,
                 };
                 if fits {
-                    held.moving.shrink(&state, held.id, &blocks, begin_ms, end_ms)?;
+                    held.moving.shrink(&state, held.id, &blocks, begin_ms)?;
                 } else {
                     stale.push(at);
                 }

@@ -9,8 +9,8 @@ use mainstay_kernel::summary::{Parts, Point};
 use super::pieces::{Piece, Pieces, pieces};
 use crate::block::Block;
 use crate::error::SeriesError;
-use crate::is_stale;
-use crate::store::{Series, State};
+use crate::state::{Series, State};
+use mainstay_kernel::is_stale;
 
 /// A window of at most so many samples is held as these; summarising them costs less than keeping books.
 const FEW: usize = 96;
@@ -118,9 +118,7 @@ impl Moving {
             new.retain(|point| !is_stale(point.1));
         } else {
             let after_ms = self.seen_ms;
-            let mut cursors: Vec<_> = blocks.iter().map(|block| block.cursor()).collect();
-            let memory = state.views(id, after_ms, end_ms);
-            let found = pieces(&mut cursors, &memory, id, after_ms, end_ms)?;
+            let found = between(state, id, blocks, after_ms, end_ms)?;
             if found.histograms {
                 return Ok(false);
             }
@@ -152,7 +150,6 @@ impl Moving {
         id: u32,
         blocks: &[Arc<Block>],
         begin_ms: i64,
-        end_ms: i64,
     ) -> Result<(), SeriesError> {
         loop {
             while self
@@ -179,9 +176,7 @@ impl Moving {
                 Some(run) => {
                     let until_ms = run.last.0;
                     far.middle.pop_front();
-                    let mut cursors: Vec<_> = blocks.iter().map(|block| block.cursor()).collect();
-                    let memory = state.views(id, begin_ms, until_ms.min(end_ms));
-                    let mut list = pieces(&mut cursors, &memory, id, begin_ms, until_ms.min(end_ms))?.list;
+                    let mut list = between(state, id, blocks, begin_ms, until_ms)?.list;
                     let first = match list.first() {
                         Some(Piece::Samples(_)) => Some(list.remove(0)),
                         _ => None,
@@ -254,6 +249,22 @@ impl Moving {
             sums: rest.sums,
         })
     }
+}
+
+/// What one series holds between two times that are not far apart.
+fn between(
+    state: &State,
+    id: u32,
+    blocks: &[Arc<Block>],
+    min_exclusive: i64,
+    max_inclusive: i64,
+) -> Result<Pieces, SeriesError> {
+    let near = blocks
+        .iter()
+        .filter(|block| block.overlaps(min_exclusive, max_inclusive));
+    let mut cursors: Vec<_> = near.map(|block| block.cursor()).collect();
+    let memory = state.views(id, min_exclusive, max_inclusive);
+    pieces(&mut cursors, &memory, id, min_exclusive, max_inclusive)
 }
 
 impl Rest {

@@ -7,8 +7,8 @@ use crate::block::{Cursor, Section};
 use crate::chunk::{ChunkKind, HistogramPoint};
 use crate::error::SeriesError;
 use crate::head::{View, in_order, in_range};
-use crate::is_stale;
 use crate::known::Known;
+use mainstay_kernel::is_stale;
 
 /// A part of a range, in order of time.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub(super) fn pieces(
     max_inclusive: i64,
 ) -> Result<Pieces, SeriesError> {
     let whole = |min_ms: i64, max_ms: i64| min_ms > min_exclusive && max_ms <= max_inclusive;
-    let mut parts: Vec<(i64, i64, Part<'_>)> = Vec::new();
+    let mut parts: Vec<(i64, i64, Part<'_>)> = Vec::with_capacity(cursors.len() + 2);
     for (at, cursor) in cursors.iter_mut().enumerate() {
         let inside = |min_ms: i64, max_ms: i64| max_ms > min_exclusive && min_ms <= max_inclusive;
         let section = cursor.section(id, |min_ms, max_ms, known| {
@@ -71,37 +71,30 @@ pub(super) fn pieces(
             parts.push((min_ms, max_ms, Part::Memory(view)));
         }
     }
-    parts.sort_by_key(|part| part.0);
+    if parts.windows(2).any(|pair| pair[0].0 > pair[1].0) {
+        parts.sort_by_key(|part| part.0);
+    }
     let mut parts = parts.into_iter().peekable();
     while let Some((_, mut end_ms, part)) = parts.next() {
-        let mut together = vec![part];
+        if let Part::Section(at, section) = &part
+            && parts.peek().is_none_or(|next| next.0 > end_ms)
+        {
+            of_section(&cursors[*at], section, min_exclusive, max_inclusive, &mut found)?;
+            continue;
+        }
+        let (mut samples, mut histograms) = (Vec::new(), Vec::new());
+        let mut read = |part: &Part<'_>| match part {
+            Part::Memory(view) => view.decode(&mut samples, &mut histograms),
+            Part::Section(at, _) => {
+                cursors[*at].read(id, min_exclusive, max_inclusive, &mut samples, &mut histograms)
+            }
+        };
+        read(&part)?;
         while let Some((_, max_ms, part)) = parts.next_if(|next| next.0 <= end_ms) {
             end_ms = end_ms.max(max_ms);
-            together.push(part);
+            read(&part)?;
         }
-        match together.as_slice() {
-            [Part::Section(at, section)] => {
-                of_section(&cursors[*at], section, min_exclusive, max_inclusive, &mut found)?;
-            }
-            parts => {
-                let (mut samples, mut histograms) = (Vec::new(), Vec::new());
-                for part in parts {
-                    match part {
-                        Part::Memory(view) => view.decode(&mut samples, &mut histograms)?,
-                        Part::Section(at, _) => {
-                            cursors[*at].read(
-                                id,
-                                min_exclusive,
-                                max_inclusive,
-                                &mut samples,
-                                &mut histograms,
-                            )?;
-                        }
-                    }
-                }
-                found.take(samples, &histograms, min_exclusive, max_inclusive);
-            }
-        }
+        found.take(samples, &histograms, min_exclusive, max_inclusive);
     }
     Ok(found)
 }

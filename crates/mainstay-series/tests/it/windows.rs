@@ -1,8 +1,8 @@
 //! Windows that move on give, at every step and bit for bit, what a scan over the samples gives.
 
 use mainstay_kernel::testing::SeededEntropy;
-use mainstay_kernel::{Labels, Matcher, Summary};
-use mainstay_series::{Options, STALE_NAN, Sample, Store, Windows, is_stale};
+use mainstay_kernel::{Labels, Matcher, STALE_NAN, Summary, is_stale};
+use mainstay_series::{Options, Sample, Store, Windows};
 
 use crate::{HOUR_MS, MINUTE_MS, environment, labels, open_with};
 

@@ -13,6 +13,7 @@ use mainstay_ingest::{ScrapeTarget, Scraper};
 use tokio::task::JoinSet;
 
 use super::{ServeError, target_files};
+use crate::console::Scrapes;
 
 /// How often lists and files are looked at again.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -77,6 +78,7 @@ impl Sources {
         self,
         client: reqwest::Client,
         scraper: Arc<Scraper>,
+        scrapes: Arc<Scrapes>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let mut lists: BTreeMap<&str, Vec<TargetGroup>> = BTreeMap::new();
@@ -137,6 +139,7 @@ impl Sources {
             targets.extend(listed.active);
             if targets != last {
                 tracing::info!(targets = targets.len(), "the targets changed");
+                scrapes.set_targets(targets.clone());
                 scraper.set_targets(targets.clone());
                 last = targets;
             }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use mainstay_kernel::SampleValue;
 use mainstay_kernel::histogram::ResetHint;
 
 use super::{Names, Out, Refusal, exemplar, float, timestamp_ms};
 use crate::exposition::{Exemplar, HistogramForm, Item, MetricKind};
 use crate::native_histogram::{Count, RawHistogram, narrow, read_span};
-use crate::sample::SampleValue;
 use crate::wire::Fields;
 
 /// A bucket of a classic histogram: its upper bound, and the observations up to there.

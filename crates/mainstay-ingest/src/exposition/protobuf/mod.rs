@@ -12,8 +12,8 @@ use self::bound::bound;
 use self::histogram::Histogram;
 use super::{Exemplar, HistogramForm, Item, Label, MetricKind, ParseError, Sample};
 use crate::native_histogram::HistogramRefusal;
-use crate::sample::SampleValue;
 use crate::wire::{Fields, WireError};
+use mainstay_kernel::SampleValue;
 
 /// Why a metric family is refused.
 #[derive(Debug, thiserror::Error)]

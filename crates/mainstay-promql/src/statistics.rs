@@ -2,13 +2,40 @@
 
 /// A Kahan-Neumaier sum.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sum {
+pub(crate) struct Sum {
     sum: f64,
     compensation: f64,
 }
 
 impl Sum {
-    pub(super) fn add(&mut self, value: f64) {
+    pub(crate) fn of(value: f64) -> Self {
+        Self {
+            sum: value,
+            compensation: 0.0,
+        }
+    }
+
+    /// Adds another sum, with what it was compensated by.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.add(other.sum);
+        self.add(other.compensation);
+    }
+
+    /// Multiplies or divides it.
+    pub(crate) fn scale(&mut self, scaled: impl Fn(f64) -> f64) {
+        self.sum = scaled(self.sum);
+        self.compensation = if self.compensation == 0.0 {
+            0.0
+        } else {
+            scaled(self.compensation)
+        };
+    }
+
+    pub(crate) fn overflows(self) -> bool {
+        self.sum.is_infinite()
+    }
+
+    pub(crate) fn add(&mut self, value: f64) {
         let total = self.sum + value;
         if total.is_infinite() {
             self.compensation = 0.0;
@@ -20,7 +47,7 @@ impl Sum {
         self.sum = total;
     }
 
-    pub(super) fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         if self.sum.is_infinite() {
             self.sum
         } else {
@@ -39,14 +66,14 @@ impl FromIterator<f64> for Sum {
 
 /// A mean: the compensated sum divided by the count, or an incremental mean once the sum would overflow.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mean {
+pub(crate) struct Mean {
     count: f64,
     total: Sum,
     is_incremental: bool,
 }
 
 impl Mean {
-    pub(super) fn starting_with(value: f64) -> Self {
+    pub(crate) fn starting_with(value: f64) -> Self {
         Self {
             count: 1.0,
             total: Sum {
@@ -57,7 +84,7 @@ impl Mean {
         }
     }
 
-    pub(super) fn add(&mut self, value: f64) {
+    pub(crate) fn add(&mut self, value: f64) {
         self.count += 1.0;
         if !self.is_incremental {
             let mut next = self.total;
@@ -76,7 +103,7 @@ impl Mean {
         self.total.add(value / self.count);
     }
 
-    pub(super) fn value(self) -> f64 {
+    pub(crate) fn value(self) -> f64 {
         let Sum { sum, compensation } = self.total;
         if self.is_incremental {
             sum + compensation
@@ -87,7 +114,7 @@ impl Mean {
 }
 
 /// The population variance, with a compensated running mean (Welford).
-pub(super) fn variance(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn variance(values: impl Iterator<Item = f64>) -> f64 {
     let (mut count, mut mean, mut squares) = (0.0, Sum::default(), Sum::default());
     for value in values {
         count += 1.0;
@@ -99,7 +126,7 @@ pub(super) fn variance(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// The `quantile` of the values by linear interpolation; NaN sorts below everything.
-pub(super) fn quantile(quantile: f64, mut values: Vec<f64>) -> f64 {
+pub(crate) fn quantile(quantile: f64, mut values: Vec<f64>) -> f64 {
     if values.is_empty() || quantile.is_nan() {
         return f64::NAN;
     }
@@ -125,7 +152,7 @@ pub(super) fn quantile(quantile: f64, mut values: Vec<f64>) -> f64 {
 }
 
 /// The median distance from the median; NaN if any value is.
-pub(super) fn median_deviation(values: &[f64]) -> f64 {
+pub(crate) fn median_deviation(values: &[f64]) -> f64 {
     if values.iter().any(|value| value.is_nan()) {
         return f64::NAN;
     }
@@ -134,17 +161,17 @@ pub(super) fn median_deviation(values: &[f64]) -> f64 {
 }
 
 /// In order of value, NaN first.
-pub(super) fn nan_first(a: &f64, b: &f64) -> std::cmp::Ordering {
+pub(crate) fn nan_first(a: &f64, b: &f64) -> std::cmp::Ordering {
     a.partial_cmp(b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
 /// In order of value, NaN last.
-pub(super) fn nan_last(a: f64, b: f64) -> std::cmp::Ordering {
+pub(crate) fn nan_last(a: f64, b: f64) -> std::cmp::Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
 /// The smaller value; NaN if either is (Go's `math.Min`).
-pub(super) fn smaller(a: f64, b: f64) -> f64 {
+pub(crate) fn smaller(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() {
         f64::NAN
     } else {
@@ -153,7 +180,7 @@ pub(super) fn smaller(a: f64, b: f64) -> f64 {
 }
 
 /// The larger value; NaN if either is (Go's `math.Max`).
-pub(super) fn larger(a: f64, b: f64) -> f64 {
+pub(crate) fn larger(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() {
         f64::NAN
     } else {
@@ -162,7 +189,7 @@ pub(super) fn larger(a: f64, b: f64) -> f64 {
 }
 
 /// Least squares over `(milliseconds, value)`: slope per second, and the value at `origin_ms`.
-pub(super) fn regression(samples: &[(i64, f64)], origin_ms: i64) -> (f64, f64) {
+pub(crate) fn regression(samples: &[(i64, f64)], origin_ms: i64) -> (f64, f64) {
     let first = samples.first().map_or(f64::NAN, |(_, value)| *value);
     if samples.iter().all(|(_, value)| *value == first) {
         return if first.is_infinite() {
