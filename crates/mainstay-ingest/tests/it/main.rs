@@ -9,6 +9,7 @@ mod exposition;
 mod exposition_protobuf;
 mod http;
 mod http_config;
+mod import;
 mod otlp;
 mod otlp_messages;
 mod prompb;
