@@ -9,7 +9,7 @@ use mainstay_kernel::{Labels, MatchOp};
 
 use crate::ast::{Expr, ExprKind, Extension};
 use crate::error::QueryError;
-use crate::format::{self, quoted};
+use crate::format;
 use crate::histogram::{Tally, variance};
 use crate::statistics::{larger, quantile, smaller};
 use crate::value::SampleValue;
@@ -222,29 +222,7 @@ impl Evaluator<'_> {
         if over_time::keeps_name(name) {
             return self.each_window(&args[0], at_ms, compute);
         }
-        let samples = self.windowed(&args[0], at_ms, compute)?;
-        if matches!(name, "rate" | "increase") {
-            self.remark_on_counters(&args[0], &samples);
-        }
-        Ok(samples)
-    }
-
-    /// A counter's name tells that it is one.
-    fn remark_on_counters(&mut self, arg: &Expr, samples: &[Sample]) {
-        const ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
-        let names: BTreeSet<&str> = samples
-            .iter()
-            .filter(|sample| sample.value.float().is_some())
-            .filter_map(|sample| sample.labels.get(METRIC_NAME))
-            .filter(|name| !ENDINGS.iter().any(|ending| name.ends_with(ending)))
-            .collect();
-        for name in names {
-            let message = format!(
-                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
-                quoted(name.as_bytes())
-            );
-            self.notes(arg.unwrapped().span).info(message);
-        }
+        self.windowed(&args[0], at_ms, compute)
     }
 
     /// As `each_window`, of values that the metric's name no longer describes.
