@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mainstay_kernel::Labels;
 
-use crate::scrape::{ScrapeLimits, ScrapeTarget};
+use crate::scrape::{ScrapeFormats, ScrapeLimits, ScrapeTarget};
 
 /// Something wrong in a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +96,7 @@ impl ScrapeJob {
                 timeout: self.timeout,
                 honor_labels: self.honor_labels,
                 limits: self.limits,
+                formats: ScrapeFormats::default(),
             };
             group.targets.iter().map(of_address).collect::<Vec<_>>()
         };

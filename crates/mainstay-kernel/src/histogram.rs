@@ -5,7 +5,11 @@
 //! Counts are held as floats, as queries need them; whole counts up to 2^53 are exact. What takes in histograms refuses
 //! larger whole counts, so nothing is lost unsaid.
 
+mod bound;
+
 use serde::{Deserialize, Serialize};
+
+pub use bound::bound;
 
 /// The schema of histograms with bounds of their own.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;

@@ -122,10 +122,10 @@ impl Labels {
         self.0.is_empty()
     }
 
-    /// What it takes in memory beside itself, in bytes.
+    /// The text that holds the set: equal sets, and only they, have equal texts. Its order is not that of sets.
     #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        self.0.len()
+    pub fn text(&self) -> &str {
+        &self.0
     }
 
     /// A digest of the whole set: equal sets, and only they, have equal fingerprints.

@@ -13,8 +13,10 @@ pub mod labels;
 pub mod matcher;
 pub mod principal;
 pub mod ratio;
+pub mod sample;
 pub mod scope;
 pub mod severity;
+pub mod summary;
 
 pub use clock::{Clock, Entropy};
 pub use digest::Digest;
@@ -27,8 +29,10 @@ pub use labels::Labels;
 pub use matcher::{MatchOp, Matcher};
 pub use principal::{Actor, Principal, Role};
 pub use ratio::Ratio;
+pub use sample::{STALE_NAN, SampleValue, is_stale};
 pub use scope::Scope;
 pub use severity::Severity;
+pub use summary::Summary;
 
 /// Deterministic stand-ins for the clock and the entropy source, for tests and for the simulator.
 pub mod testing;

@@ -6,12 +6,14 @@
 
 pub mod annotation;
 pub mod ast;
+pub mod dialect;
 pub mod duration;
 pub mod error;
 pub mod function;
 pub mod histogram;
 pub mod memory;
 pub mod notation;
+pub mod print;
 pub mod promqltest;
 pub mod source;
 pub mod value;
@@ -28,5 +30,5 @@ pub use eval::{Limits, instant, range};
 pub use format::float as format_float;
 pub use memory::MemorySamples;
 pub use parse::{parse, parse_selector};
-pub use source::{STALE_NAN_BITS, Samples, Series, is_stale, is_stale_histogram, stale_marker};
+pub use source::{Samples, Series, is_stale, is_stale_histogram, stale_marker};
 pub use value::{Outcome, SampleValue, Value, VectorSample};

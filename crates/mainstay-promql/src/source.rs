@@ -3,23 +3,15 @@
 use std::sync::Arc;
 
 use mainstay_kernel::histogram::Histogram;
-use mainstay_kernel::{Labels, Matcher};
+pub use mainstay_kernel::is_stale;
+use mainstay_kernel::{Labels, Matcher, STALE_NAN};
 
 use crate::error::SourceError;
-
-/// The bits of the NaN that marks the end of a series.
-pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
 
 /// The value that marks the end of a series.
 #[must_use]
 pub fn stale_marker() -> f64 {
-    f64::from_bits(STALE_NAN_BITS)
-}
-
-/// Whether a value is the stale marker (any other NaN is an ordinary value).
-#[must_use]
-pub fn is_stale(value: f64) -> bool {
-    value.to_bits() == STALE_NAN_BITS
+    STALE_NAN
 }
 
 /// Whether a histogram marks the end of a series: its sum is the stale marker.

@@ -3,52 +3,11 @@
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
-use mainstay_kernel::histogram::Histogram;
+pub use mainstay_kernel::SampleValue;
 
 use crate::annotation::Annotations;
 use crate::ast::ValueType;
 use crate::source::Series;
-
-/// What a series holds at one time.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SampleValue {
-    /// A number.
-    Float(f64),
-    /// A native histogram.
-    Histogram(Arc<Histogram>),
-}
-
-impl SampleValue {
-    /// The number, if it is one.
-    #[must_use]
-    pub fn float(&self) -> Option<f64> {
-        match self {
-            Self::Float(value) => Some(*value),
-            Self::Histogram(_) => None,
-        }
-    }
-
-    /// The histogram, if it is one.
-    #[must_use]
-    pub fn histogram(&self) -> Option<&Arc<Histogram>> {
-        match self {
-            Self::Float(_) => None,
-            Self::Histogram(histogram) => Some(histogram),
-        }
-    }
-}
-
-impl From<f64> for SampleValue {
-    fn from(value: f64) -> Self {
-        Self::Float(value)
-    }
-}
-
-impl From<Histogram> for SampleValue {
-    fn from(histogram: Histogram) -> Self {
-        Self::Histogram(Arc::new(histogram))
-    }
-}
 
 /// One sample of an instant vector.
 #[derive(Debug, Clone, PartialEq)]

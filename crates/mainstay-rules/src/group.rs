@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_kernel::{Digest, Labels};
 use mainstay_promql::{
-    Annotation, Limits, MemorySamples, QueryError, SampleValue, Samples, SourceError, Value, VectorSample,
-    instant, stale_marker,
+    Annotation, Limits, MemorySamples, Outcome, QueryError, SampleValue, Samples, SourceError, Value,
+    VectorSample, instant, stale_marker,
 };
 
 use crate::alert::{ActiveAlert, AlertState, Transition};
@@ -34,6 +34,15 @@ pub trait RuleStore: Samples {
     /// # Errors
     /// When the store cannot take it; the rule then counts as failed.
     fn record(&mut self, samples: &[RuleSample]) -> Result<(), SourceError>;
+
+    /// Told when a rule of the group was evaluated: its place in the group, and why it failed, if it did.
+    fn evaluated(&mut self, _rule: usize, _failure: Option<&str>) {}
+
+    /// What the engine behind the store says to a rule's query at this time, in its own dialect; `None` where the query is
+    /// evaluated here, over the samples.
+    fn evaluate(&self, _query: &str, _at_ms: i64) -> Option<Result<Outcome, QueryError>> {
+        None
+    }
 }
 
 impl RuleStore for MemorySamples {
@@ -204,8 +213,9 @@ impl Group {
         }
         for index in 0..self.rules.len() {
             match self.evaluate_rule(index, at_ms, store, limits, &mut evaluation) {
-                Ok(()) => {}
+                Ok(()) => store.evaluated(index, None),
                 Err(failed) => {
+                    store.evaluated(index, Some(&failed.message));
                     let rule = &self.spec.rules[index];
                     evaluation.transitions.extend(failed.transitions);
                     evaluation.failures.push(RuleFailure {
@@ -269,7 +279,10 @@ impl Group {
     ) -> Result<(), Failed> {
         let rule = &self.spec.rules[index];
         let sample_ms = at_ms - self.query_offset_ms();
-        let outcome = instant(&rule.expr, sample_ms, &*store, limits)?;
+        let outcome = match store.evaluate(&rule.query, sample_ms) {
+            Some(outcome) => outcome?,
+            None => instant(&rule.expr, sample_ms, &*store, limits)?,
+        };
         let name = rule.name();
         evaluation.annotations.extend(
             outcome
@@ -344,6 +357,12 @@ impl Group {
             .iter()
             .flat_map(|rule| rule.alerts.values().cloned())
             .collect()
+    }
+
+    /// The alerts of the rule at this place in the group, in order of labels.
+    pub fn alerts_of(&self, rule: usize) -> impl Iterator<Item = &ActiveAlert> {
+        let state = self.rules.get(rule);
+        state.into_iter().flat_map(|state| state.alerts.values())
     }
 
     /// The digest of the alerting rule of that name, for [`Self::restore`]; the first one where several have the name.

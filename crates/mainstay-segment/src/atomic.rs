@@ -1,7 +1,7 @@
 //! Replacing a file so that a reader, or a restart, sees the old content or the new and nothing between.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{At, SegmentError};
@@ -13,25 +13,58 @@ const TEMPORARY: &str = "tmp";
 /// # Errors
 /// If any step fails; the old content of `path` then still stands.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), SegmentError> {
-    replace(path, |file| file.write_all(bytes))
+    let mut file = Replacement::begin(path)?;
+    file.write(bytes)?;
+    file.finish()
 }
 
-/// As [`write_atomic`], with the content written by `fill`.
-pub(crate) fn replace(
-    path: &Path,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<(), SegmentError> {
-    let temporary = temporary_of(path);
-    let written = File::create(&temporary).and_then(|mut file| {
-        fill(&mut file)?;
-        file.sync_all()
-    });
-    if let Err(source) = written.and_then(|()| fs::rename(&temporary, path)) {
-        // Best effort: what stays behind is removed by `remove_temporaries` at the next start.
-        let _ = fs::remove_file(&temporary);
-        return Err(SegmentError::from_io(path, source));
+/// A file on its way to `path`: written beside it, and put there only once it is whole and durable.
+#[derive(Debug)]
+pub(crate) struct Replacement {
+    path: PathBuf,
+    temporary: PathBuf,
+    /// `None` once it is in place.
+    file: Option<BufWriter<File>>,
+}
+
+impl Replacement {
+    pub(crate) fn begin(path: &Path) -> Result<Self, SegmentError> {
+        let temporary = temporary_of(path);
+        let file = File::create(&temporary).at(path)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            temporary,
+            file: Some(BufWriter::with_capacity(64 << 10, file)),
+        })
     }
-    sync_dir(parent_of(path))
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), SegmentError> {
+        match &mut self.file {
+            Some(file) => file.write_all(bytes).at(&self.path),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts it in place: fsync, rename, fsync of the directory.
+    pub(crate) fn finish(mut self) -> Result<(), SegmentError> {
+        if let Some(mut file) = self.file.take() {
+            let durable = file.flush().and_then(|()| file.get_ref().sync_all());
+            if let Err(source) = durable.and_then(|()| fs::rename(&self.temporary, &self.path)) {
+                self.file = Some(file);
+                return Err(SegmentError::from_io(&self.path, source));
+            }
+        }
+        sync_dir(parent_of(&self.path))
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            // Best effort: what stays behind is removed by `remove_temporaries` at the next start.
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 /// Makes creations, renames and removals in `dir` durable.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The number of a frame in its log: the first is 1, later ones are larger. Numbers are never used twice; damage can
 /// leave gaps.
@@ -40,15 +41,18 @@ pub struct WalOptions {
     pub max_frame_bytes: u32,
     /// The largest size of all segments together; beyond it `append` refuses.
     pub max_total_bytes: u64,
+    /// How long an fsync waits for further frames when some were appended during the one before.
+    pub gather: Duration,
 }
 
 impl Default for WalOptions {
-    /// 32 MiB segments, 16 MiB frames, 16 GiB in all.
+    /// 32 MiB segments, 16 MiB frames, 16 GiB in all, 2 ms of gathering.
     fn default() -> Self {
         Self {
             segment_bytes: 32 << 20,
             max_frame_bytes: 16 << 20,
             max_total_bytes: 16 << 30,
+            gather: Duration::from_millis(2),
         }
     }
 }

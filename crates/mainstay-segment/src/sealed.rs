@@ -8,11 +8,10 @@
 //! checks each part.
 
 use std::fs::File;
-use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::atomic::replace;
+use crate::atomic::Replacement;
 use crate::error::{At, SegmentError};
 
 const FOOTER_BYTES: usize = 8 + 8 + 4 + 4 + 8 + 4;
@@ -120,15 +119,24 @@ impl Sealed {
     /// # Errors
     /// If the range does not lie within the data or cannot be read.
     pub fn read_data(&self, offset: u64, len: usize) -> Result<Vec<u8>, SegmentError> {
+        let mut bytes = Vec::new();
+        self.read_data_into(offset, len, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// [`Sealed::read_data`] into memory that is used again; what it held is gone.
+    ///
+    /// # Errors
+    /// As `read_data`.
+    pub fn read_data_into(&self, offset: u64, len: usize, bytes: &mut Vec<u8>) -> Result<(), SegmentError> {
         if offset
             .checked_add(len as u64)
             .is_none_or(|end| end > self.data_len)
         {
             return Err(self.corrupt(offset, "the index points outside the data"));
         }
-        let mut bytes = vec![0; len];
-        self.file.read_exact_at(&mut bytes, offset).at(&self.path)?;
-        Ok(bytes)
+        bytes.resize(len, 0);
+        self.file.read_exact_at(bytes, offset).at(&self.path)
     }
 
     /// The error that names this file as damaged.
@@ -142,50 +150,56 @@ impl Sealed {
     }
 }
 
-/// Gathers the content of a sealed file.
+/// Writes a sealed file piece by piece. Nothing is at its path before [`SealedWriter::finish`].
 #[derive(Debug)]
 pub struct SealedWriter {
+    file: Replacement,
     magic: [u8; 8],
     version: u32,
-    data: Vec<u8>,
+    data_len: u64,
 }
 
 impl SealedWriter {
-    /// An empty file of this kind and version.
-    #[must_use]
-    pub fn new(magic: [u8; 8], version: u32) -> Self {
-        Self {
+    /// Begins a file of this kind and version, to be at `path`.
+    ///
+    /// # Errors
+    /// If nothing can be written beside `path`.
+    pub fn create(path: &Path, magic: [u8; 8], version: u32) -> Result<Self, SegmentError> {
+        Ok(Self {
+            file: Replacement::begin(path)?,
             magic,
             version,
-            data: Vec::new(),
-        }
+            data_len: 0,
+        })
     }
 
     /// Adds to the data and says at which offset it begins.
-    pub fn push(&mut self, bytes: &[u8]) -> u64 {
-        let offset = self.data.len() as u64;
-        self.data.extend_from_slice(bytes);
-        offset
-    }
-
-    /// Writes the file atomically and gives its size in bytes.
     ///
     /// # Errors
-    /// If it cannot be written; nothing then exists at `path` that did not before.
-    pub fn finish(self, path: &Path, index: &[u8]) -> Result<u64, SegmentError> {
+    /// If it cannot be written.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<u64, SegmentError> {
+        let offset = self.data_len;
+        self.file.write(bytes)?;
+        self.data_len += bytes.len() as u64;
+        Ok(offset)
+    }
+
+    /// Completes the file and gives its size in bytes.
+    ///
+    /// # Errors
+    /// If it cannot be written; nothing then exists at its path that did not before.
+    pub fn finish(mut self, index: &[u8]) -> Result<u64, SegmentError> {
         let mut footer = Vec::with_capacity(FOOTER_BYTES);
-        footer.extend_from_slice(&(self.data.len() as u64).to_le_bytes());
+        footer.extend_from_slice(&self.data_len.to_le_bytes());
         footer.extend_from_slice(&(index.len() as u64).to_le_bytes());
         footer.extend_from_slice(&crc32fast::hash(index).to_le_bytes());
         footer.extend_from_slice(&self.version.to_le_bytes());
         footer.extend_from_slice(&self.magic);
         footer.extend_from_slice(&crc32fast::hash(&footer).to_le_bytes());
-        replace(path, |file| {
-            file.write_all(&self.data)?;
-            file.write_all(index)?;
-            file.write_all(&footer)
-        })?;
-        Ok((self.data.len() + index.len() + footer.len()) as u64)
+        self.file.write(index)?;
+        self.file.write(&footer)?;
+        self.file.finish()?;
+        Ok(self.data_len + (index.len() + footer.len()) as u64)
     }
 }
 

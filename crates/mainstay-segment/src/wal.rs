@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
+use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ const MAX_READERS: usize = 16;
 /// A write-ahead log, shared by many threads. The caller sees to it that a directory has one log open at a time.
 ///
 /// Appending costs one `write`. Durability is a matter of group commit: the first thread that waits runs the fsync,
-/// those that arrive meanwhile share the next one.
+/// those that arrive meanwhile share the next one. Under load it first waits [`WalOptions::gather`] for more to share.
 #[derive(Debug)]
 pub struct Wal {
     dir: PathBuf,
@@ -43,6 +44,8 @@ struct State {
     next: u64,
     durable: u64,
     syncing: bool,
+    /// Frames were appended while the last fsync ran.
+    busy: bool,
     failed: Option<String>,
     frame: Vec<u8>,
 }
@@ -83,6 +86,7 @@ impl Wal {
             next,
             durable: next - 1,
             syncing: false,
+            busy: false,
             failed: None,
             frame: Vec::new(),
         };
@@ -174,12 +178,18 @@ impl Wal {
             }
             // Leader: its fsync covers every frame written by now. Segments before this one were synced when closed.
             state.syncing = true;
+            if state.busy {
+                // Others write while we sync: a moment more, and their frames share the fsync.
+                let waited = self.synced.wait_timeout(state, self.options.gather);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
             let target = state.next - 1;
             let (file, path) = (Arc::clone(&state.file), state.path.clone());
             drop(state);
             let outcome = self.sync_data(&file);
             state = self.lock();
             state.syncing = false;
+            state.busy = state.next - 1 > target;
             match outcome {
                 Ok(()) => state.durable = state.durable.max(target),
                 Err(error) => state.failed = Some(format!("{}: {error}", path.display())),
@@ -230,6 +240,21 @@ impl Wal {
     /// If the fsync fails, frames after `after` were already dropped ([`SegmentError::Gap`]), or a segment cannot be
     /// read.
     pub fn replay_since(&self, after: Lsn, mut visit: impl FnMut(Lsn, &[u8])) -> Result<Lsn, SegmentError> {
+        self.replay_while(after, |lsn, frame| {
+            visit(lsn, frame);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// As [`Wal::replay_since`], up to the frame at which `visit` breaks off. Gives the number of the last frame visited.
+    ///
+    /// # Errors
+    /// As `replay_since`.
+    pub fn replay_while(
+        &self,
+        after: Lsn,
+        mut visit: impl FnMut(Lsn, &[u8]) -> ControlFlow<()>,
+    ) -> Result<Lsn, SegmentError> {
         let (segments, last) = {
             let state = self.lock();
             (state.segments.clone(), state.next - 1)
@@ -250,6 +275,7 @@ impl Wal {
         let known = known.filter(|(first, offset)| segments.get(first).is_some_and(|len| offset <= len));
         let (start, start_offset) = known.unwrap_or((seek, 0));
         let mut stopped = (start, start_offset);
+        let mut reached = last;
         for (first, len) in segments.range(start..) {
             let path = segment_path(&self.dir, *first);
             let offset = if *first == start { start_offset } else { 0 };
@@ -264,20 +290,24 @@ impl Wal {
                 continue; // Reported when the log was opened.
             };
             for (lsn, payload) in (number..).zip(frames.by_ref()) {
-                if lsn > after.get() {
-                    visit(Lsn::new(lsn), payload);
+                if lsn > after.get() && visit(Lsn::new(lsn), payload).is_break() {
+                    reached = lsn;
+                    break;
                 }
             }
             stopped = (*first, offset + frames.offset() as u64);
+            if reached < last {
+                break;
+            }
         }
         if stopped.1 > 0 {
             let mut readers = self.readers();
             while readers.len() >= MAX_READERS {
                 readers.pop_first();
             }
-            readers.insert(last, stopped);
+            readers.insert(reached, stopped);
         }
-        Ok(Lsn::new(last))
+        Ok(Lsn::new(reached))
     }
 
     /// Drops every segment that holds only frames before `lsn`, and gives the number of bytes freed.

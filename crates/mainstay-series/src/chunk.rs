@@ -1,48 +1,62 @@
 //! A run of samples of one series, compressed without loss.
 //!
 //! ```text
-//! time mode u8 | t0 int | 0 regular: dt int
-//!                       | 1 packed:  count-1 differences, bit-packed
+//! time mode u8 | 0 regular: t0 int, dt int
+//!              | 1 packed:  t0 int, count-1 differences, bit-packed
+//!              | 2 regular: dt int                          (t0 is the chunk's `min_ms`)
+//!              | 3 packed:  count-1 differences, bit-packed (t0 is the chunk's `min_ms`)
 //! value mode u8 | 0 constant: bits u64
 //!               | 1 decimal:  exponent u8, first int, count-1 differences, bit-packed
 //!               | 2 xor:      per value 0, or leading-zero bytes and length in one byte, then these bytes
 //! ```
 //! Decimal: if every value is exactly `i / 10^e` with a whole `i` below 2^53 (checked by the round trip), the whole
 //! numbers are stored. Everything else, NaNs with their bits included, goes through xor with the value before.
+//! Modes 0 and 1 of the time are read but not written any more. The values of native histograms are in
+//! [`crate::histogram`].
 
 use std::sync::Arc;
 
-use crate::codec::{Reader, pack, put_bytes, put_int, put_uint};
-use crate::error::SeriesError;
+use mainstay_kernel::Histogram;
 
-/// The largest number of samples in one chunk of a block file.
-pub(crate) const BLOCK_CHUNK_SAMPLES: usize = 240;
+use crate::codec::{Reader, pack, put_int};
+use crate::error::SeriesError;
+use crate::histogram;
+
+/// The largest number of samples in one chunk of a block file of version 1.
+const MAX_SAMPLES_V1: usize = 240;
 
 const MAX_EXPONENT: u8 = 12;
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// What a chunk holds. Native histograms will be a second kind, with samples of their own type.
+/// What a chunk holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChunkKind {
     /// Floating-point samples.
     Float,
+    /// Native histograms.
+    Histogram,
 }
 
 impl ChunkKind {
-    fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Float => 1,
+            Self::Histogram => 2,
         }
     }
 
-    fn of_code(code: u8) -> Option<Self> {
+    pub(crate) fn of_code(code: u8) -> Option<Self> {
         match code {
             1 => Some(Self::Float),
+            2 => Some(Self::Histogram),
             _ => None,
         }
     }
 }
+
+/// A native histogram with its time in milliseconds.
+pub(crate) type HistogramPoint = (i64, Arc<Histogram>);
 
 /// A sealed run of samples in order of time. Cloning shares the bytes.
 #[derive(Debug, Clone)]
@@ -57,19 +71,47 @@ pub(crate) struct Chunk {
 impl Chunk {
     /// Compresses `samples`, which are in strictly rising order of time and not empty.
     pub(crate) fn encode(samples: &[(i64, f64)]) -> Self {
-        let (first, last) = match samples {
-            [] => (0, 0),
-            [first, .., last] => (first.0, last.0),
-            [only] => (only.0, only.0),
-        };
         let mut bytes = Vec::with_capacity(16 + samples.len() * 2);
-        encode_times(&mut bytes, samples);
+        encode_times(&mut bytes, samples.iter().map(|sample| sample.0));
         encode_values(&mut bytes, samples);
+        Self::of(ChunkKind::Float, samples.iter().map(|sample| sample.0), &bytes)
+    }
+
+    /// [`Chunk::encode`], of native histograms.
+    pub(crate) fn encode_histograms(samples: &[HistogramPoint]) -> Self {
+        let mut bytes = Vec::new();
+        encode_times(&mut bytes, samples.iter().map(|sample| sample.0));
+        histogram::encode(&mut bytes, samples.iter().map(|sample| &*sample.1));
+        Self::of(
+            ChunkKind::Histogram,
+            samples.iter().map(|sample| sample.0),
+            &bytes,
+        )
+    }
+
+    fn of(
+        kind: ChunkKind,
+        mut times: impl DoubleEndedIterator<Item = i64> + ExactSizeIterator,
+        bytes: &[u8],
+    ) -> Self {
+        let count = u32::try_from(times.len()).unwrap_or(u32::MAX);
+        let min_ms = times.next().unwrap_or_default();
         Self {
-            kind: ChunkKind::Float,
-            min_ms: first,
-            max_ms: last,
-            count: u32::try_from(samples.len()).unwrap_or(u32::MAX),
+            kind,
+            min_ms,
+            max_ms: times.next_back().unwrap_or(min_ms),
+            count,
+            bytes: bytes.into(),
+        }
+    }
+
+    /// As it stands in a block file: the description from its section, the bytes from their own place.
+    pub(crate) fn from_parts(kind: ChunkKind, min_ms: i64, max_ms: i64, count: u32, bytes: &[u8]) -> Self {
+        Self {
+            kind,
+            min_ms,
+            max_ms,
+            count,
             bytes: bytes.into(),
         }
     }
@@ -79,17 +121,21 @@ impl Chunk {
         self.max_ms > min_exclusive && self.min_ms <= max_inclusive
     }
 
-    /// The size of the compressed samples in bytes.
-    pub(crate) fn bytes_len(&self) -> usize {
-        self.bytes.len()
+    /// The compressed samples.
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.bytes
     }
 
-    /// Adds all samples to `out`.
+    /// Adds all samples to `out`; native histograms are none.
     pub(crate) fn decode(&self, out: &mut Vec<(i64, f64)>) -> Result<(), SeriesError> {
+        if self.kind != ChunkKind::Float {
+            return Ok(());
+        }
         let count = self.count as usize;
         let mut reader = Reader::new(&self.bytes, "chunk");
         let from = out.len();
-        decode_times(&mut reader, count, out)?;
+        out.reserve(count);
+        self.decode_times(&mut reader, |time| out.push((time, 0.0)))?;
         let mut slots = out[from..].iter_mut();
         decode_values(&mut reader, count, |value| {
             if let Some(slot) = slots.next() {
@@ -98,22 +144,54 @@ impl Chunk {
         })
     }
 
-    /// Writes it with its header, as block files hold it.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.push(self.kind.code());
-        put_int(out, self.min_ms);
-        put_uint(out, self.max_ms.wrapping_sub(self.min_ms).cast_unsigned());
-        put_uint(out, u64::from(self.count));
-        put_bytes(out, &self.bytes);
+    /// Adds all native histograms to `out`; floats are none.
+    pub(crate) fn decode_histograms(&self, out: &mut Vec<HistogramPoint>) -> Result<(), SeriesError> {
+        if self.kind != ChunkKind::Histogram {
+            return Ok(());
+        }
+        let mut reader = Reader::new(&self.bytes, "chunk of native histograms");
+        let mut times = Vec::with_capacity(self.count as usize);
+        self.decode_times(&mut reader, |time| times.push(time))?;
+        let mut times = times.into_iter();
+        histogram::decode(&mut reader, self.count as usize, |value| {
+            if let Some(time) = times.next() {
+                out.push((time, Arc::new(value)));
+            }
+        })
     }
 
-    /// Reads what [`Chunk::write`] wrote.
-    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, SeriesError> {
+    fn decode_times(&self, reader: &mut Reader<'_>, mut each: impl FnMut(i64)) -> Result<(), SeriesError> {
+        let count = self.count as usize;
+        let mode = reader.byte()?;
+        let mut time = if mode < 2 { reader.int()? } else { self.min_ms };
+        if count == 0 {
+            return Ok(());
+        }
+        each(time);
+        match mode {
+            0 | 2 => {
+                let step = reader.int()?;
+                for _ in 1..count {
+                    time = time.wrapping_add(step);
+                    each(time);
+                }
+                Ok(())
+            }
+            1 | 3 => reader.unpack(count - 1, |delta| {
+                time = time.wrapping_add(delta);
+                each(time);
+            }),
+            _ => Err(reader.corrupt()),
+        }
+    }
+
+    /// Reads a chunk with its header, as block files of version 1 hold it.
+    pub(crate) fn read_v1(reader: &mut Reader<'_>) -> Result<Self, SeriesError> {
         let kind = ChunkKind::of_code(reader.byte()?).ok_or_else(|| reader.corrupt())?;
         let min_ms = reader.int()?;
         let max_ms = min_ms.wrapping_add(reader.uint()?.cast_signed());
         let count = reader.u32()?;
-        if count as usize > BLOCK_CHUNK_SAMPLES {
+        if count as usize > MAX_SAMPLES_V1 {
             return Err(reader.corrupt());
         }
         Ok(Self {
@@ -126,43 +204,19 @@ impl Chunk {
     }
 }
 
-fn encode_times(out: &mut Vec<u8>, samples: &[(i64, f64)]) {
-    let deltas: Vec<i64> = samples
-        .windows(2)
-        .map(|pair| pair[1].0.wrapping_sub(pair[0].0))
+fn encode_times(out: &mut Vec<u8>, times: impl Iterator<Item = i64> + Clone) {
+    let deltas: Vec<i64> = times
+        .clone()
+        .zip(times.skip(1))
+        .map(|(before, after)| after.wrapping_sub(before))
         .collect();
     let step = deltas.first().copied().unwrap_or_default();
-    let regular = deltas.iter().all(|delta| *delta == step);
-    out.push(u8::from(!regular));
-    put_int(out, samples.first().map_or(0, |sample| sample.0));
-    if regular {
+    if deltas.iter().all(|delta| *delta == step) {
+        out.push(2);
         put_int(out, step);
     } else {
+        out.push(3);
         pack(out, &deltas);
-    }
-}
-
-fn decode_times(reader: &mut Reader<'_>, count: usize, out: &mut Vec<(i64, f64)>) -> Result<(), SeriesError> {
-    let mode = reader.byte()?;
-    let mut time = reader.int()?;
-    if count == 0 {
-        return Ok(());
-    }
-    out.push((time, 0.0));
-    match mode {
-        0 => {
-            let step = reader.int()?;
-            for _ in 1..count {
-                time = time.wrapping_add(step);
-                out.push((time, 0.0));
-            }
-            Ok(())
-        }
-        1 => reader.unpack(count - 1, |delta| {
-            time = time.wrapping_add(delta);
-            out.push((time, 0.0));
-        }),
-        _ => Err(reader.corrupt()),
     }
 }
 
@@ -241,12 +295,13 @@ fn decimals(samples: &[(i64, f64)]) -> Option<(u8, Vec<i64>)> {
 }
 
 fn to_decimal(value: f64, scale: f64) -> Option<i64> {
-    let scaled = (value * scale).round();
+    let scaled = value * scale;
     if scaled.is_nan() || scaled.abs() >= MAX_EXACT {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
-    let whole = scaled as i64;
+    // Rounded half away from zero; what is not a whole number fails the round trip.
+    #[expect(clippy::cast_possible_truncation, reason = "below 2^53")]
+    let whole = (scaled + 0.5f64.copysign(scaled)) as i64;
     (from_decimal(whole, scale).to_bits() == value.to_bits()).then_some(whole)
 }
 
@@ -288,7 +343,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::STALE_NAN;
+    use mainstay_kernel::STALE_NAN;
 
     fn bits(samples: &[(i64, f64)]) -> Vec<(i64, u64)> {
         samples.iter().map(|(t, v)| (*t, v.to_bits())).collect()
@@ -296,13 +351,10 @@ mod tests {
 
     fn round_trip(samples: &[(i64, f64)]) -> usize {
         let chunk = Chunk::encode(samples);
-        let mut written = Vec::new();
-        chunk.write(&mut written);
-        let read = Chunk::read(&mut Reader::new(&written, "test")).expect("reads");
         let mut back = Vec::new();
-        read.decode(&mut back).expect("decodes");
+        chunk.decode(&mut back).expect("decodes");
         assert_eq!(bits(&back), bits(samples));
-        written.len()
+        chunk.payload().len()
     }
 
     fn value() -> impl Strategy<Value = f64> {
@@ -319,15 +371,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bit_for_bit(start in any::<i32>(), pieces in prop::collection::vec((1i64..100_000, value()), 1..BLOCK_CHUNK_SAMPLES)) {
+        fn bit_for_bit(start in any::<i32>(), pieces in prop::collection::vec((1i64..100_000, value()), 1..300)) {
             let mut time = i64::from(start);
             let samples: Vec<_> = pieces.into_iter().map(|(step, value)| { time += step; (time, value) }).collect();
             round_trip(&samples);
         }
 
         #[test]
-        fn noise_is_an_error_never_a_panic(noise in prop::collection::vec(any::<u8>(), 0..60)) {
-            if let Ok(chunk) = Chunk::read(&mut Reader::new(&noise, "test")) {
+        fn noise_is_an_error_never_a_panic(noise in prop::collection::vec(any::<u8>(), 0..60), count in 0u32..300) {
+            for kind in [ChunkKind::Float, ChunkKind::Histogram] {
+                let chunk = Chunk::from_parts(kind, 0, 0, count, &noise);
+                let _ = (chunk.decode(&mut Vec::new()), chunk.decode_histograms(&mut Vec::new()));
+            }
+            let mut reader = Reader::new(&noise, "test");
+            if let Ok(chunk) = Chunk::read_v1(&mut reader) {
                 let _ = chunk.decode(&mut Vec::new());
             }
         }

@@ -48,24 +48,22 @@ pub(crate) fn put_float(out: &mut Vec<u8>, value: f64) {
 pub(crate) fn pack(out: &mut Vec<u8>, values: &[i64]) {
     for group in values.chunks(GROUP) {
         let min = group.iter().copied().min().unwrap_or_default();
-        let offset = |value: &i64| value.wrapping_sub(min).cast_unsigned();
-        let widest = group.iter().map(offset).max().unwrap_or_default();
-        let width = u64::BITS - widest.leading_zeros();
+        let max = group.iter().copied().max().unwrap_or_default();
+        let width = u64::BITS - max.wrapping_sub(min).cast_unsigned().leading_zeros();
         put_int(out, min);
         out.push(width.to_le_bytes()[0]);
         let (mut held, mut bits) = (0u128, 0);
         for value in group {
-            held |= u128::from(offset(value)) << bits;
+            held |= u128::from(value.wrapping_sub(min).cast_unsigned()) << bits;
             bits += width;
-            while bits >= 8 {
-                out.push(held.to_le_bytes()[0]);
-                held >>= 8;
-                bits -= 8;
+            if bits >= u64::BITS {
+                #[expect(clippy::cast_possible_truncation, reason = "the low half is what is meant")]
+                out.extend_from_slice(&(held as u64).to_le_bytes());
+                held >>= u64::BITS;
+                bits -= u64::BITS;
             }
         }
-        if bits > 0 {
-            out.push(held.to_le_bytes()[0]);
-        }
+        out.extend_from_slice(&held.to_le_bytes()[..bits.div_ceil(8) as usize]);
     }
 }
 
@@ -82,6 +80,11 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn corrupt(&self) -> SeriesError {
         SeriesError::Corrupt { what: self.what }
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], SeriesError> {
@@ -174,20 +177,22 @@ impl<'a> Reader<'a> {
                 return Err(self.corrupt());
             }
             let packed = self.take((size * width).div_ceil(8))?;
+            // With room behind them, so that every value is a read of nine bytes.
+            let mut bytes = [0; GROUP * 8 + 9];
+            bytes[..packed.len()].copy_from_slice(packed);
             let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
-            let (mut held, mut bits) = (0u128, 0);
-            let mut bytes = packed.iter();
+            let mut bit = 0;
             for _ in 0..size {
-                while bits < width {
-                    let byte = bytes.next().copied().unwrap_or_default();
-                    held |= u128::from(byte) << bits;
-                    bits += 8;
+                let at = bit / 8;
+                let mut word = [0; 8];
+                word.copy_from_slice(&bytes[at..at + 8]);
+                let shift = bit % 8;
+                let mut offset = u64::from_le_bytes(word) >> shift;
+                if shift + width > 64 {
+                    offset |= u64::from(bytes[at + 8]) << (64 - shift);
                 }
-                #[expect(clippy::cast_possible_truncation, reason = "the mask keeps at most 64 bits")]
-                let offset = held as u64 & mask;
-                held >>= width;
-                bits -= width;
-                each(min.wrapping_add(offset.cast_signed()));
+                bit += width;
+                each(min.wrapping_add((offset & mask).cast_signed()));
             }
         }
         Ok(())

@@ -24,6 +24,16 @@ pub enum SeriesError {
         /// The limit.
         limit: usize,
     },
+    /// A tenant has as many series as it may.
+    #[error(
+        "tenant {tenant:?} has {limit} series, its limit; drop labels that take many values, or raise the limit"
+    )]
+    TenantSeriesLimit {
+        /// The tenant; "" of series that name none.
+        tenant: String,
+        /// The limit.
+        limit: usize,
+    },
     /// The names and values of a series' labels are too long.
     #[error("labels of {bytes} bytes, allowed are {limit_bytes}")]
     LabelsTooLarge {
@@ -50,4 +60,18 @@ pub enum SeriesError {
         /// What does not decode.
         what: &'static str,
     },
+}
+
+impl SeriesError {
+    /// Whether a limit on series or labels keeps one series out: others are not concerned.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            Self::SeriesLimit { .. }
+                | Self::TenantSeriesLimit { .. }
+                | Self::LabelsTooLarge { .. }
+                | Self::NoLabels
+        )
+    }
 }

@@ -1,6 +1,7 @@
 //! From memory to block files, and what follows: a new series index, a shorter log, retention, backup.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use crate::block::{self, Block, BlockWriter};
 use crate::error::SeriesError;
 use crate::head::{Frozen, in_order};
 use crate::snapshot::{self, Flushed, Snapshot};
-use crate::store::{Freeze, Series, State, Store};
+use crate::state::{Freeze, NEVER_MS, Series, State};
+use crate::store::Store;
 use crate::table::TableEntry;
 
 /// What a maintenance pass did.
@@ -19,6 +21,8 @@ use crate::table::TableEntry;
 pub struct Maintained {
     /// Block files written.
     pub blocks_written: usize,
+    /// Block files that replace several smaller ones.
+    pub blocks_merged: usize,
     /// Block files removed by retention.
     pub blocks_removed: usize,
     /// Series removed because nothing of them is held any more.
@@ -43,6 +47,7 @@ impl Store {
         let _one_at_a_time = self.maintaining();
         self.flush_locked(boundary_ms, &mut done)?;
         self.retain_locked(now_ms, &mut done)?;
+        self.compact_locked(boundary_ms, &mut done)?;
         Ok(done)
     }
 
@@ -75,7 +80,7 @@ impl Store {
         Ok(())
     }
 
-    fn span_start(&self, t_ms: i64) -> i64 {
+    pub(crate) fn span_start(&self, t_ms: i64) -> i64 {
         t_ms - t_ms.rem_euclid(self.options.block_ms.max(1))
     }
 
@@ -126,37 +131,54 @@ impl Store {
         // One file per span, so that retention can drop whole files.
         let mut writers: BTreeMap<i64, BlockWriter> = BTreeMap::new();
         for (id, held) in freeze.samples.iter() {
-            let mut samples = Vec::with_capacity(held.len());
-            held.decode(&mut samples)?;
+            let (mut samples, mut histograms) = (Vec::with_capacity(held.len()), Vec::new());
+            held.view(i64::MIN, i64::MAX)
+                .decode(&mut samples, &mut histograms)?;
             in_order(&mut samples);
+            in_order(&mut histograms);
             let Some(entry) = self.read().get(*id).map(|series| series.entry(*id)) else {
                 continue;
             };
-            let mut rest = &samples[..];
-            while let Some(first) = rest.first() {
-                let span = self.span_start(first.0);
+            let (mut samples, mut histograms) = (&samples[..], &histograms[..]);
+            while let Some(first_ms) = samples
+                .iter()
+                .map(|held| held.0)
+                .chain(histograms.first().map(|held| held.0))
+                .min()
+            {
+                let span = self.span_start(first_ms);
                 let end = span.saturating_add(self.options.block_ms.max(1));
-                let (inside, after) = rest.split_at(rest.partition_point(|sample| sample.0 < end).max(1));
-                let writer = writers.entry(span).or_insert_with(BlockWriter::new);
-                writer.push(entry.clone(), inside);
-                rest = after;
+                let inside = |t_ms: i64| t_ms < end || end == i64::MAX;
+                let (inside, also, after, later) = {
+                    let (floats, after) =
+                        samples.split_at(samples.partition_point(|sample| inside(sample.0)));
+                    let (also, later) =
+                        histograms.split_at(histograms.partition_point(|sample| inside(sample.0)));
+                    (floats, also, after, later)
+                };
+                let writer = match writers.entry(span) {
+                    Entry::Occupied(held) => held.into_mut(),
+                    Entry::Vacant(free) => {
+                        let path = self.block_path(number);
+                        number += 1;
+                        free.insert(BlockWriter::create(path)?)
+                    }
+                };
+                writer.push(entry.clone(), inside, also)?;
+                (samples, histograms) = (after, later);
             }
         }
         let mut blocks = Vec::new();
         for writer in writers.into_values() {
-            let path = self
-                .dir
-                .join("blocks")
-                .join(format!("{number:020}.{}", block::EXTENSION));
-            number += 1;
-            if let Some(path) = writer.finish(path)? {
-                blocks.push(Arc::new(Block::open(&path)?.0));
+            if let Some(block) = writer.finish()? {
+                blocks.push(Arc::new(block));
                 done.blocks_written += 1;
             }
         }
         {
             let mut state = self.write();
             state.blocks.extend(blocks);
+            state.blocks.sort_by_key(|block| block.min_ms);
             state.flushed = freeze.flushed;
             state.frozen = None;
         }
@@ -165,7 +187,12 @@ impl Store {
         Ok(())
     }
 
-    fn next_block_number(&self, state: &State) -> u64 {
+    pub(crate) fn block_path(&self, number: u64) -> PathBuf {
+        let name = format!("{number:020}.{}", block::EXTENSION);
+        self.dir.join("blocks").join(name)
+    }
+
+    pub(crate) fn next_block_number(&self, state: &State) -> u64 {
         let number_of = |path: &Path| path.file_stem()?.to_str()?.parse().ok();
         // The directory is asked too: a damaged file that is not served keeps its name.
         let on_disk = fs::read_dir(self.dir.join("blocks"))
@@ -183,7 +210,9 @@ impl Store {
             let held = (0..)
                 .zip(&state.series)
                 .filter_map(|(id, series)| series.as_ref().map(|series| (id, series)));
-            let (series, newest) = held.map(|(id, series)| (series.entry(id), series.newest)).unzip();
+            let (series, newest) = held
+                .map(|(id, series)| (series.entry(id), series.newest()))
+                .unzip();
             Snapshot {
                 next_id: u32::try_from(state.series.len()).unwrap_or(u32::MAX),
                 flushed: state.flushed,
@@ -242,6 +271,11 @@ impl Store {
                 .into_iter()
                 .partition(|block| block.max_ms >= oldest_ms);
             state.blocks = kept;
+            for block in &expired {
+                let block: &Arc<Block> = block;
+                state.removals += 1;
+                state.removed_before_ms = state.removed_before_ms.max(block.max_ms);
+            }
             done.series_removed += state.remove_empty_series(
                 oldest_ms,
                 now_ms.saturating_sub(self.options.out_of_order_ms),
@@ -264,7 +298,7 @@ impl Store {
 }
 
 impl Series {
-    fn entry(&self, id: u32) -> TableEntry {
+    pub(crate) fn entry(&self, id: u32) -> TableEntry {
         TableEntry {
             id,
             labels: Arc::clone(&self.labels),
@@ -277,28 +311,38 @@ impl State {
     /// Removes the series of which nothing is held: the newest sample is older than `oldest_ms`, or none came since
     /// a pass at `idle_ms` or before: who asked for a reference has that long to use it.
     fn remove_empty_series(&mut self, oldest_ms: i64, idle_ms: i64, now_ms: i64) -> usize {
-        let mut removed = 0;
+        let mut removed = Vec::new();
+        let mut cursors: Vec<_> = self.blocks.iter().map(|block| block.cursor()).collect();
         for at in 0..self.series.len() {
             let Some(series) = &mut self.series[at] else {
                 continue;
             };
-            let gone = match series.newest {
+            let gone = match series.newest() {
                 Some((newest_ms, _)) => newest_ms < oldest_ms,
-                None => *series.empty_since_ms.get_or_insert(now_ms) <= idle_ms,
+                None => {
+                    if series.empty_since_ms == NEVER_MS {
+                        series.empty_since_ms = now_ms;
+                    }
+                    series.empty_since_ms <= idle_ms
+                }
             };
             let id = u32::try_from(at).unwrap_or(u32::MAX);
             let frozen = self
                 .frozen
                 .as_ref()
                 .is_some_and(|freeze| freeze.samples.contains_key(&id));
-            if !gone || frozen || !series.head.is_empty() || self.blocks.iter().any(|block| block.holds(id)) {
+            // What cannot be asked is taken to hold it.
+            if !gone
+                || frozen
+                || !series.head.is_empty()
+                || cursors.iter_mut().any(|cursor| cursor.holds(id).unwrap_or(true))
+            {
                 continue;
             }
-            if let Some(series) = self.series[at].take() {
-                self.index.remove(id, &series.labels);
-                removed += 1;
-            }
+            removed.push(id);
         }
-        removed
+        drop(cursors);
+        removed.iter().for_each(|id| self.remove(*id));
+        removed.len()
     }
 }

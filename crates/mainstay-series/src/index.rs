@@ -1,36 +1,61 @@
 //! Which series there are, and which of them a selector means.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
+use hashbrown::HashTable;
 use mainstay_kernel::{Labels, MatchOp, Matcher};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// A short name for a series, valid while the store that gave it is open and the series has data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesRef(pub(crate) u32);
 
+impl SeriesRef {
+    /// A small number that no other series of the store has, to index tables by.
+    #[must_use]
+    pub fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Label sets to ids, and per label name and value the sorted ids that bear it (posting lists).
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    by_labels: BTreeMap<Arc<Labels>, u32>,
+    /// A hash of each series' labels, and its id.
+    by_labels: HashTable<(u32, u32)>,
     postings: BTreeMap<String, BTreeMap<String, Vec<u32>>>,
-    all: BTreeSet<u32>,
+}
+
+fn hash(labels: &Labels) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is as good a hash")]
+    let hash = xxh3_64(labels.text().as_bytes()) as u32;
+    hash
+}
+
+/// The table takes the high bits of a hash for its own.
+fn spread(hash: u32) -> u64 {
+    (u64::from(hash) << 32) | u64::from(hash)
 }
 
 impl Index {
-    pub(crate) fn get(&self, labels: &Labels) -> Option<u32> {
-        self.by_labels.get(labels).copied()
+    /// The id of the series with these labels; `is` tells whether an id's labels are they.
+    pub(crate) fn get(&self, labels: &Labels, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let hash = hash(labels);
+        let found = self
+            .by_labels
+            .find(spread(hash), |held| held.0 == hash && is(held.1));
+        found.map(|held| held.1)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.all.len()
+        self.by_labels.len()
     }
 
-    pub(crate) fn insert(&mut self, id: u32, labels: &Arc<Labels>) {
-        self.by_labels.insert(Arc::clone(labels), id);
-        if !self.all.insert(id) {
-            return;
-        }
+    /// Adds a series whose id is new.
+    pub(crate) fn insert(&mut self, id: u32, labels: &Labels) {
+        let hash = hash(labels);
+        self.by_labels
+            .insert_unique(spread(hash), (hash, id), |held| spread(held.0));
         for (name, value) in labels.iter() {
             let values = match self.postings.get_mut(name) {
                 Some(values) => values,
@@ -47,10 +72,10 @@ impl Index {
     }
 
     pub(crate) fn remove(&mut self, id: u32, labels: &Labels) {
-        if self.by_labels.get(labels) == Some(&id) {
-            self.by_labels.remove(labels);
+        let hash = hash(labels);
+        if let Ok(held) = self.by_labels.find_entry(spread(hash), |held| held.1 == id) {
+            held.remove();
         }
-        self.all.remove(&id);
         for (name, value) in labels.iter() {
             let Some(values) = self.postings.get_mut(name) else {
                 continue;
@@ -80,7 +105,11 @@ impl Index {
         let mut lists = lists.into_iter();
         let mut ids = match lists.next() {
             Some(shortest) => shortest,
-            None => self.all.iter().copied().collect(),
+            None => {
+                let mut all: Vec<u32> = self.by_labels.iter().map(|held| held.1).collect();
+                all.sort_unstable();
+                all
+            }
         };
         for list in lists {
             ids.retain(|id| list.binary_search(id).is_ok());
@@ -154,13 +183,15 @@ mod tests {
             let mut index = Index::default();
             let mut kept = BTreeMap::new();
             for (id, labels) in (0..).zip(sets) {
-                let labels = Arc::new(labels);
                 index.insert(id, &labels);
                 kept.insert(id, labels);
             }
             if let Some(labels) = kept.remove(&gone) {
                 index.remove(gone, &labels);
-                prop_assert_eq!(index.get(&labels), None);
+                prop_assert_eq!(index.get(&labels, |id| kept.get(&id) == Some(&labels)), None);
+            }
+            for (id, labels) in &kept {
+                prop_assert_eq!(index.get(labels, |held| kept.get(&held) == Some(labels)), Some(*id));
             }
             let scan: Vec<u32> = kept
                 .iter()

@@ -18,17 +18,22 @@ mod append;
 mod block;
 mod chunk;
 mod codec;
+mod compact;
 mod error;
 mod flush;
 mod head;
+mod histogram;
 mod index;
+mod known;
 mod query;
 mod record;
 mod snapshot;
+mod state;
 mod store;
 mod table;
+mod window;
 
-pub use append::{Appended, Outcome, Row, Sample};
+pub use append::{Appended, HistogramSample, Outcome, Row, Sample};
 pub use chunk::ChunkKind;
 pub use error::SeriesError;
 pub use flush::Maintained;
@@ -36,15 +41,4 @@ pub use index::SeriesRef;
 pub use mainstay_segment::Lsn;
 pub use query::{Replayed, SelectedSeries};
 pub use store::{Options, Recovery, Stats, Store};
-
-/// The NaN whose bits mark the end of a series: it went away, as opposed to being not-a-number. The bits are
-/// Prometheus' own (`0x7ff0000000000002`).
-pub const STALE_NAN: f64 = f64::from_bits(STALE_BITS);
-
-const STALE_BITS: u64 = 0x7ff0_0000_0000_0002;
-
-/// Whether this value is the stale marker. Other NaNs are not.
-#[must_use]
-pub fn is_stale(value: f64) -> bool {
-    value.to_bits() == STALE_BITS
-}
+pub use window::Windows;

@@ -1,16 +1,20 @@
 //! Reading: selections, label names and values, and the accepted samples in the order of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use mainstay_kernel::{Labels, Matcher};
+use mainstay_kernel::{Histogram, Labels, Matcher, SampleValue};
 use mainstay_segment::Lsn;
 
+use crate::append::{HistogramSample, Sample};
 use crate::block::Block;
+use crate::chunk::HistogramPoint;
 use crate::error::SeriesError;
-use crate::head::{HeadSamples, in_order};
+use crate::head::{HeadSamples, View, in_order, in_range};
 use crate::record::{self, Record};
-use crate::store::{State, Store};
+use crate::state::State;
+use crate::store::Store;
 
 /// A series with its samples in a range.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct SelectedSeries {
     pub created_ms: Option<i64>,
     /// Time in milliseconds and value, in strictly rising order of time; stale markers included.
     pub samples: Vec<(i64, f64)>,
+    /// Native histograms, likewise.
+    pub histograms: Vec<(i64, Arc<Histogram>)>,
 }
 
 /// An accepted sample, read back from the log.
@@ -36,7 +42,30 @@ pub struct Replayed {
     /// Its time, in milliseconds since 1970.
     pub t_ms: i64,
     /// Its value.
-    pub value: f64,
+    pub value: SampleValue,
+}
+
+/// The sample that a series has at one time, as a number or as a native histogram; at most one of them.
+pub(crate) type HeldAt = (Vec<(i64, f64)>, Vec<HistogramPoint>);
+
+/// What is read of one series, before it is in order.
+pub(crate) struct Reading {
+    pub(crate) id: u32,
+    pub(crate) labels: Arc<Labels>,
+    pub(crate) created_ms: Option<i64>,
+    memory: [Option<View>; 2],
+    pub(crate) samples: Vec<(i64, f64)>,
+    pub(crate) histograms: Vec<HistogramPoint>,
+}
+
+impl Reading {
+    /// Decodes what memory held.
+    fn decode_memory(&mut self) -> Result<(), SeriesError> {
+        for view in std::mem::take(&mut self.memory).into_iter().flatten() {
+            view.decode(&mut self.samples, &mut self.histograms)?;
+        }
+        Ok(())
+    }
 }
 
 impl Store {
@@ -53,65 +82,75 @@ impl Store {
         max_ms_inclusive: i64,
         limit_samples: usize,
     ) -> Result<Vec<SelectedSeries>, SeriesError> {
-        struct View {
-            id: u32,
-            labels: Arc<Labels>,
-            created_ms: Option<i64>,
-            memory: [Option<HeadSamples>; 2],
-        }
-        let (views, blocks) = {
+        let (mut readings, blocks) = {
             let state = self.read();
-            let views: Vec<View> = state
+            let view = |id| state.reading(id, min_ms_exclusive, max_ms_inclusive);
+            let readings: Vec<Reading> = state
                 .index
                 .select(matchers)
                 .into_iter()
-                .filter_map(|id| {
-                    let series = state.get(id)?;
-                    Some(View {
-                        id,
-                        labels: Arc::clone(&series.labels),
-                        created_ms: series.created_ms,
-                        memory: state
-                            .memory(id)
-                            .map(|held| held.map(|samples| samples.view(min_ms_exclusive, max_ms_inclusive))),
-                    })
-                })
+                .filter_map(view)
                 .collect();
-            (views, state.blocks_in(min_ms_exclusive, max_ms_inclusive))
+            (readings, state.blocks_in(min_ms_exclusive, max_ms_inclusive))
         };
+        let mut total = 0;
+        // Block by block, so that series share reads.
+        for block in &blocks {
+            let mut cursor = block.cursor();
+            for reading in &mut readings {
+                let before = reading.samples.len() + reading.histograms.len();
+                let (samples, histograms) = (&mut reading.samples, &mut reading.histograms);
+                cursor.read(
+                    reading.id,
+                    min_ms_exclusive,
+                    max_ms_inclusive,
+                    samples,
+                    histograms,
+                )?;
+                total += reading.samples.len() + reading.histograms.len() - before;
+                // A chunk at either edge may bring some that are not in the range.
+                if total / 2 > limit_samples {
+                    return Err(SeriesError::TooManySamples { limit: limit_samples });
+                }
+            }
+        }
         let mut found: BTreeMap<Arc<Labels>, SelectedSeries> = BTreeMap::new();
         let mut total = 0;
-        for view in views {
-            let mut samples = Vec::new();
-            for block in &blocks {
-                block.read(view.id, min_ms_exclusive, max_ms_inclusive, &mut samples)?;
-            }
-            for held in view.memory.iter().flatten() {
-                held.decode(&mut samples)?;
-            }
-            samples.retain(|(t_ms, _)| *t_ms > min_ms_exclusive && *t_ms <= max_ms_inclusive);
-            in_order(&mut samples);
-            if samples.is_empty() {
+        for mut reading in readings {
+            reading.decode_memory()?;
+            let Reading {
+                labels,
+                created_ms,
+                mut samples,
+                mut histograms,
+                ..
+            } = reading;
+            in_range(&mut samples, min_ms_exclusive, max_ms_inclusive);
+            in_range(&mut histograms, min_ms_exclusive, max_ms_inclusive);
+            if samples.is_empty() && histograms.is_empty() {
                 continue;
             }
-            total += samples.len();
+            total += samples.len() + histograms.len();
             if total > limit_samples {
                 return Err(SeriesError::TooManySamples { limit: limit_samples });
             }
             // The same labels can have had an earlier id whose last samples are still held.
-            match found.get_mut(&view.labels) {
+            match found.get_mut(&labels) {
                 Some(earlier) => {
                     earlier.samples.extend(samples);
                     in_order(&mut earlier.samples);
-                    earlier.created_ms = view.created_ms.or(earlier.created_ms);
+                    earlier.histograms.extend(histograms);
+                    in_order(&mut earlier.histograms);
+                    earlier.created_ms = created_ms.or(earlier.created_ms);
                 }
                 None => {
                     let selected = SelectedSeries {
-                        labels: Arc::clone(&view.labels),
-                        created_ms: view.created_ms,
+                        labels: Arc::clone(&labels),
+                        created_ms,
                         samples,
+                        histograms,
                     };
-                    found.insert(view.labels, selected);
+                    found.insert(labels, selected);
                 }
             }
         }
@@ -129,17 +168,17 @@ impl Store {
     ) -> Vec<Arc<Labels>> {
         let state = self.read();
         let blocks = state.blocks_in(min_ms_exclusive, max_ms_inclusive);
-        let found: BTreeSet<Arc<Labels>> = state
-            .index
-            .select(matchers)
-            .into_iter()
-            .filter(|id| {
-                let in_memory = |samples: &HeadSamples| samples.overlaps(min_ms_exclusive, max_ms_inclusive);
-                state.memory(*id).into_iter().flatten().any(in_memory)
-                    || blocks.iter().any(|block| block.holds(*id))
-            })
-            .filter_map(|id| state.get(id).map(|series| Arc::clone(&series.labels)))
-            .collect();
+        let mut cursors: Vec<_> = blocks.iter().map(|block| block.cursor()).collect();
+        let mut found: BTreeSet<Arc<Labels>> = BTreeSet::new();
+        for id in state.index.select(matchers) {
+            let in_memory = |samples: &HeadSamples| samples.overlaps(min_ms_exclusive, max_ms_inclusive);
+            // A directory that cannot be read is told by whoever asks for samples.
+            let held = state.memory(id).into_iter().flatten().any(in_memory)
+                || cursors.iter_mut().any(|cursor| cursor.holds(id).unwrap_or(true));
+            if held && let Some(series) = state.get(id) {
+                found.insert(Arc::clone(&series.labels));
+            }
+        }
         found.into_iter().collect()
     }
 
@@ -177,23 +216,49 @@ impl Store {
     ///
     /// # Errors
     /// If frames after `after` were dropped already, a record does not decode, or the log cannot be read.
-    pub fn replay_since(&self, after: Lsn, mut visit: impl FnMut(Replayed)) -> Result<Lsn, SeriesError> {
+    pub fn replay_since(&self, after: Lsn, visit: impl FnMut(Replayed)) -> Result<Lsn, SeriesError> {
+        self.replay_some(after, usize::MAX, visit)
+    }
+
+    /// As [`Store::replay_since`], up to the end of the frame in which the number of samples reaches `samples_max`: for
+    /// readers that lag far behind. The position that it gives is to go on from.
+    ///
+    /// # Errors
+    /// As `replay_since`.
+    pub fn replay_some(
+        &self,
+        after: Lsn,
+        samples_max: usize,
+        mut visit: impl FnMut(Replayed),
+    ) -> Result<Lsn, SeriesError> {
         let mut created: BTreeMap<u32, i64> = BTreeMap::new();
         let mut failed = None;
-        let last = self.wal.replay_since(after, |lsn, frame| {
-            if failed.is_some() {
-                return;
-            }
+        let mut left = samples_max;
+        let last = self.wal.replay_while(after, |lsn, frame| {
             match record::read(frame) {
                 Ok(Record::Created { id, created_ms }) => {
                     created.insert(id, created_ms);
                 }
                 Ok(Record::Series { .. }) => {}
                 Ok(Record::Samples(samples)) => {
-                    let replayed = self.replayed(lsn, &samples, &created);
-                    replayed.into_iter().for_each(&mut visit);
+                    left = left.saturating_sub(samples.len());
+                    let value =
+                        |sample: Sample| (sample.series.0, sample.t_ms, SampleValue::Float(sample.value));
+                    self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
+                }
+                Ok(Record::Histograms(samples)) => {
+                    left = left.saturating_sub(samples.len());
+                    let value = |HistogramSample { series, t_ms, value }| {
+                        (series.0, t_ms, SampleValue::Histogram(value))
+                    };
+                    self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
                 }
                 Err(error) => failed = Some(error),
+            }
+            if left == 0 || failed.is_some() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         })?;
         match failed {
@@ -202,50 +267,72 @@ impl Store {
         }
     }
 
-    fn replayed(&self, lsn: Lsn, samples: &[crate::Sample], created: &BTreeMap<u32, i64>) -> Vec<Replayed> {
-        let state = self.read();
-        // A series that retention removed has no samples that anyone may still ask for.
-        let of_sample = |sample: &crate::Sample| {
-            let series = state.get(sample.series.0)?;
-            let known = series.created_ms.filter(|created_ms| *created_ms <= sample.t_ms);
-            Some(Replayed {
-                lsn,
-                labels: Arc::clone(&series.labels),
-                created_ms: created.get(&sample.series.0).copied().or(known),
-                t_ms: sample.t_ms,
-                value: sample.value,
-            })
+    fn replayed(
+        &self,
+        lsn: Lsn,
+        samples: impl Iterator<Item = (u32, i64, SampleValue)>,
+        created: &BTreeMap<u32, i64>,
+        visit: &mut impl FnMut(Replayed),
+    ) {
+        let found: Vec<Replayed> = {
+            let state = self.read();
+            // A series that retention removed has no samples that anyone may still ask for.
+            let of_sample = |(id, t_ms, value): (u32, i64, SampleValue)| {
+                let series = state.get(id)?;
+                let known = series.created_ms.filter(|created_ms| *created_ms <= t_ms);
+                Some(Replayed {
+                    lsn,
+                    labels: Arc::clone(&series.labels),
+                    created_ms: created.get(&id).copied().or(known),
+                    t_ms,
+                    value,
+                })
+            };
+            samples.filter_map(of_sample).collect()
         };
-        samples.iter().filter_map(of_sample).collect()
+        found.into_iter().for_each(visit);
     }
 
-    /// Adds what is held of a series in the range, and possibly more, to `out`.
-    pub(crate) fn read_series(
-        &self,
-        state: &State,
-        id: u32,
-        min_exclusive: i64,
-        max_inclusive: i64,
-        out: &mut Vec<(i64, f64)>,
-    ) -> Result<(), SeriesError> {
-        for block in state.blocks_in(min_exclusive, max_inclusive) {
-            block.read(id, min_exclusive, max_inclusive, out)?;
+    /// What is held of a series at one time.
+    pub(crate) fn held_at(&self, state: &State, id: u32, t_ms: i64) -> Result<HeldAt, SeriesError> {
+        let (mut samples, mut histograms) = (Vec::new(), Vec::new());
+        let before_ms = t_ms.saturating_sub(1);
+        for block in state.blocks_in(before_ms, t_ms) {
+            block
+                .cursor()
+                .read(id, before_ms, t_ms, &mut samples, &mut histograms)?;
         }
         for held in state.memory(id).into_iter().flatten() {
-            held.view(min_exclusive, max_inclusive).decode(out)?;
+            held.view(before_ms, t_ms).decode(&mut samples, &mut histograms)?;
         }
-        Ok(())
+        in_range(&mut samples, before_ms, t_ms);
+        in_range(&mut histograms, before_ms, t_ms);
+        Ok((samples, histograms))
     }
 }
 
 impl State {
+    fn reading(&self, id: u32, min_exclusive: i64, max_inclusive: i64) -> Option<Reading> {
+        let series = self.get(id)?;
+        Some(Reading {
+            id,
+            labels: Arc::clone(&series.labels),
+            created_ms: series.created_ms,
+            memory: self
+                .memory(id)
+                .map(|held| held.map(|held| held.view(min_exclusive, max_inclusive))),
+            samples: Vec::new(),
+            histograms: Vec::new(),
+        })
+    }
+
     /// What memory holds of a series: on its way to a block file, and the head.
-    fn memory(&self, id: u32) -> [Option<&HeadSamples>; 2] {
+    pub(crate) fn memory(&self, id: u32) -> [Option<&HeadSamples>; 2] {
         let frozen = self.frozen.as_ref().and_then(|freeze| freeze.samples.get(&id));
         [frozen, self.get(id).map(|series| &series.head)]
     }
 
-    fn blocks_in(&self, min_exclusive: i64, max_inclusive: i64) -> Vec<Arc<Block>> {
+    pub(crate) fn blocks_in(&self, min_exclusive: i64, max_inclusive: i64) -> Vec<Arc<Block>> {
         self.blocks
             .iter()
             .filter(|block| block.overlaps(min_exclusive, max_inclusive))

@@ -1,21 +1,29 @@
 //! What the write-ahead log holds.
 //!
 //! ```text
-//! 1 series:  id | created option | count | (name | value)…
-//! 2 samples: count | base time int | (id difference int | time - base int | value float)…
-//! 3 created: id | time int
+//! 1 series:     id | created option | count | (name | value)…
+//! 2 samples:    count | base time int | (id difference int | time - base int | value float)…
+//! 3 created:    id | time int
+//! 4 samples:    base time int | (id difference int | time - base int | value float)… up to the end
+//! 5 histograms: count | (id | time int)… | the histograms, as in chunks
 //! ```
+//! Kind 2 is read but not written any more.
+
+use std::sync::Arc;
 
 use mainstay_kernel::Labels;
 
-use crate::append::Sample;
+use crate::append::{HistogramSample, Sample};
 use crate::codec::{Reader, put_bytes, put_float, put_int, put_option, put_uint};
 use crate::error::SeriesError;
+use crate::histogram;
 use crate::index::SeriesRef;
 
 const SERIES: u8 = 1;
-const SAMPLES: u8 = 2;
+const COUNTED_SAMPLES: u8 = 2;
 const CREATED: u8 = 3;
+const SAMPLES: u8 = 4;
+const HISTOGRAMS: u8 = 5;
 
 /// One frame of the log.
 #[derive(Debug, PartialEq)]
@@ -28,6 +36,8 @@ pub(crate) enum Record {
     },
     /// Accepted samples, in the order in which they were accepted.
     Samples(Vec<Sample>),
+    /// Accepted native histograms, likewise.
+    Histograms(Vec<HistogramSample>),
     /// A series' counter began at this time.
     Created { id: u32, created_ms: i64 },
 }
@@ -44,20 +54,52 @@ pub(crate) fn series(id: u32, labels: &Labels, created_ms: Option<i64>) -> Vec<u
     out
 }
 
-pub(crate) fn samples(samples: &[Sample]) -> Vec<u8> {
-    let base = samples.first().map_or(0, |sample| sample.t_ms);
-    let mut out = Vec::with_capacity(8 + samples.len() * 8);
-    out.push(SAMPLES);
-    put_uint(&mut out, samples.len() as u64);
-    put_int(&mut out, base);
-    let mut before = 0;
-    for sample in samples {
-        let id = i64::from(sample.series.0);
-        put_int(&mut out, id - before);
-        before = id;
-        put_int(&mut out, sample.t_ms.wrapping_sub(base));
-        put_float(&mut out, sample.value);
+/// A frame of samples while it is made.
+#[derive(Debug, Default)]
+pub(crate) struct SampleFrame {
+    bytes: Vec<u8>,
+    base_ms: i64,
+    id: i64,
+    /// How many samples it has, and the newest of them.
+    pub(crate) count: usize,
+    pub(crate) max_ms: i64,
+}
+
+impl SampleFrame {
+    /// Begins an empty one in the same memory.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        (self.base_ms, self.id, self.count, self.max_ms) = (0, 0, 0, i64::MIN);
     }
+
+    pub(crate) fn push(&mut self, sample: &Sample) {
+        if self.count == 0 {
+            self.bytes.push(SAMPLES);
+            self.base_ms = sample.t_ms;
+            put_int(&mut self.bytes, sample.t_ms);
+        }
+        let id = i64::from(sample.series.0);
+        put_int(&mut self.bytes, id - self.id);
+        self.id = id;
+        put_int(&mut self.bytes, sample.t_ms.wrapping_sub(self.base_ms));
+        put_float(&mut self.bytes, sample.value);
+        self.count += 1;
+        self.max_ms = self.max_ms.max(sample.t_ms);
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+pub(crate) fn histograms(samples: &[&HistogramSample]) -> Vec<u8> {
+    let mut out = vec![HISTOGRAMS];
+    put_uint(&mut out, samples.len() as u64);
+    for sample in samples {
+        put_uint(&mut out, u64::from(sample.series.0));
+        put_int(&mut out, sample.t_ms);
+    }
+    histogram::encode(&mut out, samples.iter().map(|sample| &*sample.value));
     out
 }
 
@@ -83,12 +125,16 @@ pub(crate) fn read(frame: &[u8]) -> Result<Record, SeriesError> {
                 created_ms,
             })
         }
-        SAMPLES => {
-            let count = reader.count()?;
+        kind @ (SAMPLES | COUNTED_SAMPLES) => {
+            let counted = if kind == COUNTED_SAMPLES {
+                Some(reader.count()?)
+            } else {
+                None
+            };
             let base = reader.int()?;
             let mut id = 0i64;
-            let mut samples = Vec::with_capacity(count);
-            for _ in 0..count {
+            let mut samples = Vec::with_capacity(counted.unwrap_or(reader.left() / 4));
+            while counted.map_or(reader.left() > 0, |counted| samples.len() < counted) {
                 id = id.wrapping_add(reader.int()?);
                 samples.push(Sample {
                     series: SeriesRef(u32::try_from(id).map_err(|_| reader.corrupt())?),
@@ -97,6 +143,22 @@ pub(crate) fn read(frame: &[u8]) -> Result<Record, SeriesError> {
                 });
             }
             Ok(Record::Samples(samples))
+        }
+        HISTOGRAMS => {
+            let places = (0..reader.count()?)
+                .map(|_| Ok((SeriesRef(reader.u32()?), reader.int()?)))
+                .collect::<Result<Vec<_>, SeriesError>>()?;
+            let mut samples = Vec::with_capacity(places.len());
+            histogram::decode(&mut reader, places.len(), |value| {
+                if let Some((series, t_ms)) = places.get(samples.len()).copied() {
+                    samples.push(HistogramSample {
+                        series,
+                        t_ms,
+                        value: Arc::new(value),
+                    });
+                }
+            })?;
+            Ok(Record::Histograms(samples))
         }
         CREATED => Ok(Record::Created {
             id: reader.u32()?,

@@ -62,7 +62,7 @@ impl Snapshot {
                 }
             }
         }
-        SealedWriter::new(MAGIC, VERSION).finish(path, &out)?;
+        SealedWriter::create(path, MAGIC, VERSION)?.finish(&out)?;
         Ok(())
     }
 

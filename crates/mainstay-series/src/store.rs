@@ -1,6 +1,6 @@
 //! The store itself: opening, series, consumers of the log, figures.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -10,14 +10,11 @@ use mainstay_segment::{Lsn, SegmentError, Wal, WalOptions, remove_temporaries};
 
 use crate::block::{self, Block};
 use crate::error::SeriesError;
-use crate::head::{Frozen, HeadSamples};
-use crate::index::{Index, SeriesRef};
-use crate::record::{self, Record};
-use crate::snapshot::{self, Flushed, Snapshot};
+use crate::index::SeriesRef;
+use crate::record;
+use crate::snapshot::{self, Snapshot};
+use crate::state::State;
 use crate::table::TableEntry;
-
-/// Frames of the log are watched in groups of this many for when they may be dropped.
-const MARK_FRAMES: u64 = 256;
 
 /// The limits of a store.
 #[derive(Debug, Clone)]
@@ -32,6 +29,10 @@ pub struct Options {
     pub retention_ms: i64,
     /// The most series held at once.
     pub max_series: usize,
+    /// The most series held at once that bear the same value of `tenant_label`.
+    pub max_tenant_series: usize,
+    /// The label that names the tenant whom a series belongs to.
+    pub tenant_label: String,
     /// The largest sum of the sizes of a series' label names and values.
     pub max_label_bytes: usize,
     /// How much log a consumer that lags ([`Store::hold`]) may keep from being dropped.
@@ -41,7 +42,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 10 min late, 10 min ahead, 2 h blocks, 15 d, a million series of 16 KiB labels, 4 GiB of held log.
+    /// 10 min late, 10 min ahead, 2 h blocks, 15 d, a million series of 16 KiB labels, half a million a tenant, 4 GiB of
+    /// held log.
     fn default() -> Self {
         Self {
             out_of_order_ms: 10 * 60 * 1000,
@@ -49,6 +51,8 @@ impl Default for Options {
             block_ms: 2 * 60 * 60 * 1000,
             retention_ms: 15 * 24 * 60 * 60 * 1000,
             max_series: 1_000_000,
+            max_tenant_series: 500_000,
+            tenant_label: "tenant".to_owned(),
             max_label_bytes: 16 << 10,
             max_held_wal_bytes: 4 << 30,
             wal: WalOptions::default(),
@@ -103,39 +107,6 @@ pub struct Store {
     _lock: File,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) index: Index,
-    /// By id; ids are never used twice.
-    pub(crate) series: Vec<Option<Box<Series>>>,
-    pub(crate) frozen: Option<Freeze>,
-    pub(crate) blocks: Vec<Arc<Block>>,
-    pub(crate) flushed: Flushed,
-    pub(crate) holds: BTreeMap<String, Lsn>,
-    /// For groups of frames, oldest first: the first frame and the newest sample time in the group.
-    pub(crate) marks: VecDeque<(Lsn, i64)>,
-}
-
-/// Samples on their way into block files, and what is flushed once they are there.
-#[derive(Debug, Clone)]
-pub(crate) struct Freeze {
-    pub(crate) samples: Arc<Frozen>,
-    pub(crate) flushed: Flushed,
-}
-
-#[derive(Debug)]
-pub(crate) struct Series {
-    pub(crate) labels: Arc<Labels>,
-    pub(crate) created_ms: Option<i64>,
-    /// Time and bits of the newest sample.
-    pub(crate) newest: Option<(i64, u64)>,
-    /// The newest sample of the batch that is being written to the log.
-    pub(crate) pending: Option<(i64, u64)>,
-    pub(crate) head: HeadSamples,
-    /// When a retention pass first found it without any sample.
-    pub(crate) empty_since_ms: Option<i64>,
-}
-
 impl Store {
     /// Opens the store in `dir`, created if need be.
     ///
@@ -149,7 +120,10 @@ impl Store {
         remove_temporaries(dir)?;
         remove_temporaries(&blocks_dir)?;
         let mut recovery = Recovery::default();
-        let mut state = State::default();
+        let mut state = State {
+            tenant_label: options.tenant_label.clone(),
+            ..State::default()
+        };
         let snapshot = match Snapshot::read(&dir.join(snapshot::FILE)) {
             Err(SeriesError::Segment(SegmentError::Io { source, .. }))
                 if source.kind() == std::io::ErrorKind::NotFound =>
@@ -171,9 +145,17 @@ impl Store {
             state.insert(entry, newest);
         }
         for path in block_files(&blocks_dir)? {
-            match contained(Block::open(&path))? {
+            let opened = contained(Block::open(&path).and_then(|block| {
+                let series = if recovery.index_rebuilt {
+                    block.series()?
+                } else {
+                    Vec::new()
+                };
+                Ok((block, series))
+            }))?;
+            match opened {
                 Some((block, series)) => {
-                    for entry in series.into_iter().filter(|_| recovery.index_rebuilt) {
+                    for entry in series {
                         state.insert(entry, Some((block.max_ms, 0)));
                     }
                     state.blocks.push(Arc::new(block));
@@ -181,6 +163,7 @@ impl Store {
                 None => recovery.corrupt_blocks.push(path),
             }
         }
+        state.blocks.sort_by_key(|block| block.min_ms);
         let (wal, wal_recovery) = Wal::open(&dir.join("wal"), options.wal.clone(), |lsn, frame| {
             state.replay(lsn, frame, &mut recovery);
         })?;
@@ -206,7 +189,7 @@ impl Store {
     /// # Errors
     /// If a limit is reached, there are no labels, or the log cannot be written.
     pub fn series_ref(&self, labels: &Labels) -> Result<SeriesRef, SeriesError> {
-        if let Some(id) = self.read().index.get(labels) {
+        if let Some(id) = self.read().find(labels) {
             return Ok(SeriesRef(id));
         }
         let bytes = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -220,12 +203,24 @@ impl Store {
             return Err(SeriesError::NoLabels);
         }
         let mut state = self.write();
-        if let Some(id) = state.index.get(labels) {
+        if let Some(id) = state.find(labels) {
             return Ok(SeriesRef(id));
         }
         let limit = self.options.max_series;
         if state.index.len() >= limit {
             return Err(SeriesError::SeriesLimit { limit });
+        }
+        let tenant = labels.get(&self.options.tenant_label).unwrap_or_default();
+        let tenant_limit = self.options.max_tenant_series;
+        if state
+            .tenants
+            .get(tenant)
+            .is_some_and(|series| *series >= tenant_limit)
+        {
+            return Err(SeriesError::TenantSeriesLimit {
+                tenant: tenant.to_owned(),
+                limit: tenant_limit,
+            });
         }
         let id = u32::try_from(state.series.len()).map_err(|_| SeriesError::SeriesLimit { limit })?;
         let lsn = self.wal.append(&record::series(id, labels, None))?;
@@ -285,10 +280,22 @@ impl Store {
         self.read().holds.clone()
     }
 
+    /// The limits it was opened with.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The position of the last frame in the log.
     #[must_use]
     pub fn last_lsn(&self) -> Lsn {
         self.wal.last_lsn()
+    }
+
+    /// How many series each tenant has, by its name; "" of those that name none.
+    #[must_use]
+    pub fn tenants(&self) -> BTreeMap<String, usize> {
+        self.read().tenants.clone()
     }
 
     /// Figures about the store. O(series).
@@ -329,99 +336,6 @@ impl Store {
 
     pub(crate) fn maintaining(&self) -> MutexGuard<'_, ()> {
         self.maintenance.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    pub(crate) fn get(&self, id: u32) -> Option<&Series> {
-        self.series.get(id as usize)?.as_deref()
-    }
-
-    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut Series> {
-        self.series.get_mut(id as usize)?.as_deref_mut()
-    }
-
-    fn insert(&mut self, entry: TableEntry, newest: Option<(i64, u64)>) {
-        let at = entry.id as usize;
-        if self.series.len() <= at {
-            self.series.resize_with(at + 1, || None);
-        }
-        if let Some(held) = &mut self.series[at] {
-            held.created_ms = entry.created_ms.or(held.created_ms);
-            held.newest = held.newest.max(newest);
-            return;
-        }
-        self.index.insert(entry.id, &entry.labels);
-        self.series[at] = Some(Box::new(Series {
-            labels: entry.labels,
-            created_ms: entry.created_ms,
-            newest,
-            pending: None,
-            head: HeadSamples::default(),
-            empty_since_ms: None,
-        }));
-    }
-
-    /// Notes that the frame holds samples up to `max_ms`.
-    pub(crate) fn mark(&mut self, lsn: Lsn, max_ms: i64) {
-        match self.marks.back_mut() {
-            Some((first, newest)) if lsn.get() < first.get() + MARK_FRAMES => *newest = max_ms.max(*newest),
-            _ => self.marks.push_back((lsn, max_ms)),
-        }
-    }
-
-    fn replay(&mut self, lsn: Lsn, frame: &[u8], recovery: &mut Recovery) {
-        let mut max_ms = i64::MIN;
-        match record::read(frame) {
-            // An id far beyond those known cannot be ours, and must not ask for memory.
-            Ok(Record::Series { id, .. }) if id as usize > self.series.len() + (1 << 20) => {
-                recovery.orphan_records += 1;
-            }
-            Ok(Record::Series {
-                id,
-                labels,
-                created_ms,
-            }) => {
-                let entry = TableEntry {
-                    id,
-                    labels: Arc::new(labels),
-                    created_ms,
-                };
-                self.insert(entry, None);
-            }
-            Ok(Record::Created { id, created_ms }) => match self.get_mut(id) {
-                Some(series) => series.created_ms = Some(created_ms),
-                None => recovery.orphan_records += 1,
-            },
-            Ok(Record::Samples(samples)) => {
-                let flushed = self.flushed;
-                for sample in samples {
-                    max_ms = max_ms.max(sample.t_ms);
-                    let Some(series) = self.get_mut(sample.series.0) else {
-                        recovery.orphan_records += 1;
-                        continue;
-                    };
-                    if flushed.covers(lsn, sample.t_ms) {
-                        continue;
-                    }
-                    series.store(sample.t_ms, sample.value);
-                    recovery.replayed_samples += 1;
-                }
-            }
-            Err(_) => recovery.orphan_records += 1,
-        }
-        self.mark(lsn, max_ms);
-    }
-}
-
-impl Series {
-    /// Takes an accepted sample into the head.
-    pub(crate) fn store(&mut self, t_ms: i64, value: f64) {
-        if self.newest.is_none_or(|newest| newest.0 < t_ms) {
-            self.newest = Some((t_ms, value.to_bits()));
-        }
-        self.head.push(t_ms, value);
-        self.empty_since_ms = None;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::view::{Alert, Done, PostableAlert, WebhookMessage};
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get("/alerts", "Alerts, firing ones first", page::list).query(LOOK),
-        Route::get("/api/v1/alerts", "Alerts, firing ones first", api::list)
+        Route::get("/api/v1/alerts/all", "Alerts, firing ones first", api::list)
             .query(LOOK)
             .gives::<Vec<Alert>>(),
         Route::post(

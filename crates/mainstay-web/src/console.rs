@@ -1,15 +1,18 @@
 //! What the web asks of the plane. The web owns this trait; whoever composes the program implements it.
 
+mod metrics;
+
 use std::future::Future;
 use std::pin::Pin;
 
 use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId};
 use serde_json::Value;
 
+pub use metrics::Metrics;
+
 use crate::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
-    IncidentSummary, InstantQuery, JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError,
-    RangeQuery, Situation, Slo, SloDetail, Why,
+    IncidentSummary, JournalReport, Look, Overview, PostableAlert, Situation, Slo, SloDetail, Why,
 };
 
 /// An answer under way.
@@ -22,7 +25,7 @@ pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> 
 /// before a question comes here.
 ///
 /// A question that only reads may be dropped before it is answered; one that acts is always carried to its end.
-pub trait Console: Send + Sync + 'static {
+pub trait Console: Metrics {
     /// What is true right now. Asked for every page: must be cheap.
     fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation>;
     /// The first screen.
@@ -78,10 +81,6 @@ pub trait Console: Send + Sync + 'static {
     /// [`Failure::Invalid`] and names them, as Alertmanager does.
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done>;
 
-    /// Evaluates an expression at one instant. Only for who sees every tenant.
-    fn query<'a>(&'a self, query: &'a InstantQuery) -> Answer<'a, QueryAnswer, QueryError>;
-    /// Evaluates an expression over a range. Only for who sees every tenant.
-    fn query_range<'a>(&'a self, query: &'a RangeQuery) -> Answer<'a, QueryAnswer, QueryError>;
     /// Recomputes every hash chain.
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;
     /// Copies everything that is kept, while it is at work.

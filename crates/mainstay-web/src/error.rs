@@ -2,13 +2,14 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use mainstay_ui::frame;
 use maud::html;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::console::Failure;
+use crate::prometheus;
 
 /// What a program gets instead of data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -89,11 +90,31 @@ impl WebError {
         self.with_headers(page.into_string(), "text/html; charset=utf-8")
     }
 
+    /// As a client of Prometheus reads it.
+    pub(crate) fn to_prometheus(&self) -> Response {
+        let error_type = match self.status {
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => {
+                "bad_data"
+            }
+            StatusCode::SERVICE_UNAVAILABLE => "timeout",
+            StatusCode::INTERNAL_SERVER_ERROR => "internal",
+            _ => self.code,
+        };
+        let mut response = prometheus::failed(self.status, error_type, &self.message);
+        self.put_headers(response.headers_mut());
+        response
+    }
+
     fn with_headers(&self, body: String, content_type: &'static str) -> Response {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self.put_headers(headers);
+        response
+    }
+
+    fn put_headers(&self, headers: &mut HeaderMap) {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(
                 header::WWW_AUTHENTICATE,
@@ -103,7 +124,6 @@ impl WebError {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
-        response
     }
 }
 

@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest as _, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use mainstay_kernel::Principal;
 use mainstay_kernel::principal::Tenants;
@@ -19,7 +20,7 @@ use crate::access::{Auth, local_admin};
 use crate::app::App;
 use crate::console::Failure;
 use crate::error::WebError;
-use crate::route::{Access, Kind, RouteInfo, Tenancy};
+use crate::route::{Access, Gives, Kind, RouteInfo, Tenancy};
 use crate::session;
 
 /// The header that carries the anti-forgery token of a session when it calls the API.
@@ -39,7 +40,8 @@ pub(crate) struct Caller {
 /// How they proved it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// A token in the request itself; no other site can add one.
+    /// A token in the request itself. No other site can add one; a browser that was told it as a password adds it by
+    /// itself, but `check_origin` refuses what other sites send then.
     Bearer,
     /// A cookie, which a browser adds by itself; with the session's anti-forgery token.
     Session { csrf: String },
@@ -82,8 +84,9 @@ pub(crate) async fn guard(
         Ok(Admitted::SignIn(redirect)) => return redirect,
         Err(error) => error.into_response(),
     };
-    match (response.extensions().get::<WebError>(), info.kind) {
-        (Some(error), Kind::Page) => error.to_page(),
+    match (response.extensions().get::<WebError>(), info.kind, info.gives) {
+        (Some(error), Kind::Page, _) => error.to_page(),
+        (Some(error), Kind::Api, Gives::Prometheus) => error.to_prometheus(),
         _ => response,
     }
 }
@@ -96,7 +99,7 @@ enum Admitted {
 async fn admit(app: &App, info: &RouteInfo, mut request: Request) -> Result<Admitted, WebError> {
     let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
     check_origin(app, request.headers(), writes)?;
-    let caller = authenticate(app, request.headers());
+    let caller = authenticate(app, info.kind, request.headers());
     match (info.access, &caller) {
         (Access::Public, _) => {}
         (Access::Role(_), None) => return not_signed_in(info, &request),
@@ -210,8 +213,8 @@ fn is_loopback_name(host: &str) -> bool {
     matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
-/// Who asks: by a bearer token, by a session, or, where nobody is asked, as the local administrator.
-fn authenticate(app: &App, headers: &HeaderMap) -> Option<Caller> {
+/// Who asks: by a token, by a session, or, where nobody is asked, as the local administrator.
+fn authenticate(app: &App, kind: Kind, headers: &HeaderMap) -> Option<Caller> {
     let tokens = match &*app.auth {
         Auth::Open => {
             return Some(Caller {
@@ -224,11 +227,13 @@ fn authenticate(app: &App, headers: &HeaderMap) -> Option<Caller> {
         Auth::Tokens(tokens) => tokens,
     };
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-        let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        return tokens.principal(token.trim()).map(|principal| Caller {
+        let (scheme, credentials) = authorization.to_str().ok()?.split_once(' ')?;
+        let token = match scheme.to_ascii_lowercase().as_str() {
+            "bearer" => credentials.trim().to_owned(),
+            "basic" if kind == Kind::Api => password(credentials.trim())?,
+            _ => return None,
+        };
+        return tokens.principal(&token).map(|principal| Caller {
             principal,
             proof: Proof::Bearer,
         });
@@ -238,6 +243,15 @@ fn authenticate(app: &App, headers: &HeaderMap) -> Option<Caller> {
         principal: session.principal,
         proof: Proof::Session { csrf: session.csrf },
     })
+}
+
+/// The password of basic authentication: a token, for programs that know no other way. The name before it says nothing.
+fn password(credentials: &str) -> Option<String> {
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(credentials)
+        .ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    text.split_once(':').map(|(_, password)| password.to_owned())
 }
 
 /// The id in the session's cookie.

@@ -23,6 +23,7 @@ mod journal;
 mod login;
 pub mod openapi;
 mod overview;
+mod prometheus;
 mod query;
 pub mod reference;
 mod request;
@@ -35,6 +36,6 @@ pub mod view;
 
 pub use access::{Auth, BindRefused, Tokens, TokensError, check_bind};
 pub use app::{Settings, Setup, router};
-pub use console::{Answer, Console, Failure};
+pub use console::{Answer, Console, Failure, Metrics};
 pub use events::Topic;
 pub use serve::serve;

@@ -107,19 +107,28 @@ fn operation(info: &RouteInfo, generator: &mut SchemaGenerator) -> Value {
                 json!({"content": {"application/json": {"schema": schema(generator)}}});
         }
         Takes::Form(fields) => {
-            let properties: Map<String, Value> = fields
-                .iter()
-                .map(|field| ((*field).to_owned(), json!({"type": "string"})))
-                .collect();
-            operation["requestBody"] = json!({"content": {
-                "application/x-www-form-urlencoded": {"schema": {"type": "object", "properties": properties}}
-            }});
+            let fields = fields.iter().map(|field| (*field, json!({"type": "string"})));
+            operation["requestBody"] = form(fields);
+        }
+        Takes::Parameters(parameters) => {
+            let fields = parameters.iter().map(|parameter| {
+                let schema = json!({"type": "string", "description": parameter.about});
+                (parameter.name, schema)
+            });
+            operation["requestBody"] = form(fields);
         }
     }
     if info.access == Access::Public {
         operation["security"] = json!([]);
     }
     operation
+}
+
+fn form(fields: impl Iterator<Item = (&'static str, Value)>) -> Value {
+    let properties: Map<String, Value> = fields.map(|(name, schema)| (name.to_owned(), schema)).collect();
+    json!({"content": {
+        "application/x-www-form-urlencoded": {"schema": {"type": "object", "properties": properties}}
+    }})
 }
 
 /// `get_incidents_id`: unique, and the same from version to version.
@@ -169,7 +178,14 @@ fn success(info: &RouteInfo, generator: &mut SchemaGenerator) -> Value {
             "content": {"application/json": {"schema": {
                 "type": "object",
                 "required": ["status"],
-                "properties": {"status": {"enum": ["success", "error"]}, "data": {"type": "object"}}
+                "properties": {
+                    "status": {"enum": ["success", "error"]},
+                    "data": {},
+                    "errorType": {"type": "string"},
+                    "error": {"type": "string"},
+                    "warnings": {"type": "array", "items": {"type": "string"}},
+                    "infos": {"type": "array", "items": {"type": "string"}}
+                }
             }}}
         }),
         Gives::Other(media_type) => json!({"description": "Content.", "content": {media_type: {}}}),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::openapi::access_in_words;
-use crate::route::{self, Kind, RouteInfo, Takes};
+use crate::route::{self, Gives, Kind, RouteInfo, Takes};
 
 /// How callers prove who they are; the format is that of [`Tokens`](crate::Tokens).
 const ACCOUNTS: &str = "\n## Accounts
@@ -32,8 +32,9 @@ pub fn markdown() -> String {
         "# HTTP API\n\n\
          Made from the route table of `mainstay-web`; do not edit. `/api/v1/openapi.json` holds the same with every schema.\n\n\
          Answers are `{\"data\": …, \"as_of\": …}`; errors are `{\"error\": {\"code\", \"message\", \"help\"}}`. \
-         Send `Authorization: Bearer TOKEN`. A browser's session must also send its `x-csrf-token` with everything that \
-         writes. `query` and `query_range` answer as Prometheus does.\n",
+         Send `Authorization: Bearer TOKEN`; programs that only know a name and a password may send the token as the \
+         password. A browser's session must also send its `x-csrf-token` with everything that writes. Routes that are \
+         said to answer as Prometheus do so: `{\"status\", \"data\", \"errorType\", \"error\", \"warnings\", \"infos\"}`.\n",
     );
     text.push_str(ACCOUNTS);
     section(
@@ -65,8 +66,16 @@ fn section<'a>(text: &mut String, title: &str, routes: impl Iterator<Item = &'a 
             let required = if parameter.required { " (required)" } else { "" };
             let _ = writeln!(text, "- `{}`{required}: {}", parameter.name, parameter.about);
         }
-        if let Takes::Form(fields @ [_, ..]) = info.takes {
+        let fields = match info.takes {
+            Takes::Form(fields) => fields.to_vec(),
+            Takes::Parameters(parameters) => parameters.iter().map(|parameter| parameter.name).collect(),
+            Takes::Nothing | Takes::Json(_) => Vec::new(),
+        };
+        if !fields.is_empty() {
             let _ = writeln!(text, "- form fields: `{}`", fields.join("`, `"));
+        }
+        if matches!(info.gives, Gives::Prometheus) {
+            let _ = writeln!(text, "- answers as Prometheus' HTTP API does");
         }
         let _ = writeln!(
             text,

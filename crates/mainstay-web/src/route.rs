@@ -7,7 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, catalog, change, events, inbox, incident, journal, login, openapi, overview, query, search, slo,
+    alert, catalog, change, events, inbox, incident, journal, login, openapi, overview, prometheus, query,
+    search, slo,
 };
 
 /// The largest body of most routes, in bytes.
@@ -56,6 +57,8 @@ pub enum Takes {
     Json(SchemaOf),
     /// Form fields.
     Form(&'static [&'static str]),
+    /// A form of these parameters, which may also stand in the address.
+    Parameters(&'static [Parameter]),
 }
 
 /// What a route gives.
@@ -222,6 +225,17 @@ impl Route {
         self
     }
 
+    pub(crate) fn form(mut self, parameters: &'static [Parameter]) -> Self {
+        self.info.takes = Takes::Parameters(parameters);
+        self
+    }
+
+    /// For programs, whatever its path looks like.
+    pub(crate) fn program(mut self) -> Self {
+        self.info.kind = Kind::Api;
+        self
+    }
+
     pub(crate) fn gives<T: JsonSchema>(mut self) -> Self {
         self.info.gives = Gives::Data(SchemaGenerator::subschema_for::<T>);
         self
@@ -253,6 +267,7 @@ pub fn table() -> Vec<Route> {
         slo::routes(),
         change::routes(),
         query::routes(),
+        prometheus::routes(),
         journal::routes(),
         catalog::routes(),
         inbox::routes(),

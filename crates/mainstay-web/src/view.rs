@@ -9,6 +9,7 @@ mod inbound;
 mod incident;
 mod journal;
 mod overview;
+mod prometheus;
 mod query;
 mod share;
 mod slo;
@@ -29,7 +30,14 @@ pub use mainstay_ui::{Status, Unit};
 pub use overview::{
     Banner, Duty, Figure, FigureGroup, Grid, GridCell, GridRow, Overview, Places, Sentence, Situation,
 };
-pub use query::{InstantQuery, QueryAnswer, QueryError, QueryResult, RangeQuery, Sample};
+pub use prometheus::{
+    Alerting, Evaluated, LastScrape, MetricMetadata, Rule, RuleAlert, RuleGroup, Runtime, ScrapedTarget,
+    StoreStatus,
+};
+pub use query::{
+    Exemplar, InstantQuery, QueryAnswer, QueryCost, QueryError, QueryOptions, RangeQuery, Sample, Selection,
+    SeriesExemplars,
+};
 pub use share::Share;
 pub use slo::{Burn, Slo, SloDetail};
 

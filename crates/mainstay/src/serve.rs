@@ -2,11 +2,11 @@
 
 mod discovery;
 mod operations;
+mod options;
 mod process;
 mod target_files;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,11 +25,12 @@ use tokio::task::JoinSet;
 
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::console::PlaneConsole;
+use crate::console::{PlaneConsole, Program, Scrapes};
 use crate::exit::Exit;
 use discovery::Sources;
 use operations::DiskOperations;
 
+pub(crate) use options::Options;
 pub(crate) use process::{start_logging, told_to_stop};
 
 /// How often objectives are judged; rules have clocks of their own.
@@ -46,44 +47,6 @@ const FINISH_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 
 type LivePlane = Plane<SqliteJournal, RealChannels, SupervisorHand, Telemetry>;
-
-/// Options of `mainstay serve`.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Options {
-    /// Where everything is kept.
-    #[arg(long, env = "MAINSTAY_DATA", default_value = "mainstay-data")]
-    pub(crate) data: PathBuf,
-    /// The catalog: a directory of documents.
-    #[arg(long, env = "MAINSTAY_CATALOG")]
-    pub(crate) catalog: PathBuf,
-    /// Where the console and the API listen.
-    #[arg(long, env = "MAINSTAY_LISTEN", default_value = "127.0.0.1:7070")]
-    pub(crate) listen: SocketAddr,
-    /// The accounts; without it, only loopback is served and everybody there is an administrator.
-    #[arg(long, env = "MAINSTAY_TOKENS")]
-    pub(crate) tokens: Option<PathBuf>,
-    /// Where the console is reached, for links in messages; `http://LISTEN` if nothing is said.
-    #[arg(long, env = "MAINSTAY_BASE_URL")]
-    pub(crate) base_url: Option<String>,
-    /// A list of targets in the form of Prometheus' HTTP service discovery; may be given several times.
-    #[arg(long = "targets-url", env = "MAINSTAY_TARGETS_URL", value_delimiter = ',')]
-    pub(crate) targets_urls: Vec<String>,
-    /// A Prometheus configuration: its `scrape_configs` with static targets and target files are scraped too.
-    #[arg(long, env = "MAINSTAY_SCRAPE_CONFIG")]
-    pub(crate) scrape_config: Option<PathBuf>,
-    /// How often targets of lists are scraped, in seconds.
-    #[arg(long, env = "MAINSTAY_SCRAPE_INTERVAL_S", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
-    pub(crate) scrape_interval_s: u32,
-    /// The supervisor that carries out rollbacks, restarts and scaling.
-    #[arg(long, env = "MAINSTAY_SUPERVISOR", default_value = "http://127.0.0.1:7071")]
-    pub(crate) supervisor: String,
-    /// The inbox whose messages the console shows (demo only).
-    #[arg(long, env = "MAINSTAY_INBOX")]
-    pub(crate) inbox: Option<String>,
-    /// Exit when standard input closes: the parent is gone.
-    #[arg(long)]
-    pub(crate) exit_with_parent: bool,
-}
 
 /// Why the control plane does not run.
 #[derive(Debug, thiserror::Error)]
@@ -148,6 +111,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     check_bind(options.listen, &auth).map_err(|refused| ServeError::Web(refused.to_string()))?;
     let (catalog, judged) = load_catalog(&options.catalog)?;
     let interval = Duration::from_secs(options.scrape_interval_s.into());
+    let flags = Arc::new(options.shown());
+    let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
     let directory = Directory::new(&catalog, environment)?;
     let channels = RealChannels::new(channel_options(&catalog)?)
@@ -165,8 +130,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
         ..mainstay_slo::Settings::default()
     };
-    let (telemetry, recovery) =
-        Telemetry::open(&options.data.join("series"), judged, settings, clock.clone())?;
+    let (telemetry, recovery) = Telemetry::open_with(
+        &options.data.join("series"),
+        judged,
+        settings,
+        store_limits,
+        clock.clone(),
+    )?;
     tracing::info!(replayed_samples = recovery.replayed_samples, "samples recovered");
     let telemetry = Arc::new(telemetry);
     let client = reqwest::Client::builder()
@@ -202,6 +172,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         source,
     })?;
     let (live, _) = broadcast::channel(256);
+    let scrapes = Arc::new(Scrapes::new(telemetry.clone()));
     let console = PlaneConsole::new(
         plane.clone(),
         telemetry.clone(),
@@ -214,6 +185,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             backups: options.data.join("backups"),
             catalog: options.catalog.clone(),
         }),
+        Program {
+            started_at: clock.now(),
+            flags,
+            scrapes: scrapes.clone(),
+        },
     );
     let console = Arc::new(console);
     let setup = Setup {
@@ -245,13 +221,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         mainstay_web::serve(listener, router, until).await;
         Ok(())
     });
-    let scraper = Arc::new(Scraper::new(clock.clone(), telemetry.clone()));
+    let scraper = Arc::new(Scraper::new(clock.clone(), scrapes.clone()));
     let (running, until) = (scraper.clone(), until_stopped());
     tasks.spawn(async move {
         running.run(until).await;
         Ok(())
     });
-    tasks.spawn(sources.follow(client, scraper, until_stopped()));
+    tasks.spawn(sources.follow(client, scraper, scrapes, until_stopped()));
     tasks.spawn(judge(
         plane.clone(),
         telemetry.clone(),

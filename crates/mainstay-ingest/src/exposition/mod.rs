@@ -1,39 +1,31 @@
-//! Reading what a target exposes: Prometheus text format 0.0.4 and OpenMetrics 1.0.
+//! Reading what a target exposes: Prometheus text format 0.0.4, OpenMetrics 1.0 and Prometheus' protobuf format.
 //!
 //! The parser hands out one item at a time and builds nothing. OpenMetrics is checked in full (names that clash,
-//! grouping, histogram invariants, `# EOF`); the older format is read as leniently as Prometheus reads it.
+//! grouping, histogram invariants, `# EOF`); the older text format is read as leniently as Prometheus reads it.
 
 mod families;
+mod format;
 mod line;
 mod openmetrics;
+mod protobuf;
 mod text;
 
 use std::borrow::Cow;
+use std::fmt;
 
-/// The two formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Prometheus text format, version 0.0.4.
-    Text,
-    /// OpenMetrics text format, version 1.0.
-    OpenMetrics,
-}
+pub use self::format::{Format, ScrapeProtocol, accept};
+use mainstay_kernel::SampleValue;
 
-impl Format {
-    /// What to send as `Accept`: OpenMetrics first, because it carries created times.
-    pub const ACCEPT: &'static str =
-        "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-
-    /// The format that a `Content-Type` names; anything but OpenMetrics is read as text.
-    #[must_use]
-    pub fn of_content_type(content_type: &str) -> Self {
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if media_type.eq_ignore_ascii_case("application/openmetrics-text") {
-            Self::OpenMetrics
-        } else {
-            Self::Text
-        }
-    }
+/// What is taken of a histogram that is exposed in both forms, as only the protobuf format can.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HistogramForm {
+    /// Buckets, count and sum, a series each; nothing native.
+    #[default]
+    Classic,
+    /// The native histogram; of those that are not native the classic series.
+    Native,
+    /// The native histogram, and the classic series if there are classic buckets.
+    Both,
 }
 
 /// What a metric family is.
@@ -67,14 +59,15 @@ pub struct Sample<'a> {
     pub metric: &'a str,
     /// Its labels, in the order in which they stand.
     pub labels: &'a [Label<'a>],
-    /// The text from the metric's name to the closing brace: equal text is the same series.
-    pub series_text: &'a str,
-    /// Its value.
-    pub value: f64,
+    /// The metric's name and labels as they stand (of the text formats the text up to the closing brace): in one format
+    /// equal bytes are the same series.
+    pub series_text: &'a [u8],
+    /// Its value; a histogram only in the protobuf format.
+    pub value: SampleValue,
     /// Its time in milliseconds since 1970, if it is exposed with one.
     pub timestamp_ms: Option<i64>,
-    /// Its exemplar.
-    pub exemplar: Option<Exemplar<'a>>,
+    /// Its exemplars; of a number there is one at most.
+    pub exemplars: Vec<Exemplar<'a>>,
     /// What its family is.
     pub kind: MetricKind,
     /// Its family, without `_total`: what [`Item::Created`] names.
@@ -131,24 +124,49 @@ pub enum Item<'a> {
 }
 
 /// Why an exposition is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{line}:{column}: {reason}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError {
-    /// The line, from 1.
+    /// The line, from 1; of protobuf the metric family, from 1.
     pub line: usize,
-    /// The character in the line, from 1.
+    /// The character in the line, from 1; of protobuf 0.
     pub column: usize,
     /// What is wrong, and what was expected.
     pub reason: String,
 }
 
-/// Reads a whole exposition and hands each item to `on_item`. One pass, O(bytes).
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column, reason } = self;
+        match column {
+            0 => write!(f, "metric family {line}: {reason}"),
+            _ => write!(f, "{line}:{column}: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// Reads a whole exposition and hands each item to `on_item`. One pass, O(bytes). Which `form` of histograms is taken
+/// concerns the protobuf format only.
 ///
 /// # Errors
 /// At the first place that is not as the format demands. Items before it have been handed out: a caller that must not
 /// take half an exposition keeps them until the end.
-pub fn parse(body: &[u8], format: Format, on_item: impl FnMut(Item<'_>)) -> Result<(), ParseError> {
-    let text = std::str::from_utf8(body).map_err(|error| {
+pub fn parse(
+    body: &[u8],
+    format: Format,
+    form: HistogramForm,
+    on_item: impl FnMut(Item<'_>),
+) -> Result<(), ParseError> {
+    match format {
+        Format::Text => text::parse(utf8(body)?, on_item),
+        Format::OpenMetrics => openmetrics::parse(utf8(body)?, on_item),
+        Format::Protobuf => protobuf::parse(body, form, on_item),
+    }
+}
+
+fn utf8(body: &[u8]) -> Result<&str, ParseError> {
+    std::str::from_utf8(body).map_err(|error| {
         let before = &body[..error.valid_up_to()];
         let line_start = before
             .iter()
@@ -159,9 +177,5 @@ pub fn parse(body: &[u8], format: Format, on_item: impl FnMut(Item<'_>)) -> Resu
             column: 1 + String::from_utf8_lossy(&before[line_start..]).chars().count(),
             reason: "not UTF-8".to_owned(),
         }
-    })?;
-    match format {
-        Format::Text => text::parse(text, on_item),
-        Format::OpenMetrics => openmetrics::parse(text, on_item),
-    }
+    })
 }

@@ -106,7 +106,7 @@ fn sample<'a>(
     if line.take("{") {
         line.labels(labels)?;
     }
-    let series_text = &line.text[..line.at()];
+    let series_text = &line.text.as_bytes()[..line.at()];
     line.separator("the value")?;
     let value = line.number("the value")?;
     let mut timestamp_ms = None;
@@ -150,9 +150,9 @@ fn sample<'a>(
             metric,
             labels,
             series_text,
-            value,
+            value: value.into(),
             timestamp_ms,
-            exemplar,
+            exemplars: exemplar.into_iter().collect(),
             kind,
             family,
         }));

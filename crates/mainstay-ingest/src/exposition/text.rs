@@ -59,10 +59,10 @@ pub(super) fn parse<'a>(text: &'a str, mut on_item: impl FnMut(Item<'_>)) -> Res
         on_item(Item::Sample(Sample {
             metric,
             labels: &labels,
-            series_text: &line.text[start..end],
-            value,
+            series_text: &line.text.as_bytes()[start..end],
+            value: value.into(),
             timestamp_ms,
-            exemplar: None,
+            exemplars: Vec::new(),
             kind,
             family,
         }));

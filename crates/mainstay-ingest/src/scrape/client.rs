@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 use super::{Scrape, ScrapeError, ScrapeTarget};
-use crate::exposition::Format;
+use crate::exposition::{Format, accept};
 
 /// Keeps connections open between scrapes.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ impl ScrapeClient {
 
     async fn fetch_untimed(&self, target: &ScrapeTarget) -> Result<Scrape, ScrapeError> {
         let request = Request::get(&target.url)
-            .header(header::ACCEPT, Format::ACCEPT)
+            .header(header::ACCEPT, accept(&target.formats.protocols))
             .header(
                 header::USER_AGENT,
                 concat!("mainstay/", env!("CARGO_PKG_VERSION")),
@@ -54,11 +54,11 @@ impl ScrapeClient {
             return Err(ScrapeError::Status(response.status().as_u16()));
         }
         let content_type = response.headers().get(header::CONTENT_TYPE);
-        let format = Format::of_content_type(
-            content_type
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default(),
-        );
+        let content_type = content_type
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let format = Format::of_content_type(content_type, target.formats.fallback)
+            .ok_or_else(|| ScrapeError::ContentType(content_type.to_owned()))?;
         let limit_bytes = target.limits.body_bytes;
         let body = Limited::new(response.into_body(), limit_bytes)
             .collect()

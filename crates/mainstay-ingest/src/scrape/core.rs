@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_kernel::Labels;
+use hashbrown::HashTable;
 use mainstay_kernel::labels::METRIC_NAME;
+use mainstay_kernel::{Labels, STALE_NAN};
 
 use super::{Scrape, ScrapeBatch, ScrapeError, ScrapeTarget, ScrapedSample};
-use crate::exposition::{Item, Label, MetricKind, Sample, parse};
-
-/// Prometheus' stale marker: the NaN that ends a series.
-const STALE_NAN: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
+use crate::exposition::{self, Item, Label, MetricKind, Sample, parse};
+use crate::sample::Exemplar;
+use crate::series_key::SeriesKey;
 
 /// What is remembered of one target from scrape to scrape: which series it exposed, so that those which vanish can be
 /// marked stale, and their labels, so that they are built once.
@@ -20,8 +20,8 @@ pub struct ScrapeLoop {
     target: Arc<ScrapeTarget>,
     target_labels: Labels,
     reports: [Arc<Labels>; 3],
-    /// By the text of the series as exposed.
-    series: BTreeMap<Box<str>, Exposed>,
+    /// The series it exposed last.
+    series: HashTable<Exposed>,
     round: u64,
     /// Whether `up` and its like have been written and not yet been marked stale.
     reported: bool,
@@ -29,6 +29,8 @@ pub struct ScrapeLoop {
 
 #[derive(Debug)]
 struct Exposed {
+    /// Of the text of the series as exposed.
+    key: SeriesKey,
     labels: Arc<Labels>,
     /// Family and labels that created times are given for; `None` for kinds that have none.
     group: Option<Arc<Group>>,
@@ -58,7 +60,7 @@ impl ScrapeLoop {
             reports: ["up", "scrape_duration_seconds", "scrape_samples_scraped"].map(report),
             target_labels,
             target,
-            series: BTreeMap::new(),
+            series: HashTable::new(),
             round: 0,
             reported: false,
         }
@@ -87,7 +89,7 @@ impl ScrapeLoop {
             Err(error) => {
                 // What was read before the error does not count as seen, and what it first brought was never stored.
                 let failed = self.round;
-                self.series.retain(|_, exposed| exposed.born != failed);
+                self.series.retain(|exposed| exposed.born != failed);
                 self.round += 1;
                 (Vec::new(), Some(error))
             }
@@ -141,7 +143,8 @@ impl ScrapeLoop {
         let mut found: Vec<Found> = Vec::with_capacity(self.series.len());
         let mut created: BTreeMap<Group, i64> = BTreeMap::new();
         let mut refused = None;
-        parse(&scrape.body, scrape.format, |item| match item {
+        let histograms = self.target.formats.histograms;
+        parse(&scrape.body, scrape.format, histograms, |item| match item {
             Item::Sample(_) if refused.is_some() => {}
             Item::Sample(_) if found.len() >= limits.samples => {
                 refused = Some(ScrapeError::TooManySamples {
@@ -154,6 +157,7 @@ impl ScrapeLoop {
                         labels,
                         created_ms: None,
                         t_ms: sample.timestamp_ms.unwrap_or(scrape_time_ms),
+                        exemplars: sample.exemplars.iter().map(owned).collect(),
                         value: sample.value,
                     };
                     found.push(Found { sample, group });
@@ -184,7 +188,8 @@ impl ScrapeLoop {
     fn exposed(&mut self, sample: &Sample<'_>) -> Result<(Arc<Labels>, Option<Arc<Group>>), ScrapeError> {
         let own_time = sample.timestamp_ms.is_some();
         let dated = has_created(sample.kind);
-        if let Some(known) = self.series.get_mut(sample.series_text) {
+        let key = SeriesKey::of(sample.series_text);
+        if let Some(known) = self.series.find_mut(key.hash(), |known| known.key == key) {
             known.round = self.round;
             known.own_time = own_time;
             if dated && known.group.is_none() {
@@ -202,6 +207,7 @@ impl ScrapeLoop {
             });
         }
         let exposed = Exposed {
+            key,
             labels: Arc::new(labels),
             group: dated.then(|| Arc::new(group(sample.family, sample.labels))),
             born: self.round,
@@ -209,7 +215,8 @@ impl ScrapeLoop {
             own_time,
         };
         let known = (Arc::clone(&exposed.labels), exposed.group.clone());
-        self.series.insert(sample.series_text.into(), exposed);
+        self.series
+            .insert_unique(key.hash(), exposed, |held| held.key.hash());
         Ok(known)
     }
 
@@ -240,11 +247,11 @@ impl ScrapeLoop {
     /// Ends every series that this round did not bring, and forgets it.
     fn mark_stale(&mut self, at_ms: i64, samples: &mut Vec<ScrapedSample>) {
         let round = self.round;
-        if self.series.values().all(|exposed| exposed.round == round) {
+        if self.series.iter().all(|exposed| exposed.round == round) {
             return;
         }
         let mut gone: BTreeSet<Arc<Labels>> = BTreeSet::new();
-        self.series.retain(|_, exposed| {
+        self.series.retain(|exposed| {
             let stays = exposed.round == round;
             if !stays && !exposed.own_time {
                 gone.insert(Arc::clone(&exposed.labels));
@@ -252,14 +259,15 @@ impl ScrapeLoop {
             stays
         });
         // The same series can be written in more than one way.
-        for exposed in self.series.values() {
+        for exposed in self.series.iter() {
             gone.remove(&exposed.labels);
         }
         samples.extend(gone.into_iter().map(|labels| ScrapedSample {
             labels,
             created_ms: None,
             t_ms: at_ms,
-            value: STALE_NAN,
+            value: STALE_NAN.into(),
+            exemplars: Vec::new(),
         }));
     }
 
@@ -272,9 +280,19 @@ impl ScrapeLoop {
                     labels: Arc::clone(labels),
                     created_ms: None,
                     t_ms,
-                    value,
+                    value: value.into(),
+                    exemplars: Vec::new(),
                 }),
         );
+    }
+}
+
+fn owned(exemplar: &exposition::Exemplar<'_>) -> Exemplar {
+    let labels = exemplar.labels.iter();
+    Exemplar {
+        labels: labels.map(|(name, value)| (*name, value.as_ref())).collect(),
+        value: exemplar.value,
+        t_ms: exemplar.timestamp_ms,
     }
 }
 

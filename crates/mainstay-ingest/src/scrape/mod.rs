@@ -12,7 +12,10 @@ use mainstay_kernel::Labels;
 
 pub use self::core::ScrapeLoop;
 pub use self::scraper::{Scraper, ScraperStats, Sink};
-use crate::exposition::{Format, ParseError};
+use crate::exposition::{Format, HistogramForm, ParseError, ScrapeProtocol};
+use mainstay_kernel::SampleValue;
+
+use crate::sample::Exemplar;
 
 /// One address to scrape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +36,30 @@ pub struct ScrapeTarget {
     pub honor_labels: bool,
     /// What one scrape may bring.
     pub limits: ScrapeLimits,
+    /// In which formats it is asked for, and what is taken of them.
+    pub formats: ScrapeFormats,
+}
+
+/// In which formats a target is asked for, and what is taken of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScrapeFormats {
+    /// What it is asked for, dearest first.
+    pub protocols: Vec<ScrapeProtocol>,
+    /// What its answer is read as if it does not say what it is; else such a scrape fails.
+    pub fallback: Option<ScrapeProtocol>,
+    /// Which form of histograms is taken.
+    pub histograms: HistogramForm,
+}
+
+impl Default for ScrapeFormats {
+    /// The text formats, without native histograms.
+    fn default() -> Self {
+        Self {
+            protocols: ScrapeProtocol::DEFAULT.into(),
+            fallback: None,
+            histograms: HistogramForm::Classic,
+        }
+    }
 }
 
 impl ScrapeTarget {
@@ -48,6 +75,7 @@ impl ScrapeTarget {
             timeout: Duration::from_secs(10),
             honor_labels: false,
             limits: ScrapeLimits::default(),
+            formats: ScrapeFormats::default(),
         }
     }
 
@@ -104,6 +132,9 @@ pub enum ScrapeError {
     /// An answer other than 200.
     #[error("the target answered with status {0}")]
     Status(u16),
+    /// It does not say in which format it answers, and there is no `fallback_scrape_protocol`.
+    #[error("the target answered with content type {0:?}, which is no exposition format")]
+    ContentType(String),
     /// The address is not one.
     #[error("{url:?} is no http address: {reason}")]
     Url {
@@ -140,7 +171,7 @@ pub enum ScrapeError {
 }
 
 /// A sample to store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ScrapedSample {
     /// The labels of its series. Of scrape after scrape the same allocation, so that it can serve as a cache's key.
     pub labels: Arc<Labels>,
@@ -149,14 +180,9 @@ pub struct ScrapedSample {
     /// Its time in milliseconds since 1970.
     pub t_ms: i64,
     /// Its value; the stale marker says that the series is gone.
-    pub value: f64,
-}
-
-impl PartialEq for ScrapedSample {
-    fn eq(&self, other: &Self) -> bool {
-        let bits = |sample: &Self| (sample.created_ms, sample.t_ms, sample.value.to_bits());
-        self.labels == other.labels && bits(self) == bits(other)
-    }
+    pub value: SampleValue,
+    /// Examples of what it counted.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// Everything that one scrape says, its own `up` included.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use mainstay_ingest::exposition::{Format, parse};
+use mainstay_ingest::exposition::{Format, HistogramForm, parse};
 
 use crate::environment;
 
@@ -40,7 +40,7 @@ fn openmetrics_accepts_and_refuses_as_published() {
         let test = fs::read_to_string(case.join("test.json")).expect("each case says what is expected");
         let should_parse = test.contains(r#""shouldParse": true"#);
         cases += 1;
-        let outcome = parse(&body, Format::OpenMetrics, |_| {});
+        let outcome = parse(&body, Format::OpenMetrics, HistogramForm::Classic, |_| {});
         if outcome.is_ok() != should_parse {
             wrong.push(format!("{}: {outcome:?}", case.display()));
         }

@@ -1,8 +1,14 @@
 //! What targets expose, and what becomes of it.
 
+mod client_model;
 mod config;
 mod conformance;
 mod exposition;
+mod exposition_protobuf;
+mod http;
+mod prompb;
+mod real_prometheus;
+mod remote_write;
 mod scrape_loop;
 mod scraper;
 

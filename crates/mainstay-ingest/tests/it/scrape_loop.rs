@@ -34,7 +34,7 @@ fn lines(batch: &ScrapeBatch) -> Vec<String> {
             .labels
             .filtered(|name| !["job", "instance", "cell"].contains(&name));
         assert_eq!(sample.labels.get("instance"), Some("h:1"));
-        let value = if sample.value.to_bits() == 0x7ff0_0000_0000_0002 {
+        let value = if sample.value.is_stale() {
             "stale".to_owned()
         } else {
             sample.value.to_string()

@@ -152,7 +152,7 @@ async fn each_kind_of_failure_is_named_and_the_good_target_is_not_disturbed() {
     assert!(matches!(error("nobody"), Some(ScrapeError::Connection(_))));
     assert!(matches!(error("url"), Some(ScrapeError::Url { .. })));
     let batch = first.remove("good").expect("scraped");
-    assert_eq!((batch.error, batch.samples[0].value), (None, 7.0));
+    assert_eq!((batch.error, batch.samples[0].value.float()), (None, Some(7.0)));
     assert_eq!(
         batch.samples[0].labels.to_string(),
         r#"a{instance="good", job="test"}"#
@@ -213,7 +213,7 @@ async fn a_target_that_is_taken_away_goes_stale_and_shutdown_marks_nothing() {
     running.scraper.set_targets(vec![target("two", &address)]);
     let last = loop {
         let batch = running.next().await;
-        if batch.instance == "one" && batch.samples.iter().all(|sample| sample.value.is_nan()) {
+        if batch.instance == "one" && batch.samples.iter().all(|sample| sample.value.is_stale()) {
             break batch;
         }
     };
@@ -226,6 +226,6 @@ async fn a_target_that_is_taken_away_goes_stale_and_shutdown_marks_nothing() {
     running.batches.close();
     while let Some(batch) = running.batches.recv().await {
         assert_eq!(batch.instance, "two");
-        assert!(batch.samples.iter().all(|sample| !sample.value.is_nan()));
+        assert!(batch.samples.iter().all(|sample| !sample.value.is_stale()));
     }
 }

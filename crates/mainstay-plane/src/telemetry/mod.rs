@@ -4,7 +4,10 @@
 //! Counts are not events. They are kept in a file beside the samples together with the position of the log up to which
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
+mod intake;
 mod judge;
+mod receive;
+pub mod remote;
 mod rules;
 mod store;
 
@@ -17,14 +20,18 @@ use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::{ScrapeBatch, Sink};
 use mainstay_kernel::Clock;
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
+use mainstay_rules::Group;
 use mainstay_segment::write_atomic;
 use mainstay_series::{Lsn, Options, Recovery, Row, SeriesError, Store};
-use mainstay_slo::engine::RawSample;
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
 pub(crate) use judge::RESOLUTION;
+pub use rules::{GroupEvaluation, RuleEvaluation};
 pub use store::StoreSamples;
 
+use intake::Watched;
+use receive::Inbox;
+use remote::RemoteEngine;
 use rules::RuleBook;
 
 /// The consumer name under which the log is held for the counts.
@@ -99,11 +106,14 @@ pub struct Telemetry {
     pub(crate) slos: Mutex<SloEngine>,
     rules: Mutex<RuleBook>,
     /// Held while samples are stored and counted, so that counts follow the order of the log.
-    intake: Mutex<()>,
+    intake: Mutex<Watched>,
+    inbox: Inbox,
     /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
     keeping: Mutex<()>,
     counts_file: PathBuf,
     clock: Arc<dyn Clock>,
+    /// Has the samples that rules are about, where that is not the store alone.
+    engine: Option<RemoteEngine>,
 }
 
 impl Telemetry {
@@ -117,7 +127,21 @@ impl Telemetry {
         settings: Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), TelemetryError> {
-        let (store, recovery) = Store::open(dir, Options::default())?;
+        Self::open_with(dir, judged, settings, Options::default(), clock)
+    }
+
+    /// [`Telemetry::open`], with limits of the store other than its own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with(
+        dir: &Path,
+        judged: Judged,
+        settings: Settings,
+        limits: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovery), TelemetryError> {
+        let (store, recovery) = Store::open(dir, limits)?;
         let counts_file = dir.join(COUNTS_FILE);
         let now = clock.now();
         let mut slos = match std::fs::read(&counts_file) {
@@ -142,13 +166,24 @@ impl Telemetry {
             store: Arc::new(store),
             slos: Mutex::new(slos),
             rules: Mutex::new(judged.rules),
-            intake: Mutex::new(()),
+            intake: Mutex::default(),
+            inbox: Inbox::default(),
             keeping: Mutex::new(()),
             counts_file,
             clock,
+            engine: None,
         };
         telemetry.checkpoint()?;
         Ok((telemetry, recovery))
+    }
+
+    /// Rules are about the samples of another engine, and about what is stored here.
+    #[must_use]
+    pub fn with_engine(self, engine: RemoteEngine) -> Self {
+        Self {
+            engine: Some(engine),
+            ..self
+        }
     }
 
     /// The store.
@@ -185,7 +220,10 @@ impl Telemetry {
     /// Judges by another catalog from `now` on. What it still has keeps its counts, states and alerts; gives observations
     /// that end the alerts of what it does not have any more.
     pub fn reconfigure(&self, judged: Judged, now: Timestamp) -> Vec<Observation> {
+        let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = self.slos().reconfigure(judged.slos, now);
+        watched.forget();
+        drop(watched);
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
         let previous = std::mem::replace(&mut *rules, judged.rules);
         let mut ended: Vec<Observation> = gone.alerts.into_iter().map(observation).collect();
@@ -207,6 +245,13 @@ impl Telemetry {
         found
     }
 
+    /// Looks at every group of rules and its last evaluation, in order of file and name. Waits for an evaluation that is
+    /// under way.
+    pub fn rule_groups<T>(&self, look: impl FnMut(&Group, Option<&GroupEvaluation>) -> T) -> Vec<T> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.each(look)
+    }
+
     /// Writes the counts down and lets the log go that they hold. Cost: the size of the counts.
     ///
     /// # Errors
@@ -214,6 +259,8 @@ impl Telemetry {
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
         let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let (bytes, position) = self.counted();
+        // Counts must not know of samples that a crash could still take.
+        self.store.wait_durable(position)?;
         write_counts(&self.counts_file, &bytes)?;
         Ok(self.store.hold(COUNTS, position)?)
     }
@@ -225,7 +272,8 @@ impl Telemetry {
     pub fn backup(&self, to: &Path) -> Result<(), TelemetryError> {
         let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         // The counts first: the copy of the log then reaches further than they do, and the rest is counted when it opens.
-        let (bytes, _) = self.counted();
+        let (bytes, position) = self.counted();
+        self.store.wait_durable(position)?;
         self.store.backup(to)?;
         write_counts(&to.join(COUNTS_FILE), &bytes)
     }
@@ -246,27 +294,6 @@ impl Telemetry {
         self.store.maintain(self.clock.now().as_millisecond())?;
         Ok(())
     }
-
-    /// Stores rows and counts those that were accepted. When this returns they are durable.
-    ///
-    /// # Errors
-    /// If the log cannot be written.
-    pub fn append(&self, rows: &[Row<'_>]) -> Result<(), SeriesError> {
-        let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-        let appended = self.store.append_rows(rows, self.clock.now().as_millisecond())?;
-        let accepted = rows
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| appended.accepted(*index))
-            .map(|(_, row)| RawSample {
-                labels: row.labels,
-                t_ms: row.t_ms,
-                value: row.value,
-                created_ms: row.created_ms,
-            });
-        self.slos().on_samples(appended.lsn.get(), accepted);
-        Ok(())
-    }
 }
 
 impl Sink for Telemetry {
@@ -274,14 +301,23 @@ impl Sink for Telemetry {
         let rows: Vec<Row<'_>> = scrape
             .samples
             .iter()
-            .map(|sample| Row {
-                labels: &sample.labels,
-                created_ms: sample.created_ms,
-                t_ms: sample.t_ms,
-                value: sample.value,
+            .filter_map(|sample| {
+                Some(Row {
+                    labels: &sample.labels,
+                    created_ms: sample.created_ms,
+                    t_ms: sample.t_ms,
+                    value: sample.value.float()?,
+                })
             })
             .collect();
-        if let Err(error) = self.append(&rows) {
+        let histograms = scrape
+            .samples
+            .iter()
+            .filter_map(|sample| Some((&*sample.labels, sample.t_ms, sample.value.histogram()?)));
+        let stored = self
+            .append(&rows)
+            .and_then(|_| self.append_histograms(histograms));
+        if let Err(error) = stored {
             // The next scrape brings the counters again; what is lost is only this instant's resolution.
             tracing::error!(job = scrape.job, instance = scrape.instance, %error, "a scrape could not be stored");
         }
@@ -296,9 +332,10 @@ fn count_on(store: &Store, slos: &mut SloEngine) -> Result<(), TelemetryError> {
     let from = Lsn::new(slos.position().unwrap_or_default());
     let last = store.replay_since(from, |sample| {
         if slos.wants_metric(sample.labels.metric_name())
+            && let Some(value) = sample.value.float()
             && let Some(series) = slos.watch(&sample.labels)
         {
-            slos.on_sample(series, sample.t_ms, sample.value, sample.created_ms);
+            slos.on_sample(series, sample.t_ms, value, sample.created_ms);
         }
     })?;
     slos.advance_to(last.get());

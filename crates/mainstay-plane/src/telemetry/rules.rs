@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::Observation;
 use mainstay_catalog::diagnostic::Diagnostic;
 use mainstay_catalog::{Diagnostics, Documents, Format, lint};
 use mainstay_kernel::fact::AlertFact;
 use mainstay_kernel::{Digest, Labels, Matcher};
-use mainstay_promql::{Limits, Samples, Series, SourceError};
+use mainstay_promql::{Limits, Outcome, QueryError, Samples, Series, SourceError};
 use mainstay_rules::{
     ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, GroupSpec, RuleFile, RuleKind,
     RuleSample, RuleSpec, RuleStore, Transition,
@@ -25,6 +25,27 @@ pub(crate) struct RuleBook {
 struct Scheduled {
     group: Group,
     next_ms: Option<i64>,
+    last: Option<GroupEvaluation>,
+}
+
+/// How the last evaluation of a group went.
+#[derive(Debug, Clone)]
+pub struct GroupEvaluation {
+    /// When it was.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: SignedDuration,
+    /// How it went for each rule, in order.
+    pub rules: Vec<RuleEvaluation>,
+}
+
+/// How the last evaluation of a rule went.
+#[derive(Debug, Clone)]
+pub struct RuleEvaluation {
+    /// How long it took.
+    pub took: SignedDuration,
+    /// Why it failed, if it did.
+    pub failure: Option<String>,
 }
 
 impl RuleBook {
@@ -38,6 +59,7 @@ impl RuleBook {
                     groups.extend(file.groups.into_iter().map(|spec| Scheduled {
                         group: Group::new(spec, context.clone()),
                         next_ms: None,
+                        last: None,
                     }));
                 }
                 Err(error) => {
@@ -55,10 +77,7 @@ impl RuleBook {
     /// Evaluates every group whose time has come. A group that is late is evaluated once, at its latest time.
     pub(crate) fn evaluate(&mut self, telemetry: &Telemetry, now: Timestamp, found: &mut Found) {
         let now_ms = now.as_millisecond();
-        let mut store = RuleSide {
-            telemetry,
-            samples: telemetry.samples(),
-        };
+        let samples = telemetry.samples();
         for scheduled in &mut self.groups {
             let next_ms = *scheduled
                 .next_ms
@@ -71,12 +90,37 @@ impl RuleBook {
             }
             let at_ms = scheduled.group.schedule().latest_at(now_ms);
             scheduled.next_ms = Some(scheduled.group.next_evaluation_after(now_ms));
+            let started = telemetry.clock.now();
+            let mut store = RuleSide {
+                telemetry,
+                samples: &samples,
+                since: started,
+                rules: Vec::new(),
+            };
             let evaluation = scheduled.group.evaluate(at_ms, &mut store, &Limits::default());
+            scheduled.last = Some(GroupEvaluation {
+                at: instant(at_ms),
+                took: telemetry.clock.now().duration_since(started),
+                rules: store.rules,
+            });
             take(evaluation, found);
             found
                 .observations
                 .extend(scheduled.group.active_alerts().into_iter().filter_map(firing));
         }
+    }
+
+    /// Looks at every group and its last evaluation, in order of file and name.
+    pub(crate) fn each<T>(&self, mut look: impl FnMut(&Group, Option<&GroupEvaluation>) -> T) -> Vec<T> {
+        let mut groups: Vec<&Scheduled> = self.groups.iter().collect();
+        groups.sort_by_key(|scheduled| {
+            let spec = scheduled.group.spec();
+            (&spec.file, &spec.name)
+        });
+        groups
+            .into_iter()
+            .map(|scheduled| look(&scheduled.group, scheduled.last.as_ref()))
+            .collect()
     }
 
     /// Goes on where the rules of the catalog before stood. Gives observations that end the alerts of rules that are
@@ -200,10 +244,13 @@ fn instant(ms: i64) -> Timestamp {
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Where rules read and write.
+/// Where the rules of a group read and write, and how they fare.
 struct RuleSide<'a> {
     telemetry: &'a Telemetry,
-    samples: StoreSamples,
+    samples: &'a StoreSamples,
+    /// When the rule that is being evaluated began to be.
+    since: Timestamp,
+    rules: Vec<RuleEvaluation>,
 }
 
 impl Samples for RuleSide<'_> {
@@ -213,11 +260,18 @@ impl Samples for RuleSide<'_> {
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
     ) -> Result<Vec<Series>, SourceError> {
-        self.samples.select(matchers, min_ms_exclusive, max_ms_inclusive)
+        match &self.telemetry.engine {
+            Some(engine) => engine.select(self.samples, matchers, min_ms_exclusive, max_ms_inclusive),
+            None => self.samples.select(matchers, min_ms_exclusive, max_ms_inclusive),
+        }
     }
 }
 
 impl RuleStore for RuleSide<'_> {
+    fn evaluate(&self, query: &str, at_ms: i64) -> Option<Result<Outcome, QueryError>> {
+        self.telemetry.engine.as_ref()?.evaluate(query, at_ms)
+    }
+
     fn record(&mut self, samples: &[RuleSample]) -> Result<(), SourceError> {
         if samples.is_empty() {
             return Ok(());
@@ -239,6 +293,16 @@ impl RuleStore for RuleSide<'_> {
             .collect::<Result<_, SourceError>>()?;
         self.telemetry
             .append(&rows)
+            .map(|_| ())
             .map_err(|error| SourceError(error.to_string()))
+    }
+
+    fn evaluated(&mut self, _rule: usize, failure: Option<&str>) {
+        let now = self.telemetry.clock.now();
+        self.rules.push(RuleEvaluation {
+            took: now.duration_since(self.since),
+            failure: failure.map(str::to_owned),
+        });
+        self.since = now;
     }
 }

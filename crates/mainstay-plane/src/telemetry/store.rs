@@ -39,7 +39,7 @@ impl Samples for StoreSamples {
             .map(|series| Series {
                 labels: series.labels,
                 samples: series.samples,
-                histograms: Vec::new(),
+                histograms: series.histograms,
             })
             .collect())
     }

@@ -7,10 +7,13 @@ use mainstay_segment::{
 const MAGIC: [u8; 8] = *b"TESTFILE";
 
 fn sample(path: &std::path::Path) {
-    let mut writer = SealedWriter::new(MAGIC, 1);
-    assert_eq!(writer.push(b"hello "), 0);
-    assert_eq!(writer.push(b"world"), 6);
-    writer.finish(path, b"index").expect("written");
+    let mut writer = SealedWriter::create(path, MAGIC, 1).expect("begun");
+    assert_eq!(writer.push(b"hello ").expect("written"), 0);
+    assert_eq!(writer.push(b"world").expect("written"), 6);
+    assert_eq!(
+        writer.finish(b"index").expect("finished"),
+        fs::metadata(path).expect("there").len()
+    );
 }
 
 #[test]
@@ -53,7 +56,9 @@ fn every_flipped_bit_of_index_and_footer_and_every_cut_is_noticed() {
 fn a_newer_version_is_refused_by_name() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("a");
-    SealedWriter::new(MAGIC, 2).finish(&path, b"").expect("written");
+    let writer = SealedWriter::create(&path, MAGIC, 2).expect("begun");
+    assert!(!path.exists(), "nothing is there before it is whole");
+    writer.finish(b"").expect("written");
     let refused = Sealed::open(&path, MAGIC, 1, 100).expect_err("too new");
     assert!(
         matches!(

@@ -1,4 +1,5 @@
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -245,6 +246,7 @@ fn limits_are_typed_errors_and_leave_the_log_usable() {
         segment_bytes: 64,
         max_frame_bytes: 10,
         max_total_bytes: 200,
+        ..WalOptions::default()
     };
     let (wal, ..) = open(dir.path(), &options);
     for bytes in [0, 11] {
@@ -339,6 +341,30 @@ fn a_reader_follows_the_log() {
             .expect("replayed");
         assert_eq!(seen, written, "round {round}");
     }
+    // In pieces, as a reader does that takes only so much at once; none of it is lost between them.
+    let (mut piece_end, mut in_pieces) = (Lsn::new(written[0].0.get() - 1).max(wal.oldest_lsn()), Vec::new());
+    let beyond = written
+        .iter()
+        .filter(|(lsn, _)| *lsn > piece_end)
+        .cloned()
+        .collect::<Vec<_>>();
+    while piece_end < wal.last_lsn() {
+        let wanted = 1 + entropy.below(7);
+        let mut taken = 0;
+        piece_end = wal
+            .replay_while(piece_end, |lsn, bytes| {
+                in_pieces.push((lsn, bytes.to_vec()));
+                taken += 1;
+                if taken < wanted {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            })
+            .expect("replayed");
+        assert!(taken <= wanted);
+    }
+    assert_eq!(in_pieces, beyond);
     let mut from_middle = Vec::new();
     let middle = written[written.len() - 10].0;
     wal.replay_since(middle, |lsn, bytes| from_middle.push((lsn, bytes.to_vec())))

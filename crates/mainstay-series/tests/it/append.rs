@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use mainstay_series::{Lsn, Options, Outcome, Row, STALE_NAN, Sample, SeriesError, Store, is_stale};
+use mainstay_kernel::{STALE_NAN, is_stale};
+use mainstay_series::{Lsn, Options, Outcome, Row, Sample, SeriesError, Store};
 
 use crate::{HOUR_MS, MINUTE_MS, held, labels, open, open_with, series};
 
@@ -167,7 +168,7 @@ fn what_was_accepted_is_replayed_in_order_and_only_once() {
                     sample.labels.metric_name().to_owned(),
                     sample.created_ms,
                     sample.t_ms,
-                    sample.value,
+                    sample.value.float().expect("a number"),
                 ));
             })
             .expect("replayed");
@@ -183,6 +184,18 @@ fn what_was_accepted_is_replayed_in_order_and_only_once() {
     all.extend(later.clone());
     let (last, seen) = replay(&store, Lsn::ZERO);
     assert_eq!((last, seen), (store.last_lsn(), all.clone()));
+    let (mut position, mut in_pieces) = (Lsn::ZERO, Vec::new());
+    while position < store.last_lsn() {
+        let before = in_pieces.len();
+        position = store
+            .replay_some(position, 1, |sample| {
+                in_pieces.push((sample.t_ms, sample.value.float().expect("a number")))
+            })
+            .expect("replayed");
+        assert!(in_pieces.len() <= before + 2, "a frame at a time");
+    }
+    let pairs: Vec<(i64, f64)> = all.iter().map(|row| (row.2, row.3)).collect();
+    assert_eq!(in_pieces, pairs);
     drop(store);
     let store = open(dir.path());
     assert_eq!(replay(&store, Lsn::ZERO).1, all);
@@ -296,4 +309,39 @@ fn many_threads_append_and_read() {
     for thread in 0..4 {
         assert_eq!(held(&store, &format!("s{thread}")).len(), 100);
     }
+}
+
+#[test]
+fn a_tenant_that_fills_its_share_takes_nothing_from_others() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = Options {
+        max_tenant_series: 2,
+        ..Options::default()
+    };
+    let of = |tenant: &str, name: &str| labels(&[("__name__", name), ("tenant", tenant)]);
+    let store = open_with(dir.path(), options.clone());
+    for (tenant, name) in [("a", "x"), ("a", "y"), ("b", "x"), ("", "x")] {
+        store.series_ref(&of(tenant, name)).expect("a series");
+    }
+    let refused = store.series_ref(&of("a", "z")).expect_err("too many");
+    assert!(
+        refused.is_limit() && refused.to_string().contains("tenant \"a\" has 2 series"),
+        "{refused}"
+    );
+    store.series_ref(&of("a", "x")).expect("known already");
+    store.series_ref(&of("b", "y")).expect("b has room");
+    assert_eq!(
+        store.tenants(),
+        [("", 1), ("a", 2), ("b", 2)]
+            .map(|(name, n)| (name.to_owned(), n))
+            .into()
+    );
+    store.append(&[], 0).expect("durable");
+    drop(store);
+    let store = open_with(dir.path(), options);
+    store.series_ref(&of("a", "z")).expect_err("still too many");
+    // What has no samples goes after a while, and makes room.
+    store.maintain(HOUR_MS).expect("maintained");
+    assert_eq!(store.maintain(2 * HOUR_MS).expect("maintained").series_removed, 5);
+    store.series_ref(&of("a", "z")).expect("there is room");
 }

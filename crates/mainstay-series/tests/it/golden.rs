@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mainstay_series::{Options, STALE_NAN, Sample, Store};
+use mainstay_kernel::STALE_NAN;
+use mainstay_series::{Options, Sample, Store};
 
 use crate::{HOUR_MS, MINUTE_MS, environment, held, open, series};
 

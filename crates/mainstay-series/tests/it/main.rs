@@ -6,6 +6,7 @@ mod damage;
 mod golden;
 mod model;
 mod query;
+mod windows;
 
 use std::path::Path;
 

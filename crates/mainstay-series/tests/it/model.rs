@@ -6,7 +6,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
-use mainstay_series::{Options, Outcome, STALE_NAN, Sample, Store};
+use mainstay_kernel::STALE_NAN;
+use mainstay_series::{Options, Outcome, Sample, Store};
 use proptest::prelude::*;
 
 use crate::{MINUTE_MS, held, open_with, series};

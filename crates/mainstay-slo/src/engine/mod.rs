@@ -262,17 +262,24 @@ impl SloEngine {
         }
         self.position = Some(position);
         for sample in samples {
-            if !self.by_metric.contains_key(sample.labels.metric_name()) {
-                continue;
-            }
-            match self.watch(sample.labels) {
-                Some(series) => {
-                    self.on_sample(series, sample.t_ms, sample.value, sample.created_ms);
-                }
-                None => self.ingested.over_limit += u64::from(self.refuses(sample.labels)),
-            }
+            self.count(&sample);
         }
         true
+    }
+
+    /// Counts one sample of any series, and gives the handle of the series if any indicator counts it.
+    pub fn count(&mut self, sample: &RawSample<'_>) -> Option<SeriesRef> {
+        if !self.by_metric.contains_key(sample.labels.metric_name()) {
+            return None;
+        }
+        let series = self.watch(sample.labels);
+        match series {
+            Some(series) => {
+                self.on_sample(series, sample.t_ms, sample.value, sample.created_ms);
+            }
+            None => self.ingested.over_limit += u64::from(self.refuses(sample.labels)),
+        }
+        series
     }
 
     /// Whether a series would be counted but for a limit.

@@ -28,7 +28,7 @@ pub(super) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
             section {
                 (table(shown, app.now(), "No alert fires or is pending here."))
                 @if alerts.len() > PAGE_MAX {
-                    p.dim { "The first " (PAGE_MAX) " of " (alerts.len()) ". Narrow the scope, or ask the " a href="/api/v1/alerts" { "API" } "." }
+                    p.dim { "The first " (PAGE_MAX) " of " (alerts.len()) ". Narrow the scope, or ask the " a href="/api/v1/alerts/all" { "API" } "." }
                 }
             }
         }))

@@ -3,6 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
+use mainstay_promql::histogram::text as histogram_text;
+use mainstay_promql::{Outcome, SampleValue, Value};
 use mainstay_ui::number::{Unit, measured};
 use mainstay_ui::status::status_word;
 use mainstay_ui::table::{Column, dense, numeric, text};
@@ -14,13 +16,16 @@ use crate::app::App;
 use crate::error::WebError;
 use crate::events::Topic;
 use crate::request::{Head, Params, RANGES, Visit, show};
-use crate::view::{InstantQuery, QueryAnswer, QueryResult, RangeQuery, Series};
+use crate::view::{InstantQuery, QueryAnswer, QueryOptions, RangeQuery, Series};
 
 /// How many series the page shows; the API gives all.
 const MAX_ROWS: usize = 200;
 /// How many series the chart draws.
 const MAX_LINES: usize = 6;
-const TIMEOUT_MS: u64 = 10_000;
+const OPTIONS: QueryOptions = QueryOptions {
+    timeout_ms: 10_000,
+    lookback_ms: None,
+};
 
 #[derive(Deserialize)]
 pub(super) struct QueryParams {
@@ -68,7 +73,7 @@ async fn found(app: &App, expr: &str, range_ms: u64) -> Markup {
     let instant = InstantQuery {
         expr: expr.to_owned(),
         at_ms: now.as_millisecond(),
-        timeout_ms: TIMEOUT_MS,
+        options: OPTIONS,
     };
     let answer = match app.console.query(&instant).await {
         Ok(answer) => answer,
@@ -83,7 +88,7 @@ async fn found(app: &App, expr: &str, range_ms: u64) -> Markup {
         start_ms: end_ms.saturating_sub(range_ms),
         end_ms,
         step_ms: (range_ms / 300).max(1_000),
-        timeout_ms: TIMEOUT_MS,
+        options: OPTIONS,
     };
     // A range makes no sense of some expressions (texts, matrices): then there is no chart, and that is no error.
     let over_time = app
@@ -95,8 +100,8 @@ async fn found(app: &App, expr: &str, range_ms: u64) -> Markup {
     html! {
         section {
             h2 { "At " (time::utc(now, now)) }
-            @for warning in &answer.warnings { p.banner { (warning) } }
-            (result(&answer.result, now))
+            @for remark in &answer.outcome.annotations { p.banner { (remark) } }
+            (result(&answer.outcome, now))
         }
         @if let Some(chart) = over_time { section { (chart::figure(&chart)) } }
     }
@@ -104,32 +109,47 @@ async fn found(app: &App, expr: &str, range_ms: u64) -> Markup {
 
 const COLUMNS: &[Column] = &[text("Series"), numeric("Value")];
 
-fn result(result: &QueryResult, now: Timestamp) -> Markup {
+fn result(outcome: &Outcome, now: Timestamp) -> Markup {
     let value = |value: f64| html! { span title=(value) { (measured(value, Unit::Count)) } };
-    match result {
-        QueryResult::Scalar((_, number)) => html! { p { b { (value(*number)) } } },
-        QueryResult::Text(_, text) => html! { p { (text) } },
-        QueryResult::Vector(series) => {
+    match &outcome.value {
+        Value::Scalar(number) => html! { p { b { (value(*number)) } } },
+        Value::String(text) => html! { p { (text) } },
+        Value::Vector(series) => {
             let rows: Vec<Vec<Markup>> = series
                 .iter()
                 .take(MAX_ROWS)
-                .map(|(labels, (_, number))| vec![html! { code { (labels) } }, value(*number)])
+                .map(|sample| {
+                    let value = match &sample.value {
+                        SampleValue::Float(number) => value(*number),
+                        SampleValue::Histogram(histogram) => html! { code { (histogram_text(histogram)) } },
+                    };
+                    vec![html! { code { (sample.labels) } }, value]
+                })
                 .collect();
             html! {
                 (dense("Result", COLUMNS, &rows, "Nothing matches: no series has a value now. That is not zero."))
                 @if series.len() > MAX_ROWS { p.dim { "The first " (MAX_ROWS) " of " (series.len()) " series." } }
             }
         }
-        QueryResult::Matrix(series) => {
+        Value::Matrix(series) => {
             let rows: Vec<Vec<Markup>> = series
                 .iter()
                 .take(MAX_ROWS)
-                .map(|(labels, samples)| {
-                    let newest = samples.last().map(|(at_ms, number)| {
+                .map(|series| {
+                    let newest = series.samples.last().map(|(at_ms, number)| {
                         let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
-                        html! { (value(*number)) span.sub { (samples.len()) " samples, newest " (time::utc(at, now)) } }
+                        html! { (value(*number)) span.sub { (series.samples.len()) " samples, newest " (time::utc(at, now)) } }
                     });
-                    vec![html! { code { (labels) } }, newest.unwrap_or_default()]
+                    let histograms = series.histograms.last().map(|(at_ms, histogram)| {
+                        let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
+                        let count = series.histograms.len();
+                        html! {
+                            code { (histogram_text(histogram)) }
+                            span.sub { (count) " native histograms, newest " (time::utc(at, now)) }
+                        }
+                    });
+                    let shown = html! { (newest.unwrap_or_default()) (histograms.unwrap_or_default()) };
+                    vec![html! { code { (series.labels) } }, shown]
                 })
                 .collect();
             dense(
@@ -144,16 +164,16 @@ fn result(result: &QueryResult, now: Timestamp) -> Markup {
 
 /// The answer as a chart, gaps where the range query has no value.
 fn drawn(answer: QueryAnswer, range: &RangeQuery) -> Option<Chart> {
-    let QueryResult::Matrix(all) = answer.result else {
+    let Value::Matrix(all) = answer.outcome.value else {
         return None;
     };
     let lines: Vec<Series> = all
         .iter()
         .take(MAX_LINES)
-        .map(|(labels, samples)| {
-            let mut points = Vec::with_capacity(samples.len());
+        .map(|series| {
+            let mut points = Vec::with_capacity(series.samples.len());
             let mut before_ms = None;
-            for (at_ms, value) in samples {
+            for (at_ms, value) in &series.samples {
                 if before_ms.is_some_and(|before_ms| at_ms - before_ms > range.step_ms) {
                     points.push((at_ms - range.step_ms, None));
                 }
@@ -161,7 +181,7 @@ fn drawn(answer: QueryAnswer, range: &RangeQuery) -> Option<Chart> {
                 before_ms = Some(*at_ms);
             }
             Series {
-                name: labels.to_string(),
+                name: series.labels.to_string(),
                 points,
             }
         })

@@ -72,6 +72,7 @@ fn concrete(info: &RouteInfo) -> String {
             ("id", path) if path.contains("/pages/") => "page-1",
             ("id", _) => INCIDENT,
             ("event", _) => "01JHM8C1E0041061050R3GG28A",
+            ("name", path) if path.contains("/label/") => "job",
             ("name", _) => mainstay_ui::assets::STYLE.path.trim_start_matches("/assets/"),
             ("runbook", _) => "payment-service-down",
             ("step", _) => "2",
@@ -90,6 +91,7 @@ fn concrete(info: &RouteInfo) -> String {
                 "end" => "60",
                 "step" => "15",
                 "topics" => "overview",
+                "match[]" => "up",
                 other => panic!("give the parameter {other} of {} a value here", info.path),
             };
             format!("{}={value}", parameter.name)
@@ -110,7 +112,10 @@ fn body(info: &RouteInfo) -> &'static str {
         "/api/v1/changes" => r#"{"specversion":"1.0","id":"1","source":"ci","type":"t"}"#,
         "/api/v1/incidents/{id}/notes" => r#"{"text":"looking"}"#,
         "/incidents/{id}/notes" => "text=looking",
-        "/api/v1/query" => "query=up",
+        "/api/v1/query" | "/api/v1/query_exemplars" | "/api/v1/format_query" | "/api/v1/parse_query" => {
+            "query=up"
+        }
+        "/api/v1/series" => "match[]=up",
         "/api/v1/query_range" => "query=up&start=0&end=60&step=15",
         "/login" => "token=viewer-token",
         _ => "",
@@ -211,6 +216,16 @@ fn whatever_writes_needs_more_than_a_viewer_except_asking_and_signing() {
     // Queries by POST read; signing in and out concerns only the caller.
     assert_eq!(
         lenient,
-        ["/api/v1/query", "/api/v1/query_range", "/login", "/logout"]
+        [
+            "/api/v1/query",
+            "/api/v1/query_range",
+            "/api/v1/query_exemplars",
+            "/api/v1/format_query",
+            "/api/v1/parse_query",
+            "/api/v1/series",
+            "/api/v1/labels",
+            "/login",
+            "/logout"
+        ]
     );
 }

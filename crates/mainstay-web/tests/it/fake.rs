@@ -1,6 +1,7 @@
 //! A console that answers from fixed data, remembers who asked, and hides what they may not see. For tests only.
 
 mod data;
+mod metrics;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -293,33 +294,6 @@ impl Console for Fake {
     fn receive_alerts<'a>(&'a self, who: &'a Principal, _: Vec<PostableAlert>) -> Answer<'a, Done> {
         self.heard("receive_alerts", who);
         Box::pin(async { Ok(done()) })
-    }
-
-    fn query<'a>(&'a self, query: &'a InstantQuery) -> Answer<'a, QueryAnswer, QueryError> {
-        Box::pin(async move {
-            if query.expr == "wrong(" {
-                return Err(QueryError::BadData("1:7: unclosed left parenthesis".to_owned()));
-            }
-            Ok(QueryAnswer {
-                result: QueryResult::Vector(vec![(
-                    [("__name__", "up"), ("cell", "cell-5")].into_iter().collect(),
-                    (query.at_ms, 1.0),
-                )]),
-                warnings: Vec::new(),
-            })
-        })
-    }
-
-    fn query_range<'a>(&'a self, query: &'a RangeQuery) -> Answer<'a, QueryAnswer, QueryError> {
-        Box::pin(async move {
-            Ok(QueryAnswer {
-                result: QueryResult::Matrix(vec![(
-                    [("__name__", "up")].into_iter().collect(),
-                    vec![(query.start_ms, 1.0), (query.end_ms, 1.0)],
-                )]),
-                warnings: Vec::new(),
-            })
-        })
     }
 
     fn catalog_archive<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<u8>> {

@@ -5,6 +5,7 @@ mod fake;
 mod harness;
 mod pages;
 mod preview;
+mod prometheus;
 mod protocol;
 mod security;
 mod streams;

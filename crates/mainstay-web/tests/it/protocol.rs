@@ -5,7 +5,7 @@ use http::StatusCode;
 use mainstay_web::route::{self, Kind};
 
 use crate::fake::{INCIDENT, Mood};
-use crate::harness::{FORM, Web, post};
+use crate::harness::{Web, post};
 
 #[tokio::test]
 async fn data_comes_in_an_envelope_and_is_what_the_page_shows() {
@@ -34,8 +34,8 @@ async fn errors_say_what_and_how_to_mend_it() {
         ("/api/v1/incidents/none", 404, "not_found"),
         ("/api/v1/incidents/a%20b", 404, "not_found"),
         ("/api/v1/events/xyz/why", 404, "not_found"),
-        ("/api/v1/alerts?range=5y", 400, "invalid"),
-        ("/api/v1/alerts?cell=a%20b", 400, "invalid"),
+        ("/api/v1/alerts/all?range=5y", 400, "invalid"),
+        ("/api/v1/alerts/all?cell=a%20b", 400, "invalid"),
         ("/api/v1/journal/verify", 405, "method"),
     ] {
         let reply = web.get(path).await;
@@ -79,39 +79,6 @@ async fn notes_have_words_and_an_end() {
         unknown["error"]["message"]
             .as_str()
             .is_some_and(|text| text.contains("txet") && text.contains("line 1"))
-    );
-}
-
-#[tokio::test]
-async fn prometheus_clients_get_what_they_expect() {
-    let web = Web::open(Mood::Ok);
-    let instant = web.get("/api/v1/query?query=up&time=1736935200.5").await.json();
-    assert_eq!(instant["status"], "success");
-    assert_eq!(instant["data"]["resultType"], "vector");
-    assert_eq!(instant["data"]["result"][0]["metric"]["__name__"], "up");
-    assert_eq!(
-        instant["data"]["result"][0]["value"],
-        serde_json::json!([1_736_935_200.5, "1"])
-    );
-
-    let form = post("/api/v1/query_range").header(FORM.0, FORM.1);
-    let body = Body::from("query=up%7Bcell%3D%22cell-5%22%7D&start=0&end=60&step=15");
-    let range = web.send(form.body(body).expect("well formed")).await.json();
-    assert_eq!(
-        range["data"]["result"][0]["values"],
-        serde_json::json!([[0, "1"], [60, "1"]])
-    );
-
-    let wrong = web.get("/api/v1/query?query=wrong(").await;
-    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
-    assert_eq!(
-        wrong.json(),
-        serde_json::json!({"status": "error", "errorType": "bad_data", "error": "1:7: unclosed left parenthesis"})
-    );
-    let missing = web.get("/api/v1/query_range?query=up&start=0&end=60").await;
-    assert_eq!(
-        missing.json()["error"],
-        r#"invalid parameter "step": it must be given"#
     );
 }
 

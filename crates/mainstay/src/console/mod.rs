@@ -11,10 +11,13 @@ mod grid;
 mod inbound;
 mod incident;
 mod journal;
+mod metrics;
 mod overview;
 mod page;
 mod question;
+mod rule;
 mod runbook;
+mod scrapes;
 mod sight;
 mod signals;
 mod slo;
@@ -33,8 +36,7 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
-    IncidentSummary, InstantQuery, JournalReport, Look, Overview, PostableAlert, QueryAnswer, QueryError,
-    RangeQuery, Situation, Slo, SloDetail, Why,
+    IncidentSummary, JournalReport, Look, Overview, PostableAlert, Situation, Slo, SloDetail, Why,
 };
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
@@ -43,11 +45,17 @@ use chart::Charts;
 use expression::AlertQueries;
 use question::Questions;
 
+pub(crate) use metrics::Program;
+pub(crate) use scrapes::Scrapes;
+
 /// The plane and its telemetry, as the web asks for them.
 pub(crate) struct PlaneConsole<J, C, H> {
     plane: Arc<Plane<J, C, H, Telemetry>>,
     telemetry: Arc<Telemetry>,
     questions: Questions,
+    /// What others ask: however long it takes, the console's own questions have their turn.
+    foreign_questions: Questions,
+    program: Program,
     charts: Charts,
     alert_queries: Mutex<Arc<AlertQueries>>,
     client: reqwest::Client,
@@ -73,11 +81,14 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         client: reqwest::Client,
         inbox: Option<String>,
         operations: Arc<dyn Operations>,
+        program: Program,
     ) -> Self {
         let questions = Questions::new(telemetry.samples());
         Self {
             charts: Charts::new(questions.clone()),
             questions,
+            foreign_questions: Questions::new(telemetry.samples()),
+            program,
             plane,
             telemetry,
             alert_queries: Mutex::default(),
@@ -243,14 +254,6 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done> {
         Box::pin(self.take_alerts(who, alerts))
-    }
-
-    fn query<'a>(&'a self, query: &'a InstantQuery) -> Answer<'a, QueryAnswer, QueryError> {
-        Box::pin(self.questions.answer_instant(query))
-    }
-
-    fn query_range<'a>(&'a self, query: &'a RangeQuery) -> Answer<'a, QueryAnswer, QueryError> {
-        Box::pin(self.questions.answer_range(query))
     }
 
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {

@@ -1,18 +1,24 @@
 //! Expressions, asked of the samples: beside the other work, with limits on samples, time and how many run at once.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mainstay_kernel::Labels;
+use mainstay_kernel::{Labels, Matcher};
 use mainstay_plane::telemetry::StoreSamples;
-use mainstay_promql::{Expr, Limits, Outcome, QueryError as PromqlError, Series, Value, parse};
-use mainstay_web::view::{InstantQuery, QueryAnswer, QueryError, QueryResult, RangeQuery};
+use mainstay_promql::{
+    Expr, Limits, Outcome, QueryError as PromqlError, Samples, Series, SourceError, Value, parse,
+};
+use mainstay_web::view::{InstantQuery, QueryAnswer, QueryCost, QueryError, QueryOptions, RangeQuery};
 use tokio::sync::Semaphore;
 
-/// The longest that a question may take, waiting for its turn included.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// The longest that a question of the console's own pages may take, waiting for its turn included.
+const OWN: QueryOptions = QueryOptions {
+    timeout_ms: 10_000,
+    lookback_ms: None,
+};
 /// How many questions are worked on at once; further ones wait.
 const AT_ONCE: usize = 4;
 /// How many samples one question may load and produce: about 320 MB.
@@ -54,60 +60,59 @@ impl Questions {
     async fn ask(
         &self,
         expr: &str,
-        timeout: Duration,
-        evaluate: impl FnOnce(&Expr, &StoreSamples, &Limits<'_>) -> Result<Outcome, PromqlError> + Send + 'static,
-    ) -> Result<Outcome, QueryError> {
-        let expr = parse(expr).map_err(|error| QueryError::BadData(error.to_string()))?;
-        let deadline = Instant::now() + timeout.min(DEADLINE);
-        let late = |_| {
-            QueryError::Timeout(format!(
-                "it took longer than {} s",
-                timeout.min(DEADLINE).as_secs()
-            ))
-        };
+        options: QueryOptions,
+        evaluate: impl FnOnce(&Expr, &dyn Samples, &Limits<'_>) -> Result<Outcome, PromqlError> + Send + 'static,
+    ) -> Result<(Outcome, QueryCost), QueryError> {
+        let expr = parse(expr).map_err(|error| QueryError::Parse(error.to_string()))?;
+        let asked = Instant::now();
+        let deadline = asked + Duration::from_millis(options.timeout_ms);
+        let queueing = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.slots).acquire_owned());
+        let slot = queueing.await.map_err(|_| QueryError::Timeout("query queue"))?;
         let gone = StopWhenGone(Arc::new(AtomicBool::new(false)));
-        let (samples, slots, stop) = (self.samples.clone(), Arc::clone(&self.slots), Arc::clone(&gone.0));
-        let work = async move {
-            let slot = slots.acquire_owned().await;
-            let work = move || {
-                let _slot = slot;
-                let limits = Limits {
-                    max_samples: SAMPLES_MAX,
-                    cancelled: &|| stop.load(Ordering::Relaxed) || Instant::now() >= deadline,
-                    ..Limits::default()
-                };
-                evaluate(&expr, &samples, &limits)
+        let (samples, stop) = (self.samples.clone(), Arc::clone(&gone.0));
+        let work = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            let started = Instant::now();
+            let default = Limits::default();
+            let limits = Limits {
+                max_samples: SAMPLES_MAX,
+                lookback_ms: options.lookback_ms.unwrap_or(default.lookback_ms),
+                cancelled: &|| stop.load(Ordering::Relaxed) || Instant::now() >= deadline,
+                ..default
             };
-            tokio::task::spawn_blocking(work).await
-        };
+            let samples = Counted {
+                samples: &samples,
+                read: Cell::new(0),
+            };
+            let outcome = evaluate(&expr, &samples, &limits)?;
+            let cost = QueryCost {
+                queued_s: started.duration_since(asked).as_secs_f64(),
+                evaluated_s: started.elapsed().as_secs_f64(),
+                samples_read: samples.read.get(),
+            };
+            Ok((outcome, cost))
+        });
         let answer = tokio::time::timeout_at(deadline.into(), work)
             .await
-            .map_err(late)?;
+            .map_err(|_| QueryError::Timeout(EVALUATION))?;
         drop(gone);
         match answer {
             Ok(outcome) => outcome.map_err(refusal),
-            Err(panic) => Err(QueryError::Execution(format!(
-                "the evaluation broke off: {panic}"
-            ))),
+            Err(panic) => Err(QueryError::Internal(format!("the evaluation broke off: {panic}"))),
         }
     }
 
-    /// Evaluates at one instant.
-    pub(super) async fn instant(
-        &self,
-        expr: &str,
-        at_ms: i64,
-        timeout: Duration,
-    ) -> Result<Outcome, QueryError> {
-        let work = move |expr: &Expr, samples: &StoreSamples, limits: &Limits<'_>| {
+    /// Evaluates at one instant, for the console's own pages.
+    pub(super) async fn instant(&self, expr: &str, at_ms: i64) -> Result<Outcome, QueryError> {
+        let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
             mainstay_promql::instant(expr, at_ms, samples, limits)
         };
-        self.ask(expr, timeout, work).await
+        self.ask(expr, OWN, work).await.map(|(outcome, _)| outcome)
     }
 
     /// The value per series at one instant; none if the question fails: unknown.
     pub(super) async fn values(&self, expr: &str, at_ms: i64) -> Values {
-        match self.instant(expr, at_ms, DEADLINE).await {
+        match self.instant(expr, at_ms).await {
             Ok(Outcome {
                 value: Value::Vector(samples),
                 ..
@@ -149,45 +154,74 @@ impl Questions {
         values
     }
 
-    /// The series over a range.
+    /// The series over a range, for the console's own pages.
     pub(super) async fn series(
         &self,
         expr: &str,
         (start_ms, end_ms, step_ms): (i64, i64, i64),
     ) -> Result<Vec<Series>, QueryError> {
-        let outcome = self.range(expr, (start_ms, end_ms, step_ms), DEADLINE).await?;
+        let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
+            mainstay_promql::range(expr, start_ms, end_ms, step_ms, samples, limits)
+        };
+        let (outcome, _) = self.ask(expr, OWN, work).await?;
         Ok(match outcome.value {
             Value::Matrix(series) => series,
             _ => Vec::new(),
         })
     }
 
-    async fn range(
-        &self,
-        expr: &str,
-        (start_ms, end_ms, step_ms): (i64, i64, i64),
-        timeout: Duration,
-    ) -> Result<Outcome, QueryError> {
-        let work = move |expr: &Expr, samples: &StoreSamples, limits: &Limits<'_>| {
-            mainstay_promql::range(expr, start_ms, end_ms, step_ms, samples, limits)
-        };
-        self.ask(expr, timeout, work).await
-    }
-
     /// Answers somebody else's instant query.
     pub(super) async fn answer_instant(&self, query: &InstantQuery) -> Result<QueryAnswer, QueryError> {
-        let timeout = Duration::from_millis(query.timeout_ms);
-        let outcome = self.instant(&query.expr, query.at_ms, timeout).await?;
-        Ok(answer(outcome, query.at_ms))
+        let at_ms = query.at_ms;
+        let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
+            mainstay_promql::instant(expr, at_ms, samples, limits)
+        };
+        let (outcome, cost) = self.ask(&query.expr, query.options, work).await?;
+        Ok(QueryAnswer { outcome, at_ms, cost })
     }
 
     /// Answers somebody else's range query.
     pub(super) async fn answer_range(&self, query: &RangeQuery) -> Result<QueryAnswer, QueryError> {
-        let times = (query.start_ms, query.end_ms, query.step_ms);
-        let outcome = self
-            .range(&query.expr, times, Duration::from_millis(query.timeout_ms))
-            .await?;
-        Ok(answer(outcome, query.end_ms))
+        let (start_ms, end_ms, step_ms) = (query.start_ms, query.end_ms, query.step_ms);
+        let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
+            // Eleven thousand steps are the limit, so there are that many points and one more, as in Prometheus.
+            let limits = Limits {
+                max_steps: limits.max_steps + 1,
+                ..*limits
+            };
+            mainstay_promql::range(expr, start_ms, end_ms, step_ms, samples, &limits)
+        };
+        let (outcome, cost) = self.ask(&query.expr, query.options, work).await?;
+        Ok(QueryAnswer {
+            outcome,
+            at_ms: end_ms,
+            cost,
+        })
+    }
+}
+
+/// Where Prometheus says that a query ran out of time.
+const EVALUATION: &str = "expression evaluation";
+
+/// Samples, and how many of them were read.
+struct Counted<'a> {
+    samples: &'a StoreSamples,
+    read: Cell<u64>,
+}
+
+impl Samples for Counted<'_> {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<Series>, SourceError> {
+        let found = self
+            .samples
+            .select(matchers, min_ms_exclusive, max_ms_inclusive)?;
+        let read: usize = found.iter().map(|series| series.samples.len()).sum();
+        self.read.set(self.read.get() + read as u64);
+        Ok(found)
     }
 }
 
@@ -195,46 +229,10 @@ fn refusal(error: PromqlError) -> QueryError {
     let text = error.to_string();
     match error {
         PromqlError::BadRange(_) => QueryError::BadData(text),
-        PromqlError::Cancelled => QueryError::Timeout("its time was over".to_owned()),
-        PromqlError::Source(_) => QueryError::Unavailable(text),
+        PromqlError::Cancelled => QueryError::Timeout(EVALUATION),
+        PromqlError::Source(_) => QueryError::Internal(text),
         PromqlError::Execution(_) | PromqlError::Unsupported(_) | PromqlError::TooManySamples { .. } => {
             QueryError::Execution(text)
         }
     }
-}
-
-fn answer(outcome: Outcome, at_ms: i64) -> QueryAnswer {
-    let mut left_out = 0;
-    let result = match outcome.value {
-        Value::Scalar(value) => QueryResult::Scalar((at_ms, value)),
-        Value::String(text) => QueryResult::Text(at_ms, text),
-        Value::Vector(samples) => QueryResult::Vector(
-            samples
-                .into_iter()
-                .filter_map(|sample| match sample.value.float() {
-                    Some(value) => Some(((*sample.labels).clone(), (sample.at_ms, value))),
-                    None => {
-                        left_out += 1;
-                        None
-                    }
-                })
-                .collect(),
-        ),
-        Value::Matrix(series) => QueryResult::Matrix(
-            series
-                .into_iter()
-                .map(|series| {
-                    left_out += series.histograms.len();
-                    ((*series.labels).clone(), series.samples)
-                })
-                .collect(),
-        ),
-    };
-    let mut warnings: Vec<String> = outcome.annotations.iter().map(ToString::to_string).collect();
-    if left_out > 0 {
-        warnings.push(format!(
-            "{left_out} samples are native histograms and are left out"
-        ));
-    }
-    QueryAnswer { result, warnings }
 }

@@ -26,7 +26,7 @@ impl Command {
     pub(crate) fn run(&self) -> Exit {
         let Self::List { firing, within, ask } = self;
         Remote::run(&ask.server, async |remote| {
-            let (alerts, now) = remote.look("/api/v1/alerts", &within.query()).await?;
+            let (alerts, now) = remote.look("/api/v1/alerts/all", &within.query()).await?;
             let mut alerts = alerts.as_array().cloned().unwrap_or_default();
             alerts.retain(|alert| !firing || alert["state"] == "firing");
             match ask.output {

@@ -10,6 +10,7 @@ use mainstay_ingest::config::{ScrapeConfig, ScrapeJob, TargetGroup, target_group
 use mainstay_ingest::{ScrapeLimits, ScrapeTarget, Scraper};
 
 use super::{ServeError, target_files};
+use crate::console::Scrapes;
 
 /// How often lists and files are looked at again.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -79,6 +80,7 @@ impl Sources {
         self,
         client: reqwest::Client,
         scraper: Arc<Scraper>,
+        scrapes: Arc<Scrapes>,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let mut lists: BTreeMap<&str, Vec<TargetGroup>> = BTreeMap::new();
@@ -116,6 +118,7 @@ impl Sources {
                 .collect();
             if targets != last {
                 tracing::info!(targets = targets.len(), "the targets changed");
+                scrapes.set_targets(targets.clone());
                 scraper.set_targets(targets.clone());
                 last = targets;
             }

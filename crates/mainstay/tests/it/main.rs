@@ -1,6 +1,9 @@
 //! The binary as its users run it: what it prints, and with which exit code it ends.
 
+mod beside;
 mod catalogs;
+mod grafana;
+mod harness;
 mod help;
 mod server;
 

@@ -1,118 +1,12 @@
 //! The commands of everyday work against a running server: from an alert that comes in to the post-mortem.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::catalogs::copy_of_catalog;
+use crate::harness::{PATIENCE, Server};
 use crate::{mainstay, told};
-
-/// How long anything here may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A server on a free port of loopback; it ends with this process.
-struct Server {
-    child: Child,
-    address: String,
-    data: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        Self::start_on(tempfile::tempdir().expect("a directory"))
-    }
-
-    /// Starts on a data directory.
-    fn start_on(data: tempfile::TempDir) -> Self {
-        Self::start_with(data, "catalogs/payments")
-    }
-
-    /// Starts on a data directory with a catalog.
-    fn start_with(data: tempfile::TempDir, catalog: &str) -> Self {
-        let mut command = mainstay(&[
-            "serve",
-            "--catalog",
-            catalog,
-            "--listen",
-            "127.0.0.1:0",
-            "--exit-with-parent",
-        ]);
-        // Nobody listens there: pages stay on their way, which is all that is needed of them here.
-        command
-            .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
-            .env("MAINSTAY_SMTP_PORT", "9");
-        command.env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat");
-        command.arg("--data").arg(data.path());
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut child = command.spawn().expect("the server starts");
-        let stdout = child.stdout.take().expect("it is piped");
-        let mut lines = BufReader::new(stdout).lines();
-        let address = lines
-            .find_map(|line| {
-                line.expect("text")
-                    .strip_prefix("mainstay listens on ")
-                    .map(str::to_owned)
-            })
-            .expect("it says where it listens");
-        // What it prints from now on must go somewhere.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address, data }
-    }
-
-    fn ask(&self, arguments: &[&str]) -> Output {
-        let mut command: Command = mainstay(arguments);
-        command
-            .env("MAINSTAY_SERVER", &self.address)
-            .output()
-            .expect("the program starts")
-    }
-
-    /// What a command prints, if it succeeds.
-    fn told(&self, arguments: &[&str]) -> String {
-        let output = self.ask(arguments);
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", told(&output));
-        String::from_utf8(output.stdout).expect("text")
-    }
-
-    fn json(&self, arguments: &[&str]) -> Value {
-        let arguments: Vec<&str> = arguments.iter().copied().chain(["-o", "json"]).collect();
-        serde_json::from_str(&self.told(&arguments)).expect("JSON")
-    }
-
-    fn post(&self, path: &str, body: &Value) {
-        let authority = self.address.strip_prefix("http://").expect("an address");
-        let mut stream = TcpStream::connect(authority).expect("it listens");
-        let body = body.to_string();
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        )
-        .expect("it is sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    }
-
-    fn stop(mut self) -> tempfile::TempDir {
-        drop(self.child.stdin.take());
-        let since = Instant::now();
-        while self.child.try_wait().expect("its state").is_none() {
-            assert!(
-                since.elapsed() < PATIENCE,
-                "it ends when its parent's pipe closes"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        self.data
-    }
-}
 
 #[test]
 fn an_incident_is_worked_on_from_the_command_line() {

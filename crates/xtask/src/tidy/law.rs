@@ -36,6 +36,7 @@ const LAYERS: &[(&str, u8, Kind)] = &[
     ("mainstay-logs", 4, Io),
     ("mainstay-oncall", 4, Pure),
     ("mainstay-rehearsal", 4, Pure),
+    ("mainstay-remote", 4, Io),
     ("mainstay-review", 4, Pure),
     ("mainstay-rules", 4, Pure),
     ("mainstay-runbook", 4, Pure),
@@ -51,7 +52,7 @@ const LAYERS: &[(&str, u8, Kind)] = &[
 ];
 
 /// Crates that stand alone: they import no crate of ours. `payments` is the platform under supervision.
-const ALONE: &[&str] = &["payments", "resilience", "xtask"];
+const ALONE: &[&str] = &["mainstay-bench", "payments", "resilience", "xtask"];
 
 /// Crates that depend on `payments`: the binary, which carries its roles for the demo.
 const MAY_IMPORT_PAYMENTS: &[&str] = &["mainstay"];
@@ -59,6 +60,7 @@ const MAY_IMPORT_PAYMENTS: &[&str] = &["mainstay"];
 /// Crates that may touch files or a database.
 const MAY_TOUCH_DISK: &[&str] = &[
     "mainstay",
+    "mainstay-bench",
     "mainstay-journal",
     "mainstay-logs",
     "mainstay-plane",
@@ -72,9 +74,11 @@ const MAY_TOUCH_DISK: &[&str] = &[
 /// Crates that may open sockets.
 const MAY_OPEN_SOCKETS: &[&str] = &[
     "mainstay",
+    "mainstay-bench",
     "mainstay-delivery",
     "mainstay-hands",
     "mainstay-ingest",
+    "mainstay-remote",
     "mainstay-web",
     "payments",
     "resilience",
@@ -90,7 +94,7 @@ const MAY_EXPECT_DISALLOWED: &[&str] = &[
 ];
 
 /// Crates whose own `clippy.toml` stands in for the root's.
-const OWN_CLIPPY: &[&str] = &["mainstay", "payments", "xtask"];
+const OWN_CLIPPY: &[&str] = &["mainstay", "mainstay-bench", "payments", "xtask"];
 
 const DISK_CRATES: &[&str] = &["sqlx", "rusqlite"];
 const DISK_PATHS: &[&str] = &["std::fs", "tokio::fs"];
@@ -157,7 +161,7 @@ fn outer_edge(from: &str, to: &str) -> Option<String> {
         return Some("only the journal and the stores touch disk".to_owned());
     }
     if SOCKET_CRATES.contains(&to) && !MAY_OPEN_SOCKETS.contains(&from) {
-        return Some("only delivery, hands, ingest and web open sockets".to_owned());
+        return Some("only delivery, hands, ingest, remote and web open sockets".to_owned());
     }
     if RUNTIME_CRATES.contains(&to) && matches!(layer(from), Some((_, Pure))) {
         return Some("the domain is pure: no runtime, no hidden time or entropy".to_owned());
@@ -225,7 +229,7 @@ pub(super) fn sources(member: &Member, file: &TextFile) -> Vec<Finding> {
             findings.push(Finding::new(
                 "socket",
                 &file.path,
-                format!("names {path}: only delivery, hands, ingest and web open sockets"),
+                format!("names {path}: only delivery, hands, ingest, remote and web open sockets"),
             ));
         }
         if (path == "clippy::disallowed_methods" || path == "clippy::disallowed_types")

@@ -3,7 +3,9 @@
 mod world;
 
 use mainstay_kernel::{Clock as _, Labels};
-use mainstay_web::view::{QueryResult, Share, Status, StepState};
+use mainstay_promql::Value as Found;
+use mainstay_web::Metrics as _;
+use mainstay_web::view::{InstantQuery, QueryError, QueryOptions, Share, Status, StepState};
 
 use super::*;
 use world::*;
@@ -313,7 +315,10 @@ async fn questions_are_answered_within_limits() {
     let query = |expr: &str, timeout_ms| InstantQuery {
         expr: expr.to_owned(),
         at_ms: world.clock.now().as_millisecond(),
-        timeout_ms,
+        options: QueryOptions {
+            timeout_ms,
+            lookback_ms: None,
+        },
     };
     let answer = world
         .console
@@ -321,11 +326,11 @@ async fn questions_are_answered_within_limits() {
         .await
         .expect("an answer");
     assert!(
-        matches!(&answer.result, QueryResult::Vector(series) if series[0].1.1 == 4.0),
+        matches!(&answer.outcome.value, Found::Vector(series) if series[0].value == 4.0.into()),
         "{answer:?}"
     );
     let wrong = world.console.query(&query("sum(", 5_000)).await;
-    assert!(matches!(wrong, Err(QueryError::BadData(_))), "{wrong:?}");
+    assert!(matches!(wrong, Err(QueryError::Parse(_))), "{wrong:?}");
     let late = world.console.query(&query("sum(up)", 0)).await;
     assert!(matches!(late, Err(QueryError::Timeout(_))), "{late:?}");
     let alerts = vec![PostableAlert {

@@ -94,7 +94,7 @@ pub(super) fn everywhere() -> Look {
 impl World {
     pub(super) async fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let start = "2026-11-24T10:00:00Z".parse().expect("an instant");
+        let start: Timestamp = "2026-11-24T10:00:00Z".parse().expect("an instant");
         let clock = Arc::new(ManualClock::at(start));
         let entropy = Arc::new(SeededEntropy::new(7));
         let (catalog, _) = Catalog::load(&catalog_directory()).expect("the catalog has no errors");
@@ -128,6 +128,11 @@ impl World {
             reqwest::Client::new(),
             None,
             Arc::new(Nowhere),
+            Program {
+                started_at: start,
+                flags: Arc::default(),
+                scrapes: Arc::new(Scrapes::new(telemetry.clone())),
+            },
         );
         Self {
             clock,

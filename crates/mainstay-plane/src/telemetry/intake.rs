@@ -1,0 +1,157 @@
+//! The one way in: whatever brings samples, they are stored, counted and durable before anybody is told so.
+//!
+//! Storing and counting happen under one lock, so that counts follow the order of the log; waiting for the disk does not,
+//! so that many who write share one fsync.
+
+use std::sync::{Arc, PoisonError};
+
+use mainstay_kernel::{Histogram, Labels};
+use mainstay_series::{Appended, HistogramSample, Row, Sample, SeriesError, SeriesRef};
+use mainstay_slo::engine::RawSample;
+
+use super::Telemetry;
+
+/// Which series the counts look at, by the store's number: most samples are passed by without a look at their labels.
+#[derive(Debug, Default)]
+pub(super) struct Watched(Vec<Watch>);
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Watch {
+    #[default]
+    Unknown,
+    No,
+    Yes(mainstay_slo::engine::SeriesRef),
+}
+
+impl Watched {
+    fn get(&mut self, series: SeriesRef) -> &mut Watch {
+        let at = series.number();
+        if self.0.len() <= at {
+            self.0.resize(at + 1, Watch::Unknown);
+        }
+        &mut self.0[at]
+    }
+
+    /// To be asked anew: other objectives may look at other series.
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Telemetry {
+    /// Stores samples and counts those that were accepted. When this returns they are durable. `created_ms` says of the
+    /// sample at a place when its counter began, if that is known.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn take(
+        &self,
+        samples: &[Sample],
+        created_ms: impl Fn(usize) -> Option<i64>,
+    ) -> Result<Appended, SeriesError> {
+        let now_ms = self.clock.now().as_millisecond();
+        let appended = {
+            let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+            let appended = self.store.write_samples(samples, now_ms)?;
+            if appended.stored > 0 {
+                self.count(&mut watched, samples, &created_ms, &appended);
+            }
+            appended
+        };
+        self.store.wait_durable(appended.lsn)?;
+        Ok(appended)
+    }
+
+    /// [`Telemetry::take`], of native histograms.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn take_histograms(&self, samples: &[HistogramSample]) -> Result<Appended, SeriesError> {
+        self.store
+            .append_histograms(samples, self.clock.now().as_millisecond())
+    }
+
+    /// [`Telemetry::take_histograms`], with series named by their labels; those that a limit keeps out are left out.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn append_histograms<'a>(
+        &self,
+        rows: impl Iterator<Item = (&'a Labels, i64, &'a Arc<Histogram>)>,
+    ) -> Result<(), SeriesError> {
+        let mut samples = Vec::new();
+        for (labels, t_ms, value) in rows {
+            match self.store.series_ref(labels) {
+                Ok(series) => samples.push(HistogramSample {
+                    series,
+                    t_ms,
+                    value: Arc::clone(value),
+                }),
+                Err(error) if error.is_limit() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !samples.is_empty() {
+            self.take_histograms(&samples)?;
+        }
+        Ok(())
+    }
+
+    fn count(
+        &self,
+        watched: &mut Watched,
+        samples: &[Sample],
+        created_ms: &impl Fn(usize) -> Option<i64>,
+        appended: &Appended,
+    ) {
+        let mut slos = self.slos();
+        for (at, sample) in samples.iter().enumerate() {
+            let watch = watched.get(sample.series);
+            if matches!(watch, Watch::No) || !appended.accepted(at) {
+                continue;
+            }
+            let created_ms = created_ms(at);
+            if let Watch::Yes(series) = watch
+                && slos
+                    .on_sample(*series, sample.t_ms, sample.value, created_ms)
+                    .is_some()
+            {
+                continue;
+            }
+            let Some(labels) = self.store.labels(sample.series) else {
+                continue;
+            };
+            let labels: &Labels = &labels;
+            let raw = RawSample {
+                labels,
+                t_ms: sample.t_ms,
+                value: sample.value,
+                created_ms,
+            };
+            *watch = match slos.count(&raw) {
+                Some(series) => Watch::Yes(series),
+                // One that a limit keeps out is asked again.
+                None if slos.wants_metric(labels.metric_name()) => Watch::Unknown,
+                None => Watch::No,
+            };
+        }
+        slos.advance_to(appended.lsn.get());
+    }
+
+    /// [`Telemetry::take`], with series named by their labels. Limits count as refusals of single samples.
+    ///
+    /// # Errors
+    /// If the log cannot be written.
+    pub fn append(&self, rows: &[Row<'_>]) -> Result<Appended, SeriesError> {
+        let (batch, refused) = self.store.resolve(rows)?;
+        let created: Vec<Option<i64>> = rows
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !refused.contains(at))
+            .map(|(_, row)| row.created_ms)
+            .collect();
+        let mut appended = self.take(&batch, |at| created.get(at).copied().flatten())?;
+        appended.refuse(&refused);
+        Ok(appended)
+    }
+}

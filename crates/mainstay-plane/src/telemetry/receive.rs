@@ -1,0 +1,293 @@
+//! Remote write, received: decoded, resolved, stored, counted.
+//!
+//! What is good of a request is kept and what is not is told, of 1.0 too: a sender does not send a refused request again,
+//! so refusing the good with the bad would only lose it. Writing the same request twice changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mainstay_ingest::remote_write::{
+    Receipt, RemoteWriteError, Request, SeriesCache, SeriesKey, Version, decompress,
+};
+use mainstay_kernel::TenantId;
+use mainstay_series::{Appended, HistogramSample, Outcome, Sample, SeriesError, SeriesRef};
+
+use super::Telemetry;
+
+/// The label that says whose a series is.
+const TENANT: &str = "tenant";
+/// How many label sets are remembered per tenant: about 60 MB at most.
+const CACHED_SERIES: usize = 1_000_000;
+/// How many buffers are kept for requests to come.
+const BUFFERS: usize = 8;
+/// A buffer that grew larger than this is not kept.
+const BUFFER_MAX_BYTES: usize = 8 << 20;
+
+/// Which series the label sets of one tenant are.
+type Cache = Arc<Mutex<SeriesCache<SeriesRef>>>;
+
+/// What is remembered between requests.
+#[derive(Default)]
+pub(super) struct Inbox {
+    caches: Mutex<BTreeMap<Option<TenantId>, Cache>>,
+    buffers: Mutex<Vec<Buffers>>,
+}
+
+/// Memory that requests use one after another.
+#[derive(Default)]
+struct Buffers {
+    message: Vec<u8>,
+    samples: Vec<Sample>,
+    created_ms: Vec<Option<i64>>,
+    histograms: Vec<HistogramSample>,
+}
+
+impl Inbox {
+    fn cache(&self, tenant: Option<&TenantId>) -> Cache {
+        let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cache) = caches.get(&tenant.cloned()) {
+            return Arc::clone(cache);
+        }
+        let cache = Arc::new(Mutex::new(SeriesCache::new(CACHED_SERIES)));
+        caches.insert(tenant.cloned(), Arc::clone(&cache));
+        cache
+    }
+
+    fn borrow(&self) -> Buffers {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        buffers.pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, mut used: Buffers) {
+        used.samples.clear();
+        used.created_ms.clear();
+        used.histograms.clear();
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffers.len() < BUFFERS && used.message.capacity() <= BUFFER_MAX_BYTES {
+            buffers.push(used);
+        }
+    }
+}
+
+impl Telemetry {
+    /// Takes the body of a remote write request in. If a tenant is given, every series is that tenant's: one that names
+    /// another tenant is refused. Blocks until what the receipt counts is durable.
+    ///
+    /// `limit_bytes` bounds the request once it is unpacked.
+    pub fn receive(
+        &self,
+        version: Version,
+        body: &[u8],
+        tenant: Option<&TenantId>,
+        limit_bytes: usize,
+    ) -> Receipt {
+        let mut buffers = self.inbox.borrow();
+        let receipt = self.receive_into(&mut buffers, version, body, tenant, limit_bytes);
+        self.inbox.give_back(buffers);
+        receipt.unwrap_or_else(|error| Receipt::refusal(&error))
+    }
+
+    fn receive_into(
+        &self,
+        buffers: &mut Buffers,
+        version: Version,
+        body: &[u8],
+        tenant: Option<&TenantId>,
+        limit_bytes: usize,
+    ) -> Result<Receipt, RemoteWriteError> {
+        let Buffers {
+            message,
+            samples,
+            created_ms,
+            histograms,
+        } = buffers;
+        decompress(body, limit_bytes, message)?;
+        let request = Request::parse(version, message)?;
+        let cache = self.inbox.cache(tenant);
+        // The second time for series that retention removed since they were looked up.
+        for first in [true, false] {
+            samples.clear();
+            created_ms.clear();
+            histograms.clear();
+            let mut receipt = Receipt::default();
+            {
+                let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+                for series in request.series() {
+                    let series = series?;
+                    let found = series.key().map_err(Refusal::from).and_then(|key| {
+                        cache
+                            .get(key)
+                            .map_or_else(|| self.resolve(&mut cache, key, &series, tenant), Ok)
+                    });
+                    let found = match found {
+                        Ok(found) => found,
+                        Err(refusal) => {
+                            for _ in 0..series.counts().iter().sum::<u64>().max(1) {
+                                receipt.refuse(refusal.status, &refusal.reason);
+                            }
+                            continue;
+                        }
+                    };
+                    for sample in series.samples() {
+                        let sample = sample?;
+                        samples.push(Sample {
+                            series: found,
+                            t_ms: sample.t_ms,
+                            value: sample.value,
+                        });
+                        if sample.start_ms.is_some() {
+                            created_ms.resize(samples.len() - 1, None);
+                            created_ms.push(sample.start_ms);
+                        }
+                    }
+                    for histogram in series.histograms() {
+                        match histogram {
+                            Ok(histogram) => histograms.push(HistogramSample {
+                                series: found,
+                                t_ms: histogram.t_ms,
+                                value: Arc::new(histogram.histogram),
+                            }),
+                            Err(error) if error.refuses_request() => return Err(error),
+                            Err(error) => receipt.refuse(400, &error),
+                        }
+                    }
+                }
+            }
+            let written = self.write(samples, created_ms, histograms, &mut receipt);
+            let removed = match written {
+                Ok(removed) => removed,
+                Err(error) => {
+                    let mut receipt = Receipt::default();
+                    receipt.refuse(503, &error);
+                    return Ok(receipt);
+                }
+            };
+            if removed.is_empty() || !first {
+                return Ok(receipt);
+            }
+            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.retain(|series| !removed.contains(series));
+        }
+        Ok(Receipt::default())
+    }
+
+    /// Finds or makes the series that a request names.
+    fn resolve(
+        &self,
+        cache: &mut SeriesCache<SeriesRef>,
+        key: SeriesKey,
+        series: &mainstay_ingest::remote_write::Series<'_>,
+        tenant: Option<&TenantId>,
+    ) -> Result<SeriesRef, Refusal> {
+        let mut labels = series.labels()?;
+        if let Some(tenant) = tenant {
+            match labels.get(TENANT) {
+                Some(named) if named != tenant.as_str() => {
+                    return Err(Refusal {
+                        status: 400,
+                        reason: format!(
+                            "a series of tenant {named:?} came from tenant {:?}",
+                            tenant.as_str()
+                        ),
+                    });
+                }
+                Some(_) => {}
+                None => labels.set(TENANT, tenant.as_str()),
+            }
+        }
+        let found = self.store.series_ref(&labels)?;
+        cache.insert(key, found);
+        Ok(found)
+    }
+
+    /// Stores everything, tells the receipt what became of it, and gives the series that are no more.
+    fn write(
+        &self,
+        samples: &[Sample],
+        created_ms: &[Option<i64>],
+        histograms: &[HistogramSample],
+        receipt: &mut Receipt,
+    ) -> Result<BTreeSet<SeriesRef>, SeriesError> {
+        let mut removed = BTreeSet::new();
+        for (sample, created_ms) in samples.iter().zip(created_ms) {
+            if let Some(created_ms) = created_ms
+                && let Err(SeriesError::UnknownSeries(_)) = self.store.set_created(sample.series, *created_ms)
+            {
+                removed.insert(sample.series);
+            }
+        }
+        if !samples.is_empty() {
+            let appended = self.take(samples, |at| created_ms.get(at).copied().flatten())?;
+            receipt.samples = tell(
+                &appended,
+                receipt,
+                samples.iter().map(|sample| sample.series),
+                &mut removed,
+            );
+        }
+        if !histograms.is_empty() {
+            let appended = self.take_histograms(histograms)?;
+            receipt.histograms = tell(
+                &appended,
+                receipt,
+                histograms.iter().map(|sample| sample.series),
+                &mut removed,
+            );
+        }
+        Ok(removed)
+    }
+}
+
+/// Says what became of samples, and counts those that are held now.
+fn tell(
+    appended: &Appended,
+    receipt: &mut Receipt,
+    series: impl Iterator<Item = SeriesRef>,
+    removed: &mut BTreeSet<SeriesRef>,
+) -> u64 {
+    let held = (appended.stored + appended.duplicate) as u64;
+    if held == appended.outcomes.len() as u64 {
+        return held;
+    }
+    for (outcome, series) in appended.outcomes.iter().zip(series) {
+        let reason = match outcome {
+            Outcome::Stored | Outcome::Duplicate => continue,
+            Outcome::OutOfOrder => {
+                "out of order sample: older than the window for late samples, or another value is held"
+            }
+            Outcome::TooFarAhead => "a sample is too far in the future",
+            Outcome::Limit => "a histogram has more buckets than allowed",
+            Outcome::UnknownSeries => {
+                removed.insert(series);
+                "a series was removed meanwhile"
+            }
+        };
+        receipt.refuse(400, &reason);
+    }
+    held
+}
+
+/// Why one series of a request is refused.
+struct Refusal {
+    status: u16,
+    reason: String,
+}
+
+impl From<RemoteWriteError> for Refusal {
+    fn from(error: RemoteWriteError) -> Self {
+        Self {
+            status: error.status(),
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl From<SeriesError> for Refusal {
+    /// What a limit refuses is refused for good; a log that cannot be written may be tried again.
+    fn from(error: SeriesError) -> Self {
+        Self {
+            status: if error.is_limit() { 400 } else { 503 },
+            reason: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The store's log as the sender of remote write reads it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mainstay_remote::write::{Checkpoint, Entry, Log, LogError, Logged, Position, Read};
+use mainstay_segment::{SegmentError, write_atomic};
+use mainstay_series::{Lsn, SeriesError, Store};
+
+/// The log of a store, for one receiver. How far it was sent is kept in a file of its own; the log is held from there on,
+/// up to the store's limit for held log.
+pub struct StoreLog {
+    store: Arc<Store>,
+    consumer: String,
+    file: PathBuf,
+}
+
+impl StoreLog {
+    /// The log of `store` for the receiver that the catalog calls `name`, with its place kept in `file`. A receiver that is
+    /// new is sent what is accepted from now on.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written.
+    pub fn open(store: Arc<Store>, name: &str, file: PathBuf) -> Result<Self, LogError> {
+        let log = Self {
+            store,
+            consumer: format!("remote-write {name}"),
+            file,
+        };
+        match std::fs::read(&log.file) {
+            Ok(bytes) => {
+                let checkpoint = log.decoded(&bytes)?;
+                log.hold(checkpoint)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                log.save(Checkpoint {
+                    settled: Position::after_frame(log.store.last_lsn().get()),
+                    in_flight: 0,
+                })?;
+            }
+            Err(error) => return Err(log.trouble(&error)),
+        }
+        Ok(log)
+    }
+
+    fn decoded(&self, bytes: &[u8]) -> Result<Checkpoint, LogError> {
+        serde_json::from_slice(bytes).map_err(|error| self.trouble(&error))
+    }
+
+    fn hold(&self, checkpoint: Checkpoint) -> Result<(), LogError> {
+        let passed = Lsn::new(checkpoint.settled.frame.saturating_sub(1));
+        self.store
+            .hold(&self.consumer, passed)
+            .map_err(|error| self.trouble(&error))
+    }
+
+    fn trouble(&self, error: &dyn std::fmt::Display) -> LogError {
+        LogError(format!("{}: {error}", self.file.display()))
+    }
+}
+
+impl Log for StoreLog {
+    fn read(&self, from: Position, samples_max: usize) -> Result<Read, LogError> {
+        let mut samples = Vec::new();
+        let mut passed = from.samples;
+        let after = Lsn::new(from.frame.saturating_sub(1));
+        let read = self.store.replay_some(after, samples_max, |sample| {
+            if sample.lsn.get() == from.frame && passed > 0 {
+                passed -= 1;
+                return;
+            }
+            samples.push(Logged {
+                frame: sample.lsn.get(),
+                entry: Entry {
+                    labels: sample.labels,
+                    created_ms: sample.created_ms,
+                    t_ms: sample.t_ms,
+                    value: sample.value,
+                },
+            });
+        });
+        match read {
+            Ok(up_to) => Ok(Read::Samples {
+                samples,
+                up_to: up_to.get(),
+            }),
+            Err(SeriesError::Segment(SegmentError::Gap { oldest, .. })) => Ok(Read::Gone { oldest }),
+            Err(error) => Err(LogError(error.to_string())),
+        }
+    }
+
+    fn saved(&self) -> Result<Checkpoint, LogError> {
+        let bytes = std::fs::read(&self.file).map_err(|error| self.trouble(&error))?;
+        self.decoded(&bytes)
+    }
+
+    fn save(&self, checkpoint: Checkpoint) -> Result<(), LogError> {
+        let bytes = serde_json::to_vec(&checkpoint).map_err(|error| self.trouble(&error))?;
+        write_atomic(&self.file, &bytes).map_err(|error| self.trouble(&error))?;
+        self.hold(checkpoint)
+    }
+}

@@ -1,0 +1,43 @@
+//! What is asked of samples, rules and targets: what Prometheus' HTTP API shows.
+
+use std::sync::Arc;
+
+use mainstay_kernel::Labels;
+
+use super::Answer;
+use crate::view::{
+    InstantQuery, MetricMetadata, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime, Sample,
+    ScrapedTarget, Selection, SeriesExemplars, StoreStatus,
+};
+
+/// Samples and everything about them. They are the platform's as a whole: only for who sees every tenant.
+pub trait Metrics: Send + Sync + 'static {
+    /// Evaluates an expression at one instant.
+    fn query<'a>(&'a self, query: &'a InstantQuery) -> Answer<'a, QueryAnswer, QueryError>;
+    /// Evaluates an expression over a range.
+    fn query_range<'a>(&'a self, query: &'a RangeQuery) -> Answer<'a, QueryAnswer, QueryError>;
+    /// The exemplars of the selected series.
+    fn exemplars<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<SeriesExemplars>, QueryError>;
+    /// The labels of the selected series, in order.
+    fn series<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<Arc<Labels>>, QueryError>;
+    /// The names of their labels, in order.
+    fn label_names<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<String>, QueryError>;
+    /// The values of one of their labels, in order.
+    fn label_values<'a>(
+        &'a self,
+        name: &'a str,
+        selection: &'a Selection,
+    ) -> Answer<'a, Vec<String>, QueryError>;
+    /// The newest sample of each selected series, unless it marks the series' end.
+    fn latest<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<(Arc<Labels>, Sample)>, QueryError>;
+    /// What targets said about their metrics.
+    fn metric_metadata(&self) -> Answer<'_, Vec<MetricMetadata>, QueryError>;
+    /// The targets that are scraped, in order of job and address.
+    fn targets(&self) -> Answer<'_, Vec<ScrapedTarget>, QueryError>;
+    /// The groups of rules, in order of file and name.
+    fn rule_groups(&self) -> Answer<'_, Vec<RuleGroup>, QueryError>;
+    /// What the store holds; at most `limit` entries of each list.
+    fn store_status(&self, limit: usize) -> Answer<'_, StoreStatus, QueryError>;
+    /// How the program runs.
+    fn runtime(&self) -> Answer<'_, Runtime, QueryError>;
+}

@@ -1,0 +1,287 @@
+//! JSON as text, without a tree of values in between: a result may have millions of points.
+
+use std::fmt::Write as _;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream;
+use mainstay_kernel::{Histogram, Labels};
+use mainstay_promql::histogram::buckets;
+
+/// How large the pieces of a large body are, in bytes.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// A body of `head`, `items` with commas between, and `tail`. It is written piece by piece as the reader takes it, so a
+/// large answer is never there as text as a whole, and a slow reader holds no thread.
+pub(super) fn list<T: Send + 'static>(
+    head: String,
+    items: Vec<T>,
+    write: fn(&mut String, &T),
+    tail: String,
+) -> Body {
+    let mut pieces = Pieces {
+        text: head,
+        items: items.into_iter(),
+        is_first: true,
+        write,
+        tail: Some(tail),
+    };
+    let Some(first) = pieces.next() else {
+        return Body::empty();
+    };
+    if pieces.tail.is_none() {
+        return Body::from(first);
+    }
+    let all = std::iter::once(first).chain(pieces);
+    Body::from_stream(stream::iter(all.map(Ok::<_, std::convert::Infallible>)))
+}
+
+struct Pieces<T> {
+    text: String,
+    items: std::vec::IntoIter<T>,
+    is_first: bool,
+    write: fn(&mut String, &T),
+    /// What is still to be written at the end.
+    tail: Option<String>,
+}
+
+impl<T> Iterator for Pieces<T> {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.tail.as_ref()?;
+        while self.text.len() < PIECE_BYTES {
+            let Some(item) = self.items.next() else {
+                self.text.push_str(&self.tail.take().unwrap_or_default());
+                break;
+            };
+            if !std::mem::take(&mut self.is_first) {
+                self.text.push(',');
+            }
+            (self.write)(&mut self.text, &item);
+        }
+        let next = String::with_capacity(if self.tail.is_some() { PIECE_BYTES * 2 } else { 0 });
+        Some(Bytes::from(std::mem::replace(&mut self.text, next)))
+    }
+}
+
+/// A text in quotation marks.
+pub(super) fn text(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+        let (plain, after) = rest.split_at(at);
+        out.push_str(plain);
+        let mut characters = after.chars();
+        match characters.next() {
+            Some('\n') => out.push_str("\\n"),
+            Some('\r') => out.push_str("\\r"),
+            Some('\t') => out.push_str("\\t"),
+            Some(control) if control < ' ' => {
+                // Writing to a String cannot fail, here and below.
+                let _ = write!(out, "\\u{:04x}", u32::from(control));
+            }
+            Some(quoted) => {
+                out.push('\\');
+                out.push(quoted);
+            }
+            None => {}
+        }
+        rest = characters.as_str();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+/// `[…,…]`.
+pub(super) fn array<T>(out: &mut String, items: &[T], each: impl Fn(&mut String, &T)) {
+    out.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        each(out, item);
+    }
+    out.push(']');
+}
+
+/// Labels as an object, in order of name.
+pub(super) fn labels(out: &mut String, labels: &Labels) {
+    out.push('{');
+    for (index, (name, value)) in labels.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        text(out, name);
+        out.push(':');
+        text(out, value);
+    }
+    out.push('}');
+}
+
+/// `[seconds, "value"]`.
+pub(super) fn point(out: &mut String, at_ms: i64, value: f64) {
+    out.push('[');
+    seconds(out, at_ms);
+    out.push_str(",\"");
+    float(out, value);
+    out.push_str("\"]");
+}
+
+/// `[seconds, {"count": …, "sum": …, "buckets": [[rule, "lower", "upper", "count"], …]}]`; empty buckets are left out. The
+/// rule says which bounds belong to the bucket: 0 the upper, 1 the lower, 2 neither, 3 both.
+pub(super) fn histogram(out: &mut String, at_ms: i64, histogram: &Histogram) {
+    let quoted = |out: &mut String, value: f64| {
+        out.push('"');
+        float(out, value);
+        out.push('"');
+    };
+    out.push('[');
+    seconds(out, at_ms);
+    out.push_str(",{\"count\":");
+    quoted(out, histogram.count);
+    out.push_str(",\"sum\":");
+    quoted(out, histogram.sum);
+    let mut separator = ",\"buckets\":[[";
+    for bucket in buckets(histogram)
+        .into_iter()
+        .filter(|bucket| bucket.count != 0.0)
+    {
+        out.push_str(separator);
+        separator = ",[";
+        out.push(match (bucket.lower_inclusive, bucket.upper_inclusive) {
+            (false, true) => '0',
+            (true, false) => '1',
+            (false, false) => '2',
+            (true, true) => '3',
+        });
+        for value in [bucket.lower, bucket.upper, bucket.count] {
+            out.push(',');
+            quoted(out, value);
+        }
+        out.push(']');
+    }
+    // Without a bucket the key is left out.
+    if separator == ",[" {
+        out.push(']');
+    }
+    out.push_str("}]");
+}
+
+/// Seconds since the epoch: an integer where it is one, else with the three digits of milliseconds.
+pub(super) fn seconds(out: &mut String, at_ms: i64) {
+    if at_ms < 0 {
+        out.push('-');
+    }
+    let (whole, rest) = (at_ms.unsigned_abs() / 1_000, at_ms.unsigned_abs() % 1_000);
+    let mut digits = itoa::Buffer::new();
+    out.push_str(digits.format(whole));
+    if rest != 0 {
+        let _ = write!(out, ".{rest:03}");
+    }
+}
+
+/// A value as Prometheus writes it into results: the shortest decimal that reads back the same, with an exponent only
+/// where the number is very large or very small.
+pub(super) fn float(out: &mut String, value: f64) {
+    /// Below this every whole number is a float.
+    const WHOLE: f64 = 9_007_199_254_740_992.0;
+    let size = value.abs();
+    if value.is_nan() {
+        out.push_str("NaN");
+    } else if value.is_infinite() {
+        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
+    } else if size < WHOLE && value.trunc() == value && (size > 0.0 || value.is_sign_positive()) {
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole and small")]
+        let whole = value as i64;
+        out.push_str(itoa::Buffer::new().format(whole));
+    } else if size == 0.0 || (1e-6..1e21).contains(&size) {
+        let _ = write!(out, "{value}");
+    } else {
+        exponential(out, value);
+    }
+}
+
+/// A finite number with an exponent of two digits at least, as Go writes one: `1e-07`, `1.5e+100`.
+pub(super) fn exponential(out: &mut String, value: f64) {
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = match exponent.strip_prefix('-') {
+        Some(exponent) => ('-', exponent),
+        None => ('+', exponent),
+    };
+    let _ = write!(out, "{digits}e{sign}{exponent:0>2}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl Fn(&mut String)) -> String {
+        let mut out = String::new();
+        write(&mut out);
+        out
+    }
+
+    /// The numbers are what Debian's Prometheus 2.42 answers; see also the test beside it.
+    #[test]
+    fn numbers_are_written_as_prometheus_writes_them() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-42.0, "-42"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (1e-6, "0.000001"),
+            (1e-7, "1e-07"),
+            (-1.5e-300, "-1.5e-300"),
+            (123_456_789_012_345_680_000.0, "123456789012345680000"),
+            (1e21, "1e+21"),
+            (1.5e100, "1.5e+100"),
+            (9_007_199_254_740_993.0, "9007199254740992"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(written(|out| float(out, value)), expected);
+        }
+    }
+
+    #[test]
+    fn instants_have_their_milliseconds() {
+        for (at_ms, expected) in [
+            (0, "0"),
+            (2_000, "2"),
+            (1_435_781_451_781, "1435781451.781"),
+            (1_001, "1.001"),
+            (-50, "-0.050"),
+        ] {
+            assert_eq!(written(|out| seconds(out, at_ms)), expected);
+        }
+    }
+
+    #[test]
+    fn texts_read_back() {
+        for original in ["", "a", "\"\\\n\r\t\u{1}é\u{1F600}", "\\"] {
+            let json = written(|out| text(out, original));
+            let read: String = serde_json::from_str(&json).expect("it is JSON");
+            assert_eq!(read, original);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_list_comes_in_pieces_and_whole() {
+        use http_body_util::BodyExt as _;
+        let items: Vec<u64> = (0..100_000).collect();
+        let write: fn(&mut String, &u64) = |out, item| {
+            let _ = write!(out, "{item}");
+        };
+        let body = list("[".to_owned(), items.clone(), write, "]".to_owned());
+        let bytes = body.collect().await.expect("it is whole").to_bytes();
+        let read: Vec<u64> = serde_json::from_slice(&bytes).expect("it is JSON");
+        assert_eq!(read, items);
+        let empty = list("[".to_owned(), Vec::new(), write, "]".to_owned());
+        assert_eq!(empty.collect().await.expect("it is whole").to_bytes(), "[]");
+    }
+}
