@@ -39,6 +39,8 @@ pub(super) struct LeafSeries {
     pub(super) histograms: Cursor<Arc<Histogram>>,
     /// What windows over the floats share.
     pub(super) shared: Shared,
+    /// Whether a window of it has given something.
+    has_given: bool,
 }
 
 /// Points in order of time, and the window over them.
@@ -120,6 +122,7 @@ impl From<Track> for LeafSeries {
             floats: Cursor::over(track.samples),
             histograms: Cursor::over(track.histograms),
             shared: Shared::Nothing,
+            has_given: false,
         }
     }
 }
@@ -189,6 +192,8 @@ pub(super) struct Window<'w> {
     pub(super) float_starts: Starts<'w>,
     /// When the counts of the histograms began.
     pub(super) histogram_starts: Starts<'w>,
+    /// Whether no window of this series has given anything yet.
+    pub(super) is_first: bool,
     /// What was found without looking at every sample.
     pub(super) found: Found<'w>,
 }
@@ -262,9 +267,11 @@ impl Evaluator<'_> {
                 extension: leaf.extension,
                 float_starts: series.floats.starts(),
                 histogram_starts: series.histograms.starts(),
+                is_first: !series.has_given,
                 found: series.shared.find(&series.floats),
             };
             if let Some(value) = compute(&window, &mut notes) {
+                series.has_given = true;
                 results.push(Sample {
                     labels: Arc::clone(&series.labels),
                     drop_name,
