@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::engines::Engines;
+
 /// Options of `mainstay serve`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
@@ -30,6 +32,9 @@ pub(crate) struct Options {
     /// How often targets of lists are scraped, in seconds.
     #[arg(long, env = "MAINSTAY_SCRAPE_INTERVAL_S", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) scrape_interval_s: u32,
+    /// Engines of others beside the embedded one.
+    #[command(flatten)]
+    pub(crate) engines: Engines,
     /// The supervisor that carries out rollbacks, restarts and scaling.
     #[arg(long, env = "MAINSTAY_SUPERVISOR", default_value = "http://127.0.0.1:7071")]
     pub(crate) supervisor: String,
@@ -65,11 +70,13 @@ impl Options {
             ("exit-with-parent", self.exit_with_parent.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        .into_iter()
+        .chain(self.engines.shown())
+        .collect()
     }
 }
 
-fn without_password(url: &str) -> String {
+pub(super) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };

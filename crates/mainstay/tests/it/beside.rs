@@ -16,22 +16,23 @@ const STEP_S: i64 = 15;
 const STEPS: i64 = 240;
 
 /// The Prometheus that is installed, over a directory.
-struct Prometheus {
+pub(crate) struct Prometheus {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     _directory: tempfile::TempDir,
 }
 
 impl Prometheus {
-    /// `None` if there is none and none is required.
-    fn start(directory: tempfile::TempDir, config: &str) -> Option<Self> {
+    /// `None` if there is none and none is required. `LISTEN` in its configuration is its own address.
+    pub(crate) fn start(directory: tempfile::TempDir, config: &str) -> Option<Self> {
         let file = directory.path().join("prometheus.yml");
-        std::fs::write(&file, config).expect("written");
         // A port that was free a moment ago.
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
             .expect("a free port")
             .port();
+        let config = config.replace("LISTEN", &format!("127.0.0.1:{port}"));
+        std::fs::write(&file, config).expect("written");
         let spawned = Command::new("prometheus")
             .arg(format!("--config.file={}", file.display()))
             .arg(format!(
@@ -39,6 +40,7 @@ impl Prometheus {
                 directory.path().join("data").display()
             ))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--web.enable-remote-write-receiver")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

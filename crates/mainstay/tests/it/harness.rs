@@ -33,6 +33,11 @@ impl Server {
 
     /// Starts on a data directory with a catalog.
     pub(crate) fn start_with(data: tempfile::TempDir, catalog: &str) -> Self {
+        Self::start_with_options(data, catalog, &[])
+    }
+
+    /// Starts on a data directory with a catalog and further options.
+    pub(crate) fn start_with_options(data: tempfile::TempDir, catalog: &str, options: &[&str]) -> Self {
         let mut command = mainstay(&[
             "serve",
             "--catalog",
@@ -41,6 +46,7 @@ impl Server {
             "127.0.0.1:0",
             "--exit-with-parent",
         ]);
+        command.args(options);
         // Nobody listens there: pages stay on their way, which is all that is needed of them here.
         command
             .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
