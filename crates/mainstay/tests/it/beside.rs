@@ -20,20 +20,21 @@ const STEP_S: i64 = 15;
 const STEPS: i64 = 240;
 
 /// The Prometheus that is installed, over a directory.
-struct Prometheus {
+pub(crate) struct Prometheus {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     _directory: tempfile::TempDir,
 }
 
 impl Prometheus {
-    /// `None` if there is none and none is required.
-    fn start(directory: tempfile::TempDir, config: &str) -> Option<Self> {
+    /// `None` if there is none and none is required. `LISTEN` in its configuration is its own address.
+    pub(crate) fn start(directory: tempfile::TempDir, config: &str) -> Option<Self> {
         Self::start_at(directory, config, free_port())
     }
 
-    fn start_at(directory: tempfile::TempDir, config: &str, port: u16) -> Option<Self> {
+    pub(crate) fn start_at(directory: tempfile::TempDir, config: &str, port: u16) -> Option<Self> {
         let file = directory.path().join("prometheus.yml");
+        let config = config.replace("LISTEN", &format!("127.0.0.1:{port}"));
         std::fs::write(&file, config).expect("written");
         let spawned = Command::new("prometheus")
             .arg(format!("--config.file={}", file.display()))
@@ -42,6 +43,7 @@ impl Prometheus {
                 directory.path().join("data").display()
             ))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg("--web.enable-remote-write-receiver")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
