@@ -142,6 +142,15 @@ impl Walk {
         if let Some(offset) = &selector.shift.offset {
             self.duration(offset, span);
         }
+        if let Some(extension) = selector.extension {
+            let message = match self.dialect {
+                Dialect::Prometheus3 => {
+                    "extended selectors need --enable-feature=promql-extended-range-selectors".to_owned()
+                }
+                _ => format!("it does not know {}", extension.name()),
+            };
+            self.say(Rule::UnknownSyntax, span, message);
+        }
     }
 
     fn window(&mut self, range: &Duration, span: Span) {
@@ -340,6 +349,10 @@ impl Walk {
                 Dialect::Prometheus3 => "fill needs --enable-feature=promql-binop-fill-modifiers",
                 _ => "it does not know fill",
             };
+            self.say(Rule::UnknownSyntax, expr.span, message);
+        }
+        if binary.op.is_trim() && self.dialect != Dialect::Prometheus3 {
+            let message = format!("it does not know {}", binary.op.symbol());
             self.say(Rule::UnknownSyntax, expr.span, message);
         }
         if binary.op == BinaryOp::Atan2 && self.dialect == Dialect::Prometheus2 && seen.named {
