@@ -17,6 +17,7 @@ mod rate;
 mod scalar;
 mod shared;
 mod starts;
+mod summarised;
 mod totals;
 mod vector;
 

@@ -18,21 +18,6 @@ pub(super) const SINCE_PROMETHEUS_2_42: &[&str] = &[
     "ts_of_max_over_time",
     "ts_of_min_over_time",
 ];
-/// Functions that Prometheus 3 knows behind `--enable-feature=promql-experimental-functions`.
-pub(super) const EXPERIMENTAL: &[&str] = &[
-    "double_exponential_smoothing",
-    "first_over_time",
-    "histogram_quantiles",
-    "info",
-    "mad_over_time",
-    "sort_by_label",
-    "sort_by_label_desc",
-    "start_timestamp",
-    "ts_of_first_over_time",
-    "ts_of_last_over_time",
-    "ts_of_max_over_time",
-    "ts_of_min_over_time",
-];
 /// Functions of durations: `--enable-feature=promql-duration-expr`.
 pub(super) const OF_DURATIONS: &[&str] = &["start", "end", "step", "range", "min_of", "max_of"];
 /// Functions that VictoriaMetrics 1.79 does not know; some came later.

@@ -14,6 +14,7 @@ use super::notes::Notes;
 use super::over_time::seconds;
 use super::shared::{Found, Shared};
 use super::starts::Starts;
+use super::summarised::Edges;
 use super::{Evaluator, Sample, Track};
 
 /// The data of one selector or subquery.
@@ -24,6 +25,8 @@ pub(super) struct Leaf {
     pub(super) width_ms: i64,
     offset_ms: i64,
     at_ms: Option<i64>,
+    /// What a function made of its windows, where that is known without its samples.
+    pub(super) told: Option<Vec<(Arc<Labels>, f64)>>,
     pub(super) extension: Option<Extension>,
     /// How far it looks beyond the left and the right edge of its window, in milliseconds.
     pub(super) beyond_ms: (i64, i64),
@@ -120,6 +123,15 @@ impl From<Track> for LeafSeries {
             histograms: Cursor::over(track.histograms),
             shared: Shared::Nothing,
             has_given: false,
+        }
+    }
+}
+
+impl Window<'_> {
+    pub(super) fn edges(&self) -> Edges {
+        Edges {
+            start_ms: self.start_ms,
+            end_ms: self.end_ms,
         }
     }
 }

@@ -219,10 +219,30 @@ impl Evaluator<'_> {
         at_ms: i64,
         compute: OverTime,
     ) -> Result<Vec<Sample>, QueryError> {
-        if over_time::keeps_name(name) {
+        let keeps_name = over_time::keeps_name(name);
+        if let Some(told) = self.told(&args[0], !keeps_name) {
+            if matches!(name, "rate" | "increase") {
+                self.remark_on_counters(&args[0], &told);
+            }
+            return Ok(told);
+        }
+        if keeps_name {
             return self.each_window(&args[0], at_ms, compute);
         }
         self.windowed(&args[0], at_ms, compute)
+    }
+
+    /// Says once per metric whose name does not tell that it is a counter.
+    fn remark_on_counters(&mut self, arg: &Expr, samples: &[Sample]) {
+        let mut notes = self.notes(arg.unwrapped().span);
+        let mut before = None;
+        for sample in samples {
+            let name = sample.labels.metric_name();
+            if before != Some(name) {
+                notes.maybe_not_a_counter(&sample.labels);
+                before = Some(name);
+            }
+        }
     }
 
     /// As `each_window`, of values that the metric's name no longer describes.
