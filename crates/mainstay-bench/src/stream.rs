@@ -22,7 +22,7 @@ pub(crate) struct Stream {
     /// Series in one request.
     pub(crate) width: usize,
     /// Whether every series is a counter.
-    counters: bool,
+    pub(crate) counters: bool,
 }
 
 pub(crate) const A: Stream = Stream {

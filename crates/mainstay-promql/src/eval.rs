@@ -17,6 +17,7 @@ mod rate;
 mod scalar;
 mod shared;
 mod starts;
+mod summarised;
 mod totals;
 mod vector;
 
@@ -139,9 +140,9 @@ struct Track {
 
 impl Track {
     fn push(&mut self, at_ms: i64, value: SampleValue) -> Result<(), QueryError> {
-        let last = self.samples.last().map(|(at, _)| *at);
-        let last = last.max(self.histograms.last().map(|(at, _)| *at));
-        if last == Some(at_ms) {
+        let is_held = self.samples.last().is_some_and(|(at, _)| *at == at_ms)
+            || self.histograms.last().is_some_and(|(at, _)| *at == at_ms);
+        if is_held {
             return Err(QueryError::Execution(SAME_LABELS.to_owned()));
         }
         match value {

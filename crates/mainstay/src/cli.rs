@@ -18,7 +18,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the control plane.
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     /// Check a catalog, or single files of any known format; exit code 3 if there are errors.
     Check(crate::check::Options),
     /// Say what a new version of a catalog changes.
@@ -82,7 +82,7 @@ pub(crate) fn run() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Serve(options) => serve::run(options).into(),
+        Command::Serve(options) => serve::run(*options).into(),
         Command::Check(options) => crate::check::run(&options).into(),
         Command::Plan(options) => crate::plan::run(&options).into(),
         Command::Apply(options) => crate::plan::apply(&options).into(),

@@ -1,6 +1,7 @@
 //! `mainstay serve`: the control plane at work.
 
 mod discovery;
+mod engines;
 mod operations;
 mod options;
 mod process;
@@ -63,6 +64,8 @@ enum ServeError {
     Journal(#[from] mainstay_journal::JournalError),
     #[error(transparent)]
     Telemetry(#[from] mainstay_plane::TelemetryError),
+    #[error("{0}")]
+    Engine(String),
     #[error(transparent)]
     Plane(#[from] PlaneError),
     #[error("{0}")]
@@ -138,7 +141,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         clock.clone(),
     )?;
     tracing::info!(replayed_samples = recovery.replayed_samples, "samples recovered");
+    let (telemetry, puller) = options.engines.attach(telemetry, &options.data).await?;
     let telemetry = Arc::new(telemetry);
+    let sender = options
+        .engines
+        .sender(&telemetry, &options.data, clock.clone(), entropy.clone())?;
     let client = reqwest::Client::builder()
         .no_proxy()
         .build()
@@ -235,6 +242,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         live.clone(),
         until_stopped(),
     ));
+    if let Some(puller) = puller {
+        let (telemetry, clock) = (telemetry.clone(), clock.clone());
+        tasks.spawn(engines::pull(puller, telemetry, clock, interval, until_stopped()));
+    }
+    if let Some(sender) = sender {
+        tasks.spawn(engines::send(sender, until_stopped()));
+    }
     tasks.spawn(keep(plane.clone(), telemetry.clone(), until_stopped()));
     tasks.spawn(work(plane.clone(), until_stopped()));
     tasks.spawn(expire(console, until_stopped()));

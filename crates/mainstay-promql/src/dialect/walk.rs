@@ -3,13 +3,12 @@
 use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_kernel::{MatchOp, Matcher};
 
-use super::functions::{
-    EXPERIMENTAL, NAME_KEEPERS, NAN_GIVERS, NOT_METRICSQL, OF_DURATIONS, SINCE_PROMETHEUS_2_42,
-};
+use super::functions::{NAME_KEEPERS, NAN_GIVERS, NOT_METRICSQL, OF_DURATIONS, SINCE_PROMETHEUS_2_42};
 use super::{Dialect, Difference, Rule};
 use crate::ast::{
     Aggregate, AggregateOp, Binary, BinaryOp, Duration, Expr, ExprKind, Grouping, Selector, Span, ValueType,
 };
+use crate::function::Function;
 
 /// Where an engine with this dialect gives another answer than ours, in the order of the text. Differences that depend on
 /// the data are named where they can occur.
@@ -122,7 +121,7 @@ impl Walk {
                 }
                 self.expr(inner, seen);
             }
-            ExprKind::Call { function, args } => self.call(expr, function.name, args, seen),
+            ExprKind::Call { function, args } => self.call(expr, function, args, seen),
             ExprKind::Aggregate(aggregate) => self.aggregate(expr, aggregate, seen),
             ExprKind::Binary(binary) => self.binary(expr, binary, seen),
         }
@@ -141,6 +140,15 @@ impl Walk {
         }
         if let Some(offset) = &selector.shift.offset {
             self.duration(offset, span);
+        }
+        if selector.extension.is_some() {
+            let message = match self.dialect {
+                Dialect::Prometheus3 => {
+                    "anchored and smoothed need --enable-feature=promql-extended-range-selectors"
+                }
+                _ => "it does not know anchored and smoothed",
+            };
+            self.say(Rule::UnknownSyntax, span, message);
         }
     }
 
@@ -164,8 +172,9 @@ impl Walk {
         }
     }
 
-    fn call(&mut self, expr: &Expr, name: &str, args: &[Expr], seen: Seen) {
-        self.known(name, expr.span);
+    fn call(&mut self, expr: &Expr, function: &Function, args: &[Expr], seen: Seen) {
+        let name = function.name;
+        self.known(function, expr.span);
         if self.is_victoria() {
             self.victoria_call(expr, name, args, seen);
         }
@@ -189,18 +198,19 @@ impl Walk {
     }
 
     /// Whether the engine knows the function.
-    fn known(&mut self, name: &str, span: Span) {
+    fn known(&mut self, function: &Function, span: Span) {
+        let name = function.name;
         let message = match self.dialect {
             Dialect::Prometheus2 if SINCE_PROMETHEUS_2_42.contains(&name) => match name {
                 "double_exponential_smoothing" => "it is called holt_winters".to_owned(),
                 _ => format!("{name} came after Prometheus 2.42"),
             },
             Dialect::Prometheus2 if OF_DURATIONS.contains(&name) => format!("{name} came with Prometheus 3"),
-            Dialect::Prometheus3 if EXPERIMENTAL.contains(&name) => {
-                format!("{name} needs --enable-feature=promql-experimental-functions")
-            }
             Dialect::Prometheus3 if OF_DURATIONS.contains(&name) => {
                 format!("{name} needs --enable-feature=promql-duration-expr")
+            }
+            Dialect::Prometheus3 if function.is_experimental => {
+                format!("{name} needs --enable-feature=promql-experimental-functions")
             }
             Dialect::VictoriaMetrics if NOT_METRICSQL.contains(&name) => {
                 format!("MetricsQL does not know {name}")

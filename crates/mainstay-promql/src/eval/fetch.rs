@@ -66,6 +66,11 @@ impl Evaluator<'_> {
             }
             ExprKind::Call { function, args } => {
                 extended::check(function.name, args)?;
+                if let [arg] = &args[..]
+                    && self.summarise(function.name, arg, times)?
+                {
+                    return Ok(());
+                }
                 args.iter().try_for_each(|arg| self.prepare(arg, times, detail))?;
                 if self.limits.use_starts && LOOK_AT_STARTS.contains(&function.name) {
                     args.iter().try_for_each(|arg| self.fetch_starts(arg))?;
@@ -80,7 +85,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn shifted(&mut self, shift: &Shift, width_ms: i64) -> Result<Leaf, QueryError> {
+    pub(super) fn shifted(&mut self, shift: &Shift, width_ms: i64) -> Result<Leaf, QueryError> {
         let offset_ms = match &shift.offset {
             Some(offset) => self.duration_ms(offset, true)?,
             None => 0,
@@ -93,7 +98,7 @@ impl Evaluator<'_> {
         Ok(Leaf::looking_back(width_ms, offset_ms, at_ms))
     }
 
-    fn put(&mut self, index: usize, leaf: Leaf) {
+    pub(super) fn put(&mut self, index: usize, leaf: Leaf) {
         if self.leaves.len() <= index {
             self.leaves.resize_with(index + 1, Leaf::default);
         }

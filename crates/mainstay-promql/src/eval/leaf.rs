@@ -14,6 +14,7 @@ use super::notes::Notes;
 use super::over_time::seconds;
 use super::shared::{Found, Shared};
 use super::starts::Starts;
+use super::summarised::Edges;
 use super::{Evaluator, Sample, Track};
 
 /// The data of one selector or subquery.
@@ -24,6 +25,8 @@ pub(super) struct Leaf {
     pub(super) width_ms: i64,
     offset_ms: i64,
     at_ms: Option<i64>,
+    /// What a function made of its windows, where that is known without its samples.
+    pub(super) told: Option<Vec<(Arc<Labels>, f64)>>,
     pub(super) extension: Option<Extension>,
     /// How far it looks beyond the left and the right edge of its window, in milliseconds.
     pub(super) beyond_ms: (i64, i64),
@@ -36,6 +39,8 @@ pub(super) struct LeafSeries {
     pub(super) histograms: Cursor<Arc<Histogram>>,
     /// What windows over the floats share.
     pub(super) shared: Shared,
+    /// Whether a window of it has given something.
+    has_given: bool,
 }
 
 /// Points in order of time, and the window over them.
@@ -117,6 +122,16 @@ impl From<Track> for LeafSeries {
             floats: Cursor::over(track.samples),
             histograms: Cursor::over(track.histograms),
             shared: Shared::Nothing,
+            has_given: false,
+        }
+    }
+}
+
+impl Window<'_> {
+    pub(super) fn edges(&self) -> Edges {
+        Edges {
+            start_ms: self.start_ms,
+            end_ms: self.end_ms,
         }
     }
 }
@@ -177,6 +192,8 @@ pub(super) struct Window<'w> {
     pub(super) float_starts: Starts<'w>,
     /// When the counts of the histograms began.
     pub(super) histogram_starts: Starts<'w>,
+    /// Whether no window of this series has given anything yet.
+    pub(super) is_first: bool,
     /// What was found without looking at every sample.
     pub(super) found: Found<'w>,
 }
@@ -250,9 +267,11 @@ impl Evaluator<'_> {
                 extension: leaf.extension,
                 float_starts: series.floats.starts(),
                 histogram_starts: series.histograms.starts(),
+                is_first: !series.has_given,
                 found: series.shared.find(&series.floats),
             };
             if let Some(value) = compute(&window, &mut notes) {
+                series.has_given = true;
                 results.push(Sample {
                     labels: Arc::clone(&series.labels),
                     drop_name,

@@ -20,8 +20,8 @@ pub(super) type OverTime = fn(&Window<'_>, &mut Notes<'_>) -> Option<SampleValue
 /// The function of this name that takes a window and nothing else.
 pub(super) fn named(name: &str) -> Option<OverTime> {
     Some(match name {
-        "rate" => |w, n| rate::extrapolated(w, n, true, true),
-        "increase" => |w, n| rate::extrapolated(w, n, true, false),
+        "rate" => |w, n| counted(w, n, true),
+        "increase" => |w, n| counted(w, n, false),
         "delta" => |w, n| rate::extrapolated(w, n, false, false),
         "irate" => |w, n| rate::last_two(w, n, true),
         "idelta" => |w, n| rate::last_two(w, n, false),
@@ -62,6 +62,15 @@ pub(super) fn named(name: &str) -> Option<OverTime> {
 /// Whether the function gives a value of the series itself, so that the metric's name still holds.
 pub(super) fn keeps_name(name: &str) -> bool {
     matches!(name, "first_over_time" | "last_over_time")
+}
+
+/// The increase of a counter, with a remark if the name of a metric of numbers does not tell that it is one.
+fn counted(window: &Window<'_>, notes: &mut Notes<'_>, is_rate: bool) -> Option<SampleValue> {
+    let increase = rate::extrapolated(window, notes, true, is_rate);
+    if window.is_first && matches!(increase, Some(SampleValue::Float(_))) {
+        notes.maybe_not_a_counter(window.labels);
+    }
+    increase
 }
 
 type Floats = [(i64, f64)];

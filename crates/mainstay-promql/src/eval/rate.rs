@@ -12,6 +12,7 @@ use super::leaf::Window;
 use super::notes::Notes;
 use super::over_time::{count, seconds};
 use super::shared::Found;
+use super::summarised::Edges;
 
 type Histograms = [(i64, Arc<Histogram>)];
 
@@ -54,7 +55,7 @@ pub(super) fn extrapolated(
         zero_ms,
         zero_at: (is_counter && total > 0.0 && first.count >= 0.0).then(|| first.count / total),
     };
-    difference.multiply(sampled.factor(window, is_rate));
+    difference.multiply(sampled.factor(window.edges(), is_rate));
     Some(difference.with_hint(ResetHint::Gauge).compact().into())
 }
 
@@ -102,23 +103,23 @@ fn of_floats(
         zero_ms,
         zero_at: (is_counter && difference > 0.0 && first >= 0.0).then(|| first / difference),
     };
-    Some((difference * sampled.factor(window, is_rate)).into())
+    Some((difference * sampled.factor(window.edges(), is_rate)).into())
 }
 
 /// The samples that a difference was formed of.
-struct Sampled {
-    first_ms: i64,
-    last_ms: i64,
-    count: usize,
+pub(super) struct Sampled {
+    pub(super) first_ms: i64,
+    pub(super) last_ms: i64,
+    pub(super) count: usize,
     /// When a counter is known to have been zero before the first sample.
-    zero_ms: Option<i64>,
+    pub(super) zero_ms: Option<i64>,
     /// How far before the first sample a counter was zero, in lengths of the sampled time.
-    zero_at: Option<f64>,
+    pub(super) zero_at: Option<f64>,
 }
 
 impl Sampled {
     /// What to multiply the difference by.
-    fn factor(&self, window: &Window<'_>, is_rate: bool) -> f64 {
+    pub(super) fn factor(&self, window: Edges, is_rate: bool) -> f64 {
         let mut sampled = seconds(self.last_ms - self.first_ms);
         let average = if self.count > 1 {
             sampled / (count(self.count) - 1.0)

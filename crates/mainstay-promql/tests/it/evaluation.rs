@@ -249,7 +249,7 @@ fn limits_hold() {
     for second in 0..1000 {
         store.append(&labels, second * 1000, 1.0);
     }
-    let expr = parse("sum_over_time(x[20m])").expect("a query");
+    let expr = parse("stddev_over_time(x[20m])").expect("a query");
     let at = |limits: &Limits<'_>| instant(&expr, 999_000, &store, limits).map(|outcome| outcome.value);
     assert!(
         at(&Limits {

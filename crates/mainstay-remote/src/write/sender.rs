@@ -91,6 +91,9 @@ pub struct Sender {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     tally: Mutex<Tally>,
+    /// The number of the newest run, held while a checkpoint is read or written: what a run that was dropped had begun to
+    /// save must not come after what the next one saves.
+    newest_run: Arc<Mutex<u64>>,
 }
 
 /// What became of a request, or of the protocol's version.
@@ -119,6 +122,7 @@ impl Sender {
             clock,
             entropy,
             tally: Mutex::default(),
+            newest_run: Arc::default(),
         })
     }
 
@@ -128,14 +132,21 @@ impl Sender {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Sends for as long as it is polled; one run at a time. Dropping it in the middle loses nothing: the batch under way is
+    /// Sends for as long as it is polled. A second run ends the first one. Dropping it in the middle loses nothing: the batch under way is
     /// sent again by the next run.
     ///
     /// # Errors
     /// If the log fails.
     pub async fn run(&self) -> Result<(), LogError> {
         let mut protocol = self.settings.protocol;
-        let saved = self.blocking(|log| log.saved()).await?;
+        let newest_run = Arc::clone(&self.newest_run);
+        let (run, saved) = self
+            .blocking(move |log| {
+                let mut newest_run = newest_run.lock().unwrap_or_else(PoisonError::into_inner);
+                *newest_run += 1;
+                Ok((*newest_run, log.saved()?))
+            })
+            .await?;
         let mut durable = saved;
         let mut queue = Queue::new(self.settings.pace, saved).with_tally(self.tally());
         loop {
@@ -148,7 +159,7 @@ impl Sender {
                 }
                 Next::Read => {
                     let anything_new = self.read(&mut queue).await?;
-                    durable = self.save(queue.checkpoint(), durable).await?;
+                    durable = self.save(run, queue.checkpoint(), durable).await?;
                     if !anything_new {
                         let deadline_ms = queue.deadline_ms().unwrap_or(i64::MAX);
                         self.wait_until(deadline_ms.min(now_ms.saturating_add(POLL_MS)))
@@ -157,7 +168,7 @@ impl Sender {
                     continue;
                 }
             };
-            durable = self.save(queue.checkpoint(), durable).await?;
+            durable = self.save(run, queue.checkpoint(), durable).await?;
             match self.send(request, protocol).await {
                 Verdict::Sent(sent) => queue.settle(sent, self.now_ms(), self.chance()),
                 Verdict::OtherVersion => {
@@ -192,10 +203,24 @@ impl Sender {
     }
 
     /// Makes a checkpoint durable if it is another.
-    async fn save(&self, checkpoint: Checkpoint, durable: Checkpoint) -> Result<Checkpoint, LogError> {
-        if checkpoint != durable {
-            self.blocking(move |log| log.save(checkpoint)).await?;
+    async fn save(
+        &self,
+        run: u64,
+        checkpoint: Checkpoint,
+        durable: Checkpoint,
+    ) -> Result<Checkpoint, LogError> {
+        if checkpoint == durable {
+            return Ok(durable);
         }
+        let newest_run = Arc::clone(&self.newest_run);
+        self.blocking(move |log| {
+            let newest_run = newest_run.lock().unwrap_or_else(PoisonError::into_inner);
+            if *newest_run != run {
+                return Err(LogError("another run goes on from here".to_owned()));
+            }
+            log.save(checkpoint)
+        })
+        .await?;
         Ok(checkpoint)
     }
 

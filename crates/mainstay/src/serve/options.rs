@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::engines::Engines;
+
 /// Options of `mainstay serve`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
@@ -39,6 +41,9 @@ pub(crate) struct Options {
     /// How many series one tenant may have, by the label `tenant`.
     #[arg(long, env = "MAINSTAY_METRICS_MAX_TENANT_SERIES", default_value_t = 500_000)]
     pub(crate) metrics_max_tenant_series: usize,
+    /// Engines of others beside the embedded one.
+    #[command(flatten)]
+    pub(crate) engines: Engines,
     /// The supervisor that carries out rollbacks, restarts and scaling.
     #[arg(long, env = "MAINSTAY_SUPERVISOR", default_value = "http://127.0.0.1:7071")]
     pub(crate) supervisor: String,
@@ -90,11 +95,13 @@ impl Options {
             ("exit-with-parent", self.exit_with_parent.to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        .into_iter()
+        .chain(self.engines.shown())
+        .collect()
     }
 }
 
-fn without_password(url: &str) -> String {
+pub(super) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };

@@ -33,6 +33,11 @@ impl Server {
 
     /// Starts on a data directory with a catalog.
     pub(crate) fn start_with(data: tempfile::TempDir, catalog: &str) -> Self {
+        Self::start_for(data, catalog, &[])
+    }
+
+    /// Starts with further options.
+    pub(crate) fn start_for(data: tempfile::TempDir, catalog: &str, options: &[&str]) -> Self {
         let mut command = mainstay(&[
             "serve",
             "--catalog",
@@ -41,12 +46,13 @@ impl Server {
             "127.0.0.1:0",
             "--exit-with-parent",
         ]);
+        command.args(options);
         // Nobody listens there: pages stay on their way, which is all that is needed of them here.
         command
             .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
             .env("MAINSTAY_SMTP_PORT", "9");
         command.env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat");
-        command.arg("--data").arg(data.path());
+        command.args(options).arg("--data").arg(data.path());
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mainstay_kernel::Labels;
 use mainstay_remote::write::{Checkpoint, Entry, Log, LogError, Logged, Position, Read};
 use mainstay_segment::{SegmentError, write_atomic};
 use mainstay_series::{Lsn, SeriesError, Store};
@@ -13,7 +14,11 @@ pub struct StoreLog {
     store: Arc<Store>,
     consumer: String,
     file: PathBuf,
+    leaves: Box<Leaves>,
 }
+
+/// Whether a series leaves.
+type Leaves = dyn Fn(&Labels) -> bool + Send + Sync;
 
 impl StoreLog {
     /// The log of `store` for the receiver that the catalog calls `name`, with its place kept in `file`. A receiver that is
@@ -26,6 +31,7 @@ impl StoreLog {
             store,
             consumer: format!("remote-write {name}"),
             file,
+            leaves: Box::new(|_| true),
         };
         match std::fs::read(&log.file) {
             Ok(bytes) => {
@@ -41,6 +47,15 @@ impl StoreLog {
             Err(error) => return Err(log.trouble(&error)),
         }
         Ok(log)
+    }
+
+    /// Sends only series for which `leaves` says yes: not those, say, that were read from the receiver itself.
+    #[must_use]
+    pub fn only(self, leaves: impl Fn(&Labels) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            leaves: Box::new(leaves),
+            ..self
+        }
     }
 
     fn decoded(&self, bytes: &[u8]) -> Result<Checkpoint, LogError> {
@@ -65,6 +80,9 @@ impl Log for StoreLog {
         let mut passed = from.samples;
         let after = Lsn::new(from.frame.saturating_sub(1));
         let read = self.store.replay_some(after, samples_max, |sample| {
+            if !(self.leaves)(&sample.labels) {
+                return;
+            }
             if sample.lsn.get() == from.frame && passed > 0 {
                 passed -= 1;
                 return;

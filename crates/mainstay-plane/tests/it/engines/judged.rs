@@ -20,7 +20,7 @@ use mainstay_slo::Settings;
 use tokio::runtime::Handle;
 
 use super::data::{self, END_MS};
-use super::peer::{FROM_THE_BEGINNING, Kind, Peer, sender};
+use super::peer::{FROM_THE_BEGINNING, Kind, Peer, send_everything, sender};
 use crate::bench::payments;
 
 /// A rule that records, rules that see what it recorded, and rules whose value an engine sees differently.
@@ -138,7 +138,8 @@ fn alike(lines: &[String], kind: Kind) -> Vec<String> {
         !differences(&expr, kind.dialect()).is_empty()
     };
     let busy = "sum by (instance) (rate(demo_cpu_usage_seconds_total[5m])) > 1";
-    let passes = |line: &&String| !(line.contains("CpusRecorded") || line.contains("Busy") && differs(busy));
+    let is_other = |line: &String| line.contains("CpusRecorded") || line.contains("Busy") && differs(busy);
+    let passes = |line: &&String| !is_other(line);
     lines.iter().filter(passes).cloned().collect()
 }
 
@@ -186,8 +187,8 @@ async fn objectives_count_every_request_once() {
         let mut counting = Arc::new(telemetry(dirs[1].path(), &catalog, &clock));
         let (sent, place) = (dirs[0].path().join("sent"), dirs[1].path().join("pulled"));
         std::fs::write(&sent, FROM_THE_BEGINNING).expect("written");
-        let log = StoreLog::open(Arc::clone(scraping.store()), "peer", sent).expect("a place");
-        let sender = sender(peer.receiver(), Arc::new(log), Protocol::V1, 1_000);
+        let log = Arc::new(StoreLog::open(Arc::clone(scraping.store()), "peer", sent).expect("a place"));
+        let sender = sender(peer.receiver(), Arc::clone(&log), Protocol::V1, 1_000);
         let client = peer.client();
         let pace = PullPace {
             late_ms: 30_000,
@@ -196,7 +197,7 @@ async fn objectives_count_every_request_once() {
         let open = || Puller::open(client.clone(), kind.dialect(), pace, place.clone());
         let mut puller = open().expect("a place");
         let entropy = SeededEntropy::new(7);
-        let (mut good, mut bad, mut samples) = ([0_u64; 3], [0_u64; 3], 0);
+        let (mut good, mut bad) = ([0_u64; 3], [0_u64; 3]);
         let mut base = None;
         let mut before_last = None;
         for step in 0..48 {
@@ -219,7 +220,6 @@ async fn objectives_count_every_request_once() {
                     value: *value as f64,
                 })
                 .collect();
-            samples += rows.len() as u64;
             scraping.append(&rows).expect("the disk works");
             match step {
                 // The engine is away for longer than what is read again in any case.
@@ -231,16 +231,7 @@ async fn objectives_count_every_request_once() {
                 assert!(puller.pull(&counting, clock.now()).await.is_err(), "it is away");
                 continue;
             }
-            let arrived = async {
-                while sender.tally().sent < samples {
-                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-                }
-            };
-            tokio::select! {
-                ended = sender.run() => panic!("{ended:?}"),
-                () = arrived => {}
-                () = tokio::time::sleep(std::time::Duration::from_secs(30)) => panic!("{:?}", sender.tally()),
-            }
+            send_everything(&sender, &log, scraping.store()).await;
             peer.show_everything().await;
             puller.pull(&counting, clock.now()).await.expect("it answers");
             if step % 7 == 3 {

@@ -13,7 +13,7 @@ use mainstay_plane::telemetry::remote::StoreLog;
 use mainstay_promql::dialect::Dialect;
 use mainstay_remote::Endpoint;
 use mainstay_remote::query::Client;
-use mainstay_remote::write::{Pace, Protocol, Sender, Settings};
+use mainstay_remote::write::{Log, Pace, Protocol, Sender, Settings};
 use mainstay_series::Store;
 
 /// A server that a test may start.
@@ -180,17 +180,13 @@ impl Peer {
         std::fs::write(&file, FROM_THE_BEGINNING).expect("written");
         let log = StoreLog::open(Arc::clone(store), "peer", file);
         let log = Arc::new(log.expect("a place"));
-        let sender = sender(self.receiver(), log, Protocol::V1, Pace::default().batch_samples);
-        let sent = async {
-            while sender.tally().sent < samples {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::select! {
-            ended = sender.run() => panic!("{ended:?}"),
-            () = sent => {}
-            () = tokio::time::sleep(Duration::from_secs(60)) => panic!("{:?}: {}", sender.tally(), self.log()),
-        }
+        let sender = sender(
+            self.receiver(),
+            Arc::clone(&log),
+            Protocol::V1,
+            Pace::default().batch_samples,
+        );
+        send_everything(&sender, &log, store).await;
         assert_eq!((sender.tally().sent, sender.tally().refused), (samples, 0));
         self.show_everything().await;
     }
@@ -225,6 +221,24 @@ pub(crate) fn sender(
     };
     let entropy = Arc::new(SeededEntropy::new(1));
     Sender::new(settings, log, Arc::new(WallClock), entropy).expect("an address")
+}
+
+/// Lets a sender run until all of the log has arrived.
+pub(crate) async fn send_everything(sender: &Sender, log: &StoreLog, store: &Store) {
+    let end = async {
+        loop {
+            let saved = log.saved().expect("a place");
+            if saved.in_flight == 0 && saved.settled.frame > store.last_lsn().get() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        ended = sender.run() => panic!("{ended:?}"),
+        () = end => {}
+        () = tokio::time::sleep(Duration::from_secs(60)) => panic!("{:?}", sender.tally()),
+    }
 }
 
 /// The time that the servers have.

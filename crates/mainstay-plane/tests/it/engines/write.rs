@@ -11,12 +11,12 @@ use mainstay_kernel::{Histogram, Labels, MatchOp, Matcher};
 use mainstay_plane::telemetry::StoreSamples;
 use mainstay_plane::telemetry::remote::{RemoteSamples, StoreLog};
 use mainstay_promql::{SampleValue, Samples};
-use mainstay_remote::write::{Entry, Log, Protocol, Sender, encode};
+use mainstay_remote::write::{Entry, Protocol, Sender, encode};
 use mainstay_series::Store;
 use tokio::runtime::Handle;
 
 use super::data::{self, END_MS};
-use super::peer::{FROM_THE_BEGINNING, Kind, Peer, sender};
+use super::peer::{FROM_THE_BEGINNING, Kind, Peer, send_everything, sender};
 use super::raw::{bits, hide_stale_markers};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,9 +45,7 @@ async fn every_sample_arrives_whoever_stops_meanwhile() {
             }
         }
         assert!(retries > 0, "the receiver was down");
-        tokio::time::timeout(Duration::from_secs(60), side.run_to_the_end())
-            .await
-            .unwrap_or_else(|_| panic!("{:?}", side.sender.tally()));
+        send_everything(&side.sender, &side.log, &side.store).await;
         peer.show_everything().await;
         let everything = [Matcher::new("__name__", MatchOp::Matches, "demo.+").expect("a matcher")];
         let ours = StoreSamples::new(Arc::clone(&side.store));
@@ -90,22 +88,6 @@ impl Side {
     async fn run_for(&self, time: Duration) {
         if let Ok(ended) = tokio::time::timeout(time, self.sender.run()).await {
             panic!("{ended:?}");
-        }
-    }
-
-    async fn run_to_the_end(&self) {
-        let end = async {
-            loop {
-                let saved = self.log.saved().expect("a place");
-                if saved.in_flight == 0 && saved.settled.frame > self.store.last_lsn().get() {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::select! {
-            ended = self.sender.run() => panic!("{ended:?}"),
-            () = end => {}
         }
     }
 }
