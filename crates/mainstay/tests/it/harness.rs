@@ -46,7 +46,6 @@ impl Server {
             "127.0.0.1:0",
             "--exit-with-parent",
         ]);
-        command.args(options);
         // Nobody listens there: pages stay on their way, which is all that is needed of them here.
         command
             .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
