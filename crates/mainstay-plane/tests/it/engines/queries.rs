@@ -342,7 +342,7 @@ fn rules(query: &str, dialect: Dialect, when: When) -> BTreeSet<Rule> {
         .into_iter()
         .map(|difference| difference.rule)
         .filter(|rule| *rule != Rule::ClosedWindow || on_an_edge)
-        .filter(|rule| *rule != Rule::ShortLookback || when == When::Range)
+        .filter(|rule| !rule.is_of_ranges() || when == When::Range)
         .collect()
 }
 
