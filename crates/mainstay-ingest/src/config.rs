@@ -1,16 +1,26 @@
-//! Prometheus' `scrape_configs`, the part with static targets and target files.
+//! Prometheus' configuration file as far as it concerns scraping: `global`, `scrape_configs` with relabelling and
+//! service discovery by static lists, files, HTTP and DNS.
 //!
 //! A key that Prometheus does not know is an error, as it is there. A key that Prometheus knows and that has no effect
-//! here is a warning with its position, never silence.
+//! here is a warning with its position, never silence; one whose absence would change who is spoken to, or how, is an
+//! error.
 
 mod document;
+pub mod http;
+mod targets;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_kernel::Labels;
 
-use crate::scrape::{ScrapeFormats, ScrapeLimits, ScrapeTarget};
+pub use self::http::HttpOptions;
+pub use self::targets::JobTargets;
+use crate::discovery::{DnsDiscovery, HttpDiscovery};
+use crate::relabel::RelabelRule;
+use crate::scrape::{ScrapeFormats, ScrapeLimits};
 
 /// Something wrong in a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +41,8 @@ pub struct ConfigError {
 pub struct ScrapeConfig {
     /// The jobs, in their order.
     pub jobs: Vec<ScrapeJob>,
+    /// `external_labels`: on everything that is sent to somebody else.
+    pub external_labels: Labels,
     /// What has no effect here.
     pub warnings: Vec<ConfigError>,
 }
@@ -44,16 +56,42 @@ pub struct ScrapeJob {
     pub interval: Duration,
     /// `scrape_timeout`, else the global one, else 10 s; never above the interval.
     pub timeout: Duration,
+    /// `scheme`: `http` or `https`.
+    pub scheme: String,
     /// `metrics_path`, else `/metrics`.
     pub metrics_path: String,
+    /// `params`: the query.
+    pub params: BTreeMap<String, Vec<String>>,
     /// `honor_labels`
     pub honor_labels: bool,
+    /// `honor_timestamps`: whether exposed times are taken.
+    pub honor_timestamps: bool,
+    /// `track_timestamps_staleness`: whether series with exposed times are marked stale too.
+    pub track_timestamps_staleness: bool,
+    /// `enable_compression`: whether gzip is asked for.
+    pub enable_compression: bool,
+    /// `extra_scrape_metrics`
+    pub extra_metrics: bool,
     /// `sample_limit` and what else bounds a scrape.
     pub limits: ScrapeLimits,
+    /// `target_limit`: with more targets than this all scrapes of the job fail.
+    pub target_limit: Option<usize>,
+    /// `scrape_protocols` and what is taken of histograms.
+    pub formats: ScrapeFormats,
+    /// How targets are spoken to.
+    pub http: HttpOptions,
+    /// `relabel_configs`: of targets.
+    pub relabel: Vec<RelabelRule>,
+    /// `metric_relabel_configs`: of samples.
+    pub metric_relabel: Arc<[RelabelRule]>,
     /// `static_configs`
     pub static_groups: Vec<TargetGroup>,
     /// The `files` of `file_sd_configs`: paths, the last part of which may hold one `*`.
     pub target_files: Vec<PathBuf>,
+    /// `http_sd_configs`
+    pub http_discovery: Vec<HttpDiscovery>,
+    /// `dns_sd_configs`
+    pub dns_discovery: Vec<DnsDiscovery>,
 }
 
 /// Targets that share labels: an element of `static_configs` or of a target file.
@@ -61,7 +99,7 @@ pub struct ScrapeJob {
 pub struct TargetGroup {
     /// `host:port` each.
     pub targets: Vec<String>,
-    /// Their labels.
+    /// Their labels; those that begin with `__` are for relabelling only.
     pub labels: Labels,
 }
 
@@ -76,31 +114,32 @@ impl ScrapeConfig {
 }
 
 impl ScrapeJob {
-    /// The targets of these groups under this job. Labels that begin with `__` are not stored;
-    /// `__metrics_path__` is followed.
+    /// A job of this name with what Prometheus gives a job that says nothing: once a minute, 10 s at most.
     #[must_use]
-    pub fn targets<'a>(&self, groups: impl IntoIterator<Item = &'a TargetGroup>) -> Vec<ScrapeTarget> {
-        let of_group = |group: &TargetGroup| {
-            let path = group
-                .labels
-                .get("__metrics_path__")
-                .unwrap_or(&self.metrics_path)
-                .to_owned();
-            let labels = group.labels.filtered(|name| !name.starts_with("__"));
-            let of_address = move |address: &String| ScrapeTarget {
-                job: labels.get("job").unwrap_or(&self.name).to_owned(),
-                instance: labels.get("instance").unwrap_or(address).to_owned(),
-                url: format!("http://{address}{path}"),
-                labels: labels.clone(),
-                interval: self.interval,
-                timeout: self.timeout,
-                honor_labels: self.honor_labels,
-                limits: self.limits,
-                formats: ScrapeFormats::default(),
-            };
-            group.targets.iter().map(of_address).collect::<Vec<_>>()
-        };
-        groups.into_iter().flat_map(of_group).collect()
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(10),
+            scheme: "http".to_owned(),
+            metrics_path: "/metrics".to_owned(),
+            params: BTreeMap::new(),
+            honor_labels: false,
+            honor_timestamps: true,
+            track_timestamps_staleness: false,
+            enable_compression: true,
+            extra_metrics: false,
+            limits: ScrapeLimits::default(),
+            target_limit: None,
+            formats: ScrapeFormats::default(),
+            http: HttpOptions::default(),
+            relabel: Vec::new(),
+            metric_relabel: Arc::default(),
+            static_groups: Vec::new(),
+            target_files: Vec::new(),
+            http_discovery: Vec::new(),
+            dns_discovery: Vec::new(),
+        }
     }
 }
 
@@ -112,17 +151,36 @@ pub fn target_groups(file: &str, text: &str) -> Result<Vec<TargetGroup>, ConfigE
     document::target_groups(file, text)
 }
 
-/// A duration as Prometheus writes it: `1h30m`, `15s`, `500ms`, `0`.
+/// The units of durations, in milliseconds.
+const UNITS: [(&str, u64); 7] = [
+    ("y", 365 * 86_400_000),
+    ("w", 7 * 86_400_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
+
+/// A duration as Prometheus writes it: of years, weeks and days only whole ones.
+fn duration_text(duration: Duration) -> String {
+    let mut rest_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    if rest_ms == 0 {
+        return "0s".to_owned();
+    }
+    let mut text = String::new();
+    for (unit, unit_ms) in UNITS {
+        let whole_only = matches!(unit, "y" | "w" | "d");
+        if rest_ms >= unit_ms && !(whole_only && rest_ms % unit_ms != 0) {
+            text.push_str(&format!("{}{unit}", rest_ms / unit_ms));
+            rest_ms %= unit_ms;
+        }
+    }
+    text
+}
+
+/// A duration as Prometheus reads it: `1h30m`, `15s`, `500ms`, `0`.
 fn duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, u64); 7] = [
-        ("y", 365 * 86_400_000),
-        ("w", 7 * 86_400_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
     if text == "0" {
         return Some(Duration::ZERO);
     }
@@ -162,6 +220,9 @@ mod tests {
                 Some(31_536_000_000)
             )
         );
+        for text in ["15s", "1m30s", "1h", "36h", "2d", "500ms", "1w"] {
+            assert_eq!(duration(text).map(duration_text).as_deref(), Some(text));
+        }
         for bad in [
             "",
             "1",

@@ -187,6 +187,33 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A `fixed64` or `sfixed64`.
+    pub(crate) fn fixed(self) -> Result<u64, WireError> {
+        match self {
+            Self::Fixed64(number) => Ok(number),
+            _ => Err(WireError::Type),
+        }
+    }
+
+    /// An element of a list of `fixed64`s, or many of them packed.
+    pub(crate) fn fixeds(self, into: &mut Vec<u64>) -> Result<(), WireError> {
+        match self {
+            Self::Bytes(packed) => {
+                let (chunks, rest) = packed.as_chunks();
+                into.extend(chunks.iter().map(|bytes| u64::from_le_bytes(*bytes)));
+                if rest.is_empty() {
+                    Ok(())
+                } else {
+                    Err(WireError::Truncated)
+                }
+            }
+            one => {
+                into.push(one.fixed()?);
+                Ok(())
+            }
+        }
+    }
+
     /// An element of a list of `double`s, or many of them packed.
     pub(crate) fn doubles(self, into: &mut Vec<f64>) -> Result<(), WireError> {
         match self {

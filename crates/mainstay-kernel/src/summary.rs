@@ -37,7 +37,6 @@ impl Summary {
     #[must_use]
     pub fn of(point: Point) -> Self {
         let value = point.1;
-        let whole = value.trunc() == value && value.is_finite();
         Self {
             count: 1,
             first: point,
@@ -47,7 +46,7 @@ impl Summary {
             min: value,
             max: value,
             sum: 0.0 + value,
-            magnitude: if whole { value.abs() } else { f64::INFINITY },
+            magnitude: magnitude(value),
         }
     }
 
@@ -75,11 +74,7 @@ impl Summary {
             self.max = value;
         }
         self.sum += value;
-        self.magnitude += if value.trunc() == value {
-            value.abs()
-        } else {
-            f64::INFINITY
-        };
+        self.magnitude += magnitude(value);
     }
 
     /// Adds the run that comes next.
@@ -148,6 +143,12 @@ impl Summary {
             .iter()
             .fold(self.last.1 - self.first.1, |increase, before| increase + before)
     }
+}
+
+/// What a value adds to the sum of magnitudes: infinity if it is not whole, or is minus zero, which a sum does not keep.
+fn magnitude(value: f64) -> f64 {
+    let whole = value.trunc() == value && value.to_bits() != (-0.0f64).to_bits();
+    if whole { value.abs() } else { f64::INFINITY }
 }
 
 /// What a [`Summary`] consists of, as it is written down.

@@ -5,6 +5,7 @@ mod binary;
 mod calendar;
 mod classic;
 mod extended;
+mod fetch;
 mod info;
 mod label;
 mod leaf;
@@ -14,7 +15,9 @@ mod order;
 mod over_time;
 mod rate;
 mod scalar;
+mod shared;
 mod starts;
+mod summarised;
 mod totals;
 mod vector;
 
@@ -33,7 +36,8 @@ use crate::source::{Samples, Series};
 use crate::value::{Outcome, SampleValue, Value, VectorSample};
 
 use classic::RepairsByMetric;
-use leaf::{Detail, Leaf};
+use fetch::Detail;
+use leaf::Leaf;
 use notes::{Notes, OverlapsByMetric};
 
 /// What a query may cost, and the defaults it runs with.
@@ -136,9 +140,9 @@ struct Track {
 
 impl Track {
     fn push(&mut self, at_ms: i64, value: SampleValue) -> Result<(), QueryError> {
-        let last = self.samples.last().map(|(at, _)| *at);
-        let last = last.max(self.histograms.last().map(|(at, _)| *at));
-        if last == Some(at_ms) {
+        let is_held = self.samples.last().is_some_and(|(at, _)| *at == at_ms)
+            || self.histograms.last().is_some_and(|(at, _)| *at == at_ms);
+        if is_held {
             return Err(QueryError::Execution(SAME_LABELS.to_owned()));
         }
         match value {

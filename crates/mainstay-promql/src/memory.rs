@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mainstay_kernel::histogram::{Histogram, ResetHint};
-use mainstay_kernel::{Labels, Matcher};
+use mainstay_kernel::{Labels, Matcher, Summary, is_stale};
 
 use crate::error::SourceError;
 use crate::histogram::has_reset;
@@ -120,6 +120,26 @@ impl Samples for MemorySamples {
             })
             .filter(|series| !series.samples.is_empty() || !series.histograms.is_empty())
             .collect())
+    }
+
+    fn summaries(
+        &self,
+        matchers: &[Matcher],
+        range_ms: i64,
+        end_ms: i64,
+        visit: &mut dyn FnMut(&Arc<Labels>, &Summary),
+    ) -> Result<bool, SourceError> {
+        let selected = self.select(matchers, end_ms.saturating_sub(range_ms), end_ms)?;
+        if selected.iter().any(|series| !series.histograms.is_empty()) {
+            return Ok(false);
+        }
+        for mut series in selected {
+            series.samples.retain(|(_, value)| !is_stale(*value));
+            if let Some(summary) = Summary::of_all(&series.samples) {
+                visit(&series.labels, &summary);
+            }
+        }
+        Ok(true)
     }
 
     fn starts(

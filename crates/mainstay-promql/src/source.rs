@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mainstay_kernel::histogram::Histogram;
 pub use mainstay_kernel::is_stale;
-use mainstay_kernel::{Labels, Matcher, STALE_NAN};
+use mainstay_kernel::{Labels, Matcher, STALE_NAN, Summary};
 
 use crate::error::SourceError;
 
@@ -45,6 +45,23 @@ pub trait Samples {
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
     ) -> Result<Vec<Series>, SourceError>;
+
+    /// Hands `visit` every series that all matchers hold for, in order of labels, with the summary of its samples in the
+    /// window of this length that ends at `end_ms`; series without samples there are left out. Says no, having handed
+    /// out nothing, where it has no summaries: samples are then selected.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    fn summaries(
+        &self,
+        matchers: &[Matcher],
+        range_ms: i64,
+        end_ms: i64,
+        visit: &mut dyn FnMut(&Arc<Labels>, &Summary),
+    ) -> Result<bool, SourceError> {
+        let _ = (matchers, range_ms, end_ms, visit);
+        Ok(false)
+    }
 
     /// When the counts that samples of a series go on with began: `(time of a sample, start)`, in order of time, of the
     /// samples with `min_ms_exclusive < time <= max_ms_inclusive` whose start is known. Asked only where a query may

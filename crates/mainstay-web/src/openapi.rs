@@ -106,6 +106,9 @@ fn operation(info: &RouteInfo, generator: &mut SchemaGenerator) -> Value {
             operation["requestBody"] =
                 json!({"content": {"application/json": {"schema": schema(generator)}}});
         }
+        Takes::Other(media_type) => {
+            operation["requestBody"] = json!({"content": {media_type: {}}});
+        }
         Takes::Form(fields) => {
             let fields = fields.iter().map(|field| (*field, json!({"type": "string"})));
             operation["requestBody"] = form(fields);

@@ -7,6 +7,7 @@
 mod answer;
 mod federate;
 mod given;
+mod histogram;
 mod json;
 mod name;
 mod query;
@@ -15,6 +16,7 @@ mod select;
 mod status;
 mod targets;
 mod tree;
+mod write;
 
 pub(crate) use answer::failed;
 
@@ -22,7 +24,7 @@ use axum::handler::Handler;
 use mainstay_kernel::Role;
 
 use crate::app::App;
-use crate::route::{Gives, Parameter, Route};
+use crate::route::{Gives, INGEST_MAX_BYTES, Parameter, Route};
 
 const fn required(name: &'static str, about: &'static str) -> Parameter {
     Parameter {
@@ -294,6 +296,14 @@ pub(crate) fn routes() -> Vec<Route> {
         )
         .program()
         .content(Gives::Other("text/plain")),
+        Route::post(
+            "/api/v1/write",
+            "Take samples in by remote write, version 1.0 or 2.0",
+            write::write,
+        )
+        .bytes("application/x-protobuf")
+        .content(Gives::Other("text/plain"))
+        .body_max_bytes(INGEST_MAX_BYTES),
         Route::get("/-/healthy", "Whether this process lives", status::healthy)
             .public()
             .program()

@@ -69,7 +69,7 @@ fn section<'a>(text: &mut String, title: &str, routes: impl Iterator<Item = &'a 
         let fields = match info.takes {
             Takes::Form(fields) => fields.to_vec(),
             Takes::Parameters(parameters) => parameters.iter().map(|parameter| parameter.name).collect(),
-            Takes::Nothing | Takes::Json(_) => Vec::new(),
+            Takes::Nothing | Takes::Json(_) | Takes::Other(_) => Vec::new(),
         };
         if !fields.is_empty() {
             let _ = writeln!(text, "- form fields: `{}`", fields.join("`, `"));

@@ -59,6 +59,8 @@ pub enum Takes {
     Form(&'static [&'static str]),
     /// A form of these parameters, which may also stand in the address.
     Parameters(&'static [Parameter]),
+    /// Any other content, of this media type.
+    Other(&'static str),
 }
 
 /// What a route gives.
@@ -227,6 +229,11 @@ impl Route {
 
     pub(crate) fn form(mut self, parameters: &'static [Parameter]) -> Self {
         self.info.takes = Takes::Parameters(parameters);
+        self
+    }
+
+    pub(crate) fn bytes(mut self, media_type: &'static str) -> Self {
+        self.info.takes = Takes::Other(media_type);
         self
     }
 

@@ -36,7 +36,7 @@ pub use prometheus::{
 };
 pub use query::{
     Exemplar, InstantQuery, QueryAnswer, QueryCost, QueryError, QueryOptions, RangeQuery, Sample, Selection,
-    SeriesExemplars,
+    SeriesExemplars, WriteRequest, Written,
 };
 pub use share::Share;
 pub use slo::{Burn, Slo, SloDetail};

@@ -115,6 +115,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let (catalog, judged) = load_catalog(&options.catalog)?;
     let interval = Duration::from_secs(options.scrape_interval_s.into());
     let flags = Arc::new(options.shown());
+    let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
     let directory = Directory::new(&catalog, environment)?;
     let channels = RealChannels::new(channel_options(&catalog)?)
@@ -132,8 +133,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
         ..mainstay_slo::Settings::default()
     };
-    let (telemetry, recovery) =
-        Telemetry::open(&options.data.join("series"), judged, settings, clock.clone())?;
+    let (telemetry, recovery) = Telemetry::open_with(
+        &options.data.join("series"),
+        judged,
+        settings,
+        store_limits,
+        clock.clone(),
+    )?;
     tracing::info!(replayed_samples = recovery.replayed_samples, "samples recovered");
     let (telemetry, puller) = options.engines.attach(telemetry, &options.data).await?;
     let telemetry = Arc::new(telemetry);

@@ -6,22 +6,22 @@ use super::{Label, ParseError};
 
 /// How strictly a line is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spacing {
+pub(crate) enum Spacing {
     /// Exactly one space where there is one (OpenMetrics).
     Strict,
     /// Any blanks, also inside braces, and a comma after the last label (Prometheus text format).
     Loose,
 }
 
-pub(super) struct Line<'a> {
-    pub(super) text: &'a str,
-    pub(super) number: usize,
+pub(crate) struct Line<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) number: usize,
     spacing: Spacing,
     at: usize,
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(text: &'a str, number: usize, spacing: Spacing) -> Self {
+    pub(crate) fn new(text: &'a str, number: usize, spacing: Spacing) -> Self {
         Self {
             text,
             number,
@@ -31,11 +31,11 @@ impl<'a> Line<'a> {
     }
 
     /// An error at the place reached.
-    pub(super) fn error(&self, reason: impl Into<String>) -> ParseError {
+    pub(crate) fn error(&self, reason: impl Into<String>) -> ParseError {
         self.error_at(self.at, reason)
     }
 
-    pub(super) fn error_at(&self, at: usize, reason: impl Into<String>) -> ParseError {
+    pub(crate) fn error_at(&self, at: usize, reason: impl Into<String>) -> ParseError {
         ParseError {
             line: self.number,
             column: 1 + self.text[..at].chars().count(),
@@ -43,19 +43,19 @@ impl<'a> Line<'a> {
         }
     }
 
-    pub(super) fn at(&self) -> usize {
+    pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    pub(super) fn rest(&self) -> &'a str {
+    pub(crate) fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
-    pub(super) fn at_end(&self) -> bool {
+    pub(crate) fn at_end(&self) -> bool {
         self.at == self.text.len()
     }
 
-    pub(super) fn take(&mut self, prefix: &str) -> bool {
+    pub(crate) fn take(&mut self, prefix: &str) -> bool {
         let found = self.rest().starts_with(prefix);
         if found {
             self.at += prefix.len();
@@ -63,7 +63,7 @@ impl<'a> Line<'a> {
         found
     }
 
-    pub(super) fn skip_blanks(&mut self) -> bool {
+    pub(crate) fn skip_blanks(&mut self) -> bool {
         let rest = self.rest();
         let len = rest.len() - rest.trim_start_matches([' ', '\t']).len();
         self.at += len;
@@ -71,7 +71,7 @@ impl<'a> Line<'a> {
     }
 
     /// What must stand between two words.
-    pub(super) fn separator(&mut self, before: &str) -> Result<(), ParseError> {
+    pub(crate) fn separator(&mut self, before: &str) -> Result<(), ParseError> {
         let found = match self.spacing {
             Spacing::Strict => self.take(" "),
             Spacing::Loose => self.skip_blanks(),
@@ -84,14 +84,14 @@ impl<'a> Line<'a> {
     }
 
     /// Everything up to the next blank.
-    pub(super) fn word(&mut self) -> &'a str {
+    pub(crate) fn word(&mut self) -> &'a str {
         let rest = self.rest();
         let len = rest.find([' ', '\t']).unwrap_or(rest.len());
         self.at += len;
         &rest[..len]
     }
 
-    pub(super) fn metric_name(&mut self) -> Result<&'a str, ParseError> {
+    pub(crate) fn metric_name(&mut self) -> Result<&'a str, ParseError> {
         self.name(|byte| byte == b':', "a metric name ([a-zA-Z_:][a-zA-Z0-9_:]*)")
     }
 
@@ -107,7 +107,7 @@ impl<'a> Line<'a> {
     }
 
     /// `{name="value",...}` after the brace, into `labels`, which is emptied first.
-    pub(super) fn labels(&mut self, labels: &mut Vec<Label<'a>>) -> Result<(), ParseError> {
+    pub(crate) fn labels(&mut self, labels: &mut Vec<Label<'a>>) -> Result<(), ParseError> {
         labels.clear();
         loop {
             self.inner_blanks();
@@ -169,14 +169,14 @@ impl<'a> Line<'a> {
         Err(self.error("expected a closing quote on the same line"))
     }
 
-    pub(super) fn number(&mut self, what: &str) -> Result<f64, ParseError> {
+    pub(crate) fn number(&mut self, what: &str) -> Result<f64, ParseError> {
         let start = self.at;
         let word = self.word();
         number(word).ok_or_else(|| self.error_at(start, format!("expected {what}, a number, not {word:?}")))
     }
 
     /// A time in seconds, as OpenMetrics writes it.
-    pub(super) fn seconds_as_ms(&mut self, what: &str) -> Result<i64, ParseError> {
+    pub(crate) fn seconds_as_ms(&mut self, what: &str) -> Result<i64, ParseError> {
         let start = self.at;
         let seconds = self.number(what)?;
         as_ms(seconds)
@@ -185,14 +185,14 @@ impl<'a> Line<'a> {
 }
 
 /// Seconds as whole milliseconds; nothing that is not finite.
-pub(super) fn as_ms(seconds: f64) -> Option<i64> {
+pub(crate) fn as_ms(seconds: f64) -> Option<i64> {
     let ms = (seconds * 1000.0).round();
     #[expect(clippy::cast_possible_truncation, reason = "finite, and a cast saturates")]
     ms.is_finite().then_some(ms as i64)
 }
 
 /// A decimal number, an infinity or NaN. Other notations (hexadecimal, digit separators) are refused.
-pub(super) fn number(word: &str) -> Option<f64> {
+pub(crate) fn number(word: &str) -> Option<f64> {
     let unsigned = word.strip_prefix(['+', '-']);
     if unsigned.is_some_and(|rest| rest.eq_ignore_ascii_case("nan")) {
         return None;
@@ -201,7 +201,7 @@ pub(super) fn number(word: &str) -> Option<f64> {
 }
 
 /// `\\`, `\"` and `\n`; any other backslash stands for itself.
-pub(super) fn unescape(text: &str) -> Cow<'_, str> {
+pub(crate) fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('\\') {
         return Cow::Borrowed(text);
     }

@@ -5,8 +5,8 @@
 
 mod families;
 mod format;
-mod line;
-mod openmetrics;
+pub(crate) mod line;
+pub(crate) mod openmetrics;
 mod protobuf;
 mod text;
 

@@ -101,37 +101,14 @@ fn sample<'a>(
     labels: &mut Vec<Label<'a>>,
     on_item: &mut impl FnMut(Item<'_>),
 ) -> Result<(), ParseError> {
-    let metric = line.metric_name()?;
-    labels.clear();
-    if line.take("{") {
-        line.labels(labels)?;
-    }
-    let series_text = &line.text.as_bytes()[..line.at()];
-    line.separator("the value")?;
-    let value = line.number("the value")?;
-    let mut timestamp_ms = None;
-    let mut timestamp = None;
-    let mut exemplar = None;
-    if !line.at_end() {
-        line.separator("a timestamp or an exemplar")?;
-        if !line.rest().starts_with('#') {
-            // Order is judged on the exact time, not on whole milliseconds.
-            let at = line.at();
-            let seconds = line.number("the timestamp")?;
-            timestamp_ms = as_ms(seconds);
-            timestamp = Some(seconds);
-            if timestamp_ms.is_none() {
-                return Err(line.error_at(at, "expected a timestamp, a finite number of seconds"));
-            }
-        }
-        let more = timestamp.is_none() || !line.at_end();
-        if more && timestamp.is_some() {
-            line.separator("an exemplar")?;
-        }
-        if more {
-            exemplar = Some(read_exemplar(line)?);
-        }
-    }
+    let SampleLine {
+        metric,
+        series_text,
+        value,
+        timestamp,
+        timestamp_ms,
+        exemplar,
+    } = SampleLine::read(line, labels)?;
     let Checked {
         family,
         kind,
@@ -158,6 +135,58 @@ fn sample<'a>(
         }));
     }
     Ok(())
+}
+
+/// A line with a sample, by itself: not yet held against what stands before it.
+pub(crate) struct SampleLine<'a> {
+    pub(crate) metric: &'a str,
+    /// From the metric's name to the closing brace.
+    pub(crate) series_text: &'a [u8],
+    pub(crate) value: f64,
+    /// In seconds, as it stands: order is judged on it.
+    timestamp: Option<f64>,
+    pub(crate) timestamp_ms: Option<i64>,
+    pub(crate) exemplar: Option<Exemplar<'a>>,
+}
+
+impl<'a> SampleLine<'a> {
+    /// Reads a whole line; its labels go into `labels`, which is emptied first.
+    pub(crate) fn read(line: &mut Line<'a>, labels: &mut Vec<Label<'a>>) -> Result<Self, ParseError> {
+        let metric = line.metric_name()?;
+        labels.clear();
+        if line.take("{") {
+            line.labels(labels)?;
+        }
+        let mut sample = Self {
+            metric,
+            series_text: &line.text.as_bytes()[..line.at()],
+            value: 0.0,
+            timestamp: None,
+            timestamp_ms: None,
+            exemplar: None,
+        };
+        line.separator("the value")?;
+        sample.value = line.number("the value")?;
+        if line.at_end() {
+            return Ok(sample);
+        }
+        line.separator("a timestamp or an exemplar")?;
+        if !line.rest().starts_with('#') {
+            let at = line.at();
+            let seconds = line.number("the timestamp")?;
+            sample.timestamp = Some(seconds);
+            sample.timestamp_ms = as_ms(seconds);
+            if sample.timestamp_ms.is_none() {
+                return Err(line.error_at(at, "expected a timestamp, a finite number of seconds"));
+            }
+            if line.at_end() {
+                return Ok(sample);
+            }
+            line.separator("an exemplar")?;
+        }
+        sample.exemplar = Some(read_exemplar(line)?);
+        Ok(sample)
+    }
 }
 
 /// `# {labels} value [timestamp]` to the end of the line.

@@ -8,9 +8,10 @@ use hashbrown::HashTable;
 use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_kernel::{Labels, STALE_NAN};
 
-use super::{Scrape, ScrapeBatch, ScrapeError, ScrapeTarget, ScrapedSample};
+use super::{Scrape, ScrapeBatch, ScrapeError, ScrapeTarget};
 use crate::exposition::{self, Item, Label, MetricKind, Sample, parse};
-use crate::sample::Exemplar;
+use crate::relabel::relabel;
+use crate::sample::{Exemplar, SeriesSample};
 use crate::series_key::SeriesKey;
 
 /// What is remembered of one target from scrape to scrape: which series it exposed, so that those which vanish can be
@@ -19,7 +20,8 @@ use crate::series_key::SeriesKey;
 pub struct ScrapeLoop {
     target: Arc<ScrapeTarget>,
     target_labels: Labels,
-    reports: [Arc<Labels>; 3],
+    /// The series in which it reports on itself, in the order of [`Report::values`].
+    reports: Vec<Arc<Labels>>,
     /// The series it exposed last.
     series: HashTable<Exposed>,
     round: u64,
@@ -31,14 +33,25 @@ pub struct ScrapeLoop {
 struct Exposed {
     /// Of the text of the series as exposed.
     key: SeriesKey,
-    labels: Arc<Labels>,
+    /// `None` if relabelling drops it.
+    labels: Option<Arc<Labels>>,
     /// Family and labels that created times are given for; `None` for kinds that have none.
     group: Option<Arc<Group>>,
     /// The scrape that first brought it, and the last one.
     born: u64,
     round: u64,
-    /// Exposed with a time of its own: never marked stale, as in Prometheus.
+    /// Exposed with a time of its own, for which it is never marked stale, as in Prometheus.
     own_time: bool,
+}
+
+/// The labels under which a sample is stored, and its group.
+type Stored = (Arc<Labels>, Option<Arc<Group>>);
+
+impl Exposed {
+    fn stored(&self) -> Option<Stored> {
+        let labels = self.labels.as_ref()?;
+        Some((Arc::clone(labels), self.group.clone()))
+    }
 }
 
 /// A family and the labels that its samples share: what a created time is given for.
@@ -46,8 +59,50 @@ type Group = (String, Labels);
 
 /// One sample of the scrape at hand.
 struct Found {
-    sample: ScrapedSample,
+    sample: SeriesSample,
     group: Option<Arc<Group>>,
+}
+
+/// The names of [`Report::values`]; the last three are reported only if asked for.
+const REPORTS: [&str; 8] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+    "scrape_timeout_seconds",
+    "scrape_sample_limit",
+    "scrape_body_size_bytes",
+];
+const REPORTS_BASIC: usize = 5;
+
+/// What a scrape says of itself.
+#[derive(Debug, Default)]
+struct Report {
+    duration: Duration,
+    /// Samples exposed.
+    scraped: usize,
+    /// Samples that relabelling left.
+    kept: usize,
+    /// Series that the scrape before did not have.
+    added: usize,
+    body_bytes: usize,
+}
+
+impl Report {
+    #[expect(clippy::cast_precision_loss, reason = "sizes of what fits in memory")]
+    fn values(&self, target: &ScrapeTarget, failed: bool) -> [f64; REPORTS.len()] {
+        [
+            f64::from(u8::from(!failed)),
+            self.duration.as_secs_f64(),
+            self.scraped as f64,
+            self.kept as f64,
+            self.added as f64,
+            target.timeout.as_secs_f64(),
+            target.limits.samples as f64,
+            self.body_bytes as f64,
+        ]
+    }
 }
 
 impl ScrapeLoop {
@@ -55,9 +110,14 @@ impl ScrapeLoop {
     #[must_use]
     pub fn new(target: Arc<ScrapeTarget>) -> Self {
         let target_labels = target.target_labels();
-        let report = |name| Arc::new(target_labels.clone().with(METRIC_NAME, name));
+        let report = |name: &&str| Arc::new(target_labels.clone().with(METRIC_NAME, name));
+        let wanted = if target.extra_metrics {
+            REPORTS.len()
+        } else {
+            REPORTS_BASIC
+        };
         Self {
-            reports: ["up", "scrape_duration_seconds", "scrape_samples_scraped"].map(report),
+            reports: REPORTS.iter().take(wanted).map(report).collect(),
             target_labels,
             target,
             series: HashTable::new(),
@@ -73,8 +133,8 @@ impl ScrapeLoop {
     }
 
     /// What to store after a scrape that began at `scrape_time_ms` and took `duration`: the samples with the target's
-    /// labels, stale markers for series that are gone (all of them if the scrape failed), `up`,
-    /// `scrape_duration_seconds` and `scrape_samples_scraped`.
+    /// labels, relabelled, stale markers for series that are gone (all of them if the scrape failed), and what the
+    /// scrape says of itself, `up` first.
     ///
     /// A scrape counts as a whole: one that does not parse or exceeds a limit brings no sample.
     pub fn on_result(
@@ -84,24 +144,24 @@ impl ScrapeLoop {
         result: Result<Scrape, ScrapeError>,
     ) -> ScrapeBatch {
         self.round += 1;
-        let (mut samples, error) = match result.and_then(|scrape| self.read(scrape_time_ms, &scrape)) {
+        let mut report = Report {
+            duration,
+            ..Report::default()
+        };
+        let found = result.and_then(|scrape| self.read(scrape_time_ms, &scrape, &mut report));
+        let (mut samples, error) = match found {
             Ok(samples) => (samples, None),
             Err(error) => {
                 // What was read before the error does not count as seen, and what it first brought was never stored.
                 let failed = self.round;
                 self.series.retain(|exposed| exposed.born != failed);
                 self.round += 1;
+                report.added = 0;
                 (Vec::new(), Some(error))
             }
         };
-        let scraped = samples.len();
         self.mark_stale(scrape_time_ms, &mut samples);
-        #[expect(clippy::cast_precision_loss, reason = "limited far below 2^52")]
-        let values = [
-            f64::from(u8::from(error.is_none())),
-            duration.as_secs_f64(),
-            scraped as f64,
-        ];
+        let values = report.values(&self.target, error.is_some());
         self.report(scrape_time_ms, values, &mut samples);
         self.reported = true;
         self.batch(scrape_time_ms, samples, error)
@@ -113,7 +173,7 @@ impl ScrapeLoop {
         let mut samples = Vec::new();
         self.mark_stale(at_ms, &mut samples);
         if std::mem::take(&mut self.reported) {
-            self.report(at_ms, [STALE_NAN; 3], &mut samples);
+            self.report(at_ms, [STALE_NAN; REPORTS.len()], &mut samples);
         }
         self.batch(at_ms, samples, None)
     }
@@ -121,7 +181,7 @@ impl ScrapeLoop {
     fn batch(
         &self,
         scrape_time_ms: i64,
-        samples: Vec<ScrapedSample>,
+        samples: Vec<SeriesSample>,
         error: Option<ScrapeError>,
     ) -> ScrapeBatch {
         ScrapeBatch {
@@ -133,8 +193,14 @@ impl ScrapeLoop {
         }
     }
 
-    fn read(&mut self, scrape_time_ms: i64, scrape: &Scrape) -> Result<Vec<ScrapedSample>, ScrapeError> {
+    fn read(
+        &mut self,
+        scrape_time_ms: i64,
+        scrape: &Scrape,
+        report: &mut Report,
+    ) -> Result<Vec<SeriesSample>, ScrapeError> {
         let limits = self.target.limits;
+        report.body_bytes = scrape.body.len();
         if scrape.body.len() > limits.body_bytes {
             return Err(ScrapeError::BodyTooLarge {
                 limit_bytes: limits.body_bytes,
@@ -143,27 +209,34 @@ impl ScrapeLoop {
         let mut found: Vec<Found> = Vec::with_capacity(self.series.len());
         let mut created: BTreeMap<Group, i64> = BTreeMap::new();
         let mut refused = None;
-        let histograms = self.target.formats.histograms;
-        parse(&scrape.body, scrape.format, histograms, |item| match item {
+        let (form, honor_timestamps) = (self.target.formats.histograms, self.target.honor_timestamps);
+        parse(&scrape.body, scrape.format, form, |item| match item {
             Item::Sample(_) if refused.is_some() => {}
-            Item::Sample(_) if found.len() >= limits.samples => {
-                refused = Some(ScrapeError::TooManySamples {
-                    limit: limits.samples,
-                });
-            }
-            Item::Sample(sample) => match self.exposed(&sample) {
-                Ok((labels, group)) => {
-                    let sample = ScrapedSample {
-                        labels,
-                        created_ms: None,
-                        t_ms: sample.timestamp_ms.unwrap_or(scrape_time_ms),
-                        exemplars: sample.exemplars.iter().map(owned).collect(),
-                        value: sample.value,
-                    };
-                    found.push(Found { sample, group });
+            Item::Sample(sample) => {
+                report.scraped += 1;
+                let own_time = sample.timestamp_ms.filter(|_| honor_timestamps);
+                match self.exposed(&sample, own_time.is_some()) {
+                    Ok(None) => {}
+                    Ok(Some(_)) if report.kept >= limits.samples => {
+                        report.kept += 1;
+                        refused = Some(ScrapeError::TooManySamples {
+                            limit: limits.samples,
+                        });
+                    }
+                    Ok(Some((labels, group))) => {
+                        report.kept += 1;
+                        let sample = SeriesSample {
+                            labels,
+                            created_ms: None,
+                            t_ms: own_time.unwrap_or(scrape_time_ms),
+                            exemplars: sample.exemplars.iter().map(owned).collect(),
+                            value: sample.value,
+                        };
+                        found.push(Found { sample, group });
+                    }
+                    Err(error) => refused = Some(error),
                 }
-                Err(error) => refused = Some(error),
-            },
+            }
             Item::Created {
                 family,
                 labels,
@@ -176,6 +249,9 @@ impl ScrapeLoop {
         if let Some(error) = refused {
             return Err(error);
         }
+        let round = self.round;
+        let stored = |exposed: &&Exposed| exposed.born == round && exposed.labels.is_some();
+        report.added = self.series.iter().filter(stored).count();
         // Created times usually stand after the samples that they are for.
         let dated = found.into_iter().map(|Found { mut sample, group }| {
             sample.created_ms = group.and_then(|group| created.get(&*group).copied());
@@ -184,9 +260,9 @@ impl ScrapeLoop {
         Ok(dated.collect())
     }
 
-    /// The labels under which an exposed sample is stored, and its group; notes that its series was seen.
-    fn exposed(&mut self, sample: &Sample<'_>) -> Result<(Arc<Labels>, Option<Arc<Group>>), ScrapeError> {
-        let own_time = sample.timestamp_ms.is_some();
+    /// The labels under which an exposed sample is stored, and its group; notes that its series was seen. `None` if it
+    /// is dropped.
+    fn exposed(&mut self, sample: &Sample<'_>, own_time: bool) -> Result<Option<Stored>, ScrapeError> {
         let dated = has_created(sample.kind);
         let key = SeriesKey::of(sample.series_text);
         if let Some(known) = self.series.find_mut(key.hash(), |known| known.key == key) {
@@ -195,29 +271,60 @@ impl ScrapeLoop {
             if dated && known.group.is_none() {
                 known.group = Some(Arc::new(group(sample.family, sample.labels)));
             }
-            return Ok((Arc::clone(&known.labels), known.group.clone()));
+            return Ok(known.stored());
         }
-        let labels = self.attach(sample);
-        let bytes = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if bytes > self.target.limits.label_bytes {
-            return Err(ScrapeError::LabelsTooLarge {
-                metric: sample.metric.to_owned(),
-                bytes,
-                limit_bytes: self.target.limits.label_bytes,
-            });
+        let labels = relabel(self.attach(sample), &self.target.metric_relabel).filter(|l| !l.is_empty());
+        if let Some(labels) = &labels {
+            self.check(sample, labels)?;
         }
         let exposed = Exposed {
             key,
-            labels: Arc::new(labels),
+            labels: labels.map(Arc::new),
             group: dated.then(|| Arc::new(group(sample.family, sample.labels))),
             born: self.round,
             round: self.round,
             own_time,
         };
-        let known = (Arc::clone(&exposed.labels), exposed.group.clone());
+        let stored = exposed.stored();
         self.series
             .insert_unique(key.hash(), exposed, |held| held.key.hash());
-        Ok(known)
+        Ok(stored)
+    }
+
+    /// Holds the labels of a series to the limits.
+    fn check(&self, sample: &Sample<'_>, labels: &Labels) -> Result<(), ScrapeError> {
+        let limits = self.target.limits;
+        let metric = || sample.metric.to_owned();
+        if labels.metric_name().is_empty() {
+            return Err(ScrapeError::NoMetricName(metric()));
+        }
+        let bytes = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > limits.label_bytes {
+            return Err(ScrapeError::LabelsTooLarge {
+                metric: metric(),
+                bytes,
+                limit_bytes: limits.label_bytes,
+            });
+        }
+        let limit = |what: String, limit| ScrapeError::LabelLimit {
+            metric: metric(),
+            what,
+            limit,
+        };
+        if labels.len() > limits.labels {
+            return Err(limit(format!("{} labels", labels.len()), limits.labels));
+        }
+        for (name, value) in labels.iter() {
+            if name.len() > limits.label_name_bytes {
+                let what = format!("a label name of {} bytes ({name})", name.len());
+                return Err(limit(what, limits.label_name_bytes));
+            }
+            if value.len() > limits.label_value_bytes {
+                let what = format!("a value of {} bytes for the label {name}", value.len());
+                return Err(limit(what, limits.label_value_bytes));
+            }
+        }
+        Ok(())
     }
 
     /// The exposed labels with the target's.
@@ -245,24 +352,27 @@ impl ScrapeLoop {
     }
 
     /// Ends every series that this round did not bring, and forgets it.
-    fn mark_stale(&mut self, at_ms: i64, samples: &mut Vec<ScrapedSample>) {
-        let round = self.round;
+    fn mark_stale(&mut self, at_ms: i64, samples: &mut Vec<SeriesSample>) {
+        let (round, tracked) = (self.round, self.target.track_timestamps_staleness);
         if self.series.iter().all(|exposed| exposed.round == round) {
             return;
         }
         let mut gone: BTreeSet<Arc<Labels>> = BTreeSet::new();
         self.series.retain(|exposed| {
             let stays = exposed.round == round;
-            if !stays && !exposed.own_time {
-                gone.insert(Arc::clone(&exposed.labels));
+            if let Some(labels) = &exposed.labels
+                && !stays
+                && (tracked || !exposed.own_time)
+            {
+                gone.insert(Arc::clone(labels));
             }
             stays
         });
         // The same series can be written in more than one way.
-        for exposed in self.series.iter() {
-            gone.remove(&exposed.labels);
+        for labels in self.series.iter().filter_map(|exposed| exposed.labels.as_ref()) {
+            gone.remove(labels);
         }
-        samples.extend(gone.into_iter().map(|labels| ScrapedSample {
+        samples.extend(gone.into_iter().map(|labels| SeriesSample {
             labels,
             created_ms: None,
             t_ms: at_ms,
@@ -271,12 +381,12 @@ impl ScrapeLoop {
         }));
     }
 
-    fn report(&self, t_ms: i64, values: [f64; 3], samples: &mut Vec<ScrapedSample>) {
+    fn report(&self, t_ms: i64, values: [f64; REPORTS.len()], samples: &mut Vec<SeriesSample>) {
         samples.extend(
             self.reports
                 .iter()
                 .zip(values)
-                .map(|(labels, value)| ScrapedSample {
+                .map(|(labels, value)| SeriesSample {
                     labels: Arc::clone(labels),
                     created_ms: None,
                     t_ms,

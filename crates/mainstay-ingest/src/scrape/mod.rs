@@ -12,10 +12,10 @@ use mainstay_kernel::Labels;
 
 pub use self::core::ScrapeLoop;
 pub use self::scraper::{Scraper, ScraperStats, Sink};
+use crate::config::http::HttpSettings;
 use crate::exposition::{Format, HistogramForm, ParseError, ScrapeProtocol};
-use mainstay_kernel::SampleValue;
-
-use crate::sample::Exemplar;
+use crate::relabel::RelabelRule;
+use crate::sample::SeriesSample;
 
 /// One address to scrape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,22 @@ pub struct ScrapeTarget {
     pub timeout: Duration,
     /// Whether exposed labels win over the target's; else those in conflict are renamed `exported_…`.
     pub honor_labels: bool,
+    /// Whether exposed times are taken; else all samples bear that of the scrape.
+    pub honor_timestamps: bool,
+    /// Whether series with exposed times are marked stale when they vanish, like all others.
+    pub track_timestamps_staleness: bool,
+    /// Whether gzip is asked for.
+    pub compression: bool,
+    /// Whether the scrape reports its timeout, its limit of samples and the size of the body too.
+    pub extra_metrics: bool,
     /// What one scrape may bring.
     pub limits: ScrapeLimits,
+    /// The limit on targets that its job exceeds: every scrape fails then.
+    pub target_limit_exceeded: Option<usize>,
+    /// What is done to the labels of samples.
+    pub metric_relabel: Arc<[RelabelRule]>,
+    /// How it is spoken to.
+    pub http: Arc<HttpSettings>,
     /// In which formats it is asked for, and what is taken of them.
     pub formats: ScrapeFormats,
 }
@@ -74,7 +88,14 @@ impl ScrapeTarget {
             interval: Duration::from_secs(60),
             timeout: Duration::from_secs(10),
             honor_labels: false,
+            honor_timestamps: true,
+            track_timestamps_staleness: false,
+            compression: true,
+            extra_metrics: false,
             limits: ScrapeLimits::default(),
+            target_limit_exceeded: None,
+            metric_relabel: Arc::default(),
+            http: Arc::default(),
             formats: ScrapeFormats::default(),
         }
     }
@@ -87,6 +108,15 @@ impl ScrapeTarget {
             .with("job", &self.job)
             .with("instance", &self.instance)
     }
+
+    /// Whether a scrape of the one goes on as one of the other: all is the same but how it is spoken to.
+    pub(crate) fn is_scraped_like(&self, other: &Self) -> bool {
+        let same_http = Self {
+            http: Arc::clone(&other.http),
+            ..self.clone()
+        };
+        same_http == *other
+    }
 }
 
 /// What one scrape may bring. A scrape beyond a limit fails as a whole.
@@ -98,15 +128,24 @@ pub struct ScrapeLimits {
     pub samples: usize,
     /// The largest sum of the sizes of the label names and values of one series.
     pub label_bytes: usize,
+    /// The most labels of one series, its metric name included.
+    pub labels: usize,
+    /// The longest label name.
+    pub label_name_bytes: usize,
+    /// The longest label value.
+    pub label_value_bytes: usize,
 }
 
 impl Default for ScrapeLimits {
-    /// 10 MiB, 100,000 samples, 16 KiB of labels.
+    /// 10 MiB, 100,000 samples, 16 KiB of labels, however many there are.
     fn default() -> Self {
         Self {
             body_bytes: 10 << 20,
             samples: 100_000,
             label_bytes: 16 << 10,
+            labels: usize::MAX,
+            label_name_bytes: usize::MAX,
+            label_value_bytes: usize::MAX,
         }
     }
 }
@@ -165,24 +204,28 @@ pub enum ScrapeError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// A series with more labels, or a longer name or value of one, than allowed.
+    #[error("{metric} has {what}, allowed are {limit}")]
+    LabelLimit {
+        /// The metric's name.
+        metric: String,
+        /// What it has too much of, in words.
+        what: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// Relabelling took a metric's name away.
+    #[error("relabelling leaves {0} without a metric name")]
+    NoMetricName(String),
+    /// The job has more targets than it may have.
+    #[error("the job has more than {limit} targets")]
+    TargetLimit {
+        /// The limit.
+        limit: usize,
+    },
     /// What was exposed does not read.
     #[error(transparent)]
     Parse(#[from] ParseError),
-}
-
-/// A sample to store.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScrapedSample {
-    /// The labels of its series. Of scrape after scrape the same allocation, so that it can serve as a cache's key.
-    pub labels: Arc<Labels>,
-    /// When the counter behind it began, if the target says so; in milliseconds since 1970.
-    pub created_ms: Option<i64>,
-    /// Its time in milliseconds since 1970.
-    pub t_ms: i64,
-    /// Its value; the stale marker says that the series is gone.
-    pub value: SampleValue,
-    /// Examples of what it counted.
-    pub exemplars: Vec<Exemplar>,
 }
 
 /// Everything that one scrape says, its own `up` included.
@@ -195,7 +238,7 @@ pub struct ScrapeBatch {
     /// When the scrape began, in milliseconds since 1970.
     pub scrape_time_ms: i64,
     /// What to store, in order.
-    pub samples: Vec<ScrapedSample>,
+    pub samples: Vec<SeriesSample>,
     /// Why the scrape failed, if it did.
     pub error: Option<ScrapeError>,
 }

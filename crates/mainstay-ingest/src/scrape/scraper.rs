@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mainstay_kernel::{Clock, Digest};
+use mainstay_kernel::{Clock, Digest, Labels};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::client::ScrapeClient;
 use super::{ScrapeBatch, ScrapeLoop, ScrapeTarget};
+use crate::config::http::HttpSettings;
 
 /// Where scrapes go.
 pub trait Sink: Send + Sync + 'static {
@@ -50,7 +51,6 @@ pub struct Scraper {
 /// What every target's task needs.
 #[derive(Clone)]
 struct Worker {
-    client: ScrapeClient,
     clock: Arc<dyn Clock>,
     sink: Arc<dyn Sink>,
     counters: Arc<Counters>,
@@ -65,7 +65,6 @@ impl Scraper {
             targets: watch::Sender::new(Vec::new()),
             counters: Arc::clone(&counters),
             worker: Worker {
-                client: ScrapeClient::new(),
                 clock,
                 sink,
                 counters,
@@ -96,8 +95,8 @@ impl Scraper {
         let mut targets = self.targets.subscribe();
         targets.mark_changed();
         let mut tasks = JoinSet::new();
-        let mut running: BTreeMap<(String, String, String), (ScrapeTarget, oneshot::Sender<Stop>)> =
-            BTreeMap::new();
+        let mut running: BTreeMap<(Labels, String), Running> = BTreeMap::new();
+        let mut clients: Vec<(Arc<HttpSettings>, ScrapeClient)> = Vec::new();
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
@@ -105,39 +104,66 @@ impl Scraper {
                 changed = targets.changed() => if changed.is_err() { break },
                 Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
             }
-            let mut wanted: BTreeMap<_, ScrapeTarget> = targets
+            let wanted: BTreeMap<(Labels, String), ScrapeTarget> = targets
                 .borrow_and_update()
                 .iter()
-                .map(|target| {
-                    (
-                        (target.job.clone(), target.instance.clone(), target.url.clone()),
-                        target.clone(),
-                    )
-                })
+                .map(|target| ((target.target_labels(), target.url.clone()), target.clone()))
                 .collect();
-            let gone: Vec<_> = running
-                .iter()
-                .filter(|(key, (target, _))| wanted.get(*key) != Some(target))
-                .map(|(key, _)| key.clone())
-                .collect();
-            for key in gone {
-                if let Some((_, stop)) = running.remove(&key) {
+            // Targets that are spoken to alike share connections.
+            clients.retain(|(settings, _)| wanted.values().any(|target| target.http == *settings));
+            for target in wanted.values() {
+                if !clients.iter().any(|(settings, _)| *settings == target.http) {
+                    clients.push((Arc::clone(&target.http), ScrapeClient::new(&target.http)));
+                }
+            }
+            running.retain(|key, held| {
+                let stays = wanted
+                    .get(key)
+                    .is_some_and(|target| target.is_scraped_like(&held.target));
+                if !stays && let Some(stop) = held.stop.take() {
                     // A task that is no longer there needs no word.
                     let _ = stop.send(Stop::Removed);
                 }
-            }
-            wanted.retain(|key, _| !running.contains_key(key));
+                stays
+            });
             for (key, target) in wanted {
-                let (stop, stopped) = oneshot::channel();
-                tasks.spawn(self.worker.clone().scrape(target.clone(), stopped));
-                running.insert(key, (target, stop));
+                let Some((_, client)) = clients.iter().find(|(settings, _)| *settings == target.http) else {
+                    continue;
+                };
+                match running.get_mut(&key) {
+                    // New credentials are no new target.
+                    Some(held) if held.target.http != target.http => {
+                        held.client.send_replace(client.clone());
+                        held.target = target;
+                    }
+                    Some(_) => {}
+                    None => {
+                        let (stop, stopped) = oneshot::channel();
+                        let (sender, receiver) = watch::channel(client.clone());
+                        tasks.spawn(self.worker.clone().scrape(target.clone(), receiver, stopped));
+                        let held = Running {
+                            target,
+                            client: sender,
+                            stop: Some(stop),
+                        };
+                        running.insert(key, held);
+                    }
+                }
             }
         }
-        for (_, stop) in running.into_values() {
+        for stop in running.into_values().filter_map(|held| held.stop) {
             let _ = stop.send(Stop::Shutdown);
         }
         while tasks.join_next().await.is_some() {}
     }
+}
+
+/// A target that is scraped.
+struct Running {
+    target: ScrapeTarget,
+    /// How it is spoken to, from the next scrape on.
+    client: watch::Sender<ScrapeClient>,
+    stop: Option<oneshot::Sender<Stop>>,
 }
 
 /// Why a target is no longer scraped.
@@ -147,7 +173,12 @@ enum Stop {
 }
 
 impl Worker {
-    async fn scrape(self, target: ScrapeTarget, mut stopped: oneshot::Receiver<Stop>) {
+    async fn scrape(
+        self,
+        target: ScrapeTarget,
+        client: watch::Receiver<ScrapeClient>,
+        mut stopped: oneshot::Receiver<Stop>,
+    ) {
         let target = Arc::new(target);
         let mut core = ScrapeLoop::new(Arc::clone(&target));
         let interval_ms = i64::try_from(target.interval.as_millis())
@@ -168,11 +199,12 @@ impl Worker {
                 stop = &mut stopped => break stop,
                 () = sleep(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))) => {}
             }
+            let client = client.borrow().clone();
             let start_ms = snap(self.now_ms(), slot_ms);
             let start = Instant::now();
             let result = tokio::select! {
                 stop = &mut stopped => break stop,
-                result = self.client.fetch(&target) => result,
+                result = client.fetch(&target) => result,
             };
             let batch = core.on_result(start_ms, start.elapsed(), result);
             self.counters.scrapes.fetch_add(1, Ordering::Relaxed);

@@ -1,7 +1,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mainstay_ingest::config::{ScrapeConfig, target_groups};
+use mainstay_ingest::ScrapeTarget;
+use mainstay_ingest::config::{ScrapeConfig, ScrapeJob, TargetGroup, target_groups};
+
+fn targets(job: &ScrapeJob, groups: &[TargetGroup]) -> Vec<ScrapeTarget> {
+    let found = job.targets(groups, &Default::default());
+    assert_eq!(found.refused, [""; 0]);
+    found.active
+}
 
 const CONFIG: &str = r"
 global:
@@ -33,29 +40,28 @@ fn prometheus_configuration_becomes_targets_and_what_has_no_effect_is_named() {
     assert_eq!(
         warnings,
         [
-            "p.yml:4:3: external_labels has no effect here",
             "p.yml:5:1: rule_files has no effect here",
-            "p.yml:10:5: metric_relabel_configs has no effect here",
             "p.yml:16:9: refresh_interval has no effect here",
         ]
     );
     let [payments, node] = &config.jobs[..] else {
         panic!("two jobs")
     };
-    let targets = payments.targets(&payments.static_groups);
-    assert_eq!(targets[0].url, "http://127.0.0.1:9100/m");
+    assert_eq!(config.external_labels.to_string(), r#"{a="b"}"#);
+    let of_payments = targets(payments, &payments.static_groups);
+    assert_eq!(of_payments[0].url, "http://127.0.0.1:9100/m");
     assert_eq!(
-        targets[1].target_labels().to_string(),
+        of_payments[1].target_labels().to_string(),
         r#"{cell="cell-1", instance="pay-2:80", job="payments"}"#
     );
     assert_eq!(
-        (targets[0].interval, targets[0].timeout),
+        (of_payments[0].interval, of_payments[0].timeout),
         (Duration::from_secs(5), Duration::from_secs(5))
     );
-    assert_eq!(targets[0].limits.samples, 50);
-    let targets = node.targets(&node.static_groups);
+    assert_eq!(of_payments[0].limits.samples, 50);
+    let of_node = targets(node, &node.static_groups);
     assert_eq!(
-        (&*targets[0].url, targets[0].honor_labels),
+        (&*of_node[0].url, of_node[0].honor_labels),
         ("http://n/probe", true)
     );
     assert_eq!(
@@ -66,7 +72,7 @@ fn prometheus_configuration_becomes_targets_and_what_has_no_effect_is_named() {
     assert_eq!(named, [Path::new("sd/*.json"), Path::new("other.json")]);
     let groups =
         target_groups("a.json", r#"[{"targets": ["a:1", "a:2"], "labels": {"x": "1"}}]"#).expect("read");
-    let found = payments.targets(&groups);
+    let found = targets(payments, &groups);
     assert_eq!(
         found[1].target_labels().to_string(),
         r#"{instance="a:2", job="payments", x="1"}"#
@@ -94,8 +100,8 @@ fn refusals_say_where() {
             "p.yml:3:21: scrape_timeout is above scrape_interval",
         ),
         (
-            format!("{job}scheme: https\n"),
-            "p.yml:3:13: the scheme is http, \"https\" is not supported",
+            format!("{job}scheme: ftp\n"),
+            "p.yml:3:13: the scheme is http or https, not \"ftp\"",
         ),
         (
             format!("{job}static_configs: [{{targets: ['http://x/']}}]\n"),

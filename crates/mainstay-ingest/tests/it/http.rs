@@ -8,6 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    /// Path and query.
+    pub(crate) target: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -70,8 +72,8 @@ pub(crate) async fn serve(answer: impl Fn(&Request) -> Answer + Send + Sync + 's
 async fn read(socket: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     socket.read_line(&mut line).await.ok()?;
-    line.split_whitespace().nth(2)?;
     let mut request = Request {
+        target: line.split_whitespace().nth(1)?.to_owned(),
         headers: Vec::new(),
         body: Vec::new(),
     };

@@ -2,13 +2,22 @@
 
 mod client_model;
 mod config;
+mod config_promtool;
 mod conformance;
+mod discovery;
 mod exposition;
 mod exposition_protobuf;
 mod http;
+mod http_config;
+mod import;
+mod otlp;
+mod otlp_messages;
 mod prompb;
 mod real_prometheus;
+mod relabel;
 mod remote_write;
+mod remote_write_bodies;
+mod remote_write_speed;
 mod scrape_loop;
 mod scraper;
 

@@ -1,35 +1,14 @@
 //! Remote write, encoded by somebody else's protobuf.
 
-use mainstay_ingest::remote_write::{
-    HistogramRefusal, RemoteWriteError, Request, SeriesCache, Version, WireError, decompress,
-};
+use mainstay_ingest::remote_write::{HistogramRefusal, RemoteWriteError, Request, SeriesCache, Version};
 use mainstay_kernel::histogram::{BucketSpan, HistogramError, ResetHint};
 use mainstay_kernel::{Histogram, Labels};
-use proptest::prelude::*;
 use prost::Message;
 
-use crate::prompb::{self, Count, ZeroCount, v2};
-
-fn label(name: &str, value: &str) -> prompb::Label {
-    prompb::Label {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    }
-}
-
-fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> prompb::TimeSeries {
-    prompb::TimeSeries {
-        labels: labels.iter().map(|(name, value)| label(name, value)).collect(),
-        samples: samples
-            .iter()
-            .map(|&(timestamp, value)| prompb::Sample { value, timestamp })
-            .collect(),
-        ..prompb::TimeSeries::default()
-    }
-}
+use crate::prompb::{self, Count, ZeroCount, label, series, symbols, v2};
 
 /// A whole histogram: 12 observations of which 2 are in the zero bucket, 3 and 1 are positive, 6 negative.
-fn whole() -> prompb::Histogram {
+pub(crate) fn whole() -> prompb::Histogram {
     prompb::Histogram {
         count: Some(Count::Int(12)),
         sum: -7.5,
@@ -70,7 +49,7 @@ fn whole_as_read() -> Histogram {
 }
 
 /// Everything a request says, a line each.
-fn lines(version: Version, body: &[u8]) -> Vec<String> {
+pub(crate) fn lines(version: Version, body: &[u8]) -> Vec<String> {
     let request = match Request::parse(version, body) {
         Ok(request) => request,
         Err(error) => return vec![format!("refused: {error}")],
@@ -227,10 +206,6 @@ fn labels_that_do_not_stand_together_are_one_set_all_the_same() {
         lines(Version::V1, &body),
         [r#"x{a="1", b="2"} [1, 0, 0]"#, "  2.5 @5 None"]
     );
-}
-
-fn symbols(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 #[test]
@@ -481,182 +456,4 @@ fn a_known_label_set_is_not_decoded_again() {
         ["a", "b", "a", "a", "b", "a", "a", "b", "a", "a", "b", "a"]
     );
     assert_eq!(known.len(), 4, "each set once in each version");
-}
-
-#[test]
-fn bodies_are_unpacked_within_their_limit() {
-    let text = b"abcdabcdabcdabcdabcdabcdabcdabcd".repeat(100);
-    let packed = snap::raw::Encoder::new().compress_vec(&text).expect("packs");
-    let mut buffer = vec![7; 3];
-    decompress(&packed, text.len(), &mut buffer).expect("fits");
-    assert_eq!(buffer, text);
-    assert_eq!(
-        decompress(&packed, text.len() - 1, &mut buffer),
-        Err(RemoteWriteError::TooLarge {
-            declared_bytes: 3200,
-            limit_bytes: 3199
-        })
-    );
-    // 1 GiB declared by six bytes: refused by what snappy can pack, though the limit would allow it.
-    let mut buffer = Vec::new();
-    let bomb = [0x80, 0x80, 0x80, 0x80, 0x04, 0x00];
-    let refused = decompress(&bomb, 2 << 30, &mut buffer).expect_err("a lie");
-    assert!(matches!(refused, RemoteWriteError::Compression(_)), "{refused}");
-    assert_eq!(buffer.capacity(), 0, "nothing is allocated for a lie");
-    for noise in [&b""[..], b"not snappy", &packed[..packed.len() - 1]] {
-        decompress(noise, 1 << 20, &mut buffer).expect_err("not snappy");
-    }
-}
-
-#[test]
-fn a_body_cut_short_is_malformed_and_nothing_follows() {
-    let body = prompb::WriteRequest {
-        timeseries: vec![
-            series(&[("__name__", "x")], &[(1, 1.0)]),
-            series(&[("__name__", "y")], &[(1, 1.0)]),
-        ],
-        ..Default::default()
-    }
-    .encode_to_vec();
-    let cut = Request::parse(Version::V1, &body[..body.len() - 1]).expect("1.0 is read lazily");
-    let outcomes: Vec<_> = cut.series().map(|series| series.map(|_| ())).collect();
-    assert_eq!(
-        outcomes,
-        [Ok(()), Err(RemoteWriteError::Malformed(WireError::Truncated))]
-    );
-}
-
-proptest! {
-    #[test]
-    fn noise_never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        lines(Version::V1, &body);
-        lines(Version::V2, &body);
-        let _ = decompress(&body, 1 << 16, &mut Vec::new());
-    }
-
-    /// Noise that is nearly right: a good request with bytes changed.
-    #[test]
-    fn damage_never_panics(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
-        let mut of = series(&[("__name__", "x"), ("job", "a")], &[(1, 1.0)]);
-        of.histograms = vec![whole()];
-        let mut v1 = prompb::WriteRequest { timeseries: vec![of], ..Default::default() }.encode_to_vec();
-        let mut v2 = v2::Request {
-            symbols: symbols(&["", "__name__", "x"]),
-            timeseries: vec![v2::TimeSeries {
-                labels_refs: vec![1, 2],
-                histograms: vec![whole()],
-                metadata: Some(v2::Metadata { r#type: 1, help_ref: 2, unit_ref: 0 }),
-                ..Default::default()
-            }],
-        }
-        .encode_to_vec();
-        for (at, byte) in changes {
-            let index = at.index(v1.len());
-            v1[index] = byte;
-            let index = at.index(v2.len());
-            v2[index] = byte;
-        }
-        lines(Version::V1, &v1);
-        lines(Version::V2, &v2);
-    }
-}
-
-/// `cargo test --release -p mainstay-ingest -- --ignored --nocapture how_fast`
-#[test]
-#[ignore = "prints a figure; run it in release"]
-#[expect(clippy::disallowed_methods, reason = "it measures")]
-fn how_fast() {
-    const SERIES: usize = 2000;
-    let names = ["__name__", "cell", "instance", "job", "method", "path", "status"];
-    let value = |index: usize, name: &str| match name {
-        "__name__" => "http_requests_total".to_owned(),
-        "cell" => format!("cell-{}", index % 7),
-        "instance" => format!("10.0.{}.{}:9100", index / 250, index % 250),
-        "job" => "payments-gateway".to_owned(),
-        "method" => ["GET", "POST"][index % 2].to_owned(),
-        "path" => format!("/v1/payments/{}", index % 40),
-        _ => "200".to_owned(),
-    };
-    let mut v1 = prompb::WriteRequest::default();
-    let mut v2 = v2::Request {
-        symbols: symbols(&[""]),
-        timeseries: Vec::new(),
-    };
-    for index in 0..SERIES {
-        let pairs: Vec<(&str, String)> = names.map(|name| (name, value(index, name))).into();
-        let mut refs = Vec::new();
-        for text in pairs.iter().flat_map(|(name, value)| [*name, value.as_str()]) {
-            let at = v2
-                .symbols
-                .iter()
-                .position(|held| held == text)
-                .unwrap_or_else(|| {
-                    v2.symbols.push(text.to_owned());
-                    v2.symbols.len() - 1
-                });
-            refs.push(u32::try_from(at).expect("few"));
-        }
-        let sample = (1_700_000_000_000, index as f64 * 1.5);
-        let pairs: Vec<(&str, &str)> = pairs
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        v1.timeseries.push(series(&pairs, &[sample]));
-        v2.timeseries.push(v2::TimeSeries {
-            labels_refs: refs,
-            samples: vec![v2::Sample {
-                value: sample.1,
-                timestamp: sample.0,
-                start_timestamp: 0,
-            }],
-            ..Default::default()
-        });
-    }
-    for (version, body) in [
-        (Version::V1, v1.encode_to_vec()),
-        (Version::V2, v2.encode_to_vec()),
-    ] {
-        let packed = snap::raw::Encoder::new().compress_vec(&body).expect("packs");
-        let mut cache: SeriesCache<u32> = SeriesCache::new(100_000);
-        let (mut buffer, mut batch) = (Vec::new(), Vec::new());
-        let mut best = [f64::MAX; 2];
-        for _ in 0..300 {
-            batch.clear();
-            let start = std::time::Instant::now();
-            decompress(&packed, 1 << 24, &mut buffer).expect("unpacks");
-            let unpacked = std::time::Instant::now();
-            let request = Request::parse(version, &buffer).expect("reads");
-            for series in request.series() {
-                let series = series.expect("reads");
-                let key = series.key().expect("good");
-                let id = match cache.get(key) {
-                    Some(id) => id,
-                    None => {
-                        let id = u32::try_from(cache.len()).expect("few");
-                        series.labels().expect("good");
-                        cache.insert(key, id);
-                        id
-                    }
-                };
-                for sample in series.samples() {
-                    let sample = sample.expect("reads");
-                    batch.push((id, sample.t_ms, sample.value));
-                }
-            }
-            let end = std::time::Instant::now();
-            let per_sample = |from: std::time::Instant, to: std::time::Instant| {
-                (to - from).as_nanos() as f64 / SERIES as f64
-            };
-            best[0] = best[0].min(per_sample(start, unpacked));
-            best[1] = best[1].min(per_sample(unpacked, end));
-        }
-        assert_eq!(batch.len(), SERIES);
-        println!(
-            "{version:?}: {:.1} ns per sample to unpack, {:.1} ns to read and look up ({} bytes, {} packed)",
-            best[0],
-            best[1],
-            body.len(),
-            packed.len()
-        );
-    }
 }

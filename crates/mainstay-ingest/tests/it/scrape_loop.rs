@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_ingest::config::ScrapeConfig;
 use mainstay_ingest::exposition::Format;
-use mainstay_ingest::{Scrape, ScrapeBatch, ScrapeError, ScrapeLoop, ScrapeTarget};
+use mainstay_ingest::{Scrape, ScrapeBatch, ScrapeError, ScrapeLimits, ScrapeLoop, ScrapeTarget};
 use mainstay_kernel::Labels;
 
 fn target() -> ScrapeTarget {
@@ -29,7 +30,7 @@ fn openmetrics(text: &str) -> Result<Scrape, ScrapeError> {
 
 /// One line per sample, without the labels that are on all of them.
 fn lines(batch: &ScrapeBatch) -> Vec<String> {
-    let line = |sample: &mainstay_ingest::ScrapedSample| {
+    let line = |sample: &mainstay_ingest::SeriesSample| {
         let own = sample
             .labels
             .filtered(|name| !["job", "instance", "cell"].contains(&name));
@@ -67,7 +68,9 @@ fn samples_get_the_targets_labels_and_the_scrape_reports_on_itself() {
             "b 3 @77",
             "up 1 @1000",
             "scrape_duration_seconds 0.25 @1000",
-            "scrape_samples_scraped 2 @1000"
+            "scrape_samples_scraped 2 @1000",
+            "scrape_samples_post_metric_relabeling 2 @1000",
+            "scrape_series_added 2 @1000"
         ]
     );
 }
@@ -124,15 +127,14 @@ fn a_failed_scrape_ends_everything_and_brings_nothing() {
     limited.limits.samples = 2;
     limited.limits.body_bytes = 100;
     limited.limits.label_bytes = 60;
-    let long = format!("a{{x=\"{}\"}} 1\n", "x".repeat(40));
+    // With how many samples were read before it failed, and kept by relabelling.
     let failures = [
-        Err(ScrapeError::Timeout(Duration::from_secs(1))),
-        scrape("a 1\nb 1\nb{"),
-        scrape("new 1\nb 1\nc 1\n"),
-        scrape(&"#".repeat(101)),
-        scrape(&long),
+        (Err(ScrapeError::Timeout(Duration::from_secs(1))), 0),
+        (scrape("a 1\nb 1\nb{"), 2),
+        (scrape("new 1\nb 1\nc 1\n"), 3),
+        (scrape(&"#".repeat(101)), 0),
     ];
-    for failure in failures {
+    for (failure, scraped) in failures {
         let mut core = ScrapeLoop::new(Arc::new(limited.clone()));
         run(&mut core, 1, scrape("a 1\nb 1\n"));
         let batch = core.on_result(2, Duration::ZERO, failure);
@@ -140,17 +142,26 @@ fn a_failed_scrape_ends_everything_and_brings_nothing() {
         assert_eq!(
             lines(&batch),
             [
-                "a stale @2",
-                "b stale @2",
-                "up 0 @2",
-                "scrape_duration_seconds 0 @2",
-                "scrape_samples_scraped 0 @2"
+                "a stale @2".to_owned(),
+                "b stale @2".to_owned(),
+                "up 0 @2".to_owned(),
+                "scrape_duration_seconds 0 @2".to_owned(),
+                format!("scrape_samples_scraped {scraped} @2"),
+                format!("scrape_samples_post_metric_relabeling {scraped} @2"),
+                "scrape_series_added 0 @2".to_owned(),
             ],
             "{:?}",
             batch.error
         );
         assert_eq!(run(&mut core, 3, scrape("a 1\n"))[..2], ["a 1 @3", "up 1 @3"]);
     }
+    let long = format!("a{{x=\"{}\"}} 1\n", "x".repeat(40));
+    let batch = ScrapeLoop::new(Arc::new(limited)).on_result(2, Duration::ZERO, scrape(&long));
+    assert!(
+        matches!(batch.error, Some(ScrapeError::LabelsTooLarge { .. })),
+        "{:?}",
+        batch.error
+    );
 }
 
 #[test]
@@ -163,6 +174,8 @@ fn a_removed_target_ends_its_reports_too() {
         "up stale @3",
         "scrape_duration_seconds stale @3",
         "scrape_samples_scraped stale @3",
+        "scrape_samples_post_metric_relabeling stale @3",
+        "scrape_series_added stale @3",
     ];
     assert_eq!(lines(&core.on_removed(3)), stale);
     assert_eq!(core.on_removed(4).samples, []);
@@ -192,4 +205,111 @@ fn created_times_reach_every_sample_of_their_group() {
     let text = "# TYPE c_total counter\nc_total{x=\"1\"} 1\n# TYPE c_created gauge\nc_created{x=\"1\"} 9\n";
     let found = run(&mut core, 3, scrape(text));
     assert_eq!(found[0], r#"c_total{x="1"} 1 @3 since 9000"#);
+}
+
+/// The labels that relabelling drops or changes, as a job has them.
+fn relabelled(rules: &str) -> ScrapeTarget {
+    let text = format!("scrape_configs: [{{job_name: t, metric_relabel_configs: {rules}}}]");
+    let config = ScrapeConfig::parse("p.yml", &text).expect("reads");
+    ScrapeTarget {
+        metric_relabel: Arc::clone(&config.jobs[0].metric_relabel),
+        ..target()
+    }
+}
+
+#[test]
+fn samples_are_relabelled_and_counted_before_and_after() {
+    let rules = "[{source_labels: [__name__], regex: 'drop_.*', action: drop}, {source_labels: [x], target_label: y}, \
+        {regex: x, action: labeldrop}]";
+    let mut core = ScrapeLoop::new(Arc::new(relabelled(rules)));
+    let text = "a{x=\"1\"} 1\ndrop_me 2\n";
+    for (at_ms, added) in [(1, 1), (2, 0)] {
+        assert_eq!(
+            run(&mut core, at_ms, scrape(text)),
+            [
+                format!("a{{y=\"1\"}} 1 @{at_ms}"),
+                format!("up 1 @{at_ms}"),
+                format!("scrape_duration_seconds 0.25 @{at_ms}"),
+                format!("scrape_samples_scraped 2 @{at_ms}"),
+                format!("scrape_samples_post_metric_relabeling 1 @{at_ms}"),
+                format!("scrape_series_added {added} @{at_ms}"),
+            ]
+        );
+    }
+    assert_eq!(
+        run(&mut core, 3, scrape("drop_me 2\n"))[..2],
+        [r#"a{y="1"} stale @3"#, "up 1 @3"]
+    );
+    let nameless = relabelled("[{regex: __name__, action: labeldrop}]");
+    let batch = ScrapeLoop::new(Arc::new(nameless)).on_result(1, Duration::ZERO, scrape("a 1\n"));
+    assert_eq!(batch.error, Some(ScrapeError::NoMetricName("a".to_owned())));
+}
+
+#[test]
+fn dropped_samples_do_not_count_towards_the_limit() {
+    let mut limited = relabelled("[{source_labels: [__name__], regex: 'drop_.*', action: drop}]");
+    limited.limits.samples = 1;
+    let mut core = ScrapeLoop::new(Arc::new(limited));
+    assert_eq!(
+        run(&mut core, 1, scrape("drop_a 1\na 1\ndrop_b 1\n"))[..2],
+        ["a 1 @1", "up 1 @1"]
+    );
+    let batch = core.on_result(2, Duration::ZERO, scrape("a 1\nb 1\n"));
+    assert_eq!(batch.error, Some(ScrapeError::TooManySamples { limit: 1 }));
+}
+
+#[test]
+fn labels_are_held_to_each_limit() {
+    let error = |change: fn(&mut ScrapeLimits), text: &str| {
+        let mut limited = target();
+        change(&mut limited.limits);
+        let batch = ScrapeLoop::new(Arc::new(limited)).on_result(1, Duration::ZERO, scrape(text));
+        batch.error.map(|error| error.to_string())
+    };
+    // Name, job, instance and cell are four.
+    assert_eq!(error(|limits| limits.labels = 5, "a{x=\"1\"} 1\n"), None);
+    assert_eq!(
+        error(|limits| limits.labels = 4, "a{x=\"1\"} 1\n").as_deref(),
+        Some("a has 5 labels, allowed are 4")
+    );
+    assert_eq!(
+        error(|limits| limits.label_name_bytes = 8, "a{x23456789=\"1\"} 1\n").as_deref(),
+        Some("a has a label name of 9 bytes (x23456789), allowed are 8")
+    );
+    assert_eq!(
+        error(|limits| limits.label_value_bytes = 4, "a{x=\"12345\"} 1\n").as_deref(),
+        Some("a has a value of 5 bytes for the label x, allowed are 4")
+    );
+}
+
+#[test]
+fn exposed_times_are_taken_or_not_and_end_or_not() {
+    let mut plain = ScrapeLoop::new(Arc::new(ScrapeTarget {
+        honor_timestamps: false,
+        ..target()
+    }));
+    assert_eq!(run(&mut plain, 1, scrape("a 1 77\n"))[0], "a 1 @1");
+    assert_eq!(run(&mut plain, 2, scrape(""))[0], "a stale @2");
+    let mut tracked = ScrapeLoop::new(Arc::new(ScrapeTarget {
+        track_timestamps_staleness: true,
+        ..target()
+    }));
+    assert_eq!(run(&mut tracked, 1, scrape("a 1 77\n"))[0], "a 1 @77");
+    assert_eq!(run(&mut tracked, 100, scrape(""))[0], "a stale @100");
+}
+
+#[test]
+fn more_is_reported_if_asked_for() {
+    let mut core = ScrapeLoop::new(Arc::new(ScrapeTarget {
+        extra_metrics: true,
+        ..target()
+    }));
+    assert_eq!(
+        run(&mut core, 1, scrape("a 1\n"))[6..],
+        [
+            "scrape_timeout_seconds 10 @1",
+            "scrape_sample_limit 100000 @1",
+            "scrape_body_size_bytes 4 @1"
+        ]
+    );
 }

@@ -217,7 +217,7 @@ async fn a_target_that_is_taken_away_goes_stale_and_shutdown_marks_nothing() {
             break batch;
         }
     };
-    assert_eq!(last.samples.len(), 4, "a, up and the two figures of the scrape");
+    assert_eq!(last.samples.len(), 6, "a, up and the four figures of the scrape");
     running.stop.take().expect("once").send(()).expect("running");
     timeout(Duration::from_secs(20), &mut running.task)
         .await

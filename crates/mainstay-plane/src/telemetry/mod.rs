@@ -27,6 +27,7 @@ use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
 pub(crate) use judge::RESOLUTION;
 pub use rules::{GroupEvaluation, RuleEvaluation};
+use store::KeptWindows;
 pub use store::StoreSamples;
 
 use intake::Watched;
@@ -108,6 +109,8 @@ pub struct Telemetry {
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
     inbox: Inbox,
+    /// What rules look through, kept between evaluations.
+    windows: Arc<Mutex<KeptWindows>>,
     /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
     keeping: Mutex<()>,
     counts_file: PathBuf,
@@ -127,7 +130,21 @@ impl Telemetry {
         settings: Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), TelemetryError> {
-        let (store, recovery) = Store::open(dir, Options::default())?;
+        Self::open_with(dir, judged, settings, Options::default(), clock)
+    }
+
+    /// [`Telemetry::open`], with limits of the store other than its own.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_with(
+        dir: &Path,
+        judged: Judged,
+        settings: Settings,
+        limits: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, Recovery), TelemetryError> {
+        let (store, recovery) = Store::open(dir, limits)?;
         let counts_file = dir.join(COUNTS_FILE);
         let now = clock.now();
         let mut slos = match std::fs::read(&counts_file) {
@@ -154,6 +171,7 @@ impl Telemetry {
             rules: Mutex::new(judged.rules),
             intake: Mutex::default(),
             inbox: Inbox::default(),
+            windows: Arc::default(),
             keeping: Mutex::new(()),
             counts_file,
             clock,
@@ -181,6 +199,11 @@ impl Telemetry {
     /// The counts, looked at in one instant.
     pub fn slos(&self) -> MutexGuard<'_, SloEngine> {
         self.slos.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`Telemetry::samples`], for what asks the same again and again.
+    fn rule_samples(&self) -> StoreSamples {
+        StoreSamples::keeping(Arc::clone(&self.store), Arc::clone(&self.windows))
     }
 
     /// Something that PromQL can ask.

@@ -20,8 +20,8 @@ pub use pull::{PullError, PullPace, Puller};
 
 /// The raw samples of another engine, for our own evaluator: queries, rules and counts mean there what they mean here.
 ///
-/// Prometheus' API shows no stale markers: a series that ended there counts as current until the look-back is over, unless
-/// the engine evaluates the query itself.
+/// Of Prometheus, whose API shows no stale markers, it is known whether a series had ended at the end of what is selected, but
+/// not whether it had ended before that and come back.
 ///
 /// [`Samples`] is asked from a thread that may block. The request runs on the runtime and the asking thread waits for it,
 /// which is safe on any thread but the only one of a single-threaded runtime.

@@ -1,13 +1,14 @@
 //! The rules of a catalog, each group on its own clock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::Observation;
 use mainstay_catalog::diagnostic::Diagnostic;
 use mainstay_catalog::{Diagnostics, Documents, Format, lint};
 use mainstay_kernel::fact::AlertFact;
-use mainstay_kernel::{Digest, Labels, Matcher};
+use mainstay_kernel::{Digest, Labels, Matcher, Summary};
 use mainstay_promql::{Limits, Outcome, QueryError, Samples, Series, SourceError};
 use mainstay_rules::{
     ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, GroupSpec, RuleFile, RuleKind,
@@ -77,7 +78,7 @@ impl RuleBook {
     /// Evaluates every group whose time has come. A group that is late is evaluated once, at its latest time.
     pub(crate) fn evaluate(&mut self, telemetry: &Telemetry, now: Timestamp, found: &mut Found) {
         let now_ms = now.as_millisecond();
-        let samples = telemetry.samples();
+        let samples = telemetry.rule_samples();
         for scheduled in &mut self.groups {
             let next_ms = *scheduled
                 .next_ms
@@ -265,6 +266,19 @@ impl Samples for RuleSide<'_> {
             None => self.samples.select(matchers, min_ms_exclusive, max_ms_inclusive),
         }
     }
+
+    fn summaries(
+        &self,
+        matchers: &[Matcher],
+        range_ms: i64,
+        end_ms: i64,
+        visit: &mut dyn FnMut(&Arc<Labels>, &Summary),
+    ) -> Result<bool, SourceError> {
+        match &self.telemetry.engine {
+            Some(_) => Ok(false),
+            None => self.samples.summaries(matchers, range_ms, end_ms, visit),
+        }
+    }
 }
 
 impl RuleStore for RuleSide<'_> {
@@ -278,22 +292,21 @@ impl RuleStore for RuleSide<'_> {
         }
         let rows: Vec<Row<'_>> = samples
             .iter()
-            .map(|sample| {
-                let value = sample
-                    .value
-                    .float()
-                    .ok_or_else(|| SourceError("native histograms cannot be recorded".to_owned()))?;
-                Ok(Row {
+            .filter_map(|sample| {
+                Some(Row {
                     labels: &sample.labels,
                     created_ms: None,
                     t_ms: sample.at_ms,
-                    value,
+                    value: sample.value.float()?,
                 })
             })
-            .collect::<Result<_, SourceError>>()?;
+            .collect();
+        let histograms = samples
+            .iter()
+            .filter_map(|sample| Some((&*sample.labels, sample.at_ms, sample.value.histogram()?)));
         self.telemetry
             .append(&rows)
-            .map(|_| ())
+            .and_then(|_| self.telemetry.append_histograms(histograms))
             .map_err(|error| SourceError(error.to_string()))
     }
 

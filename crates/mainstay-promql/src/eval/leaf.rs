@@ -2,51 +2,55 @@
 
 use std::sync::Arc;
 
-use mainstay_kernel::histogram::{Histogram, ResetHint};
-use mainstay_kernel::{Labels, Matcher};
+use mainstay_kernel::Labels;
+use mainstay_kernel::histogram::Histogram;
 
-use crate::ast::{At, Expr, ExprKind, Extension, Selector, Shift};
+use crate::ast::{Expr, ExprKind, Extension, Selector};
 use crate::error::QueryError;
-use crate::histogram::has_reset;
 use crate::source::{is_stale, is_stale_histogram};
 use crate::value::SampleValue;
 
-use super::extended;
 use super::notes::Notes;
 use super::over_time::seconds;
+use super::shared::{Found, Shared};
 use super::starts::Starts;
-use super::{Evaluator, Sample, Times, Track};
-
-/// The functions that look at when counts began.
-const LOOK_AT_STARTS: [&str; 5] = ["increase", "irate", "rate", "resets", "start_timestamp"];
+use super::summarised::Edges;
+use super::{Evaluator, Sample, Track};
 
 /// The data of one selector or subquery.
 #[derive(Default)]
 pub(super) struct Leaf {
-    series: Vec<LeafSeries>,
+    pub(super) series: Vec<LeafSeries>,
     /// The width of its window in milliseconds.
-    width_ms: i64,
+    pub(super) width_ms: i64,
     offset_ms: i64,
     at_ms: Option<i64>,
-    extension: Option<Extension>,
+    /// What a function made of its windows, where that is known without its samples.
+    pub(super) told: Option<Vec<(Arc<Labels>, f64)>>,
+    pub(super) extension: Option<Extension>,
     /// How far it looks beyond the left and the right edge of its window, in milliseconds.
-    beyond_ms: (i64, i64),
+    pub(super) beyond_ms: (i64, i64),
 }
 
-struct LeafSeries {
-    labels: Arc<Labels>,
+pub(super) struct LeafSeries {
+    pub(super) labels: Arc<Labels>,
     drop_name: bool,
-    floats: Cursor<f64>,
-    histograms: Cursor<Arc<Histogram>>,
+    pub(super) floats: Cursor<f64>,
+    pub(super) histograms: Cursor<Arc<Histogram>>,
+    /// What windows over the floats share.
+    pub(super) shared: Shared,
+    /// Whether a window of it has given something.
+    has_given: bool,
 }
 
 /// Points in order of time, and the window over them.
-struct Cursor<T> {
-    points: Vec<(i64, T)>,
+pub(super) struct Cursor<T> {
+    pub(super) points: Vec<(i64, T)>,
     /// When the counts of the points began; empty, if that is of no interest.
-    starts: Vec<i64>,
-    from: usize,
-    to: usize,
+    pub(super) starts: Vec<i64>,
+    /// The window last asked for: the first point in it, and one past the last.
+    pub(super) from: usize,
+    pub(super) to: usize,
 }
 
 impl<T> Cursor<T> {
@@ -81,7 +85,7 @@ impl<T> Cursor<T> {
     }
 
     /// Takes in starts, given by the times of samples.
-    fn set_starts(&mut self, starts: &[(i64, i64)]) {
+    pub(super) fn set_starts(&mut self, starts: &[(i64, i64)]) {
         let start = |(at_ms, _): &(i64, T)| {
             let found = starts.binary_search_by_key(at_ms, |(at_ms, _)| *at_ms);
             found
@@ -117,6 +121,17 @@ impl From<Track> for LeafSeries {
             drop_name: track.drop_name,
             floats: Cursor::over(track.samples),
             histograms: Cursor::over(track.histograms),
+            shared: Shared::Nothing,
+            has_given: false,
+        }
+    }
+}
+
+impl Window<'_> {
+    pub(super) fn edges(&self) -> Edges {
+        Edges {
+            start_ms: self.start_ms,
+            end_ms: self.end_ms,
         }
     }
 }
@@ -154,7 +169,7 @@ impl Leaf {
     }
 
     /// The time the leaf looks back from when the query stands at `at_ms`.
-    fn reference_ms(&self, at_ms: i64) -> i64 {
+    pub(super) fn reference_ms(&self, at_ms: i64) -> i64 {
         self.at_ms.unwrap_or(at_ms).saturating_sub(self.offset_ms)
     }
 }
@@ -177,173 +192,13 @@ pub(super) struct Window<'w> {
     pub(super) float_starts: Starts<'w>,
     /// When the counts of the histograms began.
     pub(super) histogram_starts: Starts<'w>,
+    /// Whether no window of this series has given anything yet.
+    pub(super) is_first: bool,
+    /// What was found without looking at every sample.
+    pub(super) found: Found<'w>,
 }
 
 impl Evaluator<'_> {
-    /// Fetches everything the expression will need at these times.
-    pub(super) fn prepare(&mut self, expr: &Expr, times: Times, detail: Detail) -> Result<(), QueryError> {
-        let detail = detail.below(expr);
-        match &expr.kind {
-            ExprKind::Selector(selector) => {
-                self.fetch(selector, self.limits.lookback_ms, times, false, detail)
-            }
-            ExprKind::Matrix { selector, range } => {
-                let width_ms = self.duration_ms(range, false)?;
-                self.fetch(selector, width_ms, times, true, detail)
-            }
-            ExprKind::Subquery {
-                expr: inner,
-                range,
-                step,
-                shift,
-                leaf,
-            } => {
-                let width_ms = self.duration_ms(range, false)?;
-                let step_ms = match step {
-                    Some(step) => self.duration_ms(step, false)?,
-                    None => self.limits.subquery_step_ms,
-                };
-                let mut data = self.shifted(shift, width_ms)?;
-                let earliest_ms = data.reference_ms(times.start_ms).saturating_sub(width_ms);
-                // The first multiple of the step after the window's open left edge.
-                let start_ms = (earliest_ms.div_euclid(step_ms) + 1) * step_ms;
-                let inner_times = Times {
-                    start_ms,
-                    end_ms: data.reference_ms(times.end_ms),
-                    step_ms,
-                };
-                self.prepare(inner, inner_times, detail)?;
-                let mut tracks = self.steps(inner, inner_times)?;
-                tracks.iter_mut().for_each(forget_resets);
-                data.series = tracks.into_iter().map(LeafSeries::from).collect();
-                self.put(*leaf, data);
-                Ok(())
-            }
-            ExprKind::Call { function, args } if function.name == "info" => {
-                let base = args.iter().take(1);
-                base.into_iter()
-                    .try_for_each(|arg| self.prepare(arg, times, detail))?;
-                self.prepare_info(expr, args, times)
-            }
-            ExprKind::Call { function, args } => {
-                extended::check(function.name, args)?;
-                args.iter().try_for_each(|arg| self.prepare(arg, times, detail))?;
-                if self.limits.use_starts && LOOK_AT_STARTS.contains(&function.name) {
-                    args.iter().try_for_each(|arg| self.fetch_starts(arg))?;
-                }
-                Ok(())
-            }
-            _ => expr
-                .children()
-                .into_iter()
-                .try_for_each(|child| self.prepare(child, times, detail)),
-        }
-    }
-
-    fn shifted(&mut self, shift: &Shift, width_ms: i64) -> Result<Leaf, QueryError> {
-        let offset_ms = match &shift.offset {
-            Some(offset) => self.duration_ms(offset, true)?,
-            None => 0,
-        };
-        let at_ms = shift.at.map(|at| match at {
-            At::Start => self.query.start_ms,
-            At::End => self.query.end_ms,
-            At::Millis(at_ms) => at_ms,
-        });
-        Ok(Leaf::looking_back(width_ms, offset_ms, at_ms))
-    }
-
-    fn put(&mut self, index: usize, leaf: Leaf) {
-        if self.leaves.len() <= index {
-            self.leaves.resize_with(index + 1, Leaf::default);
-        }
-        self.leaves[index] = leaf;
-    }
-
-    fn fetch(
-        &mut self,
-        selector: &Selector,
-        width_ms: i64,
-        times: Times,
-        is_range: bool,
-        detail: Detail,
-    ) -> Result<(), QueryError> {
-        if (self.limits.cancelled)() {
-            return Err(QueryError::Cancelled);
-        }
-        let mut data = self.shifted(&selector.shift, width_ms)?;
-        let lookback_ms = self.limits.lookback_ms;
-        data.extension = selector.extension;
-        data.beyond_ms = match (selector.extension, is_range) {
-            (None, _) | (Some(Extension::Anchored), false) => (0, 0),
-            (Some(Extension::Anchored), true) => (lookback_ms, 0),
-            (Some(Extension::Smoothed), true) => (lookback_ms, lookback_ms),
-            (Some(Extension::Smoothed), false) => (0, lookback_ms),
-        };
-        let (before_ms, after_ms) = data.beyond_ms;
-        let min_ms = data
-            .reference_ms(times.start_ms)
-            .saturating_sub(width_ms)
-            .saturating_sub(before_ms);
-        let max_ms = data.reference_ms(times.end_ms).saturating_add(after_ms);
-        let fetched = self.source.select(&selector.matchers, min_ms, max_ms)?;
-        for series in fetched {
-            let mut track = Track {
-                labels: series.labels,
-                drop_name: false,
-                samples: series.samples,
-                histograms: series.histograms,
-            };
-            if is_range || selector.extension == Some(Extension::Smoothed) {
-                track.samples.retain(|(_, value)| !is_stale(*value));
-                track
-                    .histograms
-                    .retain(|(_, histogram)| !is_stale_histogram(histogram));
-            }
-            if detail == Detail::Counts {
-                keep_counts(&mut track.histograms);
-            }
-            self.count(track.samples.len())?;
-            self.count(track.histograms.iter().map(|(_, held)| weight(held)).sum())?;
-            if !track.samples.is_empty() || !track.histograms.is_empty() {
-                data.series.push(LeafSeries::from(track));
-            }
-        }
-        self.put(selector.leaf, data);
-        Ok(())
-    }
-
-    /// Fetches when the counts of the samples of a selector began. What comes of a subquery began nowhere.
-    fn fetch_starts(&mut self, arg: &Expr) -> Result<(), QueryError> {
-        let index = match &arg.unwrapped().kind {
-            ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => selector.leaf,
-            _ => return Ok(()),
-        };
-        let Some(leaf) = self.leaves.get_mut(index) else {
-            return Ok(());
-        };
-        for series in &mut leaf.series {
-            let times = [
-                series.floats.points.first().map(|(at, _)| *at),
-                series.floats.points.last().map(|(at, _)| *at),
-                series.histograms.points.first().map(|(at, _)| *at),
-                series.histograms.points.last().map(|(at, _)| *at),
-            ];
-            let times = times.into_iter().flatten();
-            let (Some(first), Some(last)) = (times.clone().min(), times.max()) else {
-                continue;
-            };
-            let starts = self
-                .source
-                .starts(&series.labels, first.saturating_sub(1), last)?;
-            if !starts.is_empty() {
-                series.floats.set_starts(&starts);
-                series.histograms.set_starts(&starts);
-            }
-        }
-        Ok(())
-    }
-
     /// When the counts of the newest samples of a selector began, in seconds; 0 where it is not known.
     pub(super) fn newest_starts(&mut self, selector: &Selector, at_ms: i64) -> Vec<Sample> {
         let leaf = &mut self.leaves[selector.leaf];
@@ -361,29 +216,6 @@ impl Evaluator<'_> {
             })
         });
         starts.collect()
-    }
-
-    /// A leaf with the series that all matchers hold for.
-    pub(super) fn filled(
-        &mut self,
-        mut leaf: Leaf,
-        matchers: &[Matcher],
-        times: Times,
-    ) -> Result<Leaf, QueryError> {
-        let min_ms = leaf.reference_ms(times.start_ms).saturating_sub(leaf.width_ms);
-        for series in self
-            .source
-            .select(matchers, min_ms, leaf.reference_ms(times.end_ms))?
-        {
-            self.count(series.samples.len())?;
-            leaf.series.push(LeafSeries::from(Track {
-                labels: series.labels,
-                drop_name: false,
-                samples: series.samples,
-                histograms: series.histograms,
-            }));
-        }
-        Ok(leaf)
     }
 
     /// The newest sample of every series, with its time, unless it is too old or stale.
@@ -435,8 +267,11 @@ impl Evaluator<'_> {
                 extension: leaf.extension,
                 float_starts: series.floats.starts(),
                 histogram_starts: series.histograms.starts(),
+                is_first: !series.has_given,
+                found: series.shared.find(&series.floats),
             };
             if let Some(value) = compute(&window, &mut notes) {
+                series.has_given = true;
                 results.push(Sample {
                     labels: Arc::clone(&series.labels),
                     drop_name,
@@ -445,74 +280,5 @@ impl Evaluator<'_> {
             }
         }
         Ok(results)
-    }
-}
-
-/// What of its histograms a query looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Detail {
-    /// All, so far.
-    Undecided,
-    /// Number and sum of observations.
-    Counts,
-    /// All, whatever stands further down.
-    Buckets,
-}
-
-impl Detail {
-    /// What is looked at below an expression.
-    fn below(self, expr: &Expr) -> Self {
-        match (&expr.kind, self) {
-            (_, Self::Buckets) | (ExprKind::Subquery { .. }, _) => Self::Buckets,
-            (ExprKind::Binary(binary), _) if binary.op.is_trim() => Self::Buckets,
-            (ExprKind::Call { function, .. }, _) => match function.name {
-                "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => Self::Buckets,
-                "histogram_count" | "histogram_sum" | "histogram_avg" => Self::Counts,
-                _ => self,
-            },
-            _ => self,
-        }
-    }
-}
-
-/// Leaves of each histogram number and sum of its observations. As resets can then no longer be found, they are looked
-/// for here.
-fn keep_counts(histograms: &mut [(i64, Arc<Histogram>)]) {
-    let mut before: Option<Arc<Histogram>> = None;
-    for (_, held) in histograms {
-        if is_stale_histogram(held) {
-            continue;
-        }
-        let mut reset_hint = held.reset_hint;
-        if let Some(before) = before.as_ref().filter(|_| reset_hint == ResetHint::Unknown) {
-            reset_hint = if has_reset(held, before) {
-                ResetHint::Reset
-            } else {
-                ResetHint::NotReset
-            };
-        }
-        let counts = Histogram {
-            reset_hint,
-            schema: held.schema,
-            count: held.count,
-            sum: held.sum,
-            ..Histogram::default()
-        };
-        before = Some(std::mem::replace(held, Arc::new(counts)));
-    }
-}
-
-/// What a histogram counts against the limit of samples: one for each 16 bytes, the size of a number and its time.
-fn weight(histogram: &Histogram) -> usize {
-    histogram.bytes().div_ceil(16)
-}
-
-/// What histograms say of resets holds between neighbours of the series they come from. A subquery may leave some out
-/// and repeat others.
-fn forget_resets(track: &mut Track) {
-    for (_, histogram) in &mut track.histograms {
-        if matches!(histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
-            Arc::make_mut(histogram).reset_hint = ResetHint::Unknown;
-        }
     }
 }

@@ -85,6 +85,18 @@ impl Notes<'_> {
         ));
     }
 
+    pub(super) fn maybe_not_a_counter(&mut self, labels: &Labels) {
+        const ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
+        let metric = labels.metric_name();
+        if metric.is_empty() || ENDINGS.iter().any(|ending| metric.ends_with(ending)) {
+            return;
+        }
+        self.info(format!(
+            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
+            name(labels)
+        ));
+    }
+
     pub(super) fn not_a_counter(&mut self, labels: &Labels) {
         self.warn(format!(
             "this native histogram metric is not a counter: {}",

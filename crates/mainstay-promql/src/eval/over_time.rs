@@ -12,6 +12,7 @@ use super::extended;
 use super::leaf::Window;
 use super::notes::Notes;
 use super::rate;
+use super::shared::Found;
 use super::totals::Totals;
 
 pub(super) type OverTime = fn(&Window<'_>, &mut Notes<'_>) -> Option<SampleValue>;
@@ -19,40 +20,18 @@ pub(super) type OverTime = fn(&Window<'_>, &mut Notes<'_>) -> Option<SampleValue
 /// The function of this name that takes a window and nothing else.
 pub(super) fn named(name: &str) -> Option<OverTime> {
     Some(match name {
-        "rate" => |w, n| rate::extrapolated(w, n, true, true),
-        "increase" => |w, n| rate::extrapolated(w, n, true, false),
+        "rate" => |w, n| counted(w, n, true),
+        "increase" => |w, n| counted(w, n, false),
         "delta" => |w, n| rate::extrapolated(w, n, false, false),
         "irate" => |w, n| rate::last_two(w, n, true),
         "idelta" => |w, n| rate::last_two(w, n, false),
         "deriv" => |w, n| floats_only(w, n, deriv),
         "resets" => |w, _| resets(w),
-        "changes" => |w, _| {
-            count_pairs(
-                w,
-                |before, now| before != now && !(before.is_nan() && now.is_nan()),
-                |now, before| !same(now, before),
-            )
-        },
-        "sum_over_time" => |w, n| {
-            of_one_kind(
-                w,
-                n,
-                |floats| values(floats).collect::<Sum>().value(),
-                Totals::add,
-                Totals::sum,
-            )
-        },
+        "changes" => |w, _| changes(w),
+        "sum_over_time" => |w, n| of_one_kind(w, n, sum, Totals::add, Totals::sum),
         "avg_over_time" => |w, n| of_one_kind(w, n, mean, Totals::average, Totals::mean),
-        "min_over_time" => |w, n| {
-            floats_only(w, n, |floats| {
-                values(floats).reduce(|least, v| if v < least || least.is_nan() { v } else { least })
-            })
-        },
-        "max_over_time" => |w, n| {
-            floats_only(w, n, |floats| {
-                values(floats).reduce(|most, v| if v > most || most.is_nan() { v } else { most })
-            })
-        },
+        "min_over_time" => |w, n| extreme(w, n, |least, v| v < least || least.is_nan()),
+        "max_over_time" => |w, n| extreme(w, n, |most, v| v > most || most.is_nan()),
         "ts_of_min_over_time" => |w, n| {
             floats_only(w, n, |floats| {
                 time_of(floats, |found, v| v <= found || found.is_nan())
@@ -85,6 +64,15 @@ pub(super) fn keeps_name(name: &str) -> bool {
     matches!(name, "first_over_time" | "last_over_time")
 }
 
+/// The increase of a counter, with a remark if the name of a metric of numbers does not tell that it is one.
+fn counted(window: &Window<'_>, notes: &mut Notes<'_>, is_rate: bool) -> Option<SampleValue> {
+    let increase = rate::extrapolated(window, notes, true, is_rate);
+    if window.is_first && matches!(increase, Some(SampleValue::Float(_))) {
+        notes.maybe_not_a_counter(window.labels);
+    }
+    increase
+}
+
 type Floats = [(i64, f64)];
 
 /// What comes of the floats alone; histograms beside them are ignored, with a remark.
@@ -106,12 +94,12 @@ pub(super) fn floats_only(
 fn of_one_kind(
     window: &Window<'_>,
     notes: &mut Notes<'_>,
-    floats: impl FnOnce(&Floats) -> f64,
+    floats: impl FnOnce(&Window<'_>) -> f64,
     add: fn(&mut Totals, &Histogram) -> Result<(), Incompatible>,
     total: impl FnOnce(Totals, &mut Notes<'_>) -> Tally,
 ) -> Option<SampleValue> {
     let [(_, first), rest @ ..] = window.histograms else {
-        return Some(floats(window.floats).into());
+        return Some(floats(window).into());
     };
     if !window.floats.is_empty() {
         notes.floats_and_histograms(window.labels);
@@ -131,14 +119,36 @@ pub(super) fn values(floats: &Floats) -> impl Iterator<Item = f64> + '_ {
     floats.iter().map(|(_, value)| *value)
 }
 
-fn mean(floats: &Floats) -> f64 {
-    let mut values = values(floats);
+fn sum(window: &Window<'_>) -> f64 {
+    match window.found {
+        Found::Sum(sum) => sum,
+        _ => values(window.floats).collect::<Sum>().value(),
+    }
+}
+
+fn mean(window: &Window<'_>) -> f64 {
+    if let Found::Sum(sum) = window.found {
+        return sum / count(window.floats.len());
+    }
+    let mut values = values(window.floats);
     let Some(first) = values.next() else {
         return f64::NAN;
     };
     let mut mean = Mean::starting_with(first);
     values.for_each(|value| mean.add(value));
     mean.value()
+}
+
+/// The least or the greatest of the floats: `is_better` says whether a later value takes the place of the one held.
+fn extreme(
+    window: &Window<'_>,
+    notes: &mut Notes<'_>,
+    is_better: fn(f64, f64) -> bool,
+) -> Option<SampleValue> {
+    floats_only(window, notes, |floats| match window.found {
+        Found::Extreme(found) => Some(found),
+        _ => values(floats).reduce(|held, value| if is_better(held, value) { value } else { held }),
+    })
 }
 
 /// Milliseconds as seconds.
@@ -196,8 +206,23 @@ enum Point<'w> {
     Histogram(&'w Histogram),
 }
 
+/// How often the value changed; from NaN to NaN it did not.
+fn changes(window: &Window<'_>) -> Option<SampleValue> {
+    if let Found::Changes(changes) = window.found {
+        return Some(count(changes).into());
+    }
+    count_pairs(
+        window,
+        |before, now| before != now && !(before.is_nan() && now.is_nan()),
+        |now, before| !same(now, before),
+    )
+}
+
 /// How often a counter began anew: a value fell, or a start says so.
 fn resets(window: &Window<'_>) -> Option<SampleValue> {
+    if let Found::Falls(falls, _) = window.found {
+        return Some(count(falls.len()).into());
+    }
     let falls = count_pairs(window, |before, now| now < before, has_reset)?;
     let (floats, histograms) = (window.floats, window.histograms);
     if window.extension.is_some()

@@ -11,6 +11,8 @@ use super::extended;
 use super::leaf::Window;
 use super::notes::Notes;
 use super::over_time::{count, seconds};
+use super::shared::Found;
+use super::summarised::Edges;
 
 type Histograms = [(i64, Arc<Histogram>)];
 
@@ -53,7 +55,7 @@ pub(super) fn extrapolated(
         zero_ms,
         zero_at: (is_counter && total > 0.0 && first.count >= 0.0).then(|| first.count / total),
     };
-    difference.multiply(sampled.factor(window, is_rate));
+    difference.multiply(sampled.factor(window.edges(), is_rate));
     Some(difference.with_hint(ResetHint::Gauge).compact().into())
 }
 
@@ -72,8 +74,15 @@ fn of_floats(
     }
     let mut difference = last - first;
     if is_counter && starts.0.is_empty() {
-        let resets = points.windows(2).filter(|pair| pair[1].1 < pair[0].1);
-        difference = resets.fold(difference, |sum, pair| sum + pair[0].1);
+        difference = match window.found {
+            Found::Falls(falls, first) => falls
+                .iter()
+                .fold(difference, |sum, at| sum + points[at - first].1),
+            _ => {
+                let resets = points.windows(2).filter(|pair| pair[1].1 < pair[0].1);
+                resets.fold(difference, |sum, pair| sum + pair[0].1)
+            }
+        };
     } else if is_counter {
         if starts.overlap(points) {
             notes.starts_overlap(window.labels);
@@ -94,23 +103,23 @@ fn of_floats(
         zero_ms,
         zero_at: (is_counter && difference > 0.0 && first >= 0.0).then(|| first / difference),
     };
-    Some((difference * sampled.factor(window, is_rate)).into())
+    Some((difference * sampled.factor(window.edges(), is_rate)).into())
 }
 
 /// The samples that a difference was formed of.
-struct Sampled {
-    first_ms: i64,
-    last_ms: i64,
-    count: usize,
+pub(super) struct Sampled {
+    pub(super) first_ms: i64,
+    pub(super) last_ms: i64,
+    pub(super) count: usize,
     /// When a counter is known to have been zero before the first sample.
-    zero_ms: Option<i64>,
+    pub(super) zero_ms: Option<i64>,
     /// How far before the first sample a counter was zero, in lengths of the sampled time.
-    zero_at: Option<f64>,
+    pub(super) zero_at: Option<f64>,
 }
 
 impl Sampled {
     /// What to multiply the difference by.
-    fn factor(&self, window: &Window<'_>, is_rate: bool) -> f64 {
+    pub(super) fn factor(&self, window: Edges, is_rate: bool) -> f64 {
         let mut sampled = seconds(self.last_ms - self.first_ms);
         let average = if self.count > 1 {
             sampled / (count(self.count) - 1.0)

@@ -9,7 +9,7 @@ use mainstay_kernel::{Labels, MatchOp};
 
 use crate::ast::{Expr, ExprKind, Extension};
 use crate::error::QueryError;
-use crate::format::{self, quoted};
+use crate::format;
 use crate::histogram::{Tally, variance};
 use crate::statistics::{larger, quantile, smaller};
 use crate::value::SampleValue;
@@ -219,31 +219,29 @@ impl Evaluator<'_> {
         at_ms: i64,
         compute: OverTime,
     ) -> Result<Vec<Sample>, QueryError> {
-        if over_time::keeps_name(name) {
+        let keeps_name = over_time::keeps_name(name);
+        if let Some(told) = self.told(&args[0], !keeps_name) {
+            if matches!(name, "rate" | "increase") {
+                self.remark_on_counters(&args[0], &told);
+            }
+            return Ok(told);
+        }
+        if keeps_name {
             return self.each_window(&args[0], at_ms, compute);
         }
-        let samples = self.windowed(&args[0], at_ms, compute)?;
-        if matches!(name, "rate" | "increase") {
-            self.remark_on_counters(&args[0], &samples);
-        }
-        Ok(samples)
+        self.windowed(&args[0], at_ms, compute)
     }
 
-    /// A counter's name tells that it is one.
+    /// Says once per metric whose name does not tell that it is a counter.
     fn remark_on_counters(&mut self, arg: &Expr, samples: &[Sample]) {
-        const ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
-        let names: BTreeSet<&str> = samples
-            .iter()
-            .filter(|sample| sample.value.float().is_some())
-            .filter_map(|sample| sample.labels.get(METRIC_NAME))
-            .filter(|name| !ENDINGS.iter().any(|ending| name.ends_with(ending)))
-            .collect();
-        for name in names {
-            let message = format!(
-                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: {}",
-                quoted(name.as_bytes())
-            );
-            self.notes(arg.unwrapped().span).info(message);
+        let mut notes = self.notes(arg.unwrapped().span);
+        let mut before = None;
+        for sample in samples {
+            let name = sample.labels.metric_name();
+            if before != Some(name) {
+                notes.maybe_not_a_counter(&sample.labels);
+                before = Some(name);
+            }
         }
     }
 

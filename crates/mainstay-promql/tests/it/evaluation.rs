@@ -114,6 +114,107 @@ proptest! {
     }
 }
 
+/// Functions whose windows share work when they overlap.
+const SHARED: [&str; 22] = [
+    "rate(x[7m])",
+    "increase(x[3m] offset 40s)",
+    "delta(x[7m])",
+    "irate(x[7m])",
+    "idelta(x[7m])",
+    "resets(x[7m])",
+    "changes(x[7m])",
+    "sum_over_time(x[7m])",
+    "avg_over_time(x[7m])",
+    "min_over_time(x[7m])",
+    "max_over_time(x[7m])",
+    "count_over_time(x[7m])",
+    "first_over_time(x[7m])",
+    "last_over_time(x[7m])",
+    "present_over_time(x[7m])",
+    "rate(x[7m] @ 700)",
+    "max_over_time(x[9m:30s])",
+    "sum_over_time(x[9m:30s])",
+    "changes(x[9m:30s] offset -1m)",
+    "max_over_time(rate(x[5m])[8m:20s])",
+    "avg_over_time(sum_over_time(x[4m])[6m:25s])",
+    "min_over_time(x[1h])",
+];
+
+/// What a counter or a gauge may do from one sample to the next.
+#[derive(Debug, Clone, Copy)]
+enum Move {
+    Rise(u8),
+    Fall(u16),
+    Reset,
+    Set(f64),
+    Stale,
+    Gap,
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        8 => any::<u8>().prop_map(Move::Rise),
+        2 => any::<u16>().prop_map(Move::Fall),
+        1 => Just(Move::Reset),
+        2 => prop::sample::select(vec![
+            f64::NAN, -f64::NAN, 0.0, -0.0, 0.1, -1e-3, 1e100, 9_007_199_254_740_991.0, -9_007_199_254_740_993.0,
+            f64::INFINITY, f64::NEG_INFINITY,
+        ]).prop_map(Move::Set),
+        1 => Just(Move::Stale),
+        2 => Just(Move::Gap),
+    ]
+}
+
+fn moved(moves: &[Move], is_whole: bool) -> MemorySamples {
+    let mut store = MemorySamples::new();
+    let labels: Arc<Labels> = Arc::new([("__name__", "x"), ("a", "1")].into_iter().collect());
+    let mut value = 0.0;
+    for (step, change) in (0_i64..).zip(moves) {
+        match change {
+            Move::Rise(by) => value += f64::from(*by),
+            Move::Fall(by) => value -= f64::from(*by),
+            Move::Reset => value = 0.0,
+            Move::Set(to) if !is_whole => value = *to,
+            Move::Set(_) => {}
+            Move::Stale => {
+                store.append(&labels, step * 15_000, stale_marker());
+                continue;
+            }
+            Move::Gap => continue,
+        }
+        store.append(&labels, step * 15_000, value);
+    }
+    store
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    /// Windows that share work give what each gives alone, bit for bit.
+    #[test]
+    fn shared_windows_are_windows_evaluated_alone(
+        moves in prop::collection::vec(any_move(), 50..250),
+        is_whole in any::<bool>(),
+        start_ms in -100_000_i64..1_500_000,
+        step_ms in 1_000_i64..250_000,
+    ) {
+        let store = moved(&moves, is_whole);
+        let times: Vec<i64> = (0..25).map(|index| start_ms + index * step_ms).collect();
+        for query in SHARED {
+            let expr = parse(query).expect("a query");
+            let over = range(&expr, start_ms, times[24], step_ms, &store, &Limits::default()).expect("a value");
+            let Value::Matrix(series) = &over.value else { panic!("a matrix") };
+            let mut found: Vec<(Labels, i64, u64)> = series
+                .iter()
+                .flat_map(|s| s.samples.iter().map(|(at, value)| (Labels::clone(&s.labels), *at, value.to_bits())))
+                .collect();
+            found.sort();
+            let alone = at_each_step(query, &store, &times).expect("values");
+            prop_assert_eq!(&found, &alone, "{}", query);
+        }
+    }
+}
+
 /// Notes what is asked of it.
 #[derive(Default)]
 struct Noted {
@@ -148,7 +249,7 @@ fn limits_hold() {
     for second in 0..1000 {
         store.append(&labels, second * 1000, 1.0);
     }
-    let expr = parse("sum_over_time(x[20m])").expect("a query");
+    let expr = parse("stddev_over_time(x[20m])").expect("a query");
     let at = |limits: &Limits<'_>| instant(&expr, 999_000, &store, limits).map(|outcome| outcome.value);
     assert!(
         at(&Limits {

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use mainstay_kernel::Labels;
+use mainstay_kernel::{Labels, Principal};
 
 use super::Answer;
 use crate::view::{
     InstantQuery, MetricMetadata, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime, Sample,
-    ScrapedTarget, Selection, SeriesExemplars, StoreStatus,
+    ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
 };
 
-/// Samples and everything about them. They are the platform's as a whole: only for who sees every tenant.
+/// Samples and everything about them. They are the platform's as a whole: asking is only for who sees every tenant.
 pub trait Metrics: Send + Sync + 'static {
     /// Evaluates an expression at one instant.
     fn query<'a>(&'a self, query: &'a InstantQuery) -> Answer<'a, QueryAnswer, QueryError>;
@@ -38,6 +38,9 @@ pub trait Metrics: Send + Sync + 'static {
     fn rule_groups(&self) -> Answer<'_, Vec<RuleGroup>, QueryError>;
     /// What the store holds; at most `limit` entries of each list.
     fn store_status(&self, limit: usize) -> Answer<'_, StoreStatus, QueryError>;
+    /// Takes samples in. Those of an account that is limited to one tenant are that tenant's. They are durable once this
+    /// answers.
+    fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written>;
     /// How the program runs.
     fn runtime(&self) -> Answer<'_, Runtime, QueryError>;
 }

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
-use mainstay_kernel::{Histogram, Labels};
-use mainstay_promql::histogram::buckets;
+use mainstay_kernel::Labels;
 
 /// How large the pieces of a large body are, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
@@ -126,46 +125,6 @@ pub(super) fn point(out: &mut String, at_ms: i64, value: f64) {
     out.push_str(",\"");
     float(out, value);
     out.push_str("\"]");
-}
-
-/// `[seconds, {"count": …, "sum": …, "buckets": [[rule, "lower", "upper", "count"], …]}]`; empty buckets are left out. The
-/// rule says which bounds belong to the bucket: 0 the upper, 1 the lower, 2 neither, 3 both.
-pub(super) fn histogram(out: &mut String, at_ms: i64, histogram: &Histogram) {
-    let quoted = |out: &mut String, value: f64| {
-        out.push('"');
-        float(out, value);
-        out.push('"');
-    };
-    out.push('[');
-    seconds(out, at_ms);
-    out.push_str(",{\"count\":");
-    quoted(out, histogram.count);
-    out.push_str(",\"sum\":");
-    quoted(out, histogram.sum);
-    let mut separator = ",\"buckets\":[[";
-    for bucket in buckets(histogram)
-        .into_iter()
-        .filter(|bucket| bucket.count != 0.0)
-    {
-        out.push_str(separator);
-        separator = ",[";
-        out.push(match (bucket.lower_inclusive, bucket.upper_inclusive) {
-            (false, true) => '0',
-            (true, false) => '1',
-            (false, false) => '2',
-            (true, true) => '3',
-        });
-        for value in [bucket.lower, bucket.upper, bucket.count] {
-            out.push(',');
-            quoted(out, value);
-        }
-        out.push(']');
-    }
-    // Without a bucket the key is left out.
-    if separator == ",[" {
-        out.push(']');
-    }
-    out.push_str("}]");
 }
 
 /// Seconds since the epoch: an integer where it is one, else with the three digits of milliseconds.

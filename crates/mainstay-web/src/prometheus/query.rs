@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::answer::{Answered, Good, Remarks};
 use super::given::Given;
-use super::json;
+use super::{histogram, json};
 use crate::app::App;
 use crate::view::{QueryAnswer, QueryCost, QueryError, Selection, SeriesExemplars};
 
@@ -75,7 +75,7 @@ fn sample(out: &mut String, sample: &VectorSample) {
         }
         SampleValue::Histogram(value) => {
             out.push_str(",\"histogram\":");
-            json::histogram(out, sample.at_ms, value);
+            histogram::point(out, sample.at_ms, value);
         }
     }
     out.push('}');
@@ -93,7 +93,7 @@ fn series(out: &mut String, series: &Series) {
     if !series.histograms.is_empty() {
         out.push_str(",\"histograms\":");
         json::array(out, &series.histograms, |out, (at_ms, value)| {
-            json::histogram(out, *at_ms, value)
+            histogram::point(out, *at_ms, value)
         });
     }
     out.push('}');
@@ -138,21 +138,17 @@ pub(super) async fn exemplars(State(app): State<App>, given: Given) -> Answered 
 fn exemplars_of(out: &mut String, series: &SeriesExemplars) {
     out.push_str("{\"seriesLabels\":");
     json::labels(out, &series.labels);
-    out.push_str(",\"exemplars\":[");
-    for (index, exemplar) in series.exemplars.iter().enumerate() {
-        out.push_str(if index > 0 {
-            ",{\"labels\":"
-        } else {
-            "{\"labels\":"
-        });
+    out.push_str(",\"exemplars\":");
+    json::array(out, &series.exemplars, |out, exemplar| {
+        out.push_str("{\"labels\":");
         json::labels(out, &exemplar.labels);
         out.push_str(",\"value\":\"");
         json::float(out, exemplar.value);
         out.push_str("\",\"timestamp\":");
         json::seconds(out, exemplar.at_ms);
         out.push('}');
-    }
-    out.push_str("]}");
+    });
+    out.push('}');
 }
 
 pub(super) async fn format(given: Given) -> Answered {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mainstay_kernel::{Labels, Matcher};
 use mainstay_promql::Outcome;
 
@@ -94,6 +95,28 @@ pub struct Exemplar {
     pub value: f64,
     /// Its time, in milliseconds since the epoch.
     pub at_ms: i64,
+}
+
+/// A remote write request, as it came.
+#[derive(Debug, Clone)]
+pub struct WriteRequest {
+    /// What it says it is.
+    pub content_type: Option<String>,
+    /// How it is packed.
+    pub content_encoding: Option<String>,
+    /// Itself.
+    pub body: Bytes,
+}
+
+/// What became of a remote write request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The HTTP status: 204 if everything was taken.
+    pub status: u16,
+    /// The headers that say how much of what was taken.
+    pub counts: [(&'static str, u64); 3],
+    /// What was refused, and why; empty if nothing was.
+    pub problem: String,
 }
 
 /// Why a query has no answer.

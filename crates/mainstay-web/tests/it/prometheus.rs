@@ -376,3 +376,28 @@ async fn states_exemplars_and_expressions() {
         "# TYPE up untyped\nup{cell=\"cell-5\",instance=\"\"} 1 1736935200000\n"
     );
 }
+
+#[tokio::test]
+async fn what_is_written_is_counted_in_the_answer() {
+    let web = Web::open(Mood::Ok);
+    let write = async |encoding: Option<&str>| {
+        let request = encoding
+            .into_iter()
+            .fold(post("/api/v1/write"), |request, encoding| {
+                request.header(header::CONTENT_ENCODING, encoding)
+            });
+        web.send(request.body(Body::from("samples")).expect("well formed"))
+            .await
+    };
+    let taken = write(None).await;
+    assert_eq!(
+        (taken.status, taken.text().as_str()),
+        (StatusCode::NO_CONTENT, "")
+    );
+    assert_eq!(taken.headers["x-samples"], "3");
+    let refused = write(Some("gzip")).await;
+    assert_eq!(
+        (refused.status, refused.text().as_str()),
+        (StatusCode::UNSUPPORTED_MEDIA_TYPE, "cannot unpack")
+    );
+}

@@ -7,18 +7,23 @@ use jiff::Timestamp;
 use mainstay_catalog::Format;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
+use mainstay_ingest::remote_write::{Receipt, negotiate};
 use mainstay_journal::Journal;
-use mainstay_kernel::Labels;
+use mainstay_kernel::principal::Tenants;
+use mainstay_kernel::{Labels, Principal, TenantId};
 use mainstay_plane::Telemetry;
 use mainstay_promql::{Samples, is_stale};
 use mainstay_series::Store;
 use mainstay_web::view::{
     InstantQuery, MetricMetadata, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime, Sample,
-    ScrapedTarget, Selection, SeriesExemplars, StoreStatus,
+    ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
 };
-use mainstay_web::{Answer, Metrics};
+use mainstay_web::{Answer, Failure, Metrics};
 
 use super::{PlaneConsole, Scrapes, rule};
+
+/// How large a remote write request may be once it is unpacked, in bytes.
+const WRITE_MAX_BYTES: usize = 32 << 20;
 
 /// What is known of the program itself.
 #[derive(Clone)]
@@ -160,6 +165,29 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         Box::pin(self.look_up(move |telemetry| Ok(status(telemetry.store(), limit))))
     }
 
+    fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written> {
+        let telemetry = Arc::clone(&self.telemetry);
+        Box::pin(async move {
+            let tenant = own_tenant(who)?;
+            let receive = move || match negotiate(
+                request.content_type.as_deref(),
+                request.content_encoding.as_deref(),
+            ) {
+                Ok(version) => telemetry.receive(version, &request.body, tenant.as_ref(), WRITE_MAX_BYTES),
+                Err(error) => Receipt::refusal(&error),
+            };
+            let received = tokio::task::spawn_blocking(receive).await;
+            let receipt = received.map_err(|panic| Failure::Internal {
+                detail: format!("a remote write request broke off: {panic}"),
+            })?;
+            Ok(Written {
+                status: receipt.status(),
+                counts: receipt.headers(),
+                problem: receipt.body(),
+            })
+        })
+    }
+
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {
         Box::pin(async {
             let catalog = self.plane.look(|states| states.catalog.clone()).await;
@@ -177,6 +205,25 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
                 configuration: configuration(rule_files.collect(), &self.program.scrapes.targets()),
             })
         })
+    }
+}
+
+/// The tenant whose the samples are that somebody writes; `None` if they may be anybody's.
+fn own_tenant(who: &Principal) -> Result<Option<TenantId>, Failure> {
+    match &who.tenants {
+        Tenants::All => Ok(None),
+        Tenants::Only(tenants) => {
+            let mut tenants = tenants.iter();
+            match (tenants.next(), tenants.next()) {
+                (Some(tenant), None) => Ok(Some(tenant.clone())),
+                _ => Err(Failure::Invalid {
+                    message:
+                        "the account is limited to several tenants, so the samples may be anybody's of them"
+                            .to_owned(),
+                    help: "Write with an account of one tenant, or of all.".to_owned(),
+                }),
+            }
+        }
     }
 }
 

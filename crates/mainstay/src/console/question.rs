@@ -219,7 +219,8 @@ impl Samples for Counted<'_> {
         let found = self
             .samples
             .select(matchers, min_ms_exclusive, max_ms_inclusive)?;
-        let read: usize = found.iter().map(|series| series.samples.len()).sum();
+        let of_series = |series: &Series| series.samples.len() + series.histograms.len();
+        let read: usize = found.iter().map(of_series).sum();
         self.read.set(self.read.get() + read as u64);
         Ok(found)
     }

@@ -58,8 +58,9 @@ impl Options {
                     remote.prometheus("/api/v1/query_range", &query).await?
                 }
             };
-            for warning in list(&answer, "warnings").iter().filter_map(Value::as_str) {
-                anstream::eprintln!("{warning}");
+            let remarks = ["warnings", "infos"].map(|remarks| list(&answer, remarks));
+            for remark in remarks.into_iter().flatten().filter_map(Value::as_str) {
+                anstream::eprintln!("{remark}");
             }
             match self.ask.output {
                 Form::Json => output::json(&answer["data"]),
@@ -78,7 +79,7 @@ fn show(data: &Value) {
             for series in list(data, "result") {
                 table.row([
                     name(series),
-                    series["value"][1].as_str().unwrap_or_default().to_owned(),
+                    value(&series["value"]).unwrap_or_else(|| histogram(&series["histogram"])),
                 ]);
             }
             table.print("No data.");
@@ -88,7 +89,10 @@ fn show(data: &Value) {
             for series in list(data, "result") {
                 anstream::println!("{}", name(series));
                 for pair in list(series, "values") {
-                    table.row([at(&pair[0]), pair[1].as_str().unwrap_or_default().to_owned()]);
+                    table.row([at(&pair[0]), value(pair).unwrap_or_default()]);
+                }
+                for pair in list(series, "histograms") {
+                    table.row([at(&pair[0]), histogram(pair)]);
                 }
                 table.print("No data.");
                 table = Table::new(&["AT (UTC)", "VALUE"]);
@@ -98,6 +102,18 @@ fn show(data: &Value) {
             }
         }
     }
+}
+
+/// The number of a point.
+fn value(point: &Value) -> Option<String> {
+    point[1].as_str().map(str::to_owned)
+}
+
+/// The native histogram of a point: count and sum; the buckets are in the JSON.
+fn histogram(point: &Value) -> String {
+    let part = |name: &str| point[1][name].as_str().unwrap_or_default();
+    let buckets = list(&point[1], "buckets").len();
+    format!("count {}, sum {}, {buckets} buckets", part("count"), part("sum"))
 }
 
 fn name(series: &Value) -> String {

@@ -1,13 +1,16 @@
-//! Which targets are scraped: those of a Prometheus configuration file, its target files, and lists by Prometheus' HTTP
-//! service discovery.
+//! Which targets are scraped: those of a Prometheus configuration file with its service discovery, and lists by
+//! Prometheus' HTTP service discovery that are named on the command line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mainstay_ingest::config::http::HttpSettings;
 use mainstay_ingest::config::{ScrapeConfig, ScrapeJob, TargetGroup, target_groups};
-use mainstay_ingest::{ScrapeLimits, ScrapeTarget, Scraper};
+use mainstay_ingest::discovery::{DiscoveryError, Resolver};
+use mainstay_ingest::{ScrapeTarget, Scraper};
+use tokio::task::JoinSet;
 
 use super::{ServeError, target_files};
 use crate::console::Scrapes;
@@ -39,14 +42,9 @@ impl Sources {
         config: Option<&Path>,
     ) -> Result<Self, ServeError> {
         let listed = ScrapeJob {
-            name: "unknown".to_owned(),
             interval,
             timeout: interval.min(TIMEOUT_MAX),
-            metrics_path: "/metrics".to_owned(),
-            honor_labels: false,
-            limits: ScrapeLimits::default(),
-            static_groups: Vec::new(),
-            target_files: Vec::new(),
+            ..ScrapeJob::new("unknown")
         };
         let mut sources = Self {
             urls,
@@ -86,7 +84,15 @@ impl Sources {
         let mut lists: BTreeMap<&str, Vec<TargetGroup>> = BTreeMap::new();
         let mut files: BTreeMap<PathBuf, Vec<TargetGroup>> = BTreeMap::new();
         let mut troubles: BTreeMap<String, String> = BTreeMap::new();
+        let mut https: BTreeMap<String, Arc<HttpSettings>> = BTreeMap::new();
+        let plain = Arc::new(HttpSettings::default());
         let mut last: Vec<ScrapeTarget> = Vec::new();
+        let mut tasks = JoinSet::new();
+        let discovered: Vec<Vec<Found>> = self
+            .jobs
+            .iter()
+            .map(|job| discover(job, &self.base, &mut tasks))
+            .collect();
         let mut tick = tokio::time::interval(REFRESH);
         tokio::pin!(stop);
         loop {
@@ -100,8 +106,8 @@ impl Sources {
                     lists.insert(url, list);
                 }
             }
-            let mut of_jobs: Vec<ScrapeTarget> = Vec::new();
-            for job in &self.jobs {
+            let mut targets: Vec<ScrapeTarget> = Vec::new();
+            for (job, discovered) in self.jobs.iter().zip(&discovered) {
                 let named = target_files::files(&job.target_files, &self.base);
                 for path in &named {
                     let groups = target_files::read(path);
@@ -109,13 +115,28 @@ impl Sources {
                         files.insert(path.clone(), groups);
                     }
                 }
+                let settings = job
+                    .http
+                    .resolve(&|path| target_files::text(&self.base.join(path)));
+                if let Some(settings) = good(&mut troubles, &format!("job {}", job.name), settings) {
+                    https.insert(job.name.clone(), Arc::new(settings));
+                }
+                let Some(http) = https.get(&job.name) else {
+                    continue;
+                };
                 let found = named.iter().filter_map(|path| files.get(path)).flatten();
-                of_jobs.extend(job.targets(job.static_groups.iter().chain(found)));
+                let elsewhere: Vec<TargetGroup> = discovered.iter().flat_map(Found::groups).collect();
+                let of_job = job.targets(job.static_groups.iter().chain(found).chain(&elsewhere), http);
+                let refused = if of_job.refused.is_empty() {
+                    Ok(())
+                } else {
+                    Err(of_job.refused.join("; "))
+                };
+                good(&mut troubles, &format!("targets of job {}", job.name), refused);
+                targets.extend(of_job.active);
             }
-            let targets: Vec<ScrapeTarget> = of_jobs
-                .into_iter()
-                .chain(self.listed.targets(lists.values().flatten()))
-                .collect();
+            let listed = self.listed.targets(lists.values().flatten(), &plain);
+            targets.extend(listed.active);
             if targets != last {
                 tracing::info!(targets = targets.len(), "the targets changed");
                 scrapes.set_targets(targets.clone());
@@ -124,6 +145,72 @@ impl Sources {
             }
         }
     }
+}
+
+/// What one element of `http_sd_configs` or `dns_sd_configs` found last; nothing before the first time.
+#[derive(Clone, Default)]
+struct Found(Arc<Mutex<Vec<TargetGroup>>>);
+
+impl Found {
+    fn groups(&self) -> Vec<TargetGroup> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes what was found; if nothing could be, what was found before stays.
+    fn take(
+        &self,
+        troubles: &mut BTreeMap<String, String>,
+        from: &str,
+        found: Result<Vec<TargetGroup>, String>,
+    ) {
+        if let Some(groups) = good(troubles, from, found) {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = groups;
+        }
+    }
+}
+
+/// Begins the service discovery of a job. It ends with `tasks`.
+fn discover(job: &ScrapeJob, base: &Path, tasks: &mut JoinSet<()>) -> Vec<Found> {
+    let mut all = Vec::new();
+    let failed = |error: DiscoveryError| error.to_string();
+    for discovery in job.http_discovery.iter().cloned() {
+        let (found, base) = (Found::default(), base.to_owned());
+        all.push(found.clone());
+        tasks.spawn(async move {
+            let mut troubles = BTreeMap::new();
+            let mut tick = tokio::time::interval(discovery.refresh);
+            loop {
+                tick.tick().await;
+                let settings = discovery
+                    .http
+                    .resolve(&|path| target_files::text(&base.join(path)));
+                let groups = match settings {
+                    Ok(settings) => discovery.groups(&settings).await.map_err(failed),
+                    Err(reason) => Err(reason),
+                };
+                found.take(&mut troubles, &discovery.url, groups);
+            }
+        });
+    }
+    for discovery in job.dns_discovery.iter().cloned() {
+        let found = Found::default();
+        all.push(found.clone());
+        tasks.spawn(async move {
+            let mut troubles = BTreeMap::new();
+            let mut tick = tokio::time::interval(discovery.refresh);
+            loop {
+                tick.tick().await;
+                // Without the file the name server is on this machine, as resolv.conf(5) has it.
+                let resolver = target_files::text(Path::new("/etc/resolv.conf")).unwrap_or_default();
+                let groups = discovery
+                    .groups(&Resolver::parse(&resolver))
+                    .await
+                    .map_err(failed);
+                found.take(&mut troubles, &discovery.names.join(", "), groups);
+            }
+        });
+    }
+    all
 }
 
 /// What was had, if it was; why not is logged once, and not every second.

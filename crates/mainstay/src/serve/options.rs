@@ -32,9 +32,21 @@ pub(crate) struct Options {
     /// How often targets of lists are scraped, in seconds.
     #[arg(long, env = "MAINSTAY_SCRAPE_INTERVAL_S", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) scrape_interval_s: u32,
+<<<<<<< HEAD
     /// Engines of others beside the embedded one.
     #[command(flatten)]
     pub(crate) engines: Engines,
+=======
+    /// How long samples are kept, in days.
+    #[arg(long, env = "MAINSTAY_METRICS_RETENTION_DAYS", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=4000))]
+    pub(crate) metrics_retention_days: u32,
+    /// How many series are held at most.
+    #[arg(long, env = "MAINSTAY_METRICS_MAX_SERIES", default_value_t = 1_000_000)]
+    pub(crate) metrics_max_series: usize,
+    /// How many series one tenant may have, by the label `tenant`.
+    #[arg(long, env = "MAINSTAY_METRICS_MAX_TENANT_SERIES", default_value_t = 500_000)]
+    pub(crate) metrics_max_tenant_series: usize,
+>>>>>>> main
     /// The supervisor that carries out rollbacks, restarts and scaling.
     #[arg(long, env = "MAINSTAY_SUPERVISOR", default_value = "http://127.0.0.1:7071")]
     pub(crate) supervisor: String,
@@ -47,6 +59,16 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// The limits of the store of samples.
+    pub(super) fn store(&self) -> mainstay_series::Options {
+        mainstay_series::Options {
+            retention_ms: i64::from(self.metrics_retention_days) * 24 * 60 * 60 * 1000,
+            max_series: self.metrics_max_series,
+            max_tenant_series: self.metrics_max_tenant_series,
+            ..mainstay_series::Options::default()
+        }
+    }
+
     /// Every option with its value; passwords in addresses are left out.
     pub(super) fn shown(&self) -> Vec<(String, String)> {
         let path = |path: &Path| path.display().to_string();
@@ -65,6 +87,12 @@ impl Options {
             ("targets-url", urls.join(",")),
             ("scrape-config", maybe(self.scrape_config.as_deref().map(path))),
             ("scrape-interval-s", self.scrape_interval_s.to_string()),
+            ("metrics-retention-days", self.metrics_retention_days.to_string()),
+            ("metrics-max-series", self.metrics_max_series.to_string()),
+            (
+                "metrics-max-tenant-series",
+                self.metrics_max_tenant_series.to_string(),
+            ),
             ("supervisor", without_password(&self.supervisor)),
             ("inbox", maybe(self.inbox.as_deref().map(without_password))),
             ("exit-with-parent", self.exit_with_parent.to_string()),

@@ -20,13 +20,22 @@ pub(super) fn files(patterns: &[PathBuf], base: &Path) -> Vec<PathBuf> {
 /// it, as Prometheus does.
 pub(super) fn read(path: &Path) -> Result<Vec<TargetGroup>, String> {
     let file = path.display().to_string();
+    let mut groups = target_groups(&file, &text(path)?).map_err(|error| error.to_string())?;
+    for group in &mut groups {
+        group.labels.set("__meta_filepath", &file);
+    }
+    Ok(groups)
+}
+
+/// The text of a file that the configuration names.
+pub(super) fn text(path: &Path) -> Result<String, String> {
+    let file = path.display().to_string();
     let failed = |error: std::io::Error| format!("{file}: {error}");
     let size = fs::metadata(path).map_err(failed)?.len();
     if size > MAX_FILE_BYTES {
         return Err(format!("{file}: {size} bytes, allowed are {MAX_FILE_BYTES}"));
     }
-    let text = fs::read_to_string(path).map_err(failed)?;
-    target_groups(&file, &text).map_err(|error| error.to_string())
+    fs::read_to_string(path).map_err(failed)
 }
 
 /// The files that a path with at most one `*` in its last part means, sorted.

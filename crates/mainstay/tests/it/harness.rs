@@ -33,11 +33,19 @@ impl Server {
 
     /// Starts on a data directory with a catalog.
     pub(crate) fn start_with(data: tempfile::TempDir, catalog: &str) -> Self {
+<<<<<<< HEAD
         Self::start_with_options(data, catalog, &[])
     }
 
     /// Starts on a data directory with a catalog and further options.
     pub(crate) fn start_with_options(data: tempfile::TempDir, catalog: &str, options: &[&str]) -> Self {
+=======
+        Self::start_for(data, catalog, &[])
+    }
+
+    /// Starts with further options.
+    pub(crate) fn start_for(data: tempfile::TempDir, catalog: &str, options: &[&str]) -> Self {
+>>>>>>> main
         let mut command = mainstay(&[
             "serve",
             "--catalog",
@@ -52,7 +60,7 @@ impl Server {
             .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
             .env("MAINSTAY_SMTP_PORT", "9");
         command.env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat");
-        command.arg("--data").arg(data.path());
+        command.args(options).arg("--data").arg(data.path());
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

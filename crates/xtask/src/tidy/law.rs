@@ -52,7 +52,7 @@ const LAYERS: &[(&str, u8, Kind)] = &[
 ];
 
 /// Crates that stand alone: they import no crate of ours. `payments` is the platform under supervision.
-const ALONE: &[&str] = &["payments", "resilience", "xtask"];
+const ALONE: &[&str] = &["mainstay-bench", "payments", "resilience", "xtask"];
 
 /// Crates that depend on `payments`: the binary, which carries its roles for the demo.
 const MAY_IMPORT_PAYMENTS: &[&str] = &["mainstay"];
@@ -60,6 +60,7 @@ const MAY_IMPORT_PAYMENTS: &[&str] = &["mainstay"];
 /// Crates that may touch files or a database.
 const MAY_TOUCH_DISK: &[&str] = &[
     "mainstay",
+    "mainstay-bench",
     "mainstay-journal",
     "mainstay-logs",
     "mainstay-plane",
@@ -73,6 +74,7 @@ const MAY_TOUCH_DISK: &[&str] = &[
 /// Crates that may open sockets.
 const MAY_OPEN_SOCKETS: &[&str] = &[
     "mainstay",
+    "mainstay-bench",
     "mainstay-delivery",
     "mainstay-hands",
     "mainstay-ingest",
@@ -92,7 +94,7 @@ const MAY_EXPECT_DISALLOWED: &[&str] = &[
 ];
 
 /// Crates whose own `clippy.toml` stands in for the root's.
-const OWN_CLIPPY: &[&str] = &["mainstay", "payments", "xtask"];
+const OWN_CLIPPY: &[&str] = &["mainstay", "mainstay-bench", "payments", "xtask"];
 
 const DISK_CRATES: &[&str] = &["sqlx", "rusqlite"];
 const DISK_PATHS: &[&str] = &["std::fs", "tokio::fs"];

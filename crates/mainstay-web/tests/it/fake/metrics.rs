@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mainstay_kernel::Labels;
+use mainstay_kernel::{Labels, Principal};
 use mainstay_promql::{Annotation, Annotations, Level, Outcome, Series, Value as Found, VectorSample, parse};
 use mainstay_web::view::*;
 use mainstay_web::{Answer, Metrics};
@@ -197,6 +197,18 @@ impl Metrics for Fake {
             values_by_label: list.clone(),
             bytes_by_label: list.clone(),
             series_by_pair: list,
+        })
+    }
+
+    fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written> {
+        self.heard("write", who);
+        let unpacked = request.content_encoding.is_none();
+        Box::pin(async move {
+            Ok(Written {
+                status: if unpacked { 204 } else { 415 },
+                counts: [("x-samples", 3), ("x-histograms", 2), ("x-exemplars", 1)],
+                problem: if unpacked { "" } else { "cannot unpack" }.to_owned(),
+            })
         })
     }
 

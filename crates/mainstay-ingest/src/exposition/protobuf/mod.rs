@@ -2,14 +2,16 @@
 //! <https://github.com/prometheus/client_model/blob/master/io/prometheus/client/metrics.proto> declares them. It alone
 //! carries native histograms.
 
+mod bound;
+mod histogram;
+
 use std::borrow::Cow;
 use std::str;
-use std::sync::Arc;
 
-use mainstay_kernel::histogram::ResetHint;
-
+use self::bound::bound;
+use self::histogram::Histogram;
 use super::{Exemplar, HistogramForm, Item, Label, MetricKind, ParseError, Sample};
-use crate::native_histogram::{Count, HistogramRefusal, RawHistogram, narrow, read_span};
+use crate::native_histogram::HistogramRefusal;
 use crate::wire::{Fields, WireError};
 use mainstay_kernel::SampleValue;
 
@@ -336,141 +338,6 @@ impl Summary {
     }
 }
 
-/// A bucket of a classic histogram: its upper bound, and the observations up to there.
-struct Bucket<'a> {
-    bound: f64,
-    count: f64,
-    exemplar: Option<Exemplar<'a>>,
-}
-
-/// Both forms of a histogram.
-#[derive(Default)]
-struct Histogram<'a> {
-    raw: RawHistogram,
-    count: u64,
-    count_float: f64,
-    zero_count: u64,
-    zero_count_float: f64,
-    buckets: Vec<Bucket<'a>>,
-    exemplars: Vec<Exemplar<'a>>,
-    created_ms: Option<i64>,
-}
-
-impl<'a> Histogram<'a> {
-    fn read(message: &'a [u8], kind: MetricKind) -> Result<Self, Refusal> {
-        let mut histogram = Self::default();
-        let raw = &mut histogram.raw;
-        for field in Fields::new(message) {
-            match field? {
-                (1, value) => histogram.count = value.unsigned()?,
-                (2, value) => raw.sum = value.double()?,
-                (3, value) => histogram.buckets.push(bucket(value.bytes()?)?),
-                (4, value) => histogram.count_float = value.double()?,
-                (5, value) => raw.schema = narrow(value.zigzag()?)?,
-                (6, value) => raw.zero_threshold = value.double()?,
-                (7, value) => histogram.zero_count = value.unsigned()?,
-                (8, value) => histogram.zero_count_float = value.double()?,
-                (9, value) => raw.negative.spans.push(read_span(value.bytes()?)?),
-                (10, value) => value.zigzags(&mut raw.negative.deltas)?,
-                (11, value) => value.doubles(&mut raw.negative.counts)?,
-                (12, value) => raw.positive.spans.push(read_span(value.bytes()?)?),
-                (13, value) => value.zigzags(&mut raw.positive.deltas)?,
-                (14, value) => value.doubles(&mut raw.positive.counts)?,
-                (15, value) => histogram.created_ms = Some(timestamp_ms(value.bytes()?)?),
-                (16, value) => histogram.exemplars.push(exemplar(value.bytes()?)?),
-                _ => {}
-            }
-        }
-        if kind == MetricKind::GaugeHistogram {
-            raw.reset_hint = ResetHint::Gauge;
-        }
-        // A float count, if there is one, stands in for the whole count.
-        if histogram.count_float > 0.0 || histogram.zero_count_float > 0.0 {
-            raw.count = Count::Float(histogram.count_float);
-            raw.zero_count = Count::Float(histogram.zero_count_float);
-        } else {
-            raw.count = Count::Whole(histogram.count);
-            raw.zero_count = Count::Whole(histogram.zero_count);
-        }
-        Ok(histogram)
-    }
-
-    /// Whether anything native is said, if only by an empty span.
-    fn is_native(&self) -> bool {
-        let raw = &self.raw;
-        let spans = raw.positive.spans.len() + raw.negative.spans.len();
-        spans > 0 || raw.zero_threshold > 0.0 || self.zero_count > 0 || self.zero_count_float > 0.0
-    }
-
-    fn hand_out<F: FnMut(Item<'_>)>(
-        mut self,
-        form: HistogramForm,
-        names: &Names<'_>,
-        out: &mut Out<'_, '_, F>,
-    ) -> Result<(), Refusal> {
-        out.created(self.created_ms);
-        let native = form != HistogramForm::Classic && self.is_native();
-        if native {
-            let histogram = Arc::new(std::mem::take(&mut self.raw).build()?);
-            let of_buckets = self.buckets.iter().filter_map(|bucket| bucket.exemplar.clone());
-            let mut exemplars = std::mem::take(&mut self.exemplars);
-            if exemplars.is_empty() {
-                exemplars.extend(of_buckets);
-            }
-            // Those of native histograms must bear a time.
-            exemplars.retain(|exemplar| exemplar.timestamp_ms.is_some());
-            out.sample(names.plain, SampleValue::Histogram(histogram.clone()), exemplars);
-            self.raw.sum = histogram.sum;
-        }
-        if !native || form == HistogramForm::Both && !self.buckets.is_empty() {
-            self.hand_out_classic(names, out);
-        }
-        Ok(())
-    }
-
-    fn hand_out_classic<F: FnMut(Item<'_>)>(self, names: &Names<'_>, out: &mut Out<'_, '_, F>) {
-        let count = if self.count_float == 0.0 {
-            float(self.count)
-        } else {
-            self.count_float
-        };
-        out.sample(&names.count, count.into(), Vec::new());
-        out.sample(&names.sum, self.raw.sum.into(), Vec::new());
-        let mut infinite = false;
-        for bucket in self.buckets {
-            infinite |= bucket.bound == f64::INFINITY;
-            out.sample_of(&names.bucket, ("le", bucket.bound), bucket.count, bucket.exemplar);
-        }
-        if !infinite {
-            out.sample_of(&names.bucket, ("le", f64::INFINITY), count, None);
-        }
-    }
-}
-
-fn bucket(message: &[u8]) -> Result<Bucket<'_>, Refusal> {
-    let (mut count, mut count_float) = (0, 0.0);
-    let mut bucket = Bucket {
-        bound: 0.0,
-        count: 0.0,
-        exemplar: None,
-    };
-    for field in Fields::new(message) {
-        match field? {
-            (1, value) => count = value.unsigned()?,
-            (2, value) => bucket.bound = value.double()?,
-            (3, value) => bucket.exemplar = Some(exemplar(value.bytes()?)?),
-            (4, value) => count_float = value.double()?,
-            _ => {}
-        }
-    }
-    bucket.count = if count_float == 0.0 {
-        float(count)
-    } else {
-        count_float
-    };
-    Ok(bucket)
-}
-
 fn exemplar(message: &[u8]) -> Result<Exemplar<'_>, Refusal> {
     let mut exemplar = Exemplar {
         labels: Vec::new(),
@@ -511,53 +378,4 @@ fn text(bytes: &[u8]) -> Result<&str, Refusal> {
 )]
 fn float(count: u64) -> f64 {
     count as f64
-}
-
-/// A bound or quantile as text, as OpenMetrics wants it: the shortest digits, with a point or an exponent, so that 1 is
-/// `1.0` and ten million is `1e+07`.
-fn bound(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
-    }
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if value != 0.0 && !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{digits}e{sign}{:02}", exponent.unsigned_abs());
-    }
-    let mut plain = value.to_string();
-    if !plain.contains('.') {
-        plain.push_str(".0");
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bound;
-
-    #[test]
-    fn bounds_as_go_writes_them() {
-        for (value, text) in [
-            (1.0, "1.0"),
-            (0.0, "0.0"),
-            (-1.0, "-1.0"),
-            (0.25, "0.25"),
-            (0.0001, "0.0001"),
-            (0.00001, "1e-05"),
-            (100_000.0, "100000.0"),
-            (1_000_000.0, "1e+06"),
-            (123_456_789.0, "1.23456789e+08"),
-            (1e100, "1e+100"),
-            (f64::INFINITY, "+Inf"),
-            (f64::NEG_INFINITY, "-Inf"),
-            (f64::NAN, "NaN"),
-        ] {
-            assert_eq!(bound(value), text);
-        }
-    }
 }

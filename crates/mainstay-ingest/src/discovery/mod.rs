@@ -1,0 +1,18 @@
+//! Service discovery: who is there to be scraped. Static lists and files are the caller's affair.
+
+mod dns;
+mod dns_message;
+mod http;
+
+use crate::config::TargetGroup;
+
+pub use self::dns::{DnsDiscovery, RecordType, Resolver};
+pub use self::http::HttpDiscovery;
+
+/// Why nothing was discovered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DiscoveryError(String);
+
+/// The groups that were found.
+pub type Discovered = Result<Vec<TargetGroup>, DiscoveryError>;

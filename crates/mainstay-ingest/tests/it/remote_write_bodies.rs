@@ -1,0 +1,86 @@
+//! Bodies of remote write that are too large, cut short or damaged.
+
+use mainstay_ingest::remote_write::{RemoteWriteError, Request, Version, WireError, decompress};
+use proptest::prelude::*;
+use prost::Message;
+
+use crate::prompb::{self, series, symbols, v2};
+use crate::remote_write::{lines, whole};
+
+#[test]
+fn bodies_are_unpacked_within_their_limit() {
+    let text = b"abcdabcdabcdabcdabcdabcdabcdabcd".repeat(100);
+    let packed = snap::raw::Encoder::new().compress_vec(&text).expect("packs");
+    let mut buffer = vec![7; 3];
+    decompress(&packed, text.len(), &mut buffer).expect("fits");
+    assert_eq!(buffer, text);
+    assert_eq!(
+        decompress(&packed, text.len() - 1, &mut buffer),
+        Err(RemoteWriteError::TooLarge {
+            declared_bytes: 3200,
+            limit_bytes: 3199
+        })
+    );
+    // 1 GiB declared by six bytes: refused by what snappy can pack, though the limit would allow it.
+    let mut buffer = Vec::new();
+    let bomb = [0x80, 0x80, 0x80, 0x80, 0x04, 0x00];
+    let refused = decompress(&bomb, 2 << 30, &mut buffer).expect_err("a lie");
+    assert!(matches!(refused, RemoteWriteError::Compression(_)), "{refused}");
+    assert_eq!(buffer.capacity(), 0, "nothing is allocated for a lie");
+    for noise in [&b""[..], b"not snappy", &packed[..packed.len() - 1]] {
+        decompress(noise, 1 << 20, &mut buffer).expect_err("not snappy");
+    }
+}
+
+#[test]
+fn a_body_cut_short_is_malformed_and_nothing_follows() {
+    let body = prompb::WriteRequest {
+        timeseries: vec![
+            series(&[("__name__", "x")], &[(1, 1.0)]),
+            series(&[("__name__", "y")], &[(1, 1.0)]),
+        ],
+        ..Default::default()
+    }
+    .encode_to_vec();
+    let cut = Request::parse(Version::V1, &body[..body.len() - 1]).expect("1.0 is read lazily");
+    let outcomes: Vec<_> = cut.series().map(|series| series.map(|_| ())).collect();
+    assert_eq!(
+        outcomes,
+        [Ok(()), Err(RemoteWriteError::Malformed(WireError::Truncated))]
+    );
+}
+
+proptest! {
+    #[test]
+    fn noise_never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        lines(Version::V1, &body);
+        lines(Version::V2, &body);
+        let _ = decompress(&body, 1 << 16, &mut Vec::new());
+    }
+
+    /// Noise that is nearly right: a good request with bytes changed.
+    #[test]
+    fn damage_never_panics(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        let mut of = series(&[("__name__", "x"), ("job", "a")], &[(1, 1.0)]);
+        of.histograms = vec![whole()];
+        let mut v1 = prompb::WriteRequest { timeseries: vec![of], ..Default::default() }.encode_to_vec();
+        let mut v2 = v2::Request {
+            symbols: symbols(&["", "__name__", "x"]),
+            timeseries: vec![v2::TimeSeries {
+                labels_refs: vec![1, 2],
+                histograms: vec![whole()],
+                metadata: Some(v2::Metadata { r#type: 1, help_ref: 2, unit_ref: 0 }),
+                ..Default::default()
+            }],
+        }
+        .encode_to_vec();
+        for (at, byte) in changes {
+            let index = at.index(v1.len());
+            v1[index] = byte;
+            let index = at.index(v2.len());
+            v2[index] = byte;
+        }
+        lines(Version::V1, &v1);
+        lines(Version::V2, &v2);
+    }
+}

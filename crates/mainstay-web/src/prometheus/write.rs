@@ -1,0 +1,29 @@
+//! Remote write: samples that others send.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+
+use crate::app::App;
+use crate::error::WebError;
+use crate::guard::Caller;
+use crate::view::WriteRequest;
+
+pub(super) async fn write(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, WebError> {
+    let text = |name: HeaderName| Some(headers.get(name)?.to_str().unwrap_or("?").to_owned());
+    let request = WriteRequest {
+        content_type: text(header::CONTENT_TYPE),
+        content_encoding: text(header::CONTENT_ENCODING),
+        body,
+    };
+    let written = app.console.write(&caller.principal, request).await?;
+    let status = StatusCode::from_u16(written.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let counts = written.counts.map(|(name, count)| (name, count.to_string()));
+    Ok((status, counts, written.problem).into_response())
+}
