@@ -27,25 +27,14 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-<<<<<<< HEAD
     /// `None` if there is none and none is required. `LISTEN` in its configuration is its own address.
     pub(crate) fn start(directory: tempfile::TempDir, config: &str) -> Option<Self> {
-        let file = directory.path().join("prometheus.yml");
-        // A port that was free a moment ago.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
-        let config = config.replace("LISTEN", &format!("127.0.0.1:{port}"));
-=======
-    /// `None` if there is none and none is required.
-    fn start(directory: tempfile::TempDir, config: &str) -> Option<Self> {
         Self::start_at(directory, config, free_port())
     }
 
     fn start_at(directory: tempfile::TempDir, config: &str, port: u16) -> Option<Self> {
         let file = directory.path().join("prometheus.yml");
->>>>>>> main
+        let config = config.replace("LISTEN", &format!("127.0.0.1:{port}"));
         std::fs::write(&file, config).expect("written");
         let spawned = Command::new("prometheus")
             .arg(format!("--config.file={}", file.display()))

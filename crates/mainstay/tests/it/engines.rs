@@ -43,7 +43,7 @@ fn rules_are_about_what_a_prometheus_has_and_what_they_record_is_sent_to_it() {
         "--remote-write-label",
         "sent_by=mainstay",
     ];
-    let server = Server::start_with_options(
+    let server = Server::start_for(
         tempfile::tempdir().expect("a directory"),
         &catalog.path().display().to_string(),
         &options,

@@ -33,19 +33,11 @@ impl Server {
 
     /// Starts on a data directory with a catalog.
     pub(crate) fn start_with(data: tempfile::TempDir, catalog: &str) -> Self {
-<<<<<<< HEAD
-        Self::start_with_options(data, catalog, &[])
-    }
-
-    /// Starts on a data directory with a catalog and further options.
-    pub(crate) fn start_with_options(data: tempfile::TempDir, catalog: &str, options: &[&str]) -> Self {
-=======
         Self::start_for(data, catalog, &[])
     }
 
     /// Starts with further options.
     pub(crate) fn start_for(data: tempfile::TempDir, catalog: &str, options: &[&str]) -> Self {
->>>>>>> main
         let mut command = mainstay(&[
             "serve",
             "--catalog",
@@ -54,7 +46,6 @@ impl Server {
             "127.0.0.1:0",
             "--exit-with-parent",
         ]);
-        command.args(options);
         // Nobody listens there: pages stay on their way, which is all that is needed of them here.
         command
             .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
