@@ -32,9 +32,6 @@ pub(crate) struct Options {
     /// How often targets of lists are scraped, in seconds.
     #[arg(long, env = "MAINSTAY_SCRAPE_INTERVAL_S", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub(crate) scrape_interval_s: u32,
-    /// Engines of others beside the embedded one.
-    #[command(flatten)]
-    pub(crate) engines: Engines,
     /// How long samples are kept, in days.
     #[arg(long, env = "MAINSTAY_METRICS_RETENTION_DAYS", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=4000))]
     pub(crate) metrics_retention_days: u32,
@@ -44,6 +41,9 @@ pub(crate) struct Options {
     /// How many series one tenant may have, by the label `tenant`.
     #[arg(long, env = "MAINSTAY_METRICS_MAX_TENANT_SERIES", default_value_t = 500_000)]
     pub(crate) metrics_max_tenant_series: usize,
+    /// Engines of others beside the embedded one.
+    #[command(flatten)]
+    pub(crate) engines: Engines,
     /// The supervisor that carries out rollbacks, restarts and scaling.
     #[arg(long, env = "MAINSTAY_SUPERVISOR", default_value = "http://127.0.0.1:7071")]
     pub(crate) supervisor: String,

@@ -32,7 +32,7 @@ impl Prometheus {
         Self::start_at(directory, config, free_port())
     }
 
-    fn start_at(directory: tempfile::TempDir, config: &str, port: u16) -> Option<Self> {
+    pub(crate) fn start_at(directory: tempfile::TempDir, config: &str, port: u16) -> Option<Self> {
         let file = directory.path().join("prometheus.yml");
         let config = config.replace("LISTEN", &format!("127.0.0.1:{port}"));
         std::fs::write(&file, config).expect("written");
