@@ -140,6 +140,12 @@ impl Rule {
         }
     }
 
+    /// Whether it shows in range queries only, which rules are not.
+    #[must_use]
+    pub fn is_of_ranges(self) -> bool {
+        self == Self::ShortLookback
+    }
+
     /// What it can do to an answer.
     #[must_use]
     pub fn effects(self) -> &'static [Effect] {

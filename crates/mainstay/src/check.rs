@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mainstay_catalog::runbook::{RunbookDoc, StepAction};
 use mainstay_catalog::{At, Catalog, Diagnostic, Diagnostics, Document, Documents, Format, Level, lint};
 use mainstay_kernel::{Labels, Severity};
+use mainstay_promql::dialect::{Dialect, differences};
 use mainstay_rules::{RuleFile, RuleKind, RuleSpec};
 use serde::Serialize;
 
@@ -21,6 +22,9 @@ pub(crate) struct Options {
     /// List every check there is: what it finds, which ruling it stands for, and whether it is looked for yet.
     #[arg(long, exclusive = true)]
     lints: bool,
+    /// Also say what of the rules means something else on this engine: prometheus, prometheus2 or victoriametrics.
+    #[arg(long, value_parser = dialect)]
+    engine: Option<Dialect>,
     /// How findings are written: `text` with the line and a caret, `short` with one line each, `json`.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -59,6 +63,43 @@ pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
     }
     diagnostics.settle();
     (catalog, diagnostics)
+}
+
+/// The dialect of an engine's name.
+pub(crate) fn dialect(name: &str) -> Result<Dialect, String> {
+    Dialect::named(name).ok_or_else(|| "expected prometheus, prometheus2 or victoriametrics".to_owned())
+}
+
+/// What of the rules means something else in another dialect.
+fn check_dialect(documents: &Documents, dialect: Dialect, diagnostics: &mut Diagnostics) {
+    for document in documents.of_format(Format::PrometheusRules) {
+        let Ok(file) = RuleFile::parse(&document.file, document.source()) else {
+            continue; // Said already.
+        };
+        for rule in file.groups.iter().flat_map(|group| &group.rules) {
+            let found = differences(&rule.expr, dialect);
+            for difference in found.iter().filter(|difference| !difference.rule.is_of_ranges()) {
+                let part = rule.query.get(difference.span.start..difference.span.end);
+                let at = part_of(document.source(), rule.line, part.unwrap_or_default());
+                let message = format!("on {dialect}: {} ({})", difference.message, difference.rule);
+                diagnostics.push(document.diagnostic(lint::DIALECT, at, message));
+            }
+        }
+    }
+}
+
+/// Where the first line of a query's part stands in the file, from a line on; else that line.
+fn part_of(source: &str, line: usize, part: &str) -> At {
+    let before: usize = source
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let part = part.lines().next().unwrap_or_default().trim_end();
+    match source[before..].find(part) {
+        Some(found) if !part.is_empty() => At::of_bytes(source, before + found..before + found + part.len()),
+        _ => place(source, line, 1),
+    }
 }
 
 fn check_rules(document: &Document, diagnostics: &mut Diagnostics) {
@@ -211,7 +252,8 @@ pub(crate) fn run(options: &Options) -> Exit {
         );
         return Exit::Usage;
     }
-    let found: Vec<Found> = options.paths.iter().map(|path| find(path)).collect();
+    let find = |path: &PathBuf| find(path, options.engine);
+    let found: Vec<Found> = options.paths.iter().map(find).collect();
     match options.output {
         Output::Text => found.iter().for_each(|found| print(&found.path, &found.findings)),
         Output::Short => found
@@ -240,8 +282,12 @@ pub(crate) fn run(options: &Options) -> Exit {
     if errors > 0 { Exit::Problems } else { Exit::Ok }
 }
 
-fn find(path: &Path) -> Found {
-    let (catalog, findings) = examine(path);
+fn find(path: &Path, engine: Option<Dialect>) -> Found {
+    let (catalog, mut findings) = examine(path);
+    if let Some(dialect) = engine {
+        check_dialect(&catalog.documents, dialect, &mut findings);
+        findings.settle();
+    }
     let kind = |document: &Document| match document.format {
         Format::AlertmanagerConfig => Some("an Alertmanager configuration".to_owned()),
         Format::PrometheusRuleTests => Some("rule unit tests; `mainstay test rules` runs them".to_owned()),

@@ -181,7 +181,7 @@ impl Telemetry {
         Ok((telemetry, recovery))
     }
 
-    /// Rules are about the samples of another engine, and about what is stored here.
+    /// Rules and queries are about the samples of another engine too, besides those stored here.
     #[must_use]
     pub fn with_engine(self, engine: RemoteEngine) -> Self {
         Self {
@@ -203,13 +203,13 @@ impl Telemetry {
 
     /// [`Telemetry::samples`], for what asks the same again and again.
     fn rule_samples(&self) -> StoreSamples {
-        StoreSamples::keeping(Arc::clone(&self.store), Arc::clone(&self.windows))
+        StoreSamples::keeping(Arc::clone(&self.store), Arc::clone(&self.windows)).and(self.engine.as_ref())
     }
 
     /// Something that PromQL can ask.
     #[must_use]
     pub fn samples(&self) -> StoreSamples {
-        StoreSamples::new(Arc::clone(&self.store))
+        StoreSamples::new(Arc::clone(&self.store)).and(self.engine.as_ref())
     }
 
     /// Takes over what is known to fire from the journal, so that it is neither raised again nor forgotten. Gives

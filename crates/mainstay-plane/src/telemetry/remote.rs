@@ -13,15 +13,13 @@ use mainstay_promql::{Annotation, Level, Outcome, QueryError, Samples, Series, S
 use mainstay_remote::query::Client;
 use tokio::runtime::Handle;
 
-use super::StoreSamples;
-
 pub use forward::StoreLog;
 pub use pull::{PullError, PullPace, Puller};
 
 /// The raw samples of another engine, for our own evaluator: queries, rules and counts mean there what they mean here.
 ///
-/// Prometheus' API shows no stale markers: a series that ended there counts as current until the look-back is over, unless
-/// the engine evaluates the query itself.
+/// Of Prometheus, whose API shows no stale markers, it is known whether a series had ended at the end of what is selected, but
+/// not whether it had ended before that and come back.
 ///
 /// [`Samples`] is asked from a thread that may block. The request runs on the runtime and the asking thread waits for it,
 /// which is safe on any thread but the only one of a single-threaded runtime.
@@ -86,19 +84,9 @@ impl RemoteEngine {
         Self { samples, evaluation }
     }
 
-    /// What is selected here and there.
-    pub(super) fn select(
-        &self,
-        here: &StoreSamples,
-        matchers: &[Matcher],
-        min_ms_exclusive: i64,
-        max_ms_inclusive: i64,
-    ) -> Result<Vec<Series>, SourceError> {
-        let first = here.select(matchers, min_ms_exclusive, max_ms_inclusive)?;
-        let second = self
-            .samples
-            .select(matchers, min_ms_exclusive, max_ms_inclusive)?;
-        Ok(merge(first, second))
+    /// Its raw samples.
+    pub(super) fn samples(&self) -> &RemoteSamples {
+        &self.samples
     }
 
     /// What the engine says to a query, if it is to evaluate it.
@@ -146,7 +134,7 @@ fn wait_for<T: Send + 'static>(
 
 /// Two sources as one: what rules recorded here is seen before it has arrived there. Where both have a sample of one time,
 /// the first source's holds. Both lists are in order of labels, and so is what they give.
-fn merge(first: Vec<Series>, second: Vec<Series>) -> Vec<Series> {
+pub(super) fn merge(first: Vec<Series>, second: Vec<Series>) -> Vec<Series> {
     let mut all: Vec<Series> = first.into_iter().chain(second).collect();
     // Stable: the first source's series stays before the second's of the same labels.
     all.sort_by(|a, b| a.labels.cmp(&b.labels));

@@ -261,10 +261,7 @@ impl Samples for RuleSide<'_> {
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
     ) -> Result<Vec<Series>, SourceError> {
-        match &self.telemetry.engine {
-            Some(engine) => engine.select(self.samples, matchers, min_ms_exclusive, max_ms_inclusive),
-            None => self.samples.select(matchers, min_ms_exclusive, max_ms_inclusive),
-        }
+        self.samples.select(matchers, min_ms_exclusive, max_ms_inclusive)
     }
 
     fn summaries(
@@ -274,10 +271,7 @@ impl Samples for RuleSide<'_> {
         end_ms: i64,
         visit: &mut dyn FnMut(&Arc<Labels>, &Summary),
     ) -> Result<bool, SourceError> {
-        match &self.telemetry.engine {
-            Some(_) => Ok(false),
-            None => self.samples.summaries(matchers, range_ms, end_ms, visit),
-        }
+        self.samples.summaries(matchers, range_ms, end_ms, visit)
     }
 }
 

@@ -8,6 +8,8 @@ use mainstay_kernel::{Labels, Matcher, Summary};
 use mainstay_promql::{Samples, Series, SourceError};
 use mainstay_series::{SeriesError, Store, Windows};
 
+use super::remote::{RemoteEngine, RemoteSamples, merge};
+
 /// The most samples that one selector may load.
 const SELECT_SAMPLES_MAX: usize = 20_000_000;
 /// How much memory windows that are kept may take in all.
@@ -15,11 +17,12 @@ const KEPT_MAX_BYTES: usize = 512 << 20;
 /// Windows are weighed once in so many uses: it costs a look at each of their series.
 const WEIGH_EVERY: u64 = 16;
 
-/// A store that can be asked.
+/// A store that can be asked, and with it the engine of others that has further samples, if there is one.
 #[derive(Debug, Clone)]
 pub struct StoreSamples {
     store: Arc<Store>,
     kept: Option<Arc<Mutex<KeptWindows>>>,
+    engine: Option<RemoteSamples>,
 }
 
 /// The windows that rules look through, kept from evaluation to evaluation and shared by all rules with the same selector
@@ -61,7 +64,19 @@ impl StoreSamples {
     /// Asks `store`.
     #[must_use]
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, kept: None }
+        Self {
+            store,
+            kept: None,
+            engine: None,
+        }
+    }
+
+    /// Asks an engine too. Where both have a sample of one time, the store's holds.
+    pub(super) fn and(self, engine: Option<&RemoteEngine>) -> Self {
+        Self {
+            engine: engine.map(|engine| engine.samples().clone()),
+            ..self
+        }
     }
 
     /// Asks it again and again, at times that move on.
@@ -69,6 +84,7 @@ impl StoreSamples {
         Self {
             store,
             kept: Some(kept),
+            engine: None,
         }
     }
 }
@@ -88,14 +104,18 @@ impl Samples for StoreSamples {
             .store
             .select(matchers, min_ms_exclusive, max_ms_inclusive, SELECT_SAMPLES_MAX)
             .map_err(failed)?;
-        Ok(selected
-            .into_iter()
-            .map(|series| Series {
-                labels: series.labels,
-                samples: series.samples,
-                histograms: series.histograms,
-            })
-            .collect())
+        let selected = selected.into_iter().map(|series| Series {
+            labels: series.labels,
+            samples: series.samples,
+            histograms: series.histograms,
+        });
+        match &self.engine {
+            None => Ok(selected.collect()),
+            Some(engine) => {
+                let further = engine.select(matchers, min_ms_exclusive, max_ms_inclusive)?;
+                Ok(merge(selected.collect(), further))
+            }
+        }
     }
 
     fn summaries(
@@ -105,6 +125,9 @@ impl Samples for StoreSamples {
         end_ms: i64,
         visit: &mut dyn FnMut(&Arc<Labels>, &Summary),
     ) -> Result<bool, SourceError> {
+        if self.engine.is_some() {
+            return Ok(false);
+        }
         let Some(kept) = &self.kept else {
             let mut windows = Windows::new(matchers.to_vec(), range_ms);
             return self.store.windows(&mut windows, end_ms, visit).map_err(failed);

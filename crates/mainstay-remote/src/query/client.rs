@@ -1,5 +1,7 @@
 //! The endpoints of the HTTP API v1 that are asked.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_kernel::{Labels, Matcher};
@@ -15,6 +17,8 @@ use super::selector::{Names, selector};
 use crate::connection::{Connection, Endpoint};
 use crate::error::{RemoteError, quote};
 
+/// How old a sample may be and still count as current, where nothing else is configured.
+const LOOKBACK_MS: i64 = 300_000;
 /// How often a request is made at most.
 const ATTEMPTS: u32 = 3;
 /// The wait before the second attempt; before the third it is twice that.
@@ -83,8 +87,10 @@ impl Client {
     /// It is the instant query of a range selector, so that the server does not compute anything. Of the window's left
     /// edge, which is closed before Prometheus 3, nothing depends: what is too much is left out here.
     ///
-    /// Prometheus shows no stale markers: a series that ended looks like one with a gap. VictoriaMetrics shows them as NaN,
-    /// and keeps no other NaN, so that there they are stale markers again.
+    /// Stale markers are in no answer of Prometheus. It is asked for a second time which series are current at the end: one
+    /// that has samples no older than the look-back, and is not, has ended, and a marker is put behind its last sample. Ends
+    /// before that are not known. VictoriaMetrics shows stale markers as NaN, and keeps no other NaN, so that there they are
+    /// stale markers again.
     ///
     /// # Errors
     /// As [`Client::instant`]; and when there are native histograms among the samples, which this API shows in a form
@@ -100,11 +106,8 @@ impl Client {
         if max_ms_inclusive <= min_ms {
             return Ok(Vec::new());
         }
-        let query = format!(
-            "{}[{}ms]",
-            selector(matchers, Names::of(dialect))?,
-            max_ms_inclusive - min_ms
-        );
+        let selector = selector(matchers, Names::of(dialect))?;
+        let query = format!("{selector}[{}ms]", max_ms_inclusive - min_ms);
         let answer = self.instant(&query, max_ms_inclusive).await?;
         let Value::Matrix(mut series) = answer.value else {
             return Err(RemoteError::Malformed(
@@ -128,7 +131,29 @@ impl Client {
             }
         }
         series.retain(|series| !series.samples.is_empty());
+        let may_have_ended = |series: &Series| {
+            let last_ms = series.samples.last().map(|(at_ms, _)| *at_ms);
+            last_ms.is_some_and(|at_ms| at_ms < max_ms_inclusive && at_ms > max_ms_inclusive - LOOKBACK_MS)
+        };
+        if dialect != Dialect::VictoriaMetrics && series.iter().any(may_have_ended) {
+            let current = self.current(&selector, max_ms_inclusive).await?;
+            for series in series.iter_mut().filter(|series| may_have_ended(series)) {
+                if let Some((last_ms, _)) = series.samples.last()
+                    && !current.contains(&series.labels)
+                {
+                    series.samples.push((last_ms + 1, stale_marker()));
+                }
+            }
+        }
         Ok(series)
+    }
+
+    /// The series that have a current sample.
+    async fn current(&self, selector: &str, at_ms: i64) -> Result<BTreeSet<Arc<Labels>>, RemoteError> {
+        match self.instant(selector, at_ms).await?.value {
+            Value::Vector(samples) => Ok(samples.into_iter().map(|sample| sample.labels).collect()),
+            _ => Err(RemoteError::Malformed("a selector gave no vector".to_owned())),
+        }
     }
 
     /// The label sets of the series that pass every matcher and have samples in the range. VictoriaMetrics judges by

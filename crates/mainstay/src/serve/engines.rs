@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 
 use super::ServeError;
 use super::options::without_password;
+use crate::check::dialect;
 
 /// How long sending rests when the log cannot be read.
 const REST: Duration = Duration::from_secs(5);
@@ -58,10 +59,6 @@ pub(crate) struct Engines {
     /// A file with the bearer token that the receiver wants.
     #[arg(long, env = "MAINSTAY_REMOTE_WRITE_TOKEN_FILE", requires = "remote_write_url")]
     remote_write_token_file: Option<PathBuf>,
-}
-
-fn dialect(name: &str) -> Result<Dialect, String> {
-    Dialect::named(name).ok_or_else(|| "expected prometheus, prometheus2 or victoriametrics".to_owned())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

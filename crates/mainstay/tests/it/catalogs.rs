@@ -147,6 +147,37 @@ fn check_of_nothing_is_a_mistake_of_the_caller() {
 }
 
 #[test]
+fn what_another_engine_sees_differently_is_shown_where_it_stands() {
+    let output = run(&[
+        "check",
+        "catalogs/payments",
+        "--engine",
+        "victoriametrics",
+        "-o",
+        "short",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = text
+        .lines()
+        .find(|line| line.contains("no-extrapolation"))
+        .expect("rates are not extrapolated there");
+    assert!(
+        line.starts_with("catalogs/payments/rules/payments.yml:"),
+        "{line}"
+    );
+    let same = run(&[
+        "check",
+        "catalogs/payments",
+        "--engine",
+        "prometheus",
+        "-o",
+        "short",
+    ]);
+    assert!(!told(&same).contains("dialect"), "{}", told(&same));
+}
+
+#[test]
 fn plan_says_what_a_new_version_changes() {
     let new = copy_of_catalog();
     edit(new.path(), "slo/api-latency.yaml", "target: 0.95", "target: 0.99");

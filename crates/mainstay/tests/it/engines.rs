@@ -46,6 +46,9 @@ fn rules_are_about_what_a_prometheus_has_and_what_they_record_is_sent_to_it() {
         &catalog.path().display().to_string(),
         &options,
     );
+    until("a query sees what was only scraped there", || {
+        server.told(&["query", "sum(up)"]).contains('1')
+    });
     until("the alert fires here", || {
         let firing = server.json(&["alert", "list", "--firing"]).to_string();
         firing.contains("EngineUp")

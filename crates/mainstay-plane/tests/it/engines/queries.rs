@@ -234,12 +234,11 @@ async fn queries_mean_the_same_or_the_dialect_says_why_not() {
             for when in When::ALL {
                 let wanted = when.ours(query, &ours);
                 if when != When::Range {
-                    // Our evaluator over their samples: nothing but their stale markers may be missing.
+                    // Our evaluator over their samples.
                     let over_theirs = when.ours(query, &theirs);
                     let missing = compare(&wanted, &over_theirs);
-                    let markers = kind == Kind::Prometheus && ends_with_a_marker(query);
                     let names = rules(query, kind.dialect(), when).contains(&Rule::AsciiNames);
-                    if !missing.is_empty() && !markers && !names {
+                    if !missing.is_empty() && !names {
                         unexplained.push(format!("{when:?} over raw samples {query}: {missing:?}"));
                     }
                 }
@@ -326,11 +325,6 @@ fn is_full() -> bool {
     std::env::var("MAINSTAY_FULL").is_ok_and(|value| value == "1")
 }
 
-/// Whether it asks for series whose end Prometheus' API does not show.
-fn ends_with_a_marker(query: &str) -> bool {
-    query.contains("demo_ended") || query.contains("demo_intermittent")
-}
-
 /// The differences that can show in this query at this time.
 fn rules(query: &str, dialect: Dialect, when: When) -> BTreeSet<Rule> {
     let Ok(expr) = parse(query) else {
@@ -342,7 +336,7 @@ fn rules(query: &str, dialect: Dialect, when: When) -> BTreeSet<Rule> {
         .into_iter()
         .map(|difference| difference.rule)
         .filter(|rule| *rule != Rule::ClosedWindow || on_an_edge)
-        .filter(|rule| *rule != Rule::ShortLookback || when == When::Range)
+        .filter(|rule| !rule.is_of_ranges() || when == When::Range)
         .collect()
 }
 
