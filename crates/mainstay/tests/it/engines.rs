@@ -1,9 +1,7 @@
 //! A real Prometheus has the samples: rules are about them, and what rules record is sent to it.
 
-use std::time::{Duration, Instant};
-
 use crate::beside::Prometheus;
-use crate::harness::{PATIENCE, Server, encoded, http, quiet_catalog};
+use crate::harness::{Server, encoded, http, quiet_catalog, until};
 
 const RULES: &str = "groups:
 - name: engine
@@ -71,12 +69,4 @@ fn rules_are_about_what_a_prometheus_has_and_what_they_record_is_sent_to_it() {
         let alerts = asked(r#"ALERTS{alertname="EngineUp",alertstate="firing",sent_by="mainstay"}"#).json();
         alerts["data"]["result"][0]["value"][1] == "1"
     });
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !holds() {
-        assert!(since.elapsed() < PATIENCE, "not so after a minute: {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }

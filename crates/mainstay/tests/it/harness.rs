@@ -120,6 +120,15 @@ impl Server {
     }
 }
 
+/// Waits until something holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < PATIENCE, "not so after a minute: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// A catalog without rules and objectives: nothing but what a test puts there writes samples.
 pub(crate) fn quiet_catalog() -> tempfile::TempDir {
     let catalog = copy_of_catalog();

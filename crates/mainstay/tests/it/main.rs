@@ -6,6 +6,7 @@ mod engines;
 mod grafana;
 mod harness;
 mod help;
+mod scraping;
 mod server;
 
 use std::path::PathBuf;

@@ -1,0 +1,100 @@
+//! A scrape configuration at work: who is asked how, and what becomes of what is answered.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use crate::harness::{Server, encoded, http, quiet_catalog, until};
+
+/// A target and a list of targets in one: every request's head is kept.
+fn serve(exposed: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (heads, own) = (Arc::clone(&seen), address.clone());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut reader = BufReader::new(stream.try_clone().expect("a socket"));
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                    break;
+                }
+            }
+            let (kind, body) = if head.starts_with("GET /list ") {
+                (
+                    "application/json",
+                    format!(r#"[{{"targets": ["{own}"], "labels": {{"__meta_team": "core"}}}}]"#),
+                )
+            } else {
+                ("text/plain", exposed.to_owned())
+            };
+            heads.lock().expect("sound").push(head);
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+            // Whoever hangs up has heard enough.
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (address, seen)
+}
+
+#[test]
+fn a_configuration_is_followed_from_discovery_to_the_store() {
+    let (address, seen) =
+        serve("# TYPE jobs_total counter\njobs_total{secret=\"x\",kind=\"a\"} 7\nnoise 1\n");
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("token"), "t0ken\n").expect("written");
+    let config = format!(
+        "global: {{scrape_interval: 1s}}
+scrape_configs:
+- job_name: found
+  metrics_path: /probe
+  params: {{module: [m]}}
+  authorization: {{credentials_file: token}}
+  http_sd_configs: [{{url: 'http://{address}/list', refresh_interval: 1s}}]
+  relabel_configs:
+  - {{source_labels: [__meta_team], target_label: team}}
+  - {{target_label: instance, replacement: here}}
+  metric_relabel_configs:
+  - {{source_labels: [__name__], regex: noise, action: drop}}
+  - {{regex: secret, action: labeldrop}}
+"
+    );
+    let path = directory.path().join("prometheus.yml");
+    std::fs::write(&path, config).expect("written");
+    let catalog = quiet_catalog();
+    let server = Server::start_for(
+        tempfile::tempdir().expect("a directory"),
+        &catalog.path().display().to_string(),
+        &["--scrape-config", &path.display().to_string()],
+    );
+    let asked = |query: &str| {
+        let form = encoded(&[("query", query)]);
+        http(&server.address, "/api/v1/query", Some(&form), "").body
+    };
+    until("the sample is stored", || asked("jobs_total").contains("\"7\""));
+    let found = asked("jobs_total");
+    let labels =
+        r#""metric":{"__name__":"jobs_total","instance":"here","job":"found","kind":"a","team":"core"}"#;
+    assert!(found.contains(labels), "{found}");
+    assert!(asked("noise").contains(r#""result":[]"#), "{}", asked("noise"));
+    let heads = seen.lock().expect("sound").clone();
+    let scrape = heads
+        .iter()
+        .find(|head| head.starts_with("GET /probe?module=m "))
+        .expect("it was scraped");
+    assert!(
+        scrape.to_lowercase().contains("authorization: bearer t0ken"),
+        "{scrape}"
+    );
+    // The credentials are the targets', not the list's.
+    let list = heads
+        .iter()
+        .find(|head| head.starts_with("GET /list "))
+        .expect("it was asked for");
+    assert!(!list.to_lowercase().contains("authorization"), "{list}");
+}
