@@ -1,5 +1,5 @@
 //! Prometheus' configuration file as far as it concerns scraping: `global`, `scrape_configs` with relabelling and
-//! service discovery by static lists, files, HTTP and DNS.
+//! service discovery by static lists, files, HTTP, DNS and Kubernetes.
 //!
 //! A key that Prometheus does not know is an error, as it is there. A key that Prometheus knows and that has no effect
 //! here is a warning with its position, never silence; one whose absence would change who is spoken to, or how, is an
@@ -18,6 +18,8 @@ use mainstay_kernel::Labels;
 
 pub use self::http::HttpOptions;
 pub use self::targets::JobTargets;
+#[cfg(feature = "kubernetes")]
+use crate::discovery::KubernetesDiscovery;
 use crate::discovery::{DnsDiscovery, HttpDiscovery};
 use crate::relabel::RelabelRule;
 use crate::scrape::{ScrapeFormats, ScrapeLimits};
@@ -92,6 +94,9 @@ pub struct ScrapeJob {
     pub http_discovery: Vec<HttpDiscovery>,
     /// `dns_sd_configs`
     pub dns_discovery: Vec<DnsDiscovery>,
+    /// `kubernetes_sd_configs`
+    #[cfg(feature = "kubernetes")]
+    pub kubernetes_discovery: Vec<KubernetesDiscovery>,
 }
 
 /// Targets that share labels: an element of `static_configs` or of a target file.
@@ -139,6 +144,8 @@ impl ScrapeJob {
             target_files: Vec::new(),
             http_discovery: Vec::new(),
             dns_discovery: Vec::new(),
+            #[cfg(feature = "kubernetes")]
+            kubernetes_discovery: Vec::new(),
         }
     }
 }

@@ -95,14 +95,15 @@ impl HttpClient {
         Ok(Self { client, headers })
     }
 
-    pub(crate) async fn get(&self, request: Request<'_>) -> Result<Answer, HttpError> {
+    /// Asks, and waits for an answer of status 200.
+    async fn open(&self, request: &Request<'_>) -> Result<reqwest::Response, HttpError> {
         let url = reqwest::Url::parse(request.url).map_err(|error| HttpError::Url {
             url: request.url.to_owned(),
             reason: error.to_string(),
         })?;
         let mut get = self.client.get(url);
-        for (name, value) in request.headers {
-            get = get.header(name, value);
+        for (name, value) in &request.headers {
+            get = get.header(*name, value);
         }
         for (name, value) in &self.headers {
             get = get.header(name, value);
@@ -110,11 +111,31 @@ impl HttpClient {
         if request.compression {
             get = get.header("accept-encoding", "gzip");
         }
-        let connection = |error: reqwest::Error| HttpError::Connection(in_full(&error.without_url()));
-        let mut response = get.send().await.map_err(connection)?;
+        let response = get.send().await.map_err(connection)?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(HttpError::Status(response.status().as_u16()));
         }
+        Ok(response)
+    }
+
+    /// Asks, and gives the body line by line as it comes, no line longer than this many bytes.
+    #[cfg(feature = "kubernetes")]
+    pub(crate) async fn lines(&self, url: &str, limit_bytes: usize) -> Result<Lines, HttpError> {
+        let request = Request {
+            url,
+            headers: Vec::new(),
+            compression: false,
+            limit_bytes,
+        };
+        Ok(Lines {
+            response: self.open(&request).await?,
+            buffer: BytesMut::new(),
+            limit_bytes,
+        })
+    }
+
+    pub(crate) async fn get(&self, request: Request<'_>) -> Result<Answer, HttpError> {
+        let mut response = self.open(&request).await?;
         let header = |name: &str| {
             let value = response.headers().get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default().to_owned()
@@ -138,6 +159,42 @@ impl HttpClient {
             }
         };
         Ok(Answer { content_type, body })
+    }
+}
+
+fn connection(error: reqwest::Error) -> HttpError {
+    HttpError::Connection(in_full(&error.without_url()))
+}
+
+/// The lines of a body that may go on for long.
+#[cfg(feature = "kubernetes")]
+pub(crate) struct Lines {
+    response: reqwest::Response,
+    buffer: BytesMut,
+    limit_bytes: usize,
+}
+
+#[cfg(feature = "kubernetes")]
+impl Lines {
+    /// The next line without its end; `None` at the end of the body. What stands there unended is no line.
+    pub(crate) async fn next(&mut self) -> Result<Option<BytesMut>, HttpError> {
+        let mut searched = 0;
+        loop {
+            if let Some(at) = self.buffer[searched..].iter().position(|byte| *byte == b'\n') {
+                let mut line = self.buffer.split_to(searched + at + 1);
+                line.truncate(searched + at);
+                return Ok(Some(line));
+            }
+            searched = self.buffer.len();
+            let limit_bytes = self.limit_bytes;
+            if searched > limit_bytes {
+                return Err(HttpError::TooLarge { limit_bytes });
+            }
+            match self.response.chunk().await.map_err(connection)? {
+                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+                None => return Ok(None),
+            }
+        }
     }
 }
 

@@ -80,6 +80,14 @@ struct Times {
     step_ms: i64,
 }
 
+impl Times {
+    /// The last step, which need not fall on the end.
+    fn last_ms(self) -> i64 {
+        let length_ms = self.end_ms.saturating_sub(self.start_ms);
+        self.end_ms.saturating_sub(length_ms.rem_euclid(self.step_ms))
+    }
+}
+
 /// A sample on its way through a query.
 #[derive(Debug, Clone)]
 struct Sample {

@@ -1,15 +1,13 @@
 //! Numbers and texts as Prometheus prints them.
 
+use crate::number;
+
 /// A number without exponent and with the fewest digits that read back as the same number (Go's `%f`, precision -1).
 #[must_use]
 pub fn float(value: f64) -> String {
-    if value.is_nan() {
-        "NaN".to_owned()
-    } else if value.is_infinite() {
-        if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned()
-    } else {
-        format!("{value}")
-    }
+    let mut text = String::new();
+    number::plain(&mut text, value);
+    text
 }
 
 /// A number with the fewest digits that read back as the same number, with an exponent where it is below -4 or above
@@ -18,14 +16,11 @@ pub(crate) fn general(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return float(value);
     }
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..6).contains(&exponent) => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
-        }
-        _ => float(value),
+    let mut text = String::new();
+    number::exponential(&mut text, value);
+    match text.split_once('e').map(|(_, exponent)| exponent.parse::<i32>()) {
+        Some(Ok(exponent)) if (-4..6).contains(&exponent) => float(value),
+        _ => text,
     }
 }
 

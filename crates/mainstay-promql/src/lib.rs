@@ -13,6 +13,7 @@ pub mod function;
 pub mod histogram;
 pub mod memory;
 pub mod notation;
+pub mod number;
 pub mod print;
 pub mod promqltest;
 pub mod source;

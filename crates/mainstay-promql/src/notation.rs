@@ -55,7 +55,8 @@ pub fn parse_values(text: &str) -> Result<Vec<Point>, (usize, String)> {
     let mut at = 0;
     loop {
         at += text[at..].len() - text[at..].trim_start().len();
-        if at == text.len() {
+        // A comment ends the values.
+        if at == text.len() || text[at..].starts_with('#') {
             return Ok(points);
         }
         let length = item_length(&text[at..]).map_err(|message| (at, message))?;
@@ -217,6 +218,7 @@ mod tests {
                 .len(),
             3
         );
+        assert_eq!(floats("1 2 # 3"), [1.0, 2.0]);
         assert!(parse_values("1 2 q").is_err_and(|(at, _)| at == 4));
         let (labels, values) = parse_series(r#"a{b="c d"} 1 2"#).expect("a series");
         assert_eq!((labels.to_string().as_str(), values.len()), (r#"a{b="c d"}"#, 2));

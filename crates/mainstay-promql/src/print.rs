@@ -48,7 +48,7 @@ fn broken(expr: &Expr, level: usize) -> String {
             step,
             shift,
             ..
-        } => broken(expr, level) + &window(range, Some(step.as_ref()), shift),
+        } => broken(expr, level) + &subquery(range, step.as_ref(), shift),
         ExprKind::Call { function, args } => {
             let args: Vec<String> = args.iter().map(|arg| broken(arg, level + 1)).collect();
             format!("{indent}{}(\n{}\n{indent})", function.name, args.join(",\n"))
@@ -78,11 +78,14 @@ fn write(out: &mut String, expr: &Expr) {
         ExprKind::String(bytes) => out.push_str(&quoted(bytes)),
         ExprKind::Selector(selector) => {
             write_selector(out, selector);
+            write_extension(out, selector);
             write_shift(out, &selector.shift);
         }
         ExprKind::Matrix { selector, range } => {
             write_selector(out, selector);
-            out.push_str(&window(range, None, &selector.shift));
+            let _ = write!(out, "[{}]", duration(range));
+            write_extension(out, selector);
+            write_shift(out, &selector.shift);
         }
         ExprKind::Subquery {
             expr,
@@ -92,7 +95,7 @@ fn write(out: &mut String, expr: &Expr) {
             ..
         } => {
             write(out, expr);
-            out.push_str(&window(range, Some(step.as_ref()), shift));
+            out.push_str(&subquery(range, step.as_ref(), shift));
         }
         ExprKind::Call { function, args } => {
             out.push_str(function.name);
@@ -240,14 +243,18 @@ fn duration(duration: &Duration) -> String {
     }
 }
 
-/// `[range]` or `[range:step]`, and the time shift.
-fn window(range: &Duration, step: Option<Option<&Duration>>, shift: &Shift) -> String {
-    let step = step.map_or_else(String::new, |step| {
-        format!(":{}", step.map_or_else(String::new, duration))
-    });
-    let mut text = format!("[{}{step}]", duration(range));
+/// `[range:step]`, and the time shift.
+fn subquery(range: &Duration, step: Option<&Duration>, shift: &Shift) -> String {
+    let step = step.map_or_else(String::new, duration);
+    let mut text = format!("[{}:{step}]", duration(range));
     write_shift(&mut text, shift);
     text
+}
+
+fn write_extension(out: &mut String, selector: &Selector) {
+    if let Some(extension) = selector.extension {
+        let _ = write!(out, " {}", extension.name());
+    }
 }
 
 fn write_shift(out: &mut String, shift: &Shift) {
@@ -284,6 +291,11 @@ mod tests {
             ("{\"a.b\",\"c.d\"=\"e\"}", "{\"a.b\",\"c.d\"=\"e\"}"),
             ("{a=\"1\"}", "{a=\"1\"}"),
             ("a+on()b", "a + on () b"),
+            ("rate(a[5m]anchored offset 1m)", "rate(a[5m] anchored offset 1m)"),
+            ("a smoothed@5", "a smoothed @ 5.000"),
+            ("h</2>/1", "h </ 2 >/ 1"),
+            ("info(a,{b=\"c\"})", "info(a, {b=\"c\"})"),
+            ("info(a,{})", "info(a, {})"),
             (
                 "a*ignoring(x)group_left(y,z)b",
                 "a * ignoring (x) group_left (y, z) b",

@@ -3,11 +3,15 @@
 mod dns;
 mod dns_message;
 mod http;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 
 use crate::config::TargetGroup;
 
 pub use self::dns::{DnsDiscovery, RecordType, Resolver};
 pub use self::http::HttpDiscovery;
+#[cfg(feature = "kubernetes")]
+pub use self::kubernetes::{KubernetesDiscovery, KubernetesRole, KubernetesSelector};
 
 /// Why nothing was discovered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

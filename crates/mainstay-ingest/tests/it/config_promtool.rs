@@ -153,3 +153,37 @@ fn what_cannot_be_done_here_is_refused_where_it_stands() {
         assert_eq!((error.line, error.reason.as_str()), (3, expected), "{keys}");
     }
 }
+
+/// Debian's Prometheus is built without Kubernetes, so these are judged by its documentation.
+#[test]
+fn kubernetes_discovery_is_read_as_documented() {
+    let good = [
+        "scrape_configs: [{job_name: a, kubernetes_sd_configs: [{role: pod}]}]",
+        "scrape_configs: [{job_name: a, kubernetes_sd_configs: [{role: endpointslice, api_server: 'https://k:6443', bearer_token_file: token, namespaces: {names: [x, y]}, attach_metadata: {node: true}, selectors: [{role: pod, label: 'a=b', field: 'status.phase=Running'}, {role: service, label: 'c'}]}]}]",
+    ];
+    let bad = [
+        "scrape_configs: [{job_name: a, kubernetes_sd_configs: [{}]}]",
+        "scrape_configs: [{job_name: a, kubernetes_sd_configs: [{role: deployment}]}]",
+        "scrape_configs: [{job_name: a, kubernetes_sd_configs: [{role: pod, bearer_token: x}]}]",
+        "scrape_configs: [{job_name: a, kubernetes_sd_configs: [{role: pod, selectors: [{role: service, label: x}]}]}]",
+        "scrape_configs: [{job_name: a, kubernetes_sd_configs: [{role: pod, selectors: [{role: pod, label: x}, {role: pod, label: y}]}]}]",
+    ];
+    for (texts, is_good) in [(&good[..], true), (&bad[..], false)] {
+        for text in texts {
+            assert_eq!(ScrapeConfig::parse("p.yml", text).is_ok(), is_good, "{text}");
+        }
+    }
+    let config = ScrapeConfig::parse("p.yml", good[0]).expect("reads");
+    let inside = config.jobs[0].kubernetes_discovery[0]
+        .clone()
+        .in_cluster("fd00::1", "443");
+    assert_eq!(inside.api_server.as_deref(), Some("https://[fd00::1]:443"));
+    let read = |path: &std::path::Path| match path.file_name().and_then(|name| name.to_str()) {
+        Some("token") => Ok("t0ken\n".to_owned()),
+        Some("ca.crt") => Ok("PEM".to_owned()),
+        _ => Err("no such file".to_owned()),
+    };
+    let settings = inside.http.resolve(&read).expect("both are there");
+    assert_eq!(settings.headers[0].1.0, "Bearer t0ken");
+    assert_eq!(settings.ca.map(|ca| ca.0).as_deref(), Some("PEM"));
+}

@@ -298,3 +298,51 @@ async fn tls_checks_whom_it_was_told_to_check() {
     let batch = scrape(target(&address, broken)).await;
     assert!(batch.error.is_some(), "{:?}", batch.error);
 }
+
+#[tokio::test]
+async fn new_credentials_are_no_new_target() {
+    let (address, seen) = serve().await;
+    let (sender, mut batches) = mpsc::unbounded_channel();
+    let scraper = Arc::new(Scraper::new(Arc::new(Noon), Arc::new(Batches(sender))));
+    let runner = Arc::clone(&scraper);
+    let _task = tokio::spawn(async move { runner.run(std::future::pending()).await });
+    let asked_with = |credentials: &str| {
+        let seen = seen.lock().expect("sound");
+        seen.iter()
+            .any(|request| request.header("authorization") == Some(credentials))
+    };
+    for credentials in ["one", "two"] {
+        scraper.set_targets(vec![target(&address, &format!("bearer_token: {credentials}"))]);
+        while !asked_with(&format!("Bearer {credentials}")) {
+            let batch = timeout(Duration::from_secs(20), batches.recv()).await;
+            let batch = batch.expect("in time").expect("running");
+            assert!(
+                batch.samples.iter().all(|sample| !sample.value.is_stale()),
+                "nothing ends: {batch:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_with_too_many_targets_fails_without_asking_anybody() {
+    let (address, seen) = serve().await;
+    let text = format!(
+        "scrape_configs: [{{job_name: t, target_limit: 1, static_configs: [{{targets: ['{address}', '{address}:1']}}]}}]"
+    );
+    let config = ScrapeConfig::parse("p.yml", &text).expect("reads");
+    let job = &config.jobs[0];
+    let found = job.targets(&job.static_groups, &Arc::default());
+    assert_eq!(found.refused.len(), 1, "host:port:1 is no address: {found:?}");
+    assert_eq!(found.active[0].target_limit_exceeded, None);
+    let text = text.replace(&format!("{address}:1'"), "127.0.0.1:1'");
+    let config = ScrapeConfig::parse("p.yml", &text).expect("reads");
+    let job = &config.jobs[0];
+    let mut targets = job.targets(&job.static_groups, &Arc::default()).active;
+    let mut first = targets.remove(0);
+    first.interval = Duration::from_millis(50);
+    let batch = scrape(first).await;
+    assert_eq!(batch.error, Some(ScrapeError::TargetLimit { limit: 1 }));
+    assert_eq!(batch.samples[0].value.float(), Some(0.0), "up");
+    assert!(seen.lock().expect("sound").is_empty());
+}

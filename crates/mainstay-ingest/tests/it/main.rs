@@ -10,6 +10,7 @@ mod exposition_protobuf;
 mod http;
 mod http_config;
 mod import;
+mod kubernetes;
 mod otlp;
 mod otlp_messages;
 mod prompb;

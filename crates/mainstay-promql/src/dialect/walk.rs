@@ -352,6 +352,10 @@ impl Walk {
             };
             self.say(Rule::UnknownSyntax, expr.span, message);
         }
+        if binary.op.is_trim() && self.dialect != Dialect::Prometheus3 {
+            let message = format!("it does not know {}", binary.op.symbol());
+            self.say(Rule::UnknownSyntax, expr.span, message);
+        }
         if binary.op == BinaryOp::Atan2 && self.dialect == Dialect::Prometheus2 && seen.named {
             self.say(
                 Rule::KeepsName,

@@ -22,15 +22,16 @@ pub(super) fn check(function: &str, args: &[Expr]) -> Result<(), QueryError> {
         ExprKind::Matrix { selector, .. } => selector.extension,
         _ => None,
     });
-    let (name, allowed): (_, &[&str]) = match extension {
-        None => return Ok(()),
-        Some(Extension::Anchored) => ("anchored", &["changes", "delta", "increase", "rate", "resets"]),
-        Some(Extension::Smoothed) => ("smoothed", &["delta", "increase", "rate"]),
+    let Some(extension) = extension else { return Ok(()) };
+    let allowed: &[&str] = match extension {
+        Extension::Anchored => &["changes", "delta", "increase", "rate", "resets"],
+        Extension::Smoothed => &["delta", "increase", "rate"],
     };
     if allowed.contains(&function) {
         return Ok(());
     }
     let allowed = allowed.join(", ");
+    let name = extension.name();
     let message = format!("{name} modifier can only be used with: {allowed} - not with {function}");
     Err(QueryError::Execution(message))
 }
@@ -306,7 +307,7 @@ fn before<T>(points: &Points<T>, index: usize) -> Option<&(i64, T)> {
 pub(super) fn matrix(window: &Window<'_>, extension: Extension) -> Result<Vec<(i64, f64)>, QueryError> {
     let smoothed = extension == Extension::Smoothed;
     if !window.histograms.is_empty() {
-        let name = if smoothed { "smoothed" } else { "anchored" };
+        let name = extension.name();
         let message = format!("{name} modifier is not supported with histograms");
         return Err(QueryError::Execution(message));
     }

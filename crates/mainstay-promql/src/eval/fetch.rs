@@ -48,7 +48,7 @@ impl Evaluator<'_> {
                 let start_ms = (earliest_ms.div_euclid(step_ms) + 1) * step_ms;
                 let inner_times = Times {
                     start_ms,
-                    end_ms: data.reference_ms(times.end_ms),
+                    end_ms: data.reference_ms(times.last_ms()),
                     step_ms,
                 };
                 self.prepare(inner, inner_times, detail)?;

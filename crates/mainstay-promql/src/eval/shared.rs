@@ -1,5 +1,6 @@
 //! What the windows of one series share, so that a step of a query costs what enters and leaves its window, and not the
-//! window. The values are those of a full scan, bit for bit.
+//! window. The values are those of a full scan, bit for bit. What is kept takes up to 24 bytes per sample of the series,
+//! beside the 16 of the sample itself.
 
 use std::collections::VecDeque;
 
@@ -19,7 +20,7 @@ pub(super) enum Shared {
     Falls(Vec<usize>),
     /// How many neighbours differ, up to each sample.
     Changes(Vec<usize>),
-    /// Sums up to each sample.
+    /// Sums before each sample.
     Sums(Sums),
     /// The samples that can still become the least or the greatest one.
     Extreme(Extreme),

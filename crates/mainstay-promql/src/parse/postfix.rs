@@ -35,12 +35,12 @@ impl Parser<'_> {
                 }
                 Token::Name(name) if name.eq_ignore_ascii_case("anchored") => {
                     self.advance()?;
-                    extend(&mut expr, Extension::Anchored, "anchored")?;
+                    extend(&mut expr, Extension::Anchored)?;
                     expr.span.end = self.offset;
                 }
                 Token::Name(name) if name.eq_ignore_ascii_case("smoothed") => {
                     self.advance()?;
-                    extend(&mut expr, Extension::Smoothed, "smoothed")?;
+                    extend(&mut expr, Extension::Smoothed)?;
                     expr.span.end = self.offset;
                 }
                 _ => return Ok(expr),
@@ -157,7 +157,8 @@ fn shift_of<'e>(expr: &'e mut Expr, span: Span, modifier: &str) -> Result<&'e mu
     }
 }
 
-fn extend(expr: &mut Expr, extension: Extension, name: &str) -> Result<(), Fault> {
+fn extend(expr: &mut Expr, extension: Extension) -> Result<(), Fault> {
+    let name = extension.name();
     let span = expr.span;
     let selector = match &mut expr.kind {
         ExprKind::Selector(selector) | ExprKind::Matrix { selector, .. } => selector,

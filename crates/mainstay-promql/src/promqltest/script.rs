@@ -269,6 +269,16 @@ fn word(text: &str) -> (&str, &str) {
 
 fn expect(number: usize, line: &str, expected: &mut Expected) -> Result<(), ScriptError> {
     let text = content(line);
+    let line_error = |message: String| fault(number, line, text, message);
+    if let Some(message) = text.strip_prefix("expected_fail_message ") {
+        expected.fails = Some(Message::Exactly(message.trim().to_owned()));
+        return Ok(());
+    }
+    if let Some(pattern) = text.strip_prefix("expected_fail_regexp ") {
+        let regex = regex::Regex::new(pattern.trim()).map_err(|error| line_error(error.to_string()))?;
+        expected.fails = Some(Message::Matching(regex));
+        return Ok(());
+    }
     let Some(rest) = text.strip_prefix("expect ") else {
         if let Some(value) = crate::parse::number(text) {
             expected.scalar = Some(value);
@@ -277,7 +287,6 @@ fn expect(number: usize, line: &str, expected: &mut Expected) -> Result<(), Scri
         expected.series.push(series_of(number, line)?);
         return Ok(());
     };
-    let line_error = |message: String| fault(number, line, text, message);
     let (kind, rest) = word(rest);
     match kind {
         "string" => {

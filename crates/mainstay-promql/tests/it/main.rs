@@ -2,6 +2,7 @@
 
 mod conformance;
 mod evaluation;
+mod histograms;
 mod parsing;
 mod peer;
 mod reference;

@@ -89,6 +89,18 @@ fn wrong_expectations_fail() {
 }
 
 #[test]
+fn the_old_way_of_expecting_failure_is_understood() {
+    let script = format!(
+        "{LOAD}eval_fail instant at 1m x + on() x\n  expected_fail_regexp duplicate series\n\n\
+         eval_fail instant at 1m x + on() x\n  expected_fail_message another\n\n\
+         eval_ordered instant at 1m sort_desc(x)\n  x{{a=\"2\"}} 4 # the larger\n  x{{a=\"1\"}} 2\n"
+    );
+    let report = run(&script).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((report.passed, report.failed.len()), (2, 1));
+    assert_eq!(report.failed[0].line, 9);
+}
+
+#[test]
 fn scripts_that_cannot_be_read_are_refused_with_their_place() {
     for (script, expected) in [
         ("hello", "1:1: expected load, clear or eval"),

@@ -6,6 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
 use mainstay_kernel::Labels;
+pub(super) use mainstay_promql::number::{exponential, plain, result as float};
 
 /// How large the pieces of a large body are, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
@@ -140,38 +141,6 @@ pub(super) fn seconds(out: &mut String, at_ms: i64) {
     }
 }
 
-/// A value as Prometheus writes it into results: the shortest decimal that reads back the same, with an exponent only
-/// where the number is very large or very small.
-pub(super) fn float(out: &mut String, value: f64) {
-    /// Below this every whole number is a float.
-    const WHOLE: f64 = 9_007_199_254_740_992.0;
-    let size = value.abs();
-    if value.is_nan() {
-        out.push_str("NaN");
-    } else if value.is_infinite() {
-        out.push_str(if value > 0.0 { "+Inf" } else { "-Inf" });
-    } else if size < WHOLE && value.trunc() == value && (size > 0.0 || value.is_sign_positive()) {
-        #[expect(clippy::cast_possible_truncation, reason = "it is whole and small")]
-        let whole = value as i64;
-        out.push_str(itoa::Buffer::new().format(whole));
-    } else if size == 0.0 || (1e-6..1e21).contains(&size) {
-        let _ = write!(out, "{value}");
-    } else {
-        exponential(out, value);
-    }
-}
-
-/// A finite number with an exponent of two digits at least, as Go writes one: `1e-07`, `1.5e+100`.
-pub(super) fn exponential(out: &mut String, value: f64) {
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = match exponent.strip_prefix('-') {
-        Some(exponent) => ('-', exponent),
-        None => ('+', exponent),
-    };
-    let _ = write!(out, "{digits}e{sign}{exponent:0>2}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,31 +149,6 @@ mod tests {
         let mut out = String::new();
         write(&mut out);
         out
-    }
-
-    /// The numbers are what Debian's Prometheus 2.42 answers; see also the test beside it.
-    #[test]
-    fn numbers_are_written_as_prometheus_writes_them() {
-        for (value, expected) in [
-            (0.0, "0"),
-            (-0.0, "-0"),
-            (1.0, "1"),
-            (-42.0, "-42"),
-            (0.1 + 0.2, "0.30000000000000004"),
-            (1e-6, "0.000001"),
-            (1e-7, "1e-07"),
-            (-1.5e-300, "-1.5e-300"),
-            (123_456_789_012_345_680_000.0, "123456789012345680000"),
-            (1e21, "1e+21"),
-            (1.5e100, "1.5e+100"),
-            (9_007_199_254_740_993.0, "9007199254740992"),
-            (f64::MAX, "1.7976931348623157e+308"),
-            (f64::NAN, "NaN"),
-            (f64::INFINITY, "+Inf"),
-            (f64::NEG_INFINITY, "-Inf"),
-        ] {
-            assert_eq!(written(|out| float(out, value)), expected);
-        }
     }
 
     #[test]

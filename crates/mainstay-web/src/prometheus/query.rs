@@ -43,8 +43,9 @@ fn good(answer: QueryAnswer, limit: Option<usize>, stats: Option<&str>) -> Good 
         Value::Scalar(value) => {
             let mut text = head("scalar");
             json::seconds(&mut text, answer.at_ms);
-            // Scalars are written without exponents, as Prometheus does.
-            text.push_str(&format!(",\"{}\"", mainstay_promql::format_float(value)));
+            text.push_str(",\"");
+            json::plain(&mut text, value);
+            text.push('"');
             Body::from(text + &remarks.tail(&end))
         }
         Value::String(value) => {

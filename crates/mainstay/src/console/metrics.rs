@@ -21,6 +21,7 @@ use mainstay_web::view::{
 use mainstay_web::{Answer, Failure, Metrics};
 
 use super::{PlaneConsole, Scrapes, rule};
+use tokio::sync::Semaphore;
 
 /// How large a remote write request may be once it is unpacked, in bytes.
 const WRITE_MAX_BYTES: usize = 32 << 20;
@@ -36,12 +37,24 @@ pub(crate) struct Program {
     pub(crate) scrapes: Arc<Scrapes>,
 }
 
-/// Does something that may take long beside the other work.
-async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
-) -> Result<T, QueryError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|panic| Err(QueryError::Internal(format!("it broke off: {panic}"))))
+/// How many may look up series, labels and rules at once; further ones wait.
+const LOOKS_AT_ONCE: usize = 4;
+/// How many remote write requests are unpacked at once; further ones wait.
+const WRITES_AT_ONCE: usize = 8;
+
+/// Whose turn it is to do what takes memory or a thread.
+pub(super) struct Turns {
+    looks: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
+            writes: Arc::new(Semaphore::new(WRITES_AT_ONCE)),
+        }
+    }
 }
 
 impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
@@ -51,7 +64,13 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         look: impl FnOnce(&Telemetry) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let telemetry = Arc::clone(&self.telemetry);
-        beside(move || look(&telemetry)).await
+        let turn = Arc::clone(&self.turns.looks).acquire_owned().await;
+        let work = move || {
+            let _turn = turn;
+            look(&telemetry)
+        };
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|panic| Err(QueryError::Internal(format!("it broke off: {panic}"))))
     }
 }
 
@@ -169,6 +188,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         let telemetry = Arc::clone(&self.telemetry);
         Box::pin(async move {
             let tenant = own_tenant(who)?;
+            let turn = Arc::clone(&self.turns.writes).acquire_owned().await;
             let receive = move || match negotiate(
                 request.content_type.as_deref(),
                 request.content_encoding.as_deref(),
@@ -176,7 +196,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
                 Ok(version) => telemetry.receive(version, &request.body, tenant.as_ref(), WRITE_MAX_BYTES),
                 Err(error) => Receipt::refusal(&error),
             };
-            let received = tokio::task::spawn_blocking(receive).await;
+            let work = move || {
+                let _turn = turn;
+                receive()
+            };
+            let received = tokio::task::spawn_blocking(work).await;
             let receipt = received.map_err(|panic| Failure::Internal {
                 detail: format!("a remote write request broke off: {panic}"),
             })?;

@@ -55,6 +55,7 @@ pub(crate) struct PlaneConsole<J, C, H> {
     questions: Questions,
     /// What others ask: however long it takes, the console's own questions have their turn.
     foreign_questions: Questions,
+    turns: metrics::Turns,
     program: Program,
     charts: Charts,
     alert_queries: Mutex<Arc<AlertQueries>>,
@@ -88,6 +89,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             charts: Charts::new(questions.clone()),
             questions,
             foreign_questions: Questions::new(telemetry.samples()),
+            turns: metrics::Turns::default(),
             program,
             plane,
             telemetry,

@@ -17,6 +17,8 @@ use crate::console::Scrapes;
 
 /// How often lists and files are looked at again.
 const REFRESH: Duration = Duration::from_secs(1);
+/// After how long a Kubernetes API server that could not be asked is asked again.
+const RETRY: Duration = Duration::from_secs(5);
 /// The largest list, in bytes.
 const LIST_MAX_BYTES: usize = 8 << 20;
 /// How long a scrape of a listed target may take at most.
@@ -147,7 +149,7 @@ impl Sources {
     }
 }
 
-/// What one element of `http_sd_configs` or `dns_sd_configs` found last; nothing before the first time.
+/// What one element of a job's service discovery found last; nothing before the first time.
 #[derive(Clone, Default)]
 struct Found(Arc<Mutex<Vec<TargetGroup>>>);
 
@@ -189,6 +191,43 @@ fn discover(job: &ScrapeJob, base: &Path, tasks: &mut JoinSet<()>) -> Vec<Found>
                     Err(reason) => Err(reason),
                 };
                 found.take(&mut troubles, &discovery.url, groups);
+            }
+        });
+    }
+    for discovery in job.kubernetes_discovery.iter().cloned() {
+        let (found, base) = (Found::default(), base.to_owned());
+        all.push(found.clone());
+        tasks.spawn(async move {
+            let variable = |name| std::env::var(name).unwrap_or_default();
+            let (host, port) = (
+                variable("KUBERNETES_SERVICE_HOST"),
+                variable("KUBERNETES_SERVICE_PORT"),
+            );
+            let discovery = if host.is_empty() {
+                discovery
+            } else {
+                discovery.in_cluster(&host, &port)
+            };
+            let from = format!(
+                "kubernetes at {}",
+                discovery.api_server.as_deref().unwrap_or("no api_server")
+            );
+            // What it cannot do is told once; what it found tells that it can again.
+            let troubles = Mutex::new(BTreeMap::new());
+            let take = |groups| {
+                let mut troubles = troubles.lock().unwrap_or_else(PoisonError::into_inner);
+                found.take(&mut troubles, &from, groups);
+            };
+            loop {
+                let settings = discovery
+                    .http
+                    .resolve(&|path| target_files::text(&base.join(path)));
+                let reason = match settings {
+                    Ok(settings) => failed(discovery.follow(&settings, |groups| take(Ok(groups))).await),
+                    Err(reason) => reason,
+                };
+                take(Err(reason));
+                tokio::time::sleep(RETRY).await;
             }
         });
     }

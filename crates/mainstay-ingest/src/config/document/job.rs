@@ -8,6 +8,8 @@ use serde_saphyr::{Location, Spanned};
 
 use super::discovery::{DnsKeys, FileKeys, HttpKeys};
 use super::http::{HTTP_KEYS, Http};
+#[cfg(feature = "kubernetes")]
+use super::kubernetes::KubernetesKeys;
 use super::relabel::Rules;
 use super::{Check, Fields, Group, Keyed, next};
 use crate::config::{ConfigError, ScrapeJob};
@@ -45,7 +47,6 @@ const JOB_KEYS: &[&str] = &[
     "gce_sd_configs",
     "hetzner_sd_configs",
     "ionos_sd_configs",
-    "kubernetes_sd_configs",
     "kuma_sd_configs",
     "lightsail_sd_configs",
     "linode_sd_configs",
@@ -145,6 +146,8 @@ pub(super) struct Job {
     files: Vec<Keyed<FileKeys>>,
     http_discovery: Vec<Spanned<Keyed<HttpKeys>>>,
     dns_discovery: Vec<Spanned<Keyed<DnsKeys>>>,
+    #[cfg(feature = "kubernetes")]
+    kubernetes_discovery: Vec<Spanned<Keyed<KubernetesKeys>>>,
 }
 
 impl Fields for Job {
@@ -165,6 +168,14 @@ impl Fields for Job {
             "file_sd_configs" => self.files = next(map)?,
             "http_sd_configs" => self.http_discovery = next(map)?,
             "dns_sd_configs" => self.dns_discovery = next(map)?,
+            #[cfg(feature = "kubernetes")]
+            "kubernetes_sd_configs" => self.kubernetes_discovery = next(map)?,
+            #[cfg(not(feature = "kubernetes"))]
+            "kubernetes_sd_configs" => {
+                return Err(serde::de::Error::custom(
+                    "this program was built without Kubernetes",
+                ));
+            }
             _ => return Ok(self.shared.field(key, map)? || self.http.field(key, map)?),
         }
         Ok(true)
@@ -355,6 +366,8 @@ impl Check<'_> {
             target_files,
             http_discovery: self.http_discovery(job.http_discovery)?,
             dns_discovery: self.dns_discovery(job.dns_discovery)?,
+            #[cfg(feature = "kubernetes")]
+            kubernetes_discovery: self.kubernetes_discovery(job.kubernetes_discovery)?,
         };
         Ok((job, name.referenced))
     }

@@ -3,6 +3,8 @@
 mod discovery;
 mod http;
 mod job;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod relabel;
 
 use std::collections::{BTreeMap, BTreeSet};

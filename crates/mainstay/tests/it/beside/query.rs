@@ -34,6 +34,8 @@ fn queries_are_answered_as_by_prometheus() {
     for (query, mend) in [
         ("1+1", exactly as fn(&mut Value)),
         ("1e21", exactly),
+        ("1.5e-7", exactly),
+        ("667082108456853.25", exactly),
         ("-1/0", exactly),
         ("\"te<x>t\\n\"", exactly),
         ("http_requests_total", in_any_order),

@@ -1,11 +1,11 @@
 //! Rules: how they stand, and how they are laid out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Pair, Prometheus, difference};
+use super::{Pair, Prometheus, difference, required};
 use crate::harness::{PATIENCE, Reply, Server, http, quiet_catalog};
 
 /// The rules of a file stand in both; what they are and how they stand is the same.
@@ -132,17 +132,36 @@ fn expressions_are_laid_out_as_by_prometheus() {
     let laid_out = |reply: &Reply| reply.json()["data"].as_str().map(str::to_owned);
     for query in &queries {
         let [ours, theirs] = pair.asked("/api/v1/format_query", &[("query", query)], true);
-        if theirs.status == 200 {
-            // Version 2.42 writes no blank between a keyword and its labels, and counts the line without it.
-            let plain = |text: Option<String>| text.map(|text| text.split_whitespace().collect::<String>());
-            assert_eq!(plain(laid_out(&ours)), plain(laid_out(&theirs)), "{query}");
+        let (Some(ours), Some(theirs)) = (laid_out(&ours), laid_out(&theirs)) else {
+            // What is newer than version 2.42 does not parse there.
+            assert_ne!(theirs.status, 200, "{query}: {ours:?}");
+            continue;
+        };
+        // Version 2.42 writes large numbers with exponents: it is still the same expression.
+        if theirs.contains("e+") {
+            let [again, _] = pair.asked("/api/v1/format_query", &[("query", &theirs)], true);
+            assert_eq!(laid_out(&again), Some(ours), "{query}");
+            continue;
         }
+        // It writes no blank between a keyword and its labels, and counts the line without it.
+        let plain = |text: &str| text.split_whitespace().collect::<String>();
+        assert_eq!(plain(&ours), plain(&theirs), "{query}");
     }
 }
 
-fn conformance(folder: &str) -> Option<std::path::PathBuf> {
-    let root = std::env::var_os("MAINSTAY_CONFORMANCE")?;
-    Some(Path::new(&root).join(folder))
+/// A folder of what others published; `None` if it is not there and need not be.
+fn conformance(folder: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("MAINSTAY_CONFORMANCE").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
+        PathBuf::from,
+    );
+    let folder = root.join(folder);
+    if !folder.is_dir() {
+        assert!(!required(), "{} is required", folder.display());
+        println!("skipped: {} is not there", folder.display());
+        return None;
+    }
+    Some(folder)
 }
 
 /// The expressions of all rule files below a folder.
