@@ -79,9 +79,9 @@ impl Engine {
         let mut command = match kind {
             Kind::Mainstay => {
                 let catalog = dir.join("catalog");
-                fs::create_dir_all(&catalog)?;
+                copy_catalog(&catalog)?;
                 if let Some(rules) = rules {
-                    fs::write(catalog.join("rules.yaml"), rules)?;
+                    fs::write(catalog.join("rules.yml"), rules)?;
                 }
                 let mut command = Command::new(mainstay);
                 command
@@ -90,6 +90,11 @@ impl Engine {
                     .arg("--data")
                     .arg(&data);
                 command.args(["--listen", &address, "--metrics-retention-days", "45"]);
+                // Where nobody listens: there is nothing to say.
+                command
+                    .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
+                    .env("MAINSTAY_SMTP_PORT", "9");
+                command.env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9");
                 command
             }
             Kind::Prometheus => {
@@ -216,6 +221,25 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The payments platform's catalog, but for its rules, objectives and runbooks.
+fn copy_catalog(to: &Path) -> std::io::Result<()> {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogs/payments");
+    fs::create_dir_all(to.join("calendars"))?;
+    for folder in [Path::new(""), Path::new("calendars")] {
+        for entry in fs::read_dir(from.join(folder))? {
+            let entry = entry?;
+            if entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
+                fs::copy(entry.path(), to.join(folder).join(entry.file_name()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn size_of(path: &Path) -> u64 {
