@@ -38,7 +38,7 @@ fn now_ms() -> i64 {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((mainstay, wanted)) = arguments.split_first() else {
-        eprintln!("usage: mainstay-bench MAINSTAY [A|B|C|rules]...");
+        eprintln!("usage: mainstay-bench MAINSTAY [A|B|C|rules|ENGINE]...");
         return ExitCode::from(2);
     };
     let mainstay = PathBuf::from(mainstay);
@@ -55,8 +55,14 @@ fn main() -> ExitCode {
 }
 
 fn run(mainstay: &Path, work: &Path, wanted: &[String]) -> std::io::Result<()> {
-    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
-    for kind in Kind::ALL {
+    let engine = |name: &&String| Kind::ALL.iter().any(|kind| kind.name() == name.as_str());
+    let (engines, parts): (Vec<&String>, Vec<&String>) = wanted.iter().partition(engine);
+    let wants = |name: &str| parts.is_empty() || parts.iter().any(|wanted| *wanted == name);
+    let kinds: Vec<Kind> = Kind::ALL
+        .into_iter()
+        .filter(|kind| engines.is_empty() || engines.iter().any(|wanted| *wanted == kind.name()))
+        .collect();
+    for kind in &kinds {
         println!("{:<16} {}", kind.name(), kind.version(mainstay));
     }
     for stream in [A, B, C].into_iter().filter(|stream| wants(stream.name)) {
@@ -72,7 +78,7 @@ fn run(mainstay: &Path, work: &Path, wanted: &[String]) -> std::io::Result<()> {
             "", "samples/CPU-s", "B/sample", "peak MB", "B/series"
         );
         let mut bills = Vec::new();
-        for kind in Kind::ALL {
+        for kind in kinds.iter().copied() {
             let bill = ingest(kind, mainstay, work, stream)?;
             println!(
                 "{:<16} {:>12.0} {:>10.3} {:>10.0} {:>10.0}",
@@ -96,7 +102,7 @@ fn run(mainstay: &Path, work: &Path, wanted: &[String]) -> std::io::Result<()> {
         }
     }
     if wants("rules") {
-        rules(mainstay, work)?;
+        rules(&kinds, mainstay, work)?;
     }
     Ok(())
 }
@@ -187,7 +193,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// A group of 1,000 alerting rules, each a ratio of two sums of rates over about 70 series of stream A.
-fn rules(mainstay: &Path, work: &Path) -> std::io::Result<()> {
+fn rules(kinds: &[Kind], mainstay: &Path, work: &Path) -> std::io::Result<()> {
     const RULES: usize = 1_000;
     let mut text = "groups:\n- name: ratios\n  interval: 10s\n  rules:\n".to_owned();
     for rule in 0..RULES {
@@ -199,7 +205,11 @@ fn rules(mainstay: &Path, work: &Path) -> std::io::Result<()> {
     }
     println!("\n{RULES} alerting rules in one group, each over about 40 of the series of A");
     let empty = "groups: []\n";
-    for kind in [Kind::Mainstay, Kind::Prometheus] {
+    for kind in kinds
+        .iter()
+        .copied()
+        .filter(|kind| *kind != Kind::VictoriaMetrics)
+    {
         let mut each_s = [0.0; 2];
         for (slot, rules) in each_s.iter_mut().zip([empty, &text]) {
             let engine = Engine::start(kind, mainstay, work, Some(rules))?;
