@@ -1,9 +1,10 @@
 //! Label sets as bytes: every distinct name and value once, then each series as numbers into that list.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hashbrown::HashTable;
 use mainstay_kernel::Labels;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::codec::{Reader, put_bytes, put_option, put_uint};
 use crate::error::SeriesError;
@@ -16,30 +17,38 @@ pub(crate) struct TableEntry {
     pub(crate) created_ms: Option<i64>,
 }
 
-/// Writes `entries`, which are in rising order of id.
+/// Writes `entries`, which are in rising order of id. Symbols stand in the order in which they first occur.
 pub(crate) fn write(out: &mut Vec<u8>, entries: &[TableEntry]) {
-    let mut symbols: BTreeMap<&str, u64> = BTreeMap::new();
-    for (name, value) in entries.iter().flat_map(|entry| entry.labels.iter()) {
-        symbols.insert(name, 0);
-        symbols.insert(value, 0);
-    }
-    put_uint(out, symbols.len() as u64);
-    for (number, (symbol, slot)) in (0..).zip(symbols.iter_mut()) {
-        *slot = number;
-        put_bytes(out, symbol.as_bytes());
-    }
-    put_uint(out, entries.len() as u64);
+    let mut numbers: HashTable<(&str, u64)> = HashTable::new();
+    let mut symbols: Vec<&str> = Vec::new();
+    let mut number = |symbol| {
+        let hash = |symbol: &str| xxh3_64(symbol.as_bytes());
+        let slot = numbers.entry(hash(symbol), |held| held.0 == symbol, |held| hash(held.0));
+        slot.or_insert_with(|| {
+            symbols.push(symbol);
+            (symbol, symbols.len() as u64 - 1)
+        })
+        .get()
+        .1
+    };
+    let mut body = Vec::new();
+    put_uint(&mut body, entries.len() as u64);
     let mut before = 0;
     for entry in entries {
-        put_uint(out, u64::from(entry.id.wrapping_sub(before)));
+        put_uint(&mut body, u64::from(entry.id.wrapping_sub(before)));
         before = entry.id;
-        put_option(out, entry.created_ms);
-        put_uint(out, entry.labels.len() as u64);
+        put_option(&mut body, entry.created_ms);
+        put_uint(&mut body, entry.labels.len() as u64);
         for (name, value) in entry.labels.iter() {
-            put_uint(out, symbols[name]);
-            put_uint(out, symbols[value]);
+            put_uint(&mut body, number(name));
+            put_uint(&mut body, number(value));
         }
     }
+    put_uint(out, symbols.len() as u64);
+    for symbol in symbols {
+        put_bytes(out, symbol.as_bytes());
+    }
+    out.extend_from_slice(&body);
 }
 
 /// Reads what [`write`] wrote.

@@ -4,6 +4,7 @@ mod append;
 mod crash;
 mod damage;
 mod golden;
+mod histograms;
 mod model;
 mod query;
 mod windows;
