@@ -12,13 +12,19 @@ pub struct ParseError {
     pub message: String,
 }
 
-/// The source of samples failed.
+/// The source of samples does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SourceError(
-    /// What happened.
-    pub String,
-);
+pub enum SourceError {
+    /// It failed.
+    #[error("{0}")]
+    Failed(String),
+    /// It would have to hand out more samples than it does for one selector.
+    #[error("query processing would load too many samples into memory: the limit is {limit}")]
+    TooManySamples {
+        /// The limit.
+        limit: u64,
+    },
+}
 
 /// A query that could not be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,5 +49,14 @@ pub enum QueryError {
     BadRange(String),
     /// The source of samples failed.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(SourceError),
+}
+
+impl From<SourceError> for QueryError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::TooManySamples { limit } => Self::TooManySamples { limit },
+            failed @ SourceError::Failed(_) => Self::Source(failed),
+        }
+    }
 }

@@ -54,6 +54,9 @@ enum Command {
     Why(crate::remote::Why),
     /// Ask the metrics, in PromQL.
     Query(crate::remote::QueryOptions),
+    /// Samples: import files of them.
+    #[command(subcommand)]
+    Metrics(crate::remote::MetricsCommand),
     /// The journal: verify its hash chains.
     #[command(subcommand)]
     Journal(crate::remote::JournalCommand),
@@ -97,6 +100,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Change(command) => command.run().into(),
         Command::Why(options) => options.run().into(),
         Command::Query(options) => options.run().into(),
+        Command::Metrics(command) => command.run().into(),
         Command::Journal(command) => command.run().into(),
         Command::Backup(options) => options.run().into(),
         #[cfg(feature = "demo")]

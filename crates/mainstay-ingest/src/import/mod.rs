@@ -63,6 +63,8 @@ pub struct Import<R> {
     line: usize,
     record: Vec<u8>,
     ended: bool,
+    /// What ended it, to be told after the samples before it.
+    error: Option<ImportError>,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,7 @@ impl<R: BufRead> Import<R> {
             line: 0,
             record: Vec::new(),
             ended: false,
+            error: None,
         }
     }
 
@@ -94,8 +97,7 @@ impl<R: BufRead> Import<R> {
         self.line
     }
 
-    fn batch(&mut self) -> Result<Vec<SeriesSample>, ImportError> {
-        let mut batch = Vec::new();
+    fn read_batch(&mut self, batch: &mut Vec<SeriesSample>) -> Result<(), ImportError> {
         while batch.len() < self.batch_samples && !self.ended {
             let first = self.line + 1;
             self.record.clear();
@@ -132,7 +134,7 @@ impl<R: BufRead> Import<R> {
                 }
             }
         }
-        Ok(batch)
+        Ok(())
     }
 
     /// Reads one record without its end of line: a line, of CSV as many as its quotes hold together. `false` at the end
@@ -170,12 +172,20 @@ impl<R: BufRead> Iterator for Import<R> {
     type Item = Result<Vec<SeriesSample>, ImportError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
+        if let Some(error) = self.error.take() {
+            return Some(Err(error));
         }
-        let batch = self.batch();
-        self.ended |= batch.is_err();
-        Some(batch).filter(|batch| batch.as_ref().map_or(true, |samples| !samples.is_empty()))
+        let mut batch = Vec::new();
+        if !self.ended
+            && let Err(error) = self.read_batch(&mut batch)
+        {
+            self.ended = true;
+            if batch.is_empty() {
+                return Some(Err(error));
+            }
+            self.error = Some(error);
+        }
+        (!batch.is_empty()).then_some(Ok(batch))
     }
 }
 

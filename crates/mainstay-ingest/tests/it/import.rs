@@ -64,7 +64,11 @@ fn openmetrics_that_is_wrong_says_where_after_what_was_right() {
     for (text, expected) in [
         (
             "a 1 1\na 2\n# EOF\n",
-            vec!["2:4: expected a timestamp: without one a sample cannot be imported"],
+            vec![
+                "a 1 @1000",
+                "|",
+                "2:4: expected a timestamp: without one a sample cannot be imported",
+            ],
         ),
         (
             "a 1 1\na 2 2\na 3 3\n",
@@ -72,10 +76,15 @@ fn openmetrics_that_is_wrong_says_where_after_what_was_right() {
                 "a 1 @1000",
                 "a 2 @2000",
                 "|",
+                "a 3 @3000",
+                "|",
                 "4:1: expected # EOF at the end: the file may have been cut short",
             ],
         ),
-        ("a 1 1\n# EOF\na 2 2\n", vec!["3:1: expected nothing after # EOF"]),
+        (
+            "a 1 1\n# EOF\na 2 2\n",
+            vec!["a 1 @1000", "|", "3:1: expected nothing after # EOF"],
+        ),
         (
             "a 1 x\n# EOF\n",
             vec!["1:5: expected the timestamp, a number, not \"x\""],
@@ -93,7 +102,7 @@ fn openmetrics_that_is_wrong_says_where_after_what_was_right() {
     }
     assert_eq!(
         lines(b"a 1 1\nb\xff 1 1\n", ImportFormat::OpenMetrics),
-        ["2:2: not UTF-8"]
+        ["a 1 @1000", "|", "2:2: not UTF-8"]
     );
     let long = [b"a{x=\"".as_slice(), &[b'y'; 2 << 20], b"\"} 1 1\n# EOF\n"].concat();
     assert_eq!(

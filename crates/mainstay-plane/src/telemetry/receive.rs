@@ -253,7 +253,7 @@ fn tell(
         let reason = match outcome {
             Outcome::Stored | Outcome::Duplicate => continue,
             Outcome::OutOfOrder => {
-                "out of order sample: older than the window for late samples, or another value is held"
+                "out of order sample: older than retention or the window for late samples, or another value is held"
             }
             Outcome::TooFarAhead => "a sample is too far in the future",
             Outcome::Limit => "a histogram has more buckets than allowed",

@@ -55,7 +55,7 @@ impl Samples for RemoteSamples {
                 .raw(&matchers, min_ms_exclusive, max_ms_inclusive, dialect)
                 .await
         })
-        .map_err(|error| SourceError(error.to_string()))
+        .map_err(|error| SourceError::Failed(error.to_string()))
     }
 }
 
@@ -109,7 +109,7 @@ impl RemoteEngine {
                     value: answer.value,
                     annotations: answer.warnings.into_iter().map(annotation).collect(),
                 })
-                .map_err(|error| SourceError(error.to_string()).into()),
+                .map_err(|error| SourceError::Failed(error.to_string()).into()),
         )
     }
 }

@@ -301,7 +301,7 @@ impl RuleStore for RuleSide<'_> {
         self.telemetry
             .append(&rows)
             .and_then(|_| self.telemetry.append_histograms(histograms))
-            .map_err(|error| SourceError(error.to_string()))
+            .map_err(|error| SourceError::Failed(error.to_string()))
     }
 
     fn evaluated(&mut self, _rule: usize, failure: Option<&str>) {

@@ -90,7 +90,10 @@ impl StoreSamples {
 }
 
 fn failed(error: SeriesError) -> SourceError {
-    SourceError(error.to_string())
+    match error {
+        SeriesError::TooManySamples { limit } => SourceError::TooManySamples { limit: limit as u64 },
+        other => SourceError::Failed(other.to_string()),
+    }
 }
 
 impl Samples for StoreSamples {

@@ -21,14 +21,18 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    pub(super) fn content_type(self) -> &'static str {
+    /// The `Content-Type` of a message.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
         match self {
             Self::V1 => "application/x-protobuf",
             Self::V2 => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
         }
     }
 
-    pub(super) fn version_header(self) -> &'static str {
+    /// The value of `X-Prometheus-Remote-Write-Version`.
+    #[must_use]
+    pub fn version_header(self) -> &'static str {
         match self {
             Self::V1 => "0.1.0",
             Self::V2 => "2.0.0",

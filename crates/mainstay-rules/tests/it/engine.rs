@@ -45,7 +45,9 @@ impl mainstay_promql::Samples for Store {
             .iter()
             .any(|matcher| matcher.value() == "unreachable" && self.written.len() > 1)
         {
-            return Err(mainstay_promql::SourceError("the store is away".to_owned()));
+            return Err(mainstay_promql::SourceError::Failed(
+                "the store is away".to_owned(),
+            ));
         }
         self.samples.select(matchers, min_ms, max_ms)
     }

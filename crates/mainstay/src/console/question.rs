@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mainstay_kernel::{Labels, Matcher};
+use mainstay_kernel::{Labels, Matcher, Summary};
 use mainstay_plane::telemetry::StoreSamples;
 use mainstay_promql::{
     Expr, Limits, Outcome, QueryError as PromqlError, Samples, Series, SourceError, Value, parse,
@@ -203,7 +203,7 @@ impl Questions {
 /// Where Prometheus says that a query ran out of time.
 const EVALUATION: &str = "expression evaluation";
 
-/// Samples, and how many of them were read.
+/// Samples, and how many of them were looked at.
 struct Counted<'a> {
     samples: &'a StoreSamples,
     read: Cell<u64>,
@@ -223,6 +223,20 @@ impl Samples for Counted<'_> {
         let read: usize = found.iter().map(of_series).sum();
         self.read.set(self.read.get() + read as u64);
         Ok(found)
+    }
+
+    fn summaries(
+        &self,
+        matchers: &[Matcher],
+        range_ms: i64,
+        end_ms: i64,
+        visit: &mut dyn FnMut(&Arc<Labels>, &Summary),
+    ) -> Result<bool, SourceError> {
+        self.samples
+            .summaries(matchers, range_ms, end_ms, &mut |labels, summary| {
+                self.read.set(self.read.get() + summary.count);
+                visit(labels, summary);
+            })
     }
 }
 

@@ -4,12 +4,14 @@ mod alert;
 mod change;
 mod incident;
 mod journal;
+mod metrics;
 mod oncall;
 mod query;
 mod runbook;
 mod slo;
 
 use jiff::Timestamp;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::exit::Exit;
@@ -161,6 +163,12 @@ impl Remote {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), Trouble> {
+        let (status, _, body) = self.answer(request).await?;
+        Ok((status, body))
+    }
+
+    /// Status, headers and body, whatever they say.
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<(u16, HeaderMap, Vec<u8>), Trouble> {
         let away = |error: reqwest::Error| Trouble::Away {
             url: self.base.clone(),
             reason: root_cause(&error),
@@ -171,6 +179,7 @@ impl Remote {
         };
         let mut answer = request.send().await.map_err(away)?;
         let status = answer.status().as_u16();
+        let headers = std::mem::take(answer.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(away)? {
             body.extend_from_slice(&chunk);
@@ -180,7 +189,7 @@ impl Remote {
                 )));
             }
         }
-        Ok((status, body))
+        Ok((status, headers, body))
     }
 
     async fn data(&self, request: reqwest::RequestBuilder) -> Result<(Value, Timestamp), Trouble> {
@@ -311,6 +320,7 @@ pub(crate) use alert::Command as AlertCommand;
 pub(crate) use change::Command as ChangeCommand;
 pub(crate) use incident::{Ack, Command as IncidentCommand, Postmortem};
 pub(crate) use journal::{Backup, Command as JournalCommand, Why};
+pub(crate) use metrics::Command as MetricsCommand;
 pub(crate) use oncall::Command as OncallCommand;
 pub(crate) use query::Options as QueryOptions;
 pub(crate) use runbook::Command as RunbookCommand;
