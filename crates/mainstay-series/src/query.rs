@@ -166,19 +166,29 @@ impl Store {
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
     ) -> Vec<Arc<Labels>> {
-        let state = self.read();
-        let blocks = state.blocks_in(min_ms_exclusive, max_ms_inclusive);
+        let in_memory = |samples: &HeadSamples| samples.overlaps(min_ms_exclusive, max_ms_inclusive);
+        let (candidates, blocks) = {
+            let state = self.read();
+            let candidate = |id| {
+                let labels = Arc::clone(&state.get(id)?.labels);
+                Some((id, labels, state.memory(id).into_iter().flatten().any(in_memory)))
+            };
+            let candidates: Vec<_> = state
+                .index
+                .select(matchers)
+                .into_iter()
+                .filter_map(candidate)
+                .collect();
+            (candidates, state.blocks_in(min_ms_exclusive, max_ms_inclusive))
+        };
         let mut cursors: Vec<_> = blocks.iter().map(|block| block.cursor()).collect();
-        let mut found: BTreeSet<Arc<Labels>> = BTreeSet::new();
-        for id in state.index.select(matchers) {
-            let in_memory = |samples: &HeadSamples| samples.overlaps(min_ms_exclusive, max_ms_inclusive);
-            // A directory that cannot be read is told by whoever asks for samples.
-            let held = state.memory(id).into_iter().flatten().any(in_memory)
-                || cursors.iter_mut().any(|cursor| cursor.holds(id).unwrap_or(true));
-            if held && let Some(series) = state.get(id) {
-                found.insert(Arc::clone(&series.labels));
-            }
-        }
+        // A directory that cannot be read is told by whoever asks for samples.
+        let mut on_disk = |id| cursors.iter_mut().any(|cursor| cursor.holds(id).unwrap_or(true));
+        let found: BTreeSet<Arc<Labels>> = candidates
+            .into_iter()
+            .filter(|(id, _, in_memory)| *in_memory || on_disk(*id))
+            .map(|(_, labels, _)| labels)
+            .collect();
         found.into_iter().collect()
     }
 
