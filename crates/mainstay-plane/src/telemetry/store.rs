@@ -162,3 +162,137 @@ impl Samples for StoreSamples {
         answered.map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mainstay_kernel::STALE_NAN;
+    use mainstay_kernel::testing::SeededEntropy;
+    use mainstay_promql::{Limits, Value, instant, parse};
+    use mainstay_series::{Options, Row};
+
+    use super::*;
+
+    /// A store that knows no summaries: every window is scanned.
+    struct Scanned(StoreSamples);
+
+    impl Samples for Scanned {
+        fn select(&self, matchers: &[Matcher], min: i64, max: i64) -> Result<Vec<Series>, SourceError> {
+            self.0.select(matchers, min, max)
+        }
+    }
+
+    /// Every series with the bits of its value.
+    fn bits(value: &Value) -> Vec<(Labels, u64)> {
+        let Value::Vector(samples) = value else {
+            panic!("a vector: {value:?}")
+        };
+        let bits = |value: f64| {
+            if value.is_nan() {
+                f64::NAN.to_bits()
+            } else {
+                value.to_bits()
+            }
+        };
+        samples
+            .iter()
+            .filter_map(|sample| Some(((*sample.labels).clone(), bits(sample.value.float()?))))
+            .collect()
+    }
+
+    #[test]
+    fn rules_see_to_the_last_bit_what_a_scan_sees() {
+        const FUNCTIONS: [&str; 15] = [
+            "rate",
+            "increase",
+            "delta",
+            "resets",
+            "changes",
+            "count_over_time",
+            "sum_over_time",
+            "avg_over_time",
+            "min_over_time",
+            "max_over_time",
+            "first_over_time",
+            "last_over_time",
+            "present_over_time",
+            "ts_of_first_over_time",
+            "ts_of_last_over_time",
+        ];
+        let dir = tempfile::tempdir().expect("a directory");
+        let options = Options {
+            block_ms: 20 * 60_000,
+            ..Options::default()
+        };
+        let store = Arc::new(Store::open(dir.path(), options).expect("opens").0);
+        let kept = StoreSamples::keeping(Arc::clone(&store), Arc::default());
+        let (fresh, scanned) = (
+            StoreSamples::new(Arc::clone(&store)),
+            Scanned(StoreSamples::new(Arc::clone(&store))),
+        );
+        let queries: Vec<_> = FUNCTIONS
+            .iter()
+            .flat_map(|function| ["2m", "1h", "9h"].map(|range| format!("{function}(x[{range}])")))
+            .chain([
+                "sum by (n) (rate(x[1h] offset 7m)) / 3".to_owned(),
+                "rate(x[1h] @ 3600)".to_owned(),
+            ])
+            .map(|query| (parse(&query).expect("a query"), query))
+            .collect();
+        let entropy = SeededEntropy::new(11);
+        let mut counters = [0.0; 4];
+        for step in 0..900i64 {
+            let t_ms = step * 30_000;
+            let rows: Vec<(Labels, f64)> = (0..4)
+                .filter(|_| entropy.below(20) > 0)
+                .map(|series: usize| {
+                    let counter = &mut counters[series];
+                    *counter = if entropy.below(90) == 0 {
+                        0.0
+                    } else {
+                        *counter + entropy.below(7) as f64
+                    };
+                    let value = match (series, entropy.below(60)) {
+                        (_, 0) => STALE_NAN,
+                        (3, _) => *counter / 8.0,
+                        _ => *counter,
+                    };
+                    (
+                        Labels::from_iter([("__name__", "x".to_owned()), ("n", series.to_string())]),
+                        value,
+                    )
+                })
+                .collect();
+            let rows: Vec<Row<'_>> = rows
+                .iter()
+                .map(|(labels, value)| Row {
+                    labels,
+                    created_ms: None,
+                    t_ms,
+                    value: *value,
+                })
+                .collect();
+            store.append_rows(&rows, t_ms).expect("appended");
+            store.maintain(t_ms).expect("maintained");
+            if step % 60 > 3 {
+                continue;
+            }
+            for (expr, query) in &queries {
+                let ask = |samples: &dyn Samples| {
+                    let outcome = instant(expr, t_ms, samples, &Limits::default()).expect("evaluates");
+                    bits(&outcome.value)
+                };
+                let wanted = ask(&scanned);
+                assert_eq!(ask(&kept), wanted, "{query} at step {step}, kept");
+                assert_eq!(ask(&fresh), wanted, "{query} at step {step}");
+            }
+        }
+        assert!(store.stats().blocks > 3, "files are in the windows too");
+        let answered = kept.summaries(
+            &[Matcher::equal("__name__", "x")],
+            3_600_000,
+            27_000_000,
+            &mut |_, _| {},
+        );
+        assert_eq!(answered, Ok(true), "it was summaries that were asked");
+    }
+}
