@@ -7,6 +7,7 @@
 pub mod config;
 pub mod discovery;
 pub mod exposition;
+mod gzip;
 mod http_client;
 pub mod import;
 mod native_histogram;

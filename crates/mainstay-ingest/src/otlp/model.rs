@@ -343,3 +343,9 @@ pub(super) struct PartialSuccess<'a> {
     pub(super) rejected_data_points: String,
     pub(super) error_message: &'a str,
 }
+
+/// `google.rpc.Status`, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct Status<'a> {
+    pub(super) message: &'a str,
+}

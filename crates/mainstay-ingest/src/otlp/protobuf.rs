@@ -326,6 +326,14 @@ pub(super) fn response(rejected: u64, reason: &str) -> Vec<u8> {
     response
 }
 
+/// `google.rpc.Status`, without a code: nobody is to act on one.
+pub(super) fn status(message: &str) -> Vec<u8> {
+    let mut status = vec![0x12];
+    push_number(&mut status, message.len() as u64);
+    status.extend_from_slice(message.as_bytes());
+    status
+}
+
 fn push_number(message: &mut Vec<u8>, mut number: u64) {
     loop {
         let low = (number & 0x7f) as u8;

@@ -121,7 +121,10 @@ struct Point {
 }
 
 impl Out<'_> {
-    fn point(&self, attributes: &[KeyValue<'_>], start_nano: u64, nano: u64, flags: u32) -> Point {
+    /// Begins with a data point.
+    fn point(&mut self, attributes: &[KeyValue<'_>], start_nano: u64, nano: u64, flags: u32) -> Point {
+        let first = self.batch.samples.len();
+        self.batch.points.push(first..first);
         Point {
             labels: self.resource.of_point(attributes),
             created_ms: Some(as_ms(start_nano)).filter(|start_ms| *start_ms != 0),
@@ -162,6 +165,9 @@ impl Out<'_> {
             value,
             exemplars,
         });
+        if let Some(point) = self.batch.points.last_mut() {
+            point.end = self.batch.samples.len();
+        }
     }
 
     fn numbers(&mut self, numbers: &Numbers<'_>, is_counter: bool) {

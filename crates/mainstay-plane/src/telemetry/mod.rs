@@ -6,6 +6,7 @@
 
 mod intake;
 mod judge;
+mod otlp;
 mod receive;
 pub mod remote;
 mod rules;

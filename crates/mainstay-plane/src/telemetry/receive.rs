@@ -15,7 +15,7 @@ use mainstay_series::{Appended, HistogramSample, Outcome, Sample, SeriesError, S
 use super::Telemetry;
 
 /// The label that says whose a series is.
-const TENANT: &str = "tenant";
+pub(super) const TENANT: &str = "tenant";
 /// How many label sets are remembered per tenant: about 60 MB at most.
 const CACHED_SERIES: usize = 1_000_000;
 /// How many buffers are kept for requests to come.
@@ -185,10 +185,7 @@ impl Telemetry {
                 Some(named) if named != tenant.as_str() => {
                     return Err(Refusal {
                         status: 400,
-                        reason: format!(
-                            "a series of tenant {named:?} came from tenant {:?}",
-                            tenant.as_str()
-                        ),
+                        reason: of_another_tenant(named, tenant),
                     });
                 }
                 Some(_) => {}
@@ -250,21 +247,34 @@ fn tell(
         return held;
     }
     for (outcome, series) in appended.outcomes.iter().zip(series) {
-        let reason = match outcome {
-            Outcome::Stored | Outcome::Duplicate => continue,
-            Outcome::OutOfOrder => {
-                "out of order sample: older than retention or the window for late samples, or another value is held"
-            }
-            Outcome::TooFarAhead => "a sample is too far in the future",
-            Outcome::Limit => "a histogram has more buckets than allowed",
-            Outcome::UnknownSeries => {
-                removed.insert(series);
-                "a series was removed meanwhile"
-            }
-        };
-        receipt.refuse(400, &reason);
+        if *outcome == Outcome::UnknownSeries {
+            removed.insert(series);
+        }
+        if let Some(reason) = why_refused(*outcome) {
+            receipt.refuse(400, &reason);
+        }
     }
     held
+}
+
+/// Why a sample with this outcome is not held; `None` if it is.
+pub(super) fn why_refused(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Stored | Outcome::Duplicate => None,
+        Outcome::OutOfOrder => Some(
+            "out of order sample: older than retention or the window for late samples, or another value is held",
+        ),
+        Outcome::TooFarAhead => Some("a sample is too far in the future"),
+        Outcome::Limit => Some("a limit on series, labels or the buckets of a histogram is exceeded"),
+        Outcome::UnknownSeries => Some("a series was removed meanwhile"),
+    }
+}
+
+pub(super) fn of_another_tenant(named: &str, tenant: &TenantId) -> String {
+    format!(
+        "a series of tenant {named:?} came from tenant {:?}",
+        tenant.as_str()
+    )
 }
 
 /// Why one series of a request is refused.

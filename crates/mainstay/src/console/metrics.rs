@@ -15,12 +15,12 @@ use mainstay_plane::Telemetry;
 use mainstay_promql::{Samples, is_stale};
 use mainstay_series::Store;
 use mainstay_web::view::{
-    InstantQuery, MetricMetadata, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime, Sample,
-    ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
+    InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime,
+    Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
 };
 use mainstay_web::{Answer, Failure, Metrics};
 
-use super::{PlaneConsole, Scrapes, rule};
+use super::{PlaneConsole, Scrapes, otlp, rule};
 use tokio::sync::Semaphore;
 
 /// How large a remote write request may be once it is unpacked, in bytes.
@@ -71,6 +71,25 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         };
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|panic| Err(QueryError::Internal(format!("it broke off: {panic}"))))
+    }
+
+    /// Has the telemetry take in what somebody sends, in its turn.
+    async fn take_in<T: Send + 'static>(
+        &self,
+        who: &Principal,
+        receive: impl FnOnce(&Telemetry, Option<&TenantId>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let tenant = own_tenant(who)?;
+        let telemetry = Arc::clone(&self.telemetry);
+        let turn = Arc::clone(&self.turns.writes).acquire_owned().await;
+        let work = move || {
+            let _turn = turn;
+            receive(&telemetry, tenant.as_ref())
+        };
+        let received = tokio::task::spawn_blocking(work).await;
+        received.map_err(|panic| Failure::Internal {
+            detail: format!("a request with samples broke off: {panic}"),
+        })
     }
 }
 
@@ -185,31 +204,27 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written> {
-        let telemetry = Arc::clone(&self.telemetry);
         Box::pin(async move {
-            let tenant = own_tenant(who)?;
-            let turn = Arc::clone(&self.turns.writes).acquire_owned().await;
-            let receive = move || match negotiate(
+            let receive = move |telemetry: &Telemetry, tenant: Option<&TenantId>| match negotiate(
                 request.content_type.as_deref(),
                 request.content_encoding.as_deref(),
             ) {
-                Ok(version) => telemetry.receive(version, &request.body, tenant.as_ref(), WRITE_MAX_BYTES),
+                Ok(version) => telemetry.receive(version, &request.body, tenant, WRITE_MAX_BYTES),
                 Err(error) => Receipt::refusal(&error),
             };
-            let work = move || {
-                let _turn = turn;
-                receive()
-            };
-            let received = tokio::task::spawn_blocking(work).await;
-            let receipt = received.map_err(|panic| Failure::Internal {
-                detail: format!("a remote write request broke off: {panic}"),
-            })?;
+            let receipt = self.take_in(who, receive).await?;
             Ok(Written {
                 status: receipt.status(),
                 counts: receipt.headers(),
                 problem: receipt.body(),
             })
         })
+    }
+
+    fn write_otlp<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer> {
+        Box::pin(self.take_in(who, move |telemetry, tenant| {
+            otlp::receive(telemetry, &request, tenant, WRITE_MAX_BYTES)
+        }))
     }
 
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {

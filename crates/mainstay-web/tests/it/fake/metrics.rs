@@ -212,6 +212,18 @@ impl Metrics for Fake {
         })
     }
 
+    fn write_otlp<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer> {
+        self.heard("write_otlp", who);
+        let unpacked = request.content_encoding.is_none();
+        Box::pin(async move {
+            Ok(OtlpAnswer {
+                status: if unpacked { 200 } else { 503 },
+                content_type: "application/json",
+                body: b"{}".to_vec(),
+            })
+        })
+    }
+
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {
         now(Runtime {
             started_at: at("2025-01-15T10:00:00Z"),
