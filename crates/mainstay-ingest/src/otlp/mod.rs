@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::gzip;
+use crate::metadata::FamilyMetadata;
 use crate::sample::SeriesSample;
 use crate::wire::WireError;
 
@@ -153,6 +154,8 @@ pub struct OtlpBatch {
     pub samples: Vec<SeriesSample>,
     /// Which of them each data point became, by their places, in rising order. `target_info` is of no point.
     pub points: Vec<Range<usize>>,
+    /// What is said of the metrics, under the names that they have here.
+    pub metadata: Vec<FamilyMetadata>,
     /// Data points that are refused.
     pub rejected: u64,
     /// Why the first of them is.

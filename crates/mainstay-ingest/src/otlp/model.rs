@@ -44,6 +44,8 @@ pub(super) struct Metric<'a> {
     #[serde(borrow)]
     pub(super) name: Cow<'a, str>,
     #[serde(borrow)]
+    pub(super) description: Cow<'a, str>,
+    #[serde(borrow)]
     pub(super) unit: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) gauge: Option<Numbers<'a>>,

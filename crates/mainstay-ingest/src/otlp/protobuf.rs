@@ -66,6 +66,7 @@ fn metric(message: &[u8]) -> Read<Metric<'_>> {
     for field in Fields::new(message) {
         match field? {
             (1, value) => metric.name = text(value)?,
+            (2, value) => metric.description = text(value)?,
             (3, value) => metric.unit = text(value)?,
             (5, value) => metric.gauge = Some(numbers(value.bytes()?)?),
             (7, value) => metric.sum = Some(numbers(value.bytes()?)?),

@@ -13,6 +13,8 @@ use super::model::{
 };
 use super::names::{NameKind, metric_name};
 use super::{OtlpBatch, OtlpSettings};
+use crate::exposition::MetricKind;
+use crate::metadata::FamilyMetadata;
 use crate::sample::{Exemplar, SeriesSample};
 
 const NANOS_PER_MS: u64 = 1_000_000;
@@ -52,6 +54,10 @@ fn translate_metric(metric: &Metric<'_>, resource: &ResourceLabels, batch: &mut 
         _ => NameKind::Other,
     };
     let name = metric_name(&metric.name, &metric.unit, kind);
+    if !name.is_empty() {
+        let said = FamilyMetadata::new(&name, metric_kind(metric), &metric.description, &metric.unit);
+        batch.metadata.push(said);
+    }
     let mut out = Out {
         name: &name,
         resource,
@@ -89,6 +95,25 @@ fn translate_metric(metric: &Metric<'_>, resource: &ResourceLabels, batch: &mut 
         }
     } else if let Some(summary) = &metric.summary {
         out.summaries(summary);
+    }
+}
+
+fn metric_kind(metric: &Metric<'_>) -> MetricKind {
+    if let Some(sum) = &metric.sum {
+        // A sum that also falls is read like a gauge.
+        if sum.is_monotonic {
+            MetricKind::Counter
+        } else {
+            MetricKind::Gauge
+        }
+    } else if metric.gauge.is_some() {
+        MetricKind::Gauge
+    } else if metric.histogram.is_some() || metric.exponential_histogram.is_some() {
+        MetricKind::Histogram
+    } else if metric.summary.is_some() {
+        MetricKind::Summary
+    } else {
+        MetricKind::Unknown
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod intake;
 mod judge;
+mod metadata;
 mod otlp;
 mod receive;
 pub mod remote;
@@ -32,6 +33,7 @@ use store::KeptWindows;
 pub use store::StoreSamples;
 
 use intake::Watched;
+use metadata::MetadataTable;
 use receive::Inbox;
 use remote::RemoteEngine;
 use rules::RuleBook;
@@ -110,6 +112,7 @@ pub struct Telemetry {
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
     inbox: Inbox,
+    metadata: Mutex<MetadataTable>,
     /// What rules look through, kept between evaluations.
     windows: Arc<Mutex<KeptWindows>>,
     /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
@@ -172,6 +175,7 @@ impl Telemetry {
             rules: Mutex::new(judged.rules),
             intake: Mutex::default(),
             inbox: Inbox::default(),
+            metadata: Mutex::default(),
             windows: Arc::default(),
             keeping: Mutex::new(()),
             counts_file,
@@ -307,7 +311,10 @@ impl Telemetry {
 }
 
 impl Sink for Telemetry {
-    fn accept(&self, scrape: ScrapeBatch) {
+    fn accept(&self, mut scrape: ScrapeBatch) {
+        if let Some(said) = scrape.metadata.take() {
+            self.note_scraped(&scrape.job, &scrape.instance, said);
+        }
         let rows: Vec<Row<'_>> = scrape
             .samples
             .iter()

@@ -18,6 +18,9 @@ impl Telemetry {
     /// # Errors
     /// If the log cannot be written. Some of the request may have been taken then.
     pub fn receive_otlp(&self, batch: &mut OtlpBatch, tenant: Option<&TenantId>) -> Result<(), SeriesError> {
+        for said in std::mem::take(&mut batch.metadata) {
+            self.note_told(said);
+        }
         let mut refused: BTreeMap<usize, String> = BTreeMap::new();
         if let Some(tenant) = tenant {
             for (at, sample) in batch.samples.iter_mut().enumerate() {

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mainstay_ingest::FamilyMetadata;
+use mainstay_ingest::exposition::MetricKind;
 use mainstay_ingest::remote_write::{
     Receipt, RemoteWriteError, Request, SeriesCache, SeriesKey, Version, decompress,
 };
@@ -103,6 +105,10 @@ impl Telemetry {
         } = buffers;
         decompress(body, limit_bytes, message)?;
         let request = Request::parse(version, message)?;
+        for said in request.metadata() {
+            let said = said?;
+            self.note_told(FamilyMetadata::new(said.family, said.kind, said.help, said.unit));
+        }
         let cache = self.inbox.cache(tenant);
         // The second time for series that retention removed since they were looked up.
         for first in [true, false] {
@@ -192,6 +198,11 @@ impl Telemetry {
                 None => labels.set(TENANT, tenant.as_str()),
             }
         }
+        // 2.0 says it of every series every time: it is enough to hear it once.
+        if let Some(said) = series.metadata()? {
+            let family = family_of(labels.metric_name(), said.kind);
+            self.note_told(FamilyMetadata::new(family, said.kind, said.help, said.unit));
+        }
         let found = self.store.series_ref(&labels)?;
         cache.insert(key, found);
         Ok(found)
@@ -255,6 +266,17 @@ fn tell(
         }
     }
     held
+}
+
+/// The family that a series of this kind belongs to.
+fn family_of(metric: &str, kind: MetricKind) -> &str {
+    let suffixes: &[&str] = match kind {
+        MetricKind::Histogram => &["_bucket", "_sum", "_count"],
+        MetricKind::Summary => &["_sum", "_count"],
+        _ => &[],
+    };
+    let family = suffixes.iter().find_map(|suffix| metric.strip_suffix(suffix));
+    family.unwrap_or(metric)
 }
 
 /// Why a sample with this outcome is not held; `None` if it is.

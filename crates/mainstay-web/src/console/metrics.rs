@@ -30,7 +30,7 @@ pub trait Metrics: Send + Sync + 'static {
     ) -> Answer<'a, Vec<String>, QueryError>;
     /// The newest sample of each selected series, unless it marks the series' end.
     fn latest<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<(Arc<Labels>, Sample)>, QueryError>;
-    /// What targets said about their metrics.
+    /// What targets and senders said about metrics.
     fn metric_metadata(&self) -> Answer<'_, Vec<MetricMetadata>, QueryError>;
     /// The targets that are scraped, in order of job and address.
     fn targets(&self) -> Answer<'_, Vec<ScrapedTarget>, QueryError>;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use mainstay_catalog::Format;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
+use mainstay_ingest::FamilyMetadata;
 use mainstay_ingest::remote_write::{Receipt, negotiate};
 use mainstay_journal::Journal;
 use mainstay_kernel::principal::Tenants;
@@ -186,9 +187,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         }))
     }
 
-    /// Nothing that comes in tells the kinds of metrics yet.
     fn metric_metadata(&self) -> Answer<'_, Vec<MetricMetadata>, QueryError> {
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async {
+            let mut known = Vec::new();
+            for target in self.program.scrapes.targets() {
+                let instance = target.labels.get("instance").unwrap_or_default();
+                let said = self.telemetry.target_metadata(&target.job, instance);
+                known.extend(said.iter().map(|said| metadata(said, &target.labels)));
+            }
+            let told = self.telemetry.told_metadata();
+            known.extend(told.iter().map(|said| metadata(said, &Labels::new())));
+            Ok(known)
+        })
     }
 
     fn targets(&self) -> Answer<'_, Vec<ScrapedTarget>, QueryError> {
@@ -263,6 +273,16 @@ fn own_tenant(who: &Principal) -> Result<Option<TenantId>, Failure> {
                 }),
             }
         }
+    }
+}
+
+fn metadata(said: &FamilyMetadata, target: &Labels) -> MetricMetadata {
+    MetricMetadata {
+        metric: said.family.clone(),
+        target: target.clone(),
+        kind: said.kind.name().to_owned(),
+        help: said.help.clone(),
+        unit: said.unit.clone(),
     }
 }
 

@@ -126,6 +126,11 @@ impl Metrics for Fake {
             said("a_total", "h:1", "one"),
             said("a_total", "h:2", "two"),
             said("b_total", "h:1", "three"),
+            // Sent, not scraped.
+            MetricMetadata {
+                target: Labels::new(),
+                ..said("b_total", "", "four")
+            },
         ])
     }
 
