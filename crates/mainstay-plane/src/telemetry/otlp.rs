@@ -68,6 +68,12 @@ impl Telemetry {
                 &self.append_histograms(histograms.into_iter())?,
             );
         }
+        for at in refused.keys() {
+            if let Some(sample) = batch.samples.get_mut(*at) {
+                sample.exemplars.clear();
+            }
+        }
+        self.note_exemplars(super::examples(&mut batch.samples));
         batch.refuse(&refused);
         Ok(())
     }

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mainstay_ingest::FamilyMetadata;
 use mainstay_ingest::exposition::MetricKind;
 use mainstay_ingest::remote_write::{
     Receipt, RemoteWriteError, Request, SeriesCache, SeriesKey, Version, decompress,
 };
+use mainstay_ingest::{Exemplar, FamilyMetadata};
 use mainstay_kernel::TenantId;
 use mainstay_series::{Appended, HistogramSample, Outcome, Sample, SeriesError, SeriesRef};
 
@@ -42,6 +42,7 @@ struct Buffers {
     samples: Vec<Sample>,
     created_ms: Vec<Option<i64>>,
     histograms: Vec<HistogramSample>,
+    exemplars: Vec<(SeriesRef, Exemplar)>,
 }
 
 impl Inbox {
@@ -64,6 +65,7 @@ impl Inbox {
         used.samples.clear();
         used.created_ms.clear();
         used.histograms.clear();
+        used.exemplars.clear();
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         if buffers.len() < BUFFERS && used.message.capacity() <= BUFFER_MAX_BYTES {
             buffers.push(used);
@@ -102,6 +104,7 @@ impl Telemetry {
             samples,
             created_ms,
             histograms,
+            exemplars,
         } = buffers;
         decompress(body, limit_bytes, message)?;
         let request = Request::parse(version, message)?;
@@ -115,6 +118,7 @@ impl Telemetry {
             samples.clear();
             created_ms.clear();
             histograms.clear();
+            exemplars.clear();
             let mut receipt = Receipt::default();
             {
                 let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,6 +161,13 @@ impl Telemetry {
                             Err(error) => receipt.refuse(400, &error),
                         }
                     }
+                    for exemplar in series.exemplars() {
+                        match exemplar {
+                            Ok(exemplar) => exemplars.push((found, exemplar)),
+                            Err(error) if error.refuses_request() => return Err(error),
+                            Err(error) => receipt.refuse(400, &error),
+                        }
+                    }
                 }
             }
             let written = self.write(samples, created_ms, histograms, &mut receipt);
@@ -169,6 +180,11 @@ impl Telemetry {
                 }
             };
             if removed.is_empty() || !first {
+                let now_ms = self.clock.now().as_millisecond();
+                receipt.exemplars =
+                    self.note_exemplars(exemplars.drain(..).filter_map(|(series, exemplar)| {
+                        Some((self.store.labels(series)?, exemplar, now_ms))
+                    }));
                 return Ok(receipt);
             }
             let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);

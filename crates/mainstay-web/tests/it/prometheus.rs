@@ -323,6 +323,14 @@ async fn targets_and_what_they_say() {
     let of_target = asked("/api/v1/targets/metadata?match_target=%7Binstance=%22h:2%22%7D").await;
     assert_eq!(of_target["data"].as_array().map(Vec::len), Some(1));
     assert_eq!(of_target["data"][0]["help"], "two");
+    let sent = asked("/api/v1/metadata?metric=b_total").await;
+    assert_eq!(sent["data"], json!({"b_total": [said("four"), said("three")]}));
+    let of_target = asked("/api/v1/targets/metadata?metric=b_total").await;
+    assert_eq!(
+        of_target["data"].as_array().map(Vec::len),
+        Some(1),
+        "of no target"
+    );
 }
 
 #[tokio::test]

@@ -12,12 +12,12 @@ use mainstay_ingest::remote_write::{Receipt, negotiate};
 use mainstay_journal::Journal;
 use mainstay_kernel::principal::Tenants;
 use mainstay_kernel::{Labels, Principal, TenantId};
-use mainstay_plane::Telemetry;
+use mainstay_plane::{Telemetry, telemetry};
 use mainstay_promql::{Samples, is_stale};
 use mainstay_series::Store;
 use mainstay_web::view::{
-    InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime,
-    Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
+    Exemplar, InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery, RuleGroup,
+    Runtime, Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
 };
 use mainstay_web::{Answer, Failure, Metrics};
 
@@ -118,9 +118,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         Box::pin(self.foreign_questions.answer_range(query))
     }
 
-    /// The store keeps none: what targets expose of them is passed over.
-    fn exemplars<'a>(&'a self, _: &'a Selection) -> Answer<'a, Vec<SeriesExemplars>, QueryError> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn exemplars<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<SeriesExemplars>, QueryError> {
+        let selection = selection.clone();
+        Box::pin(self.look_up(move |telemetry| {
+            let found = telemetry.exemplars(&selection.selectors, selection.start_ms, selection.end_ms);
+            let shown = |(labels, exemplars): telemetry::SeriesExemplars| SeriesExemplars {
+                labels,
+                exemplars: exemplars.into_iter().map(exemplar).collect(),
+            };
+            Ok(found.into_iter().map(shown).collect())
+        }))
     }
 
     fn series<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<Arc<Labels>>, QueryError> {
@@ -273,6 +280,14 @@ fn own_tenant(who: &Principal) -> Result<Option<TenantId>, Failure> {
                 }),
             }
         }
+    }
+}
+
+fn exemplar(kept: telemetry::StoredExemplar) -> Exemplar {
+    Exemplar {
+        labels: kept.labels,
+        value: kept.value,
+        at_ms: kept.t_ms,
     }
 }
 

@@ -69,8 +69,9 @@ fn metrics_come_in_by_otlp_and_are_found() {
     let body = format!(
         r#"{{"resourceMetrics":[{{"resource":{{"attributes":[{{"key":"service.name","value":{{"stringValue":"shop"}}}}]}},
         "scopeMetrics":[{{"metrics":[
-        {{"name":"orders","sum":{{"aggregationTemporality":2,"isMonotonic":true,
-          "dataPoints":[{{"timeUnixNano":"{now_nano}","asInt":"42"}}]}}}},
+        {{"name":"orders","description":"Orders taken.","sum":{{"aggregationTemporality":2,"isMonotonic":true,
+          "dataPoints":[{{"timeUnixNano":"{now_nano}","asInt":"42",
+          "exemplars":[{{"timeUnixNano":"{now_nano}","asDouble":1.5,"traceId":"7f"}}]}}]}}}},
         {{"name":"lost","sum":{{"aggregationTemporality":1,"isMonotonic":true,
           "dataPoints":[{{"timeUnixNano":"{now_nano}","asInt":"1"}}]}}}},
         {{"name":"old","histogram":{{"aggregationTemporality":2,
@@ -92,6 +93,20 @@ fn metrics_come_in_by_otlp_and_are_found() {
         orders.contains(r#""job":"shop""#) && orders.contains("\"42\""),
         "{orders}"
     );
+
+    let exemplars = http(
+        &server.address,
+        "/api/v1/query_exemplars?query=orders_total&start=0&end=9999999999",
+        None,
+        "",
+    );
+    assert_eq!(
+        exemplars.json()["data"][0]["exemplars"][0]["labels"]["trace_id"],
+        "7f"
+    );
+    let said = http(&server.address, "/api/v1/metadata?metric=orders_total", None, "").json();
+    assert_eq!(said["data"]["orders_total"][0]["help"], "Orders taken.");
+    assert_eq!(said["data"]["orders_total"][0]["type"], "counter");
 
     // The same in protobuf: a gauge of 2.5.
     let point = [

@@ -104,7 +104,7 @@ scrape_configs:
 }
 
 #[test]
-fn what_targets_say_of_their_metrics_can_be_asked() {
+fn what_targets_say_of_their_metrics_and_their_exemplars_can_be_asked() {
     let (address, _) = serve(
         "# TYPE jobs counter\n# HELP jobs What was done.\njobs_total{kind=\"a\"} 7 # {trace_id=\"7f\"} 0.5\n# EOF\n",
     );
@@ -134,4 +134,21 @@ fn what_targets_say_of_their_metrics_can_be_asked() {
         json!({"job": "said", "instance": address})
     );
     assert_eq!(of_target[0]["metric"], "jobs");
+    // However often it is exposed, it is one.
+    let window = "start=0&end=9999999999";
+    let found = asked(&format!(
+        "/api/v1/query_exemplars?query=rate(jobs_total%5B1m%5D)&{window}"
+    ));
+    assert_eq!(
+        found[0]["seriesLabels"],
+        json!({"__name__": "jobs_total", "instance": address, "job": "said", "kind": "a"})
+    );
+    let exemplars = found[0]["exemplars"].as_array().expect("a list");
+    assert_eq!(exemplars.len(), 1, "{found}");
+    assert_eq!(exemplars[0]["labels"], json!({"trace_id": "7f"}));
+    assert_eq!(exemplars[0]["value"], "0.5");
+    assert_eq!(
+        asked(&format!("/api/v1/query_exemplars?query=other&{window}")),
+        json!([])
+    );
 }
