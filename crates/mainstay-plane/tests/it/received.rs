@@ -1,11 +1,14 @@
-//! What remote write brings beside samples.
+//! What remote write brings beside samples, and whose it is that OTLP brings.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::exposition::MetricKind;
+use mainstay_ingest::otlp::{self, OtlpEncoding, OtlpSettings};
 use mainstay_ingest::remote_write::Version;
+use mainstay_kernel::TenantId;
 use mainstay_kernel::testing::ManualClock;
 use mainstay_plane::Telemetry;
 use mainstay_plane::telemetry::Judged;
@@ -42,19 +45,20 @@ fn unpacked(message: &[u8]) -> Vec<u8> {
     [length, &[60 << 2, last], message].concat()
 }
 
-#[test]
-fn exemplars_and_metadata_of_remote_write_are_kept() {
-    let directory = tempfile::tempdir().expect("a directory");
+fn open(directory: &Path) -> (Telemetry, Timestamp) {
     let now: Timestamp = "2026-03-02T10:00:00Z".parse().expect("an instant");
     let mut diagnostics = Diagnostics::new();
     let catalog = Catalog::build(payments(), &mut diagnostics);
-    let (telemetry, _) = Telemetry::open(
-        directory.path(),
-        Judged::of(&catalog, &mut diagnostics),
-        Settings::default(),
-        Arc::new(ManualClock::at(now)),
-    )
-    .expect("it opens");
+    let judged = Judged::of(&catalog, &mut diagnostics);
+    let clock = Arc::new(ManualClock::at(now));
+    let (telemetry, _) = Telemetry::open(directory, judged, Settings::default(), clock).expect("it opens");
+    (telemetry, now)
+}
+
+#[test]
+fn exemplars_and_metadata_of_remote_write_are_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (telemetry, now) = open(directory.path());
     let now_ms = now.as_millisecond().cast_unsigned();
     let label = |name: &str, value: &str| {
         field(
@@ -102,4 +106,41 @@ fn exemplars_and_metadata_of_remote_write_are_kept() {
         (told[0].family.as_str(), told[0].kind, told[0].help.as_str()),
         ("orders_total", MetricKind::Counter, "Orders taken.")
     );
+}
+
+#[test]
+fn otlp_of_a_tenant_is_that_tenants_and_nobody_elses() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (telemetry, now) = open(directory.path());
+    let t_nano = now.as_nanosecond();
+    let point = |tenant: &str| {
+        format!(
+            r#"{{"timeUnixNano":"{t_nano}","asInt":"1","attributes":[{tenant}{{"key":"k","value":{{"stringValue":"v"}}}}]}}"#
+        )
+    };
+    let named = |tenant: &str| {
+        point(&format!(
+            r#"{{"key":"tenant","value":{{"stringValue":"{tenant}"}}}},"#
+        ))
+    };
+    let body = format!(
+        r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[
+        {{"name":"depth","gauge":{{"dataPoints":[{},{}]}}}}]}}]}}]}}"#,
+        point(""),
+        named("STD-022")
+    );
+    let tenant = TenantId::new("STD-021").expect("a name");
+    for _ in 0..2 {
+        let mut batch =
+            otlp::read(body.as_bytes(), OtlpEncoding::Json, &OtlpSettings::default()).expect("OTLP");
+        telemetry
+            .receive_otlp(&mut batch, Some(&tenant))
+            .expect("the disk works");
+        assert_eq!(batch.rejected, 1, "{}", batch.reason);
+        assert!(batch.reason.contains("STD-022"), "{}", batch.reason);
+        let depth = parse_selector("depth").expect("a selector");
+        let found = telemetry.store().series(&depth, i64::MIN, i64::MAX);
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, [r#"depth{k="v", tenant="STD-021"}"#]);
+    }
 }
