@@ -1,11 +1,9 @@
 //! One HTTP client for scrapes and discovery: as `<http_config>` says, within a limit in bytes.
 
-use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use flate2::read::MultiGzDecoder;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -13,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::config::http::{HttpSettings, TlsVersion};
+use crate::gzip;
 
 /// How many redirects are followed, as in Prometheus.
 const REDIRECTS_MAX: usize = 10;
@@ -150,7 +149,12 @@ impl HttpClient {
             body.extend_from_slice(&chunk);
         }
         let body = match encoding.as_str() {
-            "gzip" => unpack(&body, limit_bytes)?,
+            "gzip" => match gzip::unpack(&body, limit_bytes) {
+                Ok(body) => body.ok_or(HttpError::TooLarge { limit_bytes })?.into(),
+                Err(error) => {
+                    return Err(HttpError::Connection(format!("the body is not gzip: {error}")));
+                }
+            },
             "" | "identity" => body.freeze(),
             other => {
                 return Err(HttpError::Connection(format!(
@@ -196,19 +200,6 @@ impl Lines {
             }
         }
     }
-}
-
-fn unpack(packed: &[u8], limit_bytes: usize) -> Result<Bytes, HttpError> {
-    let mut body = Vec::new();
-    let limit = u64::try_from(limit_bytes).unwrap_or(u64::MAX).saturating_add(1);
-    MultiGzDecoder::new(packed)
-        .take(limit)
-        .read_to_end(&mut body)
-        .map_err(|error| HttpError::Connection(format!("the body is not gzip: {error}")))?;
-    if body.len() > limit_bytes {
-        return Err(HttpError::TooLarge { limit_bytes });
-    }
-    Ok(body.into())
 }
 
 /// TLS as the settings want it; `None` if they say nothing beyond what the client does by itself.

@@ -7,8 +7,10 @@
 pub mod config;
 pub mod discovery;
 pub mod exposition;
+mod gzip;
 mod http_client;
 pub mod import;
+mod metadata;
 mod native_histogram;
 pub mod otlp;
 pub mod relabel;
@@ -18,6 +20,7 @@ mod scrape;
 mod series_key;
 mod wire;
 
+pub use metadata::FamilyMetadata;
 pub use sample::{Exemplar, SeriesSample};
 pub use scrape::{
     Scrape, ScrapeBatch, ScrapeError, ScrapeFormats, ScrapeLimits, ScrapeLoop, ScrapeTarget, Scraper,

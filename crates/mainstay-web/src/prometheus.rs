@@ -10,6 +10,7 @@ mod given;
 mod histogram;
 mod json;
 mod name;
+mod otlp;
 mod query;
 mod rules;
 mod select;
@@ -303,6 +304,14 @@ pub(crate) fn routes() -> Vec<Route> {
         )
         .bytes("application/x-protobuf")
         .content(Gives::Other("text/plain"))
+        .body_max_bytes(INGEST_MAX_BYTES),
+        Route::post(
+            "/api/v1/otlp/v1/metrics",
+            "Take metrics in by OTLP, protobuf (application/x-protobuf) or JSON (application/json), with or without gzip",
+            otlp::metrics,
+        )
+        .bytes("application/x-protobuf")
+        .content(Gives::Other("application/x-protobuf"))
         .body_max_bytes(INGEST_MAX_BYTES),
         Route::get("/-/healthy", "Whether this process lives", status::healthy)
             .public()

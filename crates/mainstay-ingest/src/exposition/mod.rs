@@ -49,6 +49,23 @@ pub enum MetricKind {
     StateSet,
 }
 
+impl MetricKind {
+    /// Its name, as OpenMetrics and Prometheus' API write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::GaugeHistogram => "gaugehistogram",
+            Self::Summary => "summary",
+            Self::Info => "info",
+            Self::StateSet => "stateset",
+        }
+    }
+}
+
 /// A label as exposed: name and unescaped value.
 pub type Label<'a> = (&'a str, Cow<'a, str>);
 

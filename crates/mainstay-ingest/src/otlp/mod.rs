@@ -20,6 +20,12 @@ mod names;
 mod protobuf;
 mod translate;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::gzip;
+use crate::metadata::FamilyMetadata;
 use crate::sample::SeriesSample;
 use crate::wire::WireError;
 
@@ -78,6 +84,67 @@ pub enum OtlpError {
     /// Attributes within attributes, too many of them.
     #[error("an attribute is nested too deep")]
     TooDeep,
+    /// Neither of the two encodings.
+    #[error("the content type is {0:?}, expected application/x-protobuf or application/json")]
+    ContentType(String),
+    /// Packed in another way.
+    #[error("the content encoding is {0:?}, expected gzip or identity")]
+    ContentEncoding(String),
+    /// Said to be packed with gzip, and is not.
+    #[error("the body is not gzip: {0}")]
+    Gzip(String),
+    /// More than is taken at once.
+    #[error("the request has more than {limit_bytes} bytes once it is unpacked")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+}
+
+impl OtlpError {
+    /// The HTTP status that tells it. None of them asks the sender to try again.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::ContentType(_) | Self::ContentEncoding(_) => 415,
+            Self::TooLarge { .. } => 413,
+            _ => 400,
+        }
+    }
+}
+
+/// Unpacks a body as its `Content-Encoding` says.
+///
+/// # Errors
+/// If it is packed in another way, damaged, or larger than `limit_bytes` once it is unpacked.
+pub fn unpack<'b>(
+    body: &'b [u8],
+    content_encoding: Option<&str>,
+    limit_bytes: usize,
+) -> Result<Cow<'b, [u8]>, OtlpError> {
+    let encoding = content_encoding.unwrap_or_default().trim();
+    if encoding.eq_ignore_ascii_case("gzip") {
+        let unpacked = gzip::unpack(body, limit_bytes).map_err(|error| OtlpError::Gzip(error.to_string()))?;
+        unpacked
+            .map(Cow::Owned)
+            .ok_or(OtlpError::TooLarge { limit_bytes })
+    } else if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        Err(OtlpError::ContentEncoding(encoding.chars().take(100).collect()))
+    } else if body.len() > limit_bytes {
+        Err(OtlpError::TooLarge { limit_bytes })
+    } else {
+        Ok(Cow::Borrowed(body))
+    }
+}
+
+/// The body of an answer whose status is no success: `google.rpc.Status` with a message for people.
+#[must_use]
+pub fn refusal(message: &str, encoding: OtlpEncoding) -> Vec<u8> {
+    match encoding {
+        OtlpEncoding::Protobuf => protobuf::status(message),
+        // Texts always serialize.
+        OtlpEncoding::Json => serde_json::to_vec(&model::Status { message }).unwrap_or_default(),
+    }
 }
 
 /// What a request brings.
@@ -85,6 +152,10 @@ pub enum OtlpError {
 pub struct OtlpBatch {
     /// What to store, in order.
     pub samples: Vec<SeriesSample>,
+    /// Which of them each data point became, by their places, in rising order. `target_info` is of no point.
+    pub points: Vec<Range<usize>>,
+    /// What is said of the metrics, under the names that they have here.
+    pub metadata: Vec<FamilyMetadata>,
     /// Data points that are refused.
     pub rejected: u64,
     /// Why the first of them is.
@@ -98,6 +169,19 @@ impl OtlpBatch {
             self.reason = reason.to_string();
         }
         self.rejected += points;
+    }
+
+    /// Notes samples that the store refuses, by their places, with the reasons. A data point counts once, however many
+    /// samples it became.
+    pub fn refuse(&mut self, samples: &BTreeMap<usize, String>) {
+        let mut refused = self
+            .points
+            .iter()
+            .filter_map(|point| samples.range(point.clone()).next());
+        if let Some((_, reason)) = refused.next() {
+            let points = 1 + refused.count() as u64;
+            self.reject(points, reason);
+        }
     }
 
     /// The body of the answer, whose status is 200: `ExportMetricsServiceResponse` with what was refused.

@@ -44,6 +44,8 @@ pub(super) struct Metric<'a> {
     #[serde(borrow)]
     pub(super) name: Cow<'a, str>,
     #[serde(borrow)]
+    pub(super) description: Cow<'a, str>,
+    #[serde(borrow)]
     pub(super) unit: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) gauge: Option<Numbers<'a>>,
@@ -342,4 +344,10 @@ pub(super) struct PartialSuccess<'a> {
     /// Text, as JSON has 64-bit numbers.
     pub(super) rejected_data_points: String,
     pub(super) error_message: &'a str,
+}
+
+/// `google.rpc.Status`, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct Status<'a> {
+    pub(super) message: &'a str,
 }

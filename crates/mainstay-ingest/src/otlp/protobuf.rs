@@ -66,6 +66,7 @@ fn metric(message: &[u8]) -> Read<Metric<'_>> {
     for field in Fields::new(message) {
         match field? {
             (1, value) => metric.name = text(value)?,
+            (2, value) => metric.description = text(value)?,
             (3, value) => metric.unit = text(value)?,
             (5, value) => metric.gauge = Some(numbers(value.bytes()?)?),
             (7, value) => metric.sum = Some(numbers(value.bytes()?)?),
@@ -324,6 +325,14 @@ pub(super) fn response(rejected: u64, reason: &str) -> Vec<u8> {
     push_number(&mut response, partial.len() as u64);
     response.extend_from_slice(&partial);
     response
+}
+
+/// `google.rpc.Status`, without a code: nobody is to act on one.
+pub(super) fn status(message: &str) -> Vec<u8> {
+    let mut status = vec![0x12];
+    push_number(&mut status, message.len() as u64);
+    status.extend_from_slice(message.as_bytes());
+    status
 }
 
 fn push_number(message: &mut Vec<u8>, mut number: u64) {

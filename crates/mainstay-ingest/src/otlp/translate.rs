@@ -13,6 +13,8 @@ use super::model::{
 };
 use super::names::{NameKind, metric_name};
 use super::{OtlpBatch, OtlpSettings};
+use crate::exposition::MetricKind;
+use crate::metadata::FamilyMetadata;
 use crate::sample::{Exemplar, SeriesSample};
 
 const NANOS_PER_MS: u64 = 1_000_000;
@@ -52,6 +54,10 @@ fn translate_metric(metric: &Metric<'_>, resource: &ResourceLabels, batch: &mut 
         _ => NameKind::Other,
     };
     let name = metric_name(&metric.name, &metric.unit, kind);
+    if !name.is_empty() {
+        let said = FamilyMetadata::new(&name, metric_kind(metric), &metric.description, &metric.unit);
+        batch.metadata.push(said);
+    }
     let mut out = Out {
         name: &name,
         resource,
@@ -92,6 +98,25 @@ fn translate_metric(metric: &Metric<'_>, resource: &ResourceLabels, batch: &mut 
     }
 }
 
+fn metric_kind(metric: &Metric<'_>) -> MetricKind {
+    if let Some(sum) = &metric.sum {
+        // A sum that also falls is read like a gauge.
+        if sum.is_monotonic {
+            MetricKind::Counter
+        } else {
+            MetricKind::Gauge
+        }
+    } else if metric.gauge.is_some() {
+        MetricKind::Gauge
+    } else if metric.histogram.is_some() || metric.exponential_histogram.is_some() {
+        MetricKind::Histogram
+    } else if metric.summary.is_some() {
+        MetricKind::Summary
+    } else {
+        MetricKind::Unknown
+    }
+}
+
 fn points(metric: &Metric<'_>) -> u64 {
     let numbers = |numbers: &Option<Numbers<'_>>| numbers.as_ref().map_or(0, |n| n.data_points.len());
     let points = numbers(&metric.gauge)
@@ -121,7 +146,10 @@ struct Point {
 }
 
 impl Out<'_> {
-    fn point(&self, attributes: &[KeyValue<'_>], start_nano: u64, nano: u64, flags: u32) -> Point {
+    /// Begins with a data point.
+    fn point(&mut self, attributes: &[KeyValue<'_>], start_nano: u64, nano: u64, flags: u32) -> Point {
+        let first = self.batch.samples.len();
+        self.batch.points.push(first..first);
         Point {
             labels: self.resource.of_point(attributes),
             created_ms: Some(as_ms(start_nano)).filter(|start_ms| *start_ms != 0),
@@ -162,6 +190,9 @@ impl Out<'_> {
             value,
             exemplars,
         });
+        if let Some(point) = self.batch.points.last_mut() {
+            point.end = self.batch.samples.len();
+        }
     }
 
     fn numbers(&mut self, numbers: &Numbers<'_>, is_counter: bool) {

@@ -8,8 +8,9 @@ use hashbrown::HashTable;
 use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_kernel::{Labels, STALE_NAN};
 
-use super::{Scrape, ScrapeBatch, ScrapeError, ScrapeTarget};
+use super::{Scrape, ScrapeBatch, ScrapeError, ScrapeTarget, metadata};
 use crate::exposition::{self, Item, Label, MetricKind, Sample, parse};
+use crate::metadata::FamilyMetadata;
 use crate::relabel::relabel;
 use crate::sample::{Exemplar, SeriesSample};
 use crate::series_key::SeriesKey;
@@ -27,6 +28,8 @@ pub struct ScrapeLoop {
     round: u64,
     /// Whether `up` and its like have been written and not yet been marked stale.
     reported: bool,
+    /// Stands for what it said of its families last.
+    metadata: SeriesKey,
 }
 
 #[derive(Debug)]
@@ -87,6 +90,8 @@ struct Report {
     /// Series that the scrape before did not have.
     added: usize,
     body_bytes: usize,
+    /// What the target says of its families, if that is new.
+    metadata: Option<Vec<FamilyMetadata>>,
 }
 
 impl Report {
@@ -123,6 +128,7 @@ impl ScrapeLoop {
             series: HashTable::new(),
             round: 0,
             reported: false,
+            metadata: SeriesKey::default(),
         }
     }
 
@@ -164,7 +170,7 @@ impl ScrapeLoop {
         let values = report.values(&self.target, error.is_some());
         self.report(scrape_time_ms, values, &mut samples);
         self.reported = true;
-        self.batch(scrape_time_ms, samples, error)
+        self.batch(scrape_time_ms, samples, report.metadata, error)
     }
 
     /// What to store when the target is no longer scraped: stale markers for all it had.
@@ -175,13 +181,15 @@ impl ScrapeLoop {
         if std::mem::take(&mut self.reported) {
             self.report(at_ms, [STALE_NAN; REPORTS.len()], &mut samples);
         }
-        self.batch(at_ms, samples, None)
+        self.metadata = SeriesKey::default();
+        self.batch(at_ms, samples, Some(Vec::new()), None)
     }
 
     fn batch(
         &self,
         scrape_time_ms: i64,
         samples: Vec<SeriesSample>,
+        metadata: Option<Vec<FamilyMetadata>>,
         error: Option<ScrapeError>,
     ) -> ScrapeBatch {
         ScrapeBatch {
@@ -189,6 +197,7 @@ impl ScrapeLoop {
             instance: self.target.instance.clone(),
             scrape_time_ms,
             samples,
+            metadata,
             error,
         }
     }
@@ -209,6 +218,7 @@ impl ScrapeLoop {
         let mut found: Vec<Found> = Vec::with_capacity(self.series.len());
         let mut created: BTreeMap<Group, i64> = BTreeMap::new();
         let mut refused = None;
+        let mut said = SeriesKey::default();
         let (form, honor_timestamps) = (self.target.formats.histograms, self.target.honor_timestamps);
         parse(&scrape.body, scrape.format, form, |item| match item {
             Item::Sample(_) if refused.is_some() => {}
@@ -244,10 +254,14 @@ impl ScrapeLoop {
             } => {
                 created.insert(group(family, labels), created_ms);
             }
-            Item::Type { .. } | Item::Help { .. } | Item::Unit { .. } => {}
+            Item::Type { .. } | Item::Help { .. } | Item::Unit { .. } => said = metadata::noted(said, &item),
         })?;
         if let Some(error) = refused {
             return Err(error);
+        }
+        if self.metadata != said {
+            report.metadata = Some(metadata::read(scrape, form)?);
+            self.metadata = said;
         }
         let round = self.round;
         let stored = |exposed: &&Exposed| exposed.born == round && exposed.labels.is_some();

@@ -2,6 +2,7 @@
 
 mod client;
 mod core;
+mod metadata;
 mod scraper;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ pub use self::core::ScrapeLoop;
 pub use self::scraper::{Scraper, ScraperStats, Sink};
 use crate::config::http::HttpSettings;
 use crate::exposition::{Format, HistogramForm, ParseError, ScrapeProtocol};
+use crate::metadata::FamilyMetadata;
 use crate::relabel::RelabelRule;
 use crate::sample::SeriesSample;
 
@@ -239,6 +241,9 @@ pub struct ScrapeBatch {
     pub scrape_time_ms: i64,
     /// What to store, in order.
     pub samples: Vec<SeriesSample>,
+    /// What the target says of its metrics, in order of family, if that is not what it said before; nothing when it is no
+    /// longer scraped.
+    pub metadata: Option<Vec<FamilyMetadata>>,
     /// Why the scrape failed, if it did.
     pub error: Option<ScrapeError>,
 }

@@ -3,6 +3,7 @@
 //! Storing and counting happen under one lock, so that counts follow the order of the log; waiting for the disk does not,
 //! so that many who write share one fsync.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use mainstay_kernel::{Histogram, Labels};
@@ -71,30 +72,36 @@ impl Telemetry {
             .append_histograms(samples, self.clock.now().as_millisecond())
     }
 
-    /// [`Telemetry::take_histograms`], with series named by their labels; those that a limit keeps out are left out.
+    /// [`Telemetry::take_histograms`], with series named by their labels. Limits count as refusals of single samples.
     ///
     /// # Errors
     /// If the log cannot be written.
     pub fn append_histograms<'a>(
         &self,
         rows: impl Iterator<Item = (&'a Labels, i64, &'a Arc<Histogram>)>,
-    ) -> Result<(), SeriesError> {
+    ) -> Result<Appended, SeriesError> {
         let mut samples = Vec::new();
-        for (labels, t_ms, value) in rows {
+        let mut refused = BTreeSet::new();
+        for (at, (labels, t_ms, value)) in rows.enumerate() {
             match self.store.series_ref(labels) {
                 Ok(series) => samples.push(HistogramSample {
                     series,
                     t_ms,
                     value: Arc::clone(value),
                 }),
-                Err(error) if error.is_limit() => {}
+                Err(error) if error.is_limit() => {
+                    refused.insert(at);
+                }
                 Err(error) => return Err(error),
             }
         }
-        if !samples.is_empty() {
-            self.take_histograms(&samples)?;
-        }
-        Ok(())
+        let mut appended = if samples.is_empty() {
+            Appended::default()
+        } else {
+            self.take_histograms(&samples)?
+        };
+        appended.refuse(&refused);
+        Ok(appended)
     }
 
     fn count(

@@ -4,8 +4,11 @@
 //! Counts are not events. They are kept in a file beside the samples together with the position of the log up to which
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
+mod exemplars;
 mod intake;
 mod judge;
+mod metadata;
+mod otlp;
 mod receive;
 pub mod remote;
 mod rules;
@@ -17,9 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use mainstay_alert::{AlertState, Observation};
 use mainstay_catalog::{Catalog, Diagnostics};
-use mainstay_ingest::{ScrapeBatch, Sink};
-use mainstay_kernel::Clock;
+use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
+use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
 use mainstay_segment::write_atomic;
 use mainstay_series::{Lsn, Options, Recovery, Row, SeriesError, Store};
@@ -30,7 +33,10 @@ pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
 pub use store::StoreSamples;
 
+use exemplars::Exemplars;
+pub use exemplars::{SeriesExemplars, StoredExemplar};
 use intake::Watched;
+use metadata::MetadataTable;
 use receive::Inbox;
 use remote::RemoteEngine;
 use rules::RuleBook;
@@ -109,6 +115,8 @@ pub struct Telemetry {
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
     inbox: Inbox,
+    metadata: Mutex<MetadataTable>,
+    exemplars: Mutex<Exemplars>,
     /// What rules look through, kept between evaluations.
     windows: Arc<Mutex<KeptWindows>>,
     /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
@@ -171,6 +179,8 @@ impl Telemetry {
             rules: Mutex::new(judged.rules),
             intake: Mutex::default(),
             inbox: Inbox::default(),
+            metadata: Mutex::default(),
+            exemplars: Mutex::default(),
             windows: Arc::default(),
             keeping: Mutex::new(()),
             counts_file,
@@ -306,7 +316,10 @@ impl Telemetry {
 }
 
 impl Sink for Telemetry {
-    fn accept(&self, scrape: ScrapeBatch) {
+    fn accept(&self, mut scrape: ScrapeBatch) {
+        if let Some(said) = scrape.metadata.take() {
+            self.note_scraped(&scrape.job, &scrape.instance, said);
+        }
         let rows: Vec<Row<'_>> = scrape
             .samples
             .iter()
@@ -326,11 +339,21 @@ impl Sink for Telemetry {
         let stored = self
             .append(&rows)
             .and_then(|_| self.append_histograms(histograms));
+        self.note_exemplars(examples(&mut scrape.samples));
         if let Err(error) = stored {
             // The next scrape brings the counters again; what is lost is only this instant's resolution.
             tracing::error!(job = scrape.job, instance = scrape.instance, %error, "a scrape could not be stored");
         }
     }
+}
+
+/// The exemplars of samples, taken out of them.
+fn examples(samples: &mut [SeriesSample]) -> impl Iterator<Item = (Arc<Labels>, Exemplar, i64)> {
+    samples.iter_mut().flat_map(|sample| {
+        let (labels, t_ms) = (&sample.labels, sample.t_ms);
+        let exemplars = std::mem::take(&mut sample.exemplars).into_iter();
+        exemplars.map(move |exemplar| (Arc::clone(labels), exemplar, t_ms))
+    })
 }
 
 /// The annotation that says which part of Mainstay raised an alert.

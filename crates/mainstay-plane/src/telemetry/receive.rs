@@ -6,16 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mainstay_ingest::exposition::MetricKind;
 use mainstay_ingest::remote_write::{
     Receipt, RemoteWriteError, Request, SeriesCache, SeriesKey, Version, decompress,
 };
+use mainstay_ingest::{Exemplar, FamilyMetadata};
 use mainstay_kernel::TenantId;
 use mainstay_series::{Appended, HistogramSample, Outcome, Sample, SeriesError, SeriesRef};
 
 use super::Telemetry;
 
 /// The label that says whose a series is.
-const TENANT: &str = "tenant";
+pub(super) const TENANT: &str = "tenant";
 /// How many label sets are remembered per tenant: about 60 MB at most.
 const CACHED_SERIES: usize = 1_000_000;
 /// How many buffers are kept for requests to come.
@@ -40,6 +42,7 @@ struct Buffers {
     samples: Vec<Sample>,
     created_ms: Vec<Option<i64>>,
     histograms: Vec<HistogramSample>,
+    exemplars: Vec<(SeriesRef, Exemplar)>,
 }
 
 impl Inbox {
@@ -62,6 +65,7 @@ impl Inbox {
         used.samples.clear();
         used.created_ms.clear();
         used.histograms.clear();
+        used.exemplars.clear();
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         if buffers.len() < BUFFERS && used.message.capacity() <= BUFFER_MAX_BYTES {
             buffers.push(used);
@@ -100,15 +104,21 @@ impl Telemetry {
             samples,
             created_ms,
             histograms,
+            exemplars,
         } = buffers;
         decompress(body, limit_bytes, message)?;
         let request = Request::parse(version, message)?;
+        for said in request.metadata() {
+            let said = said?;
+            self.note_told(FamilyMetadata::new(said.family, said.kind, said.help, said.unit));
+        }
         let cache = self.inbox.cache(tenant);
         // The second time for series that retention removed since they were looked up.
         for first in [true, false] {
             samples.clear();
             created_ms.clear();
             histograms.clear();
+            exemplars.clear();
             let mut receipt = Receipt::default();
             {
                 let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -151,6 +161,13 @@ impl Telemetry {
                             Err(error) => receipt.refuse(400, &error),
                         }
                     }
+                    for exemplar in series.exemplars() {
+                        match exemplar {
+                            Ok(exemplar) => exemplars.push((found, exemplar)),
+                            Err(error) if error.refuses_request() => return Err(error),
+                            Err(error) => receipt.refuse(400, &error),
+                        }
+                    }
                 }
             }
             let written = self.write(samples, created_ms, histograms, &mut receipt);
@@ -163,6 +180,11 @@ impl Telemetry {
                 }
             };
             if removed.is_empty() || !first {
+                let now_ms = self.clock.now().as_millisecond();
+                receipt.exemplars =
+                    self.note_exemplars(exemplars.drain(..).filter_map(|(series, exemplar)| {
+                        Some((self.store.labels(series)?, exemplar, now_ms))
+                    }));
                 return Ok(receipt);
             }
             let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,15 +207,17 @@ impl Telemetry {
                 Some(named) if named != tenant.as_str() => {
                     return Err(Refusal {
                         status: 400,
-                        reason: format!(
-                            "a series of tenant {named:?} came from tenant {:?}",
-                            tenant.as_str()
-                        ),
+                        reason: of_another_tenant(named, tenant),
                     });
                 }
                 Some(_) => {}
                 None => labels.set(TENANT, tenant.as_str()),
             }
+        }
+        // 2.0 says it of every series every time: it is enough to hear it once.
+        if let Some(said) = series.metadata()? {
+            let family = family_of(labels.metric_name(), said.kind);
+            self.note_told(FamilyMetadata::new(family, said.kind, said.help, said.unit));
         }
         let found = self.store.series_ref(&labels)?;
         cache.insert(key, found);
@@ -250,21 +274,45 @@ fn tell(
         return held;
     }
     for (outcome, series) in appended.outcomes.iter().zip(series) {
-        let reason = match outcome {
-            Outcome::Stored | Outcome::Duplicate => continue,
-            Outcome::OutOfOrder => {
-                "out of order sample: older than retention or the window for late samples, or another value is held"
-            }
-            Outcome::TooFarAhead => "a sample is too far in the future",
-            Outcome::Limit => "a histogram has more buckets than allowed",
-            Outcome::UnknownSeries => {
-                removed.insert(series);
-                "a series was removed meanwhile"
-            }
-        };
-        receipt.refuse(400, &reason);
+        if *outcome == Outcome::UnknownSeries {
+            removed.insert(series);
+        }
+        if let Some(reason) = why_refused(*outcome) {
+            receipt.refuse(400, &reason);
+        }
     }
     held
+}
+
+/// The family that a series of this kind belongs to.
+fn family_of(metric: &str, kind: MetricKind) -> &str {
+    let suffixes: &[&str] = match kind {
+        MetricKind::Histogram => &["_bucket", "_sum", "_count"],
+        MetricKind::Summary => &["_sum", "_count"],
+        _ => &[],
+    };
+    let family = suffixes.iter().find_map(|suffix| metric.strip_suffix(suffix));
+    family.unwrap_or(metric)
+}
+
+/// Why a sample with this outcome is not held; `None` if it is.
+pub(super) fn why_refused(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Stored | Outcome::Duplicate => None,
+        Outcome::OutOfOrder => Some(
+            "out of order sample: older than retention or the window for late samples, or another value is held",
+        ),
+        Outcome::TooFarAhead => Some("a sample is too far in the future"),
+        Outcome::Limit => Some("a limit on series, labels or the buckets of a histogram is exceeded"),
+        Outcome::UnknownSeries => Some("a series was removed meanwhile"),
+    }
+}
+
+pub(super) fn of_another_tenant(named: &str, tenant: &TenantId) -> String {
+    format!(
+        "a series of tenant {named:?} came from tenant {:?}",
+        tenant.as_str()
+    )
 }
 
 /// Why one series of a request is refused.

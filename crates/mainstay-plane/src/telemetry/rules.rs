@@ -301,6 +301,7 @@ impl RuleStore for RuleSide<'_> {
         self.telemetry
             .append(&rows)
             .and_then(|_| self.telemetry.append_histograms(histograms))
+            .map(drop)
             .map_err(|error| SourceError::Failed(error.to_string()))
     }
 

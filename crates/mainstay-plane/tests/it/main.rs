@@ -3,4 +3,5 @@
 mod bench;
 mod engines;
 mod facts;
+mod received;
 mod telemetry;

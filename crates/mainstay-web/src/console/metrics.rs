@@ -6,8 +6,8 @@ use mainstay_kernel::{Labels, Principal};
 
 use super::Answer;
 use crate::view::{
-    InstantQuery, MetricMetadata, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime, Sample,
-    ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
+    InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime,
+    Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
 };
 
 /// Samples and everything about them. They are the platform's as a whole: asking is only for who sees every tenant.
@@ -30,7 +30,7 @@ pub trait Metrics: Send + Sync + 'static {
     ) -> Answer<'a, Vec<String>, QueryError>;
     /// The newest sample of each selected series, unless it marks the series' end.
     fn latest<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<(Arc<Labels>, Sample)>, QueryError>;
-    /// What targets said about their metrics.
+    /// What targets and senders said about metrics.
     fn metric_metadata(&self) -> Answer<'_, Vec<MetricMetadata>, QueryError>;
     /// The targets that are scraped, in order of job and address.
     fn targets(&self) -> Answer<'_, Vec<ScrapedTarget>, QueryError>;
@@ -41,6 +41,8 @@ pub trait Metrics: Send + Sync + 'static {
     /// Takes samples in. Those of an account that is limited to one tenant are that tenant's. They are durable once this
     /// answers.
     fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written>;
+    /// [`Metrics::write`], of OTLP metrics.
+    fn write_otlp<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer>;
     /// How the program runs.
     fn runtime(&self) -> Answer<'_, Runtime, QueryError>;
 }

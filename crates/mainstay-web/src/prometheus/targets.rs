@@ -109,6 +109,7 @@ pub(super) async fn target_metadata(State(app): State<App>, given: Given) -> Ans
     let known = app.console.metric_metadata().await?;
     let data = known
         .iter()
+        .filter(|known| !known.target.is_empty())
         .filter(|known| wanted.is_none_or(|metric| known.metric == metric))
         .filter(|known| matchers.iter().all(|matcher| matcher.matches(&known.target)))
         .take(limit)

@@ -16,14 +16,19 @@ pub(super) async fn write(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, WebError> {
-    let text = |name: HeaderName| Some(headers.get(name)?.to_str().unwrap_or("?").to_owned());
-    let request = WriteRequest {
-        content_type: text(header::CONTENT_TYPE),
-        content_encoding: text(header::CONTENT_ENCODING),
-        body,
-    };
+    let request = as_it_came(&headers, body);
     let written = app.console.write(&caller.principal, request).await?;
     let status = StatusCode::from_u16(written.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let counts = written.counts.map(|(name, count)| (name, count.to_string()));
     Ok((status, counts, written.problem).into_response())
+}
+
+/// What is sent, and what it says it is.
+pub(super) fn as_it_came(headers: &HeaderMap, body: Bytes) -> WriteRequest {
+    let text = |name: HeaderName| Some(headers.get(name)?.to_str().unwrap_or("?").to_owned());
+    WriteRequest {
+        content_type: text(header::CONTENT_TYPE),
+        content_encoding: text(header::CONTENT_ENCODING),
+        body,
+    }
 }

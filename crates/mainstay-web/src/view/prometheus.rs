@@ -142,12 +142,12 @@ pub struct Runtime {
     pub configuration: String,
 }
 
-/// What a target said about one of its metrics.
+/// What a target or a sender said about a metric.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetricMetadata {
     /// The metric's family.
     pub metric: String,
-    /// The labels of the target.
+    /// The labels of the target; none if it was sent.
     pub target: Labels,
     /// What it is: `counter`, `gauge`, `histogram`, `summary`, `unknown`…
     pub kind: String,

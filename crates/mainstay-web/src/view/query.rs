@@ -97,7 +97,7 @@ pub struct Exemplar {
     pub at_ms: i64,
 }
 
-/// A remote write request, as it came.
+/// A request of remote write or OTLP, as it came.
 #[derive(Debug, Clone)]
 pub struct WriteRequest {
     /// What it says it is.
@@ -117,6 +117,17 @@ pub struct Written {
     pub counts: [(&'static str, u64); 3],
     /// What was refused, and why; empty if nothing was.
     pub problem: String,
+}
+
+/// What is answered to an OTLP request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpAnswer {
+    /// The HTTP status: 200 even if some of it was refused, 503 if it may be tried again.
+    pub status: u16,
+    /// The encoding of the body: that of the request.
+    pub content_type: &'static str,
+    /// What was refused, and why.
+    pub body: Vec<u8>,
 }
 
 /// Why a query has no answer.

@@ -323,6 +323,14 @@ async fn targets_and_what_they_say() {
     let of_target = asked("/api/v1/targets/metadata?match_target=%7Binstance=%22h:2%22%7D").await;
     assert_eq!(of_target["data"].as_array().map(Vec::len), Some(1));
     assert_eq!(of_target["data"][0]["help"], "two");
+    let sent = asked("/api/v1/metadata?metric=b_total").await;
+    assert_eq!(sent["data"], json!({"b_total": [said("four"), said("three")]}));
+    let of_target = asked("/api/v1/targets/metadata?metric=b_total").await;
+    assert_eq!(
+        of_target["data"].as_array().map(Vec::len),
+        Some(1),
+        "of no target"
+    );
 }
 
 #[tokio::test]
@@ -400,4 +408,25 @@ async fn what_is_written_is_counted_in_the_answer() {
         (refused.status, refused.text().as_str()),
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, "cannot unpack")
     );
+}
+
+#[tokio::test]
+async fn otlp_is_answered_in_its_encoding_and_says_when_to_try_again() {
+    let web = Web::open(Mood::Ok);
+    let export = async |encoding: Option<&str>| {
+        let request = encoding
+            .into_iter()
+            .fold(post("/api/v1/otlp/v1/metrics"), |request, encoding| {
+                request.header(header::CONTENT_ENCODING, encoding)
+            });
+        web.send(request.body(Body::from("{}")).expect("well formed"))
+            .await
+    };
+    let taken = export(None).await;
+    assert_eq!((taken.status, taken.text().as_str()), (StatusCode::OK, "{}"));
+    assert_eq!(taken.headers["content-type"], "application/json");
+    assert!(!taken.headers.contains_key("retry-after"));
+    let later = export(Some("gzip")).await;
+    assert_eq!(later.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(later.headers["retry-after"], "5");
 }

@@ -7,20 +7,21 @@ use jiff::Timestamp;
 use mainstay_catalog::Format;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
+use mainstay_ingest::FamilyMetadata;
 use mainstay_ingest::remote_write::{Receipt, negotiate};
 use mainstay_journal::Journal;
 use mainstay_kernel::principal::Tenants;
 use mainstay_kernel::{Labels, Principal, TenantId};
-use mainstay_plane::Telemetry;
+use mainstay_plane::{Telemetry, telemetry};
 use mainstay_promql::{Samples, is_stale};
 use mainstay_series::Store;
 use mainstay_web::view::{
-    InstantQuery, MetricMetadata, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime, Sample,
-    ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
+    Exemplar, InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery, RuleGroup,
+    Runtime, Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
 };
 use mainstay_web::{Answer, Failure, Metrics};
 
-use super::{PlaneConsole, Scrapes, rule};
+use super::{PlaneConsole, Scrapes, otlp, rule};
 use tokio::sync::Semaphore;
 
 /// How large a remote write request may be once it is unpacked, in bytes.
@@ -72,6 +73,25 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let done = tokio::task::spawn_blocking(work).await;
         done.unwrap_or_else(|panic| Err(QueryError::Internal(format!("it broke off: {panic}"))))
     }
+
+    /// Has the telemetry take in what somebody sends, in its turn.
+    async fn take_in<T: Send + 'static>(
+        &self,
+        who: &Principal,
+        receive: impl FnOnce(&Telemetry, Option<&TenantId>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let tenant = own_tenant(who)?;
+        let telemetry = Arc::clone(&self.telemetry);
+        let turn = Arc::clone(&self.turns.writes).acquire_owned().await;
+        let work = move || {
+            let _turn = turn;
+            receive(&telemetry, tenant.as_ref())
+        };
+        let received = tokio::task::spawn_blocking(work).await;
+        received.map_err(|panic| Failure::Internal {
+            detail: format!("a request with samples broke off: {panic}"),
+        })
+    }
 }
 
 /// The series that at least one selector means and that may have samples in the time.
@@ -98,9 +118,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         Box::pin(self.foreign_questions.answer_range(query))
     }
 
-    /// The store keeps none: what targets expose of them is passed over.
-    fn exemplars<'a>(&'a self, _: &'a Selection) -> Answer<'a, Vec<SeriesExemplars>, QueryError> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn exemplars<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<SeriesExemplars>, QueryError> {
+        let selection = selection.clone();
+        Box::pin(self.look_up(move |telemetry| {
+            let found = telemetry.exemplars(&selection.selectors, selection.start_ms, selection.end_ms);
+            let shown = |(labels, exemplars): telemetry::SeriesExemplars| SeriesExemplars {
+                labels,
+                exemplars: exemplars.into_iter().map(exemplar).collect(),
+            };
+            Ok(found.into_iter().map(shown).collect())
+        }))
     }
 
     fn series<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<Arc<Labels>>, QueryError> {
@@ -167,9 +194,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         }))
     }
 
-    /// Nothing that comes in tells the kinds of metrics yet.
     fn metric_metadata(&self) -> Answer<'_, Vec<MetricMetadata>, QueryError> {
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async {
+            let mut known = Vec::new();
+            for target in self.program.scrapes.targets() {
+                let instance = target.labels.get("instance").unwrap_or_default();
+                let said = self.telemetry.target_metadata(&target.job, instance);
+                known.extend(said.iter().map(|said| metadata(said, &target.labels)));
+            }
+            let told = self.telemetry.told_metadata();
+            known.extend(told.iter().map(|said| metadata(said, &Labels::new())));
+            Ok(known)
+        })
     }
 
     fn targets(&self) -> Answer<'_, Vec<ScrapedTarget>, QueryError> {
@@ -185,31 +221,27 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written> {
-        let telemetry = Arc::clone(&self.telemetry);
         Box::pin(async move {
-            let tenant = own_tenant(who)?;
-            let turn = Arc::clone(&self.turns.writes).acquire_owned().await;
-            let receive = move || match negotiate(
+            let receive = move |telemetry: &Telemetry, tenant: Option<&TenantId>| match negotiate(
                 request.content_type.as_deref(),
                 request.content_encoding.as_deref(),
             ) {
-                Ok(version) => telemetry.receive(version, &request.body, tenant.as_ref(), WRITE_MAX_BYTES),
+                Ok(version) => telemetry.receive(version, &request.body, tenant, WRITE_MAX_BYTES),
                 Err(error) => Receipt::refusal(&error),
             };
-            let work = move || {
-                let _turn = turn;
-                receive()
-            };
-            let received = tokio::task::spawn_blocking(work).await;
-            let receipt = received.map_err(|panic| Failure::Internal {
-                detail: format!("a remote write request broke off: {panic}"),
-            })?;
+            let receipt = self.take_in(who, receive).await?;
             Ok(Written {
                 status: receipt.status(),
                 counts: receipt.headers(),
                 problem: receipt.body(),
             })
         })
+    }
+
+    fn write_otlp<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer> {
+        Box::pin(self.take_in(who, move |telemetry, tenant| {
+            otlp::receive(telemetry, &request, tenant, WRITE_MAX_BYTES)
+        }))
     }
 
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {
@@ -248,6 +280,24 @@ fn own_tenant(who: &Principal) -> Result<Option<TenantId>, Failure> {
                 }),
             }
         }
+    }
+}
+
+fn exemplar(kept: telemetry::StoredExemplar) -> Exemplar {
+    Exemplar {
+        labels: kept.labels,
+        value: kept.value,
+        at_ms: kept.t_ms,
+    }
+}
+
+fn metadata(said: &FamilyMetadata, target: &Labels) -> MetricMetadata {
+    MetricMetadata {
+        metric: said.family.clone(),
+        target: target.clone(),
+        kind: said.kind.name().to_owned(),
+        help: said.help.clone(),
+        unit: said.unit.clone(),
     }
 }
 

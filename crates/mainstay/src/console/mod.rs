@@ -12,6 +12,7 @@ mod inbound;
 mod incident;
 mod journal;
 mod metrics;
+mod otlp;
 mod overview;
 mod page;
 mod question;

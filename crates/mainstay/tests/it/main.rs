@@ -7,6 +7,7 @@ mod grafana;
 mod harness;
 mod help;
 mod import;
+mod otlp;
 mod scraping;
 mod server;
 

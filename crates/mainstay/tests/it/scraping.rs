@@ -4,6 +4,8 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
+use serde_json::json;
+
 use crate::harness::{Server, encoded, http, quiet_catalog, until};
 
 /// A target and a list of targets in one: every request's head is kept.
@@ -27,6 +29,8 @@ fn serve(exposed: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
                     "application/json",
                     format!(r#"[{{"targets": ["{own}"], "labels": {{"__meta_team": "core"}}}}]"#),
                 )
+            } else if exposed.ends_with("# EOF\n") {
+                ("application/openmetrics-text; version=1.0.0", exposed.to_owned())
             } else {
                 ("text/plain", exposed.to_owned())
             };
@@ -97,4 +101,54 @@ scrape_configs:
         .find(|head| head.starts_with("GET /list "))
         .expect("it was asked for");
     assert!(!list.to_lowercase().contains("authorization"), "{list}");
+}
+
+#[test]
+fn what_targets_say_of_their_metrics_and_their_exemplars_can_be_asked() {
+    let (address, _) = serve(
+        "# TYPE jobs counter\n# HELP jobs What was done.\njobs_total{kind=\"a\"} 7 # {trace_id=\"7f\"} 0.5\n# EOF\n",
+    );
+    let directory = tempfile::tempdir().expect("a directory");
+    let config = format!(
+        "scrape_configs:\n- job_name: said\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs: [{{targets: ['{address}']}}]\n"
+    );
+    let path = directory.path().join("prometheus.yml");
+    std::fs::write(&path, config).expect("written");
+    let catalog = quiet_catalog();
+    let server = Server::start_for(
+        tempfile::tempdir().expect("a directory"),
+        &catalog.path().display().to_string(),
+        &["--scrape-config", &path.display().to_string()],
+    );
+    let asked = |path: &str| http(&server.address, path, None, "").json()["data"].take();
+    until("its metadata is known", || {
+        asked("/api/v1/metadata")["jobs"].is_array()
+    });
+    assert_eq!(
+        asked("/api/v1/metadata?metric=jobs"),
+        json!({"jobs": [{"type": "counter", "help": "What was done.", "unit": ""}]})
+    );
+    let of_target = asked("/api/v1/targets/metadata?match_target=%7Bjob%3D%22said%22%7D");
+    assert_eq!(
+        of_target[0]["target"],
+        json!({"job": "said", "instance": address})
+    );
+    assert_eq!(of_target[0]["metric"], "jobs");
+    // However often it is exposed, it is one.
+    let window = "start=0&end=9999999999";
+    let found = asked(&format!(
+        "/api/v1/query_exemplars?query=rate(jobs_total%5B1m%5D)&{window}"
+    ));
+    assert_eq!(
+        found[0]["seriesLabels"],
+        json!({"__name__": "jobs_total", "instance": address, "job": "said", "kind": "a"})
+    );
+    let exemplars = found[0]["exemplars"].as_array().expect("a list");
+    assert_eq!(exemplars.len(), 1, "{found}");
+    assert_eq!(exemplars[0]["labels"], json!({"trace_id": "7f"}));
+    assert_eq!(exemplars[0]["value"], "0.5");
+    assert_eq!(
+        asked(&format!("/api/v1/query_exemplars?query=other&{window}")),
+        json!([])
+    );
 }

@@ -126,6 +126,11 @@ impl Metrics for Fake {
             said("a_total", "h:1", "one"),
             said("a_total", "h:2", "two"),
             said("b_total", "h:1", "three"),
+            // Sent, not scraped.
+            MetricMetadata {
+                target: Labels::new(),
+                ..said("b_total", "", "four")
+            },
         ])
     }
 
@@ -208,6 +213,18 @@ impl Metrics for Fake {
                 status: if unpacked { 204 } else { 415 },
                 counts: [("x-samples", 3), ("x-histograms", 2), ("x-exemplars", 1)],
                 problem: if unpacked { "" } else { "cannot unpack" }.to_owned(),
+            })
+        })
+    }
+
+    fn write_otlp<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer> {
+        self.heard("write_otlp", who);
+        let unpacked = request.content_encoding.is_none();
+        Box::pin(async move {
+            Ok(OtlpAnswer {
+                status: if unpacked { 200 } else { 503 },
+                content_type: "application/json",
+                body: b"{}".to_vec(),
             })
         })
     }
