@@ -11,6 +11,7 @@ use crate::ast::{
 };
 use crate::duration::format_ms;
 use crate::format::{float, quoted};
+use crate::function::Function;
 
 /// The longest line that is not broken, in bytes.
 const LINE_BYTES: usize = 100;
@@ -50,7 +51,11 @@ fn broken(expr: &Expr, level: usize) -> String {
             ..
         } => broken(expr, level) + &subquery(range, step.as_ref(), shift),
         ExprKind::Call { function, args } => {
-            let args: Vec<String> = args.iter().map(|arg| broken(arg, level + 1)).collect();
+            let args = args.iter().enumerate().map(|(index, arg)| match &arg.kind {
+                ExprKind::Selector(_) => INDENT.repeat(level + 1) + &argument(function, index, arg),
+                _ => broken(arg, level + 1),
+            });
+            let args: Vec<String> = args.collect();
             format!("{indent}{}(\n{}\n{indent})", function.name, args.join(",\n"))
         }
         ExprKind::Aggregate(aggregate) => {
@@ -77,12 +82,12 @@ fn write(out: &mut String, expr: &Expr) {
         ExprKind::Number(value) => out.push_str(&float(*value)),
         ExprKind::String(bytes) => out.push_str(&quoted(bytes)),
         ExprKind::Selector(selector) => {
-            write_selector(out, selector);
+            write_selector(out, selector, true);
             write_extension(out, selector);
             write_shift(out, &selector.shift);
         }
         ExprKind::Matrix { selector, range } => {
-            write_selector(out, selector);
+            write_selector(out, selector, true);
             let _ = write!(out, "[{}]", duration(range));
             write_extension(out, selector);
             write_shift(out, &selector.shift);
@@ -98,8 +103,9 @@ fn write(out: &mut String, expr: &Expr) {
             out.push_str(&subquery(range, step.as_ref(), shift));
         }
         ExprKind::Call { function, args } => {
-            out.push_str(function.name);
-            write_list(out, args.iter());
+            let args = args.iter().enumerate();
+            let args: Vec<String> = args.map(|(index, arg)| argument(function, index, arg)).collect();
+            let _ = write!(out, "{}({})", function.name, args.join(", "));
         }
         ExprKind::Aggregate(aggregate) => {
             out.push_str(&aggregation(aggregate));
@@ -142,7 +148,22 @@ pub fn metric_name(selector: &Selector) -> Option<&Matcher> {
     selector.matchers.iter().find(names)
 }
 
-fn write_selector(out: &mut String, selector: &Selector) {
+/// An argument on one line. The second of `info` is a selection of labels, which must stand in braces.
+fn argument(function: &Function, index: usize, arg: &Expr) -> String {
+    match &arg.kind {
+        ExprKind::Selector(selector) if index == 1 && function.name == "info" => {
+            let mut out = String::new();
+            write_selector(&mut out, selector, false);
+            write_extension(&mut out, selector);
+            write_shift(&mut out, &selector.shift);
+            out
+        }
+        _ => text(arg),
+    }
+}
+
+/// With the metric's name before the braces, if it may stand there.
+fn write_selector(out: &mut String, selector: &Selector, name_may_lead: bool) {
     let name = metric_name(selector);
     let others = selector
         .matchers
@@ -156,7 +177,7 @@ fn write_selector(out: &mut String, selector: &Selector) {
         .collect();
     texts.sort_unstable();
     match name.map(Matcher::value) {
-        Some(name) if is_plain(name, true) => out.push_str(name),
+        Some(name) if name_may_lead && is_plain(name, true) => out.push_str(name),
         Some(name) => texts.insert(0, quoted(name.as_bytes())),
         None => {}
     }
@@ -296,6 +317,7 @@ mod tests {
             ("h</2>/1", "h </ 2 >/ 1"),
             ("info(a,{b=\"c\"})", "info(a, {b=\"c\"})"),
             ("info(a,{})", "info(a, {})"),
+            ("info(a,{__name__='b',c='d'})", "info(a, {\"b\",c=\"d\"})"),
             (
                 "a*ignoring(x)group_left(y,z)b",
                 "a * ignoring (x) group_left (y, z) b",

@@ -21,6 +21,9 @@ mod codec;
 mod compact;
 mod error;
 mod flush;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod histogram;
 mod index;

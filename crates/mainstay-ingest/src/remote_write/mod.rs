@@ -98,6 +98,12 @@ pub enum RemoteWriteError {
     /// No protobuf message, or another one.
     #[error("the body is no remote write message: {0}")]
     Malformed(#[from] WireError),
+    /// 2.0: a table of symbols that is longer than allowed.
+    #[error("the request has more than {limit} symbols")]
+    TooManySymbols {
+        /// What is allowed.
+        limit: usize,
+    },
     /// 2.0: the table of symbols does not begin with "".
     #[error("the first symbol must be the empty string")]
     Symbols,
@@ -144,6 +150,7 @@ impl RemoteWriteError {
                 | Self::TooLarge { .. }
                 | Self::Compression(_)
                 | Self::Malformed(_)
+                | Self::TooManySymbols { .. }
                 | Self::Symbols
         )
     }
@@ -153,7 +160,7 @@ impl RemoteWriteError {
     pub fn status(&self) -> u16 {
         match self {
             Self::ContentType(_) | Self::ContentEncoding(_) => 415,
-            Self::TooLarge { .. } => 413,
+            Self::TooLarge { .. } | Self::TooManySymbols { .. } => 413,
             _ => 400,
         }
     }

@@ -8,6 +8,9 @@ use crate::exposition::MetricKind;
 use crate::series_key::SeriesKey;
 use crate::wire::Fields;
 
+/// How many symbols a request may have. On the wire an empty one takes two bytes, here thirty-two.
+const SYMBOLS_MAX: usize = 1 << 20;
+
 /// A string of the table that 2.0 has, and what stands for it in a series' key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Symbol<'a> {
@@ -39,6 +42,9 @@ impl<'a> Request<'a> {
             for field in Fields::new(message) {
                 let (4, text) = field? else { continue };
                 let text = text.bytes()?;
+                if request.symbols.len() == SYMBOLS_MAX {
+                    return Err(RemoteWriteError::TooManySymbols { limit: SYMBOLS_MAX });
+                }
                 let key = SeriesKey::of(text);
                 request.symbols.push(Symbol { text, key });
             }

@@ -32,6 +32,17 @@ fn bodies_are_unpacked_within_their_limit() {
     }
 }
 
+/// An empty symbol takes two bytes on the wire, and packed next to none.
+#[test]
+fn a_table_of_symbols_that_is_too_long_is_refused() {
+    let refused = Request::parse(Version::V2, &[0x22, 0].repeat(2 << 20)).expect_err("too many");
+    assert!(
+        matches!(refused, RemoteWriteError::TooManySymbols { .. }),
+        "{refused}"
+    );
+    assert_eq!((refused.status(), refused.refuses_request()), (413, true));
+}
+
 #[test]
 fn a_body_cut_short_is_malformed_and_nothing_follows() {
     let body = prompb::WriteRequest {

@@ -7,6 +7,7 @@ use crate::eval::FARTHEST_MS;
 use super::Fault;
 use super::cursor::Parser;
 use super::lex::Token;
+use super::syntax::higher;
 
 impl Parser<'_> {
     pub(super) fn postfix(&mut self) -> Result<Expr, Fault> {
@@ -90,7 +91,7 @@ impl Parser<'_> {
             let end = self.expect("]")?;
             let span = operand.span.to(end);
             let leaf = self.next_leaf();
-            self.height = height + 1;
+            self.height = higher(height, span)?;
             let kind = ExprKind::Subquery {
                 expr: Box::new(operand),
                 range,

@@ -16,6 +16,18 @@ const MAX_QUERY_BYTES: usize = 256 << 10;
 /// The binding power of a leading sign: below `^`, as strong as `*`.
 const UNARY_POWER: u8 = 5;
 
+/// The height of what stands on this height.
+///
+/// # Errors
+/// If that is higher than a tree may be: walks over it recurse.
+pub(super) fn higher(height: usize, span: Span) -> Result<usize, Fault> {
+    if height < MAX_HEIGHT {
+        return Ok(height + 1);
+    }
+    let message = format!("more than {MAX_HEIGHT} operations on each other: use parentheses or rules");
+    Err((span, message))
+}
+
 impl Parser<'_> {
     /// The whole text as one expression.
     pub(super) fn expression(mut self) -> Result<Expr, Fault> {
@@ -51,13 +63,7 @@ impl Parser<'_> {
             let right = if op == BinaryOp::Pow { power } else { power + 1 };
             let rhs = self.binary(right)?;
             let span = lhs.span.to(rhs.span);
-            height = height.max(self.height) + 1;
-            if height > MAX_HEIGHT {
-                return Err((
-                    span,
-                    format!("more than {MAX_HEIGHT} operations on each other: use parentheses or rules"),
-                ));
-            }
+            height = higher(height.max(self.height), span)?;
             lhs = Expr {
                 kind: ExprKind::Binary(Box::new(Binary {
                     op,

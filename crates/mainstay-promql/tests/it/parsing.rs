@@ -115,6 +115,8 @@ fn nest() {
     });
     assert!(parse(&nested).is_err_and(|error| error.message.contains("operations on each other")));
     assert!(parse(&format!("x{}", "[1h:1m]".repeat(3))).is_err());
+    let subqueries = parse(&format!("x{}", "[1h:1m]".repeat(30_000)));
+    assert!(subqueries.is_err_and(|error| error.message.contains("operations on each other")));
     // What is allowed can be evaluated on a small stack.
     let calls = format!("{}x{}", "abs(".repeat(35), ")".repeat(35));
     let sums = format!("{}x{}", "sum by (a) (".repeat(35), ")".repeat(35));

@@ -167,6 +167,16 @@ impl Block {
     }
 }
 
+/// Decodes bytes as the index of a file of either version, and as a series' header.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn decode(bytes: &[u8]) -> [Result<(), SeriesError>; 3] {
+    [
+        Areas::read(bytes).map(drop),
+        v1::open(bytes).map(drop),
+        section::read_section(bytes, 0, |_, _, _| true).map(drop),
+    ]
+}
+
 /// Where a series is in a file.
 #[derive(Debug, Clone, Copy)]
 struct Entry {

@@ -208,7 +208,7 @@ fn of_v1(chunks: Vec<Chunk>) -> Section {
     }
 }
 
-fn read_section(
+pub(super) fn read_section(
     header: &[u8],
     payload: u64,
     wanted: impl FnOnce(i64, i64, &Known) -> bool,

@@ -6,6 +6,7 @@ mod engines;
 mod grafana;
 mod harness;
 mod help;
+mod hostile;
 mod import;
 mod otlp;
 mod scraping;

@@ -1,0 +1,9 @@
+//! An OTLP metrics request in JSON, translated, and the answer to it.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use mainstay_fuzz::read_otlp;
+use mainstay_ingest::otlp::OtlpEncoding;
+
+fuzz_target!(|body: &[u8]| read_otlp(body, OtlpEncoding::Json));
