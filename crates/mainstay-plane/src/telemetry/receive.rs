@@ -133,7 +133,7 @@ impl Telemetry {
                         Ok(found) => found,
                         Err(refusal) => {
                             for _ in 0..series.counts().iter().sum::<u64>().max(1) {
-                                receipt.refuse(refusal.status, &refusal.reason);
+                                receipt.refuse(refusal.status(), &refusal);
                             }
                             continue;
                         }
@@ -205,10 +205,7 @@ impl Telemetry {
         if let Some(tenant) = tenant {
             match labels.get(TENANT) {
                 Some(named) if named != tenant.as_str() => {
-                    return Err(Refusal {
-                        status: 400,
-                        reason: of_another_tenant(named, tenant),
-                    });
+                    return Err(Refusal::Tenant(of_another_tenant(named, tenant)));
                 }
                 Some(_) => {}
                 None => labels.set(TENANT, tenant.as_str()),
@@ -234,10 +231,13 @@ impl Telemetry {
     ) -> Result<BTreeSet<SeriesRef>, SeriesError> {
         let mut removed = BTreeSet::new();
         for (sample, created_ms) in samples.iter().zip(created_ms) {
-            if let Some(created_ms) = created_ms
-                && let Err(SeriesError::UnknownSeries(_)) = self.store.set_created(sample.series, *created_ms)
-            {
-                removed.insert(sample.series);
+            let Some(created_ms) = created_ms else { continue };
+            match self.store.set_created(sample.series, *created_ms) {
+                Ok(()) => {}
+                Err(SeriesError::UnknownSeries(_)) => {
+                    removed.insert(sample.series);
+                }
+                Err(error) => return Err(error),
             }
         }
         if !samples.is_empty() {
@@ -315,27 +315,24 @@ pub(super) fn of_another_tenant(named: &str, tenant: &TenantId) -> String {
     )
 }
 
-/// Why one series of a request is refused.
-struct Refusal {
-    status: u16,
-    reason: String,
+/// Why one series of a request is refused. It becomes a text only where it is told: a request may have millions.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Request(#[from] RemoteWriteError),
+    #[error(transparent)]
+    Store(#[from] SeriesError),
+    #[error("{0}")]
+    Tenant(String),
 }
 
-impl From<RemoteWriteError> for Refusal {
-    fn from(error: RemoteWriteError) -> Self {
-        Self {
-            status: error.status(),
-            reason: error.to_string(),
-        }
-    }
-}
-
-impl From<SeriesError> for Refusal {
+impl Refusal {
     /// What a limit refuses is refused for good; a log that cannot be written may be tried again.
-    fn from(error: SeriesError) -> Self {
-        Self {
-            status: if error.is_limit() { 400 } else { 503 },
-            reason: error.to_string(),
+    fn status(&self) -> u16 {
+        match self {
+            Self::Request(error) => error.status(),
+            Self::Store(error) if !error.is_limit() => 503,
+            Self::Store(_) | Self::Tenant(_) => 400,
         }
     }
 }

@@ -103,6 +103,24 @@ impl Store {
         end_ms: i64,
         mut visit: impl FnMut(&Arc<Labels>, &Summary),
     ) -> Result<bool, SeriesError> {
+        let outcome = self.move_on(windows, end_ms);
+        if outcome.is_err() || windows.unfit {
+            // What is worked out in part must not be gone on with.
+            windows.end_ms = NEVER_MS;
+        }
+        outcome?;
+        if windows.unfit {
+            return Ok(false);
+        }
+        for held in &windows.series {
+            if let Some(summary) = held.moving.summary() {
+                visit(&held.labels, &summary);
+            }
+        }
+        Ok(true)
+    }
+
+    fn move_on(&self, windows: &mut Windows, end_ms: i64) -> Result<(), SeriesError> {
         let begin_ms = end_ms.saturating_sub(windows.range_ms);
         let mut stale = Vec::new();
         let state = self.read();
@@ -139,17 +157,7 @@ impl Store {
             .filter_map(|at| Some((at, state.beginning(windows.series.get(at)?, begin_ms, end_ms)?)))
             .collect();
         drop(state);
-        windows.begin(beginnings, &blocks, begin_ms, end_ms)?;
-        if windows.unfit {
-            windows.end_ms = NEVER_MS;
-            return Ok(false);
-        }
-        for held in &windows.series {
-            if let Some(summary) = held.moving.summary() {
-                visit(&held.labels, &summary);
-            }
-        }
-        Ok(true)
+        windows.begin(beginnings, &blocks, begin_ms, end_ms)
     }
 }
 
@@ -195,14 +203,7 @@ impl Windows {
         beginnings.sort_by_key(|(_, beginning)| beginning.id);
         let mut cursors: Vec<_> = blocks.iter().map(|block| block.cursor()).collect();
         for (at, beginning) in beginnings {
-            let found = pieces(&mut cursors, &beginning.memory, beginning.id, begin_ms, end_ms);
-            let found = match found {
-                Ok(found) => found,
-                Err(error) => {
-                    self.end_ms = NEVER_MS;
-                    return Err(error);
-                }
-            };
+            let found = pieces(&mut cursors, &beginning.memory, beginning.id, begin_ms, end_ms)?;
             self.unfit |= found.histograms;
             self.series[at] = Held {
                 id: beginning.id,
