@@ -15,10 +15,9 @@
 //!   counts: they are refused and counted as such. A stale marker ends nothing: a target that answers again goes on from its
 //!   last value.
 
-use crate::tally::Tally;
+use mainstay_kernel::is_stale;
 
-/// The bits of the NaN by which Prometheus marks the end of a series.
-pub const STALE_MARKER_BITS: u64 = 0x7ff0_0000_0000_0002;
+use crate::tally::Tally;
 
 /// No created time.
 const NO_CREATED: i64 = i64::MIN;
@@ -114,7 +113,7 @@ impl Counter {
         created_ms: Option<i64>,
         lateness: Lateness,
     ) -> (Verdict, Option<Placed>) {
-        if value.to_bits() == STALE_MARKER_BITS {
+        if is_stale(value) {
             return (Verdict::Stale, None);
         }
         let Some(value) = exact_count(value).filter(|_| (0..LATEST_MS).contains(&t_ms)) else {
@@ -278,7 +277,7 @@ mod tests {
         assert_eq!(feed(20_000, 5.0), Verdict::Counted);
         assert_eq!(feed(20_000, 5.0), Verdict::Duplicate);
         assert_eq!(feed(20_000, 6.0), Verdict::Conflict);
-        assert_eq!(feed(35_000, f64::from_bits(STALE_MARKER_BITS)), Verdict::Stale);
+        assert_eq!(feed(35_000, mainstay_kernel::STALE_NAN), Verdict::Stale);
         for bad in [f64::NAN, f64::INFINITY, -1.0, 5.5, 1e17] {
             assert_eq!(feed(35_000, bad), Verdict::NotACount, "{bad}");
         }

@@ -3,7 +3,7 @@
 use mainstay_kernel::Labels;
 use mainstay_kernel::testing::SeededEntropy;
 use mainstay_slo::Settings;
-use mainstay_slo::counter::{Lateness, STALE_MARKER_BITS};
+use mainstay_slo::counter::Lateness;
 
 use crate::fixture::{T0, labels};
 
@@ -107,7 +107,7 @@ pub(crate) fn stream(seed: u64) -> Stream {
         if one_in(25) && pods.len() > 1 {
             let ended = pods.remove(entropy.below(pods.len() as u64) as usize);
             for series in ended.series {
-                let value = f64::from_bits(STALE_MARKER_BITS);
+                let value = mainstay_kernel::STALE_NAN;
                 arrivals.push((
                     now_ms,
                     Sample {
