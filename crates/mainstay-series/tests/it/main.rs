@@ -7,6 +7,7 @@ mod golden;
 mod histograms;
 mod model;
 mod query;
+mod tiers;
 mod windows;
 
 use std::path::Path;
