@@ -7,6 +7,7 @@ mod golden;
 mod histograms;
 mod model;
 mod query;
+mod tier_files;
 mod tiers;
 mod windows;
 

@@ -13,8 +13,8 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 
 fn options() -> Options {
     Options {
-        retention_ms: 2 * DAY_MS,
-        retention_5m_ms: 5 * DAY_MS,
+        retention_ms: DAY_MS,
+        retention_5m_ms: 3 * DAY_MS,
         retention_1h_ms: 60 * DAY_MS,
         max_held_wal_bytes: 1 << 20,
         ..Options::default()
@@ -130,7 +130,7 @@ fn run(seed: u64, hours: i64) {
             0 => entropy.below(30) as i64 * HOUR_MS,
             1..=5 => 10 * MINUTE_MS,
             // Times on the edges of slices are frequent.
-            _ => MINUTE_MS - now_ms.rem_euclid(MINUTE_MS),
+            _ => 2 * MINUTE_MS - now_ms.rem_euclid(MINUTE_MS),
         };
         let mut batch = Vec::new();
         for stream in &mut streams {
@@ -164,7 +164,7 @@ fn run(seed: u64, hours: i64) {
             let at = samples.partition_point(|held| held.0 < t_ms);
             samples.insert(at, (t_ms, value));
         }
-        match entropy.below(1_200) {
+        match entropy.below(600) {
             0..=10 => {
                 store.maintain(now_ms).expect("maintained");
             }
@@ -283,6 +283,6 @@ fn windows_over_all_tiers_are_what_a_scan_over_all_samples_gives() {
     let runs = if full { 60 } else { 2 };
     println!("seed {seed}, {runs} runs");
     for run_number in 0..runs {
-        run(seed + run_number, 24 * 9);
+        run(seed + run_number, 24 * 6);
     }
 }
