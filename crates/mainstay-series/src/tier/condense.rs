@@ -110,24 +110,13 @@ impl Store {
         state.blocks.extend(condensed.map(Arc::new));
         state.blocks.sort_by_key(|block| block.min_ms);
         state.condensed(width_ms, day);
+        // Nobody may see both.
+        state.supersede();
         Ok(())
     }
 
     /// Removes the files that coarser tiers stand for.
     fn remove_superseded(&self) -> Result<(), SeriesError> {
-        {
-            let mut state = self.write();
-            let blocks = std::mem::take(&mut state.blocks);
-            let (gone, kept): (Vec<_>, Vec<_>) = blocks
-                .into_iter()
-                .partition(|block| block.max_ms < state.superseded_ms(block.width_ms));
-            state.blocks = kept;
-            for block in gone {
-                state.removals += 1;
-                state.removed_before_ms = state.removed_before_ms.max(block.max_ms);
-                state.superseded.push(block.path().to_path_buf());
-            }
-        }
         let paths: Vec<PathBuf> = std::mem::take(&mut self.write().superseded);
         for (at, path) in paths.iter().enumerate() {
             if let Err(source) = fs::remove_file(path) {

@@ -94,6 +94,20 @@ impl State {
         let coarser = self.tiers.range(width_ms + 1..);
         coarser.map(|(_, until_ms)| *until_ms).max().unwrap_or(NEVER_MS)
     }
+
+    /// Lets go of the files that coarser tiers stand for; they are then to be removed.
+    fn supersede(&mut self) {
+        let blocks = std::mem::take(&mut self.blocks);
+        let (gone, kept): (Vec<_>, Vec<_>) = blocks
+            .into_iter()
+            .partition(|block| block.max_ms < self.superseded_ms(block.width_ms));
+        self.blocks = kept;
+        for block in gone {
+            self.removals += 1;
+            self.removed_before_ms = self.removed_before_ms.max(block.max_ms);
+            self.superseded.push(block.path().to_path_buf());
+        }
+    }
 }
 
 impl Store {

@@ -115,6 +115,29 @@ fn a_crash_between_the_new_file_and_the_old_ones_counts_nothing_twice() {
 }
 
 #[test]
+fn while_days_are_condensed_every_answer_is_whole() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open_with(dir.path(), options());
+    let end_ms = fill(&store, 6);
+    let all = whole_shown(&store, end_ms);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut asked = 0;
+            while !stop.load(Ordering::Relaxed) {
+                assert_eq!(whole_shown(&store, end_ms), all);
+                asked += 1;
+            }
+            asked
+        });
+        store.maintain(end_ms).expect("maintained");
+        stop.store(true, Ordering::Relaxed);
+        assert!(reader.join().expect("every answer is whole") > 0);
+    });
+    assert_eq!(store.resolution(START_MS, end_ms).records.len(), 2);
+}
+
+#[test]
 fn each_tier_goes_with_its_retention_and_is_not_made_if_it_is_not_wanted() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open_with(dir.path(), options());
@@ -161,6 +184,7 @@ fn damage_to_a_file_of_a_tier_is_named_and_contained() {
     let store = open_with(dir.path(), options());
     let end_ms = fill(&store, 6);
     store.maintain(end_ms).expect("maintained");
+    let truth = whole_shown(&store, end_ms);
     drop(store);
     let path = tier_files(dir.path()).pop().expect("a file");
     let sound = fs::read(&path).expect("readable");
@@ -182,10 +206,12 @@ fn damage_to_a_file_of_a_tier_is_named_and_contained() {
         let other = store.select(&all, START_MS, START_MS + 3 * DAY_MS - 1, usize::MAX);
         assert!(other.is_ok_and(|found| found.len() == 1), "other days are served");
         let mut windows = Windows::new(all.to_vec(), 100 * DAY_MS);
-        let told = store.windows(&mut windows, end_ms, |_, _| {});
+        let mut found = None;
+        let told = store.windows(&mut windows, end_ms, |_, summary| found = Some(shown(summary)));
         let read = store.select(&all, i64::MIN, i64::MAX, usize::MAX);
         if recovery.corrupt_blocks.is_empty() {
-            // What is damaged may be of the other series, or lie where nobody reads.
+            // What is damaged may be of the other series, or lie where nobody reads; never is it believed.
+            assert!(told.is_err() || found == truth, "{at}: {found:?}");
             for error in [told.err(), read.err()].into_iter().flatten() {
                 assert!(error.to_string().contains("5m-20003.tier"), "{at}: {error}");
             }
