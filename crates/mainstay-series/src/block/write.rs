@@ -6,14 +6,15 @@ use mainstay_segment::SealedWriter;
 
 use super::{Block, GROUP_ENTRIES, MAGIC, TIER_MAGIC, TIER_VERSION, VERSION};
 use crate::chunk::{Chunk, HistogramPoint};
-use crate::codec::{put_int, put_uint};
+use crate::codec::{Packing, put_int, put_uint};
 use crate::error::SeriesError;
 use crate::known::Known;
 use crate::table::{self, TableEntry};
 use crate::tier::Record;
 
-/// Samples in one chunk: more make the file smaller and the edge of a window dearer.
-const CHUNK_SAMPLES: usize = 480;
+/// Samples in one chunk: more make the file smaller and the edge of a window dearer. Two hours at one sample each 15 s
+/// are one chunk, and half a day at one each 30 s.
+const CHUNK_SAMPLES: usize = 1440;
 /// Native histograms in one chunk.
 const CHUNK_HISTOGRAMS: usize = 120;
 
@@ -73,7 +74,7 @@ impl BlockWriter {
         }
         let floats = samples
             .chunks(CHUNK_SAMPLES)
-            .map(|run| (Chunk::encode(run), Known::of(run)));
+            .map(|run| (Chunk::encode(run, Packing::Tight), Known::of(run)));
         let chunks = floats.chain(of_histograms(histograms)).collect();
         self.push_chunks(entry, chunks, None)
     }

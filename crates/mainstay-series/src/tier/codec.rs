@@ -13,7 +13,7 @@ use mainstay_kernel::summary::Parts;
 
 use super::Record;
 use crate::chunk::{decode_values, encode_values};
-use crate::codec::{Reader, pack, put_float};
+use crate::codec::{self, Packing, Reader, put_float};
 use crate::error::SeriesError;
 
 const RUN: i64 = 1;
@@ -40,6 +40,11 @@ fn flags(record: &Record) -> i64 {
         | flag(sums.is_some(), SUM)
         | flag(exact, EXACT)
         | flag(positive, POSITIVE)
+}
+
+/// Packs a column.
+fn pack(out: &mut Vec<u8>, column: &[i64]) {
+    codec::pack(out, column, Packing::Tight);
 }
 
 fn has(flags: i64, flag: i64) -> bool {
@@ -87,7 +92,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, records: &[Record], min_ms: i64) {
             .filter_map(|(flags, run)| Some((0, column(*flags, run)?)))
             .collect();
         if !values.is_empty() {
-            encode_values(out, &values);
+            encode_values(out, &values, Packing::Tight);
         }
     };
     values(&|_, run| Some(run.first.1));

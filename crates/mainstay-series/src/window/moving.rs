@@ -34,6 +34,8 @@ pub(super) struct Moving {
 #[derive(Debug, Default)]
 struct Far {
     middle: VecDeque<Summary>,
+    /// The last time of a record at the front of `middle` that the window begins in: it cannot be cut.
+    uncut_ms: Option<i64>,
     joined: Option<Summary>,
     end: Vec<Point>,
     end_summary: Option<Summary>,
@@ -180,6 +182,7 @@ impl Moving {
                     far.middle.pop_front();
                     far.join();
                 }
+                Some(run) if far.uncut_ms == Some(run.last.0) => break,
                 Some(run) => {
                     let until_ms = run.last.0;
                     far.middle.pop_front();
@@ -194,9 +197,10 @@ impl Moving {
                     far.join();
                     match first {
                         Some(Piece::Samples(points)) => self.begin_with(points),
-                        // A record that the window begins in cannot be cut.
-                        _ if far.middle.front().is_some_and(|run| run.first.0 <= begin_ms) => break,
-                        _ => {}
+                        _ => {
+                            let cut = far.middle.front().filter(|run| run.first.0 <= begin_ms);
+                            far.uncut_ms = cut.map(|record| record.last.0);
+                        }
                     }
                 }
                 None => {
