@@ -75,7 +75,8 @@ pub trait Samples {
     }
 
     /// [`Samples::summaries`] at each of these times, which are in rising order: `visit` is told the number of the time,
-    /// too. Having said no, it may have handed out something. Asked where a range of time is known by records only.
+    /// too. `cancelled` is asked before each; if it says yes, the answer is no. Having said no, it may have handed out
+    /// something. Asked where a range of time is known by records only.
     ///
     /// # Errors
     /// When the store cannot answer.
@@ -84,11 +85,12 @@ pub trait Samples {
         matchers: &[Matcher],
         range_ms: i64,
         ends_ms: &[i64],
+        cancelled: &dyn Fn() -> bool,
         visit: &mut dyn FnMut(usize, &Arc<Labels>, &Summary),
     ) -> Result<bool, SourceError> {
         for (at, end_ms) in ends_ms.iter().enumerate() {
             let mut visit_one = |labels: &Arc<Labels>, summary: &Summary| visit(at, labels, summary);
-            if !self.summaries(matchers, range_ms, *end_ms, &mut visit_one)? {
+            if cancelled() || !self.summaries(matchers, range_ms, *end_ms, &mut visit_one)? {
                 return Ok(false);
             }
         }

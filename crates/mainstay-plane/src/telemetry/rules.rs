@@ -279,9 +279,11 @@ impl Samples for RuleSide<'_> {
         matchers: &[Matcher],
         range_ms: i64,
         ends_ms: &[i64],
+        cancelled: &dyn Fn() -> bool,
         visit: &mut dyn FnMut(usize, &Arc<Labels>, &Summary),
     ) -> Result<bool, SourceError> {
-        self.samples.moving_summaries(matchers, range_ms, ends_ms, visit)
+        self.samples
+            .moving_summaries(matchers, range_ms, ends_ms, cancelled, visit)
     }
 
     fn resolution(&self, min_ms_exclusive: i64, max_ms_inclusive: i64) -> Resolution {

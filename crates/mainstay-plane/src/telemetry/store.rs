@@ -168,6 +168,7 @@ impl Samples for StoreSamples {
         matchers: &[Matcher],
         range_ms: i64,
         ends_ms: &[i64],
+        cancelled: &dyn Fn() -> bool,
         visit: &mut dyn FnMut(usize, &Arc<Labels>, &Summary),
     ) -> Result<bool, SourceError> {
         if self.engine.is_some() {
@@ -175,6 +176,9 @@ impl Samples for StoreSamples {
         }
         let mut windows = Windows::new(matchers.to_vec(), range_ms);
         for (at, end_ms) in ends_ms.iter().enumerate() {
+            if cancelled() {
+                return Ok(false);
+            }
             let visit = |labels: &Arc<Labels>, summary: &Summary| visit(at, labels, summary);
             let answered = self.store.windows(&mut windows, *end_ms, visit);
             if !answered.map_err(failed)? {

@@ -25,42 +25,43 @@ fn float(number: i64) -> f64 {
 fn filled(store: &Store) {
     let name = |name: &str| Labels::from_iter([("__name__", name.to_owned())]);
     let [counter, gauge, ends, latency] = ["requests_total", "level", "ends_total", "latency"].map(name);
-    for minute in 0..DAYS * 24 * 60 {
-        let t_ms = START_MS + minute * MINUTE_MS + 7_000;
-        let mut values = vec![
-            (&counter, float(minute % 1_000 * 3)),
-            (&gauge, float(minute % 61) / 4.0 - 3.0),
-        ];
-        match minute {
-            0..30 => values.push((&ends, float(minute))),
-            30 => values.push((&ends, STALE_NAN)),
-            _ => {}
-        }
-        let rows: Vec<Row<'_>> = values
-            .into_iter()
-            .map(|(labels, value)| Row {
-                labels,
-                created_ms: None,
+    for hour in 0..DAYS * 24 {
+        let (mut rows, mut histograms) = (Vec::new(), Vec::new());
+        for minute in hour * 60..(hour + 1) * 60 {
+            let t_ms = START_MS + minute * MINUTE_MS + 7_000;
+            let mut row = |labels, value| {
+                rows.push(Row {
+                    labels,
+                    created_ms: None,
+                    t_ms,
+                    value,
+                });
+            };
+            row(&counter, float(minute % 1_000 * 3));
+            row(&gauge, float(minute % 61) / 4.0 - 3.0);
+            match minute {
+                0..30 => row(&ends, float(minute)),
+                30 => row(&ends, STALE_NAN),
+                _ => {}
+            }
+            let count = float(minute % 1_003);
+            let histogram = Histogram {
+                schema: 1,
+                count: count * 3.0,
+                sum: count * 0.5,
+                positive_spans: vec![BucketSpan { offset: 0, length: 2 }],
+                positive_buckets: vec![count, count * 2.0],
+                ..Histogram::default()
+            };
+            histograms.push(HistogramSample {
+                series: store.series_ref(&latency).expect("a series"),
                 t_ms,
-                value,
-            })
-            .collect();
-        store.append_rows(&rows, t_ms).expect("appended");
-        let count = float(minute % 1_003);
-        let histogram = Histogram {
-            schema: 1,
-            count: count * 3.0,
-            sum: count * 0.5,
-            positive_spans: vec![BucketSpan { offset: 0, length: 2 }],
-            positive_buckets: vec![count, count * 2.0],
-            ..Histogram::default()
-        };
-        let sample = HistogramSample {
-            series: store.series_ref(&latency).expect("a series"),
-            t_ms,
-            value: Arc::new(histogram),
-        };
-        store.append_histograms(&[sample], t_ms).expect("appended");
+                value: Arc::new(histogram),
+            });
+        }
+        let now_ms = START_MS + (hour + 1) * HOUR_MS;
+        store.append_rows(&rows, now_ms).expect("appended");
+        store.append_histograms(&histograms, now_ms).expect("appended");
     }
 }
 

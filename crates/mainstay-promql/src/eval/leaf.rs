@@ -18,8 +18,8 @@ use super::starts::Starts;
 use super::summarised::Edges;
 use super::{Evaluator, Sample, Track};
 
-/// By the time of evaluation, what a function made of the window of each series.
-pub(super) type Told = BTreeMap<i64, Vec<(Arc<Labels>, f64)>>;
+/// What a function made of the window of each series.
+pub(super) type Told = Vec<(Arc<Labels>, f64)>;
 
 /// The data of one selector or subquery.
 #[derive(Default)]
@@ -29,8 +29,8 @@ pub(super) struct Leaf {
     pub(super) width_ms: i64,
     offset_ms: i64,
     at_ms: Option<i64>,
-    /// What a function made of its windows, where that is known without its samples.
-    pub(super) told: Option<Told>,
+    /// By the time of evaluation, what a function made of its windows, where that is known without its samples.
+    pub(super) told: Option<BTreeMap<i64, Told>>,
     /// Up to which time samples are known by records of which width, the oldest first.
     pub(super) records: Vec<(i64, i64)>,
     pub(super) extension: Option<Extension>,

@@ -8,12 +8,13 @@ use mainstay_kernel::{Labels, Summary};
 use crate::ast::{Expr, ExprKind};
 use crate::error::QueryError;
 
+use super::leaf::Told;
 use super::over_time::{count, seconds};
 use super::rate::Sampled;
 use super::{Evaluator, Sample, Times};
 
 /// What a function makes of a window: the outer `None` if a summary does not tell, the inner one if there is no value.
-type Told = Option<Option<f64>>;
+type Value = Option<Option<f64>>;
 
 /// The edges of a window in milliseconds: the left one is not part of it.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +34,7 @@ impl Edges {
 }
 
 /// The function of this name, if a summary may tell its value.
-fn named(name: &str) -> Option<fn(&Summary, Edges) -> Told> {
+fn named(name: &str) -> Option<fn(&Summary, Edges) -> Value> {
     Some(match name {
         "rate" => |summary, edges| Some(extrapolated(summary, edges, true, true)),
         "increase" => |summary, edges| Some(extrapolated(summary, edges, true, false)),
@@ -118,7 +119,7 @@ impl Evaluator<'_> {
             is_condensed,
         };
         let (mut found, most) = (0, self.limits.max_samples);
-        let mut told: Option<Vec<Vec<(Arc<Labels>, f64)>>> = Some(vec![Vec::new(); ends_ms.len()]);
+        let mut told: Option<Vec<Told>> = Some(vec![Vec::new(); ends_ms.len()]);
         let mut visit = |at: usize, labels: &Arc<Labels>, summary: &Summary| {
             let (Some(told_all), Some(end_ms)) = (&mut told, ends_ms.get(at)) else {
                 return;
@@ -139,10 +140,17 @@ impl Evaluator<'_> {
                         visit(0, labels, summary);
                     })?
             }
-            ends_ms => self
-                .source
-                .moving_summaries(&selector.matchers, width_ms, ends_ms, &mut visit)?,
+            ends_ms => self.source.moving_summaries(
+                &selector.matchers,
+                width_ms,
+                ends_ms,
+                self.limits.cancelled,
+                &mut visit,
+            )?,
         };
+        if !answered && (self.limits.cancelled)() {
+            return Err(QueryError::Cancelled);
+        }
         let Some(told) = told.filter(|_| answered) else {
             return Ok(false);
         };

@@ -244,13 +244,19 @@ impl Samples for Counted<'_> {
         matchers: &[Matcher],
         range_ms: i64,
         ends_ms: &[i64],
+        cancelled: &dyn Fn() -> bool,
         visit: &mut dyn FnMut(usize, &Arc<Labels>, &Summary),
     ) -> Result<bool, SourceError> {
-        self.samples
-            .moving_summaries(matchers, range_ms, ends_ms, &mut |at, labels, summary| {
+        self.samples.moving_summaries(
+            matchers,
+            range_ms,
+            ends_ms,
+            cancelled,
+            &mut |at, labels, summary| {
                 self.read.set(self.read.get() + summary.count);
                 visit(at, labels, summary);
-            })
+            },
+        )
     }
 
     fn resolution(&self, min_ms_exclusive: i64, max_ms_inclusive: i64) -> Resolution {
