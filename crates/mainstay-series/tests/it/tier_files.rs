@@ -216,7 +216,7 @@ fn damage_to_a_file_of_a_tier_is_named_and_contained() {
                 assert!(error.to_string().contains("5m-20003.tier"), "{at}: {error}");
             }
         } else {
-            assert_eq!(recovery.corrupt_blocks, [path.clone()], "{at}");
+            assert_eq!(recovery.corrupt_blocks, std::slice::from_ref(&path), "{at}");
             assert!(told.is_ok() && read.is_ok());
         }
         drop(store);
