@@ -28,7 +28,8 @@ pub struct Summary {
     /// The largest value; NaN only if all are.
     pub max: f64,
     sum: f64,
-    /// The sum of the magnitudes; from [`MAX_EXACT`] on, or infinite where a value is not whole, `sum` means nothing.
+    /// The sum of the magnitudes; from [`MAX_EXACT`] on, or infinite where a value is not whole, `sum` is rounded. NaN
+    /// where the sum is not known.
     magnitude: f64,
 }
 
@@ -112,16 +113,28 @@ impl Summary {
         (self.magnitude < MAX_EXACT).then_some(self.sum)
     }
 
-    /// What [`Summary::exact_sum`] is made of, to be written down: the sum and the sum of magnitudes.
+    /// The sum of the values as far as floating-point numbers tell: its last digits depend on how the run was joined.
+    /// `None` if what the summary was put back together from did not say it.
+    #[must_use]
+    pub fn rounded_sum(&self) -> Option<f64> {
+        (!self.magnitude.is_nan()).then_some(self.sum)
+    }
+
+    /// What the sums are made of, to be written down: the sum and the sum of magnitudes, infinite if the sum is rounded.
     #[must_use]
     pub fn sums(&self) -> Option<(f64, f64)> {
-        (self.magnitude < MAX_EXACT).then_some((self.sum, self.magnitude))
+        let magnitude = match self.magnitude {
+            magnitude if magnitude.is_nan() => return None,
+            magnitude if magnitude < MAX_EXACT => magnitude,
+            _ => f64::INFINITY,
+        };
+        Some((self.sum, magnitude))
     }
 
     /// Put back together from what was written down.
     #[must_use]
     pub fn from_parts(parts: Parts) -> Self {
-        let (sum, magnitude) = parts.sums.unwrap_or((0.0, f64::INFINITY));
+        let (sum, magnitude) = parts.sums.unwrap_or((0.0, f64::NAN));
         Self {
             count: parts.count,
             first: parts.first,
@@ -244,6 +257,9 @@ mod tests {
         };
         assert_eq!(sum(&[1.0, 2.0, -3.0]), Some(0.0));
         assert_eq!(sum(&[1.0, 0.5]), None);
+        let halves = Summary::of_all(&[(0, 1.0), (1, 0.5)]).expect("not empty");
+        assert_eq!(halves.rounded_sum(), Some(1.5));
+        assert_eq!(halves.sums(), Some((1.5, f64::INFINITY)));
         assert_eq!(sum(&[MAX_EXACT, 1.0]), None);
         assert_eq!(sum(&[1.0, f64::INFINITY]), None);
         assert_eq!(sum(&[f64::NAN, 1.0]), None);

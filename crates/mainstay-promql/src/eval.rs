@@ -14,6 +14,7 @@ mod operate;
 mod order;
 mod over_time;
 mod rate;
+mod resolution;
 mod scalar;
 mod shared;
 mod starts;
@@ -81,6 +82,13 @@ struct Times {
 }
 
 impl Times {
+    /// Every time, the last one being that of the last step.
+    fn all(self) -> impl Iterator<Item = i64> {
+        let step_ms = self.step_ms.max(1);
+        std::iter::successors(Some(self.start_ms), move |at_ms| at_ms.checked_add(step_ms))
+            .take_while(move |at_ms| *at_ms <= self.end_ms)
+    }
+
     /// The last step, which need not fall on the end.
     fn last_ms(self) -> i64 {
         let length_ms = self.end_ms.saturating_sub(self.start_ms);

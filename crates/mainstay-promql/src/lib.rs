@@ -31,5 +31,5 @@ pub use eval::{Limits, instant, range};
 pub use format::float as format_float;
 pub use memory::MemorySamples;
 pub use parse::{parse, parse_selector};
-pub use source::{Samples, Series, is_stale, is_stale_histogram, stale_marker};
+pub use source::{Resolution, Samples, Series, is_stale, is_stale_histogram, stale_marker};
 pub use value::{Outcome, SampleValue, Value, VectorSample};

@@ -32,6 +32,17 @@ pub struct Series {
     pub histograms: Vec<(i64, Arc<Histogram>)>,
 }
 
+/// In what detail a source knows a range of time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolution {
+    /// The oldest first: up to which time, in milliseconds since 1970 and exclusive, samples are known only by records of
+    /// which width in milliseconds. A record is in a window if its last sample is, and where samples are selected, that
+    /// sample stands for it. Summaries know all samples of a record. Empty where all samples are at hand.
+    pub records: Vec<(i64, i64)>,
+    /// How long anything is kept, in milliseconds, if the range begins before that.
+    pub kept_ms: Option<i64>,
+}
+
 /// A store that can be queried.
 pub trait Samples {
     /// The samples with `min_ms_exclusive < time <= max_ms_inclusive` of every series that all matchers hold for,
@@ -61,6 +72,35 @@ pub trait Samples {
     ) -> Result<bool, SourceError> {
         let _ = (matchers, range_ms, end_ms, visit);
         Ok(false)
+    }
+
+    /// [`Samples::summaries`] at each of these times, which are in rising order: `visit` is told the number of the time,
+    /// too. `cancelled` is asked before each; if it says yes, the answer is no. Having said no, it may have handed out
+    /// something. Asked where a range of time is known by records only.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    fn moving_summaries(
+        &self,
+        matchers: &[Matcher],
+        range_ms: i64,
+        ends_ms: &[i64],
+        cancelled: &dyn Fn() -> bool,
+        visit: &mut dyn FnMut(usize, &Arc<Labels>, &Summary),
+    ) -> Result<bool, SourceError> {
+        for (at, end_ms) in ends_ms.iter().enumerate() {
+            let mut visit_one = |labels: &Arc<Labels>, summary: &Summary| visit(at, labels, summary);
+            if cancelled() || !self.summaries(matchers, range_ms, *end_ms, &mut visit_one)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// In what detail the samples with `min_ms_exclusive < time <= max_ms_inclusive` are known.
+    fn resolution(&self, min_ms_exclusive: i64, max_ms_inclusive: i64) -> Resolution {
+        let _ = (min_ms_exclusive, max_ms_inclusive);
+        Resolution::default()
     }
 
     /// When the counts that samples of a series go on with began: `(time of a sample, start)`, in order of time, of the

@@ -13,7 +13,7 @@
 //! Decimal: if every value is exactly `i / 10^e` with a whole `i` below 2^53 (checked by the round trip), the whole
 //! numbers are stored. Everything else, NaNs with their bits included, goes through xor with the value before.
 //! Modes 0 and 1 of the time are read but not written any more. The values of native histograms are in
-//! [`crate::histogram`].
+//! [`crate::histogram`], records of coarser tiers in [`crate::tier`].
 
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use mainstay_kernel::Histogram;
 use crate::codec::{Groups, Packing, Reader, pack, put_int};
 use crate::error::SeriesError;
 use crate::histogram;
+use crate::tier::{self, Record};
 
 /// The largest number of samples in one chunk of a block file of version 1.
 const MAX_SAMPLES_V1: usize = 240;
@@ -37,6 +38,8 @@ pub enum ChunkKind {
     Float,
     /// Native histograms.
     Histogram,
+    /// Records: summaries of samples that are not kept any more.
+    Records,
 }
 
 impl ChunkKind {
@@ -44,6 +47,7 @@ impl ChunkKind {
         match self {
             Self::Float => 1,
             Self::Histogram => 2,
+            Self::Records => 3,
         }
     }
 
@@ -51,6 +55,7 @@ impl ChunkKind {
         match code {
             1 => Some(Self::Float),
             2 => Some(Self::Histogram),
+            3 => Some(Self::Records),
             _ => None,
         }
     }
@@ -90,6 +95,29 @@ impl Chunk {
         )
     }
 
+    /// [`Chunk::encode`], of records, which are in order of time and not empty.
+    pub(crate) fn encode_records(records: &[Record]) -> Self {
+        let min_ms = records.first().map_or(0, Record::begin_ms);
+        let mut bytes = Vec::new();
+        tier::encode(&mut bytes, records, min_ms);
+        Self {
+            kind: ChunkKind::Records,
+            min_ms,
+            max_ms: records.last().map_or(min_ms, Record::end_ms),
+            count: u32::try_from(records.len()).unwrap_or(u32::MAX),
+            bytes: bytes.into(),
+        }
+    }
+
+    /// The records; none of any other kind.
+    pub(crate) fn records(&self) -> Result<Vec<Record>, SeriesError> {
+        if self.kind != ChunkKind::Records {
+            return Ok(Vec::new());
+        }
+        let mut reader = Reader::new(&self.bytes, "chunk of records");
+        tier::decode(&mut reader, self.count as usize, self.min_ms)
+    }
+
     fn of(
         kind: ChunkKind,
         mut times: impl DoubleEndedIterator<Item = i64> + ExactSizeIterator,
@@ -127,10 +155,15 @@ impl Chunk {
         &self.bytes
     }
 
-    /// Adds all samples to `out`; native histograms are none.
+    /// Adds all samples to `out`; native histograms are none. Of a record its last sample is left.
     pub(crate) fn decode(&self, out: &mut Vec<(i64, f64)>) -> Result<(), SeriesError> {
-        if self.kind != ChunkKind::Float {
-            return Ok(());
+        match self.kind {
+            ChunkKind::Float => {}
+            ChunkKind::Histogram => return Ok(()),
+            ChunkKind::Records => {
+                out.extend(self.records()?.iter().flat_map(Record::points));
+                return Ok(());
+            }
         }
         let count = self.count as usize;
         let mut reader = Reader::new(&self.bytes, "chunk");
@@ -221,7 +254,7 @@ fn encode_times(out: &mut Vec<u8>, times: impl Iterator<Item = i64> + Clone, pac
     }
 }
 
-fn encode_values(out: &mut Vec<u8>, samples: &[(i64, f64)], packing: Packing) {
+pub(crate) fn encode_values(out: &mut Vec<u8>, samples: &[(i64, f64)], packing: Packing) {
     let first_bits = samples.first().map_or(0, |sample| sample.1.to_bits());
     if samples.iter().all(|(_, value)| value.to_bits() == first_bits) {
         out.push(0);
@@ -257,7 +290,7 @@ fn encode_values(out: &mut Vec<u8>, samples: &[(i64, f64)], packing: Packing) {
     }
 }
 
-fn decode_values(
+pub(crate) fn decode_values(
     reader: &mut Reader<'_>,
     count: usize,
     mut each: impl FnMut(f64),
@@ -392,9 +425,9 @@ mod tests {
 
         #[test]
         fn noise_is_an_error_never_a_panic(noise in prop::collection::vec(any::<u8>(), 0..60), count in 0u32..300) {
-            for kind in [ChunkKind::Float, ChunkKind::Histogram] {
+            for kind in [ChunkKind::Float, ChunkKind::Histogram, ChunkKind::Records] {
                 let chunk = Chunk::from_parts(kind, 0, 0, count, &noise);
-                let _ = (chunk.decode(&mut Vec::new()), chunk.decode_histograms(&mut Vec::new()));
+                let _ = (chunk.decode(&mut Vec::new()), chunk.decode_histograms(&mut Vec::new()), chunk.records());
             }
             let mut reader = Reader::new(&noise, "test");
             if let Ok(chunk) = Chunk::read_v1(&mut reader) {

@@ -14,8 +14,7 @@ use crate::error::SeriesError;
 use crate::flush::Maintained;
 use crate::head::in_order;
 use crate::store::Store;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+use crate::tier::DAY_MS;
 
 impl Store {
     /// Merges the files of spans that hold several. What is newer than `boundary_ms` is still in memory: the day that it
@@ -24,7 +23,7 @@ impl Store {
     /// Cost: reading and writing every sample of these files, one series in memory at a time.
     pub(crate) fn compact_locked(&self, boundary_ms: i64, done: &mut Maintained) -> Result<(), SeriesError> {
         let mut groups: BTreeMap<i64, Vec<Arc<Block>>> = BTreeMap::new();
-        for block in self.read().blocks.iter() {
+        for block in self.read().blocks.iter().filter(|block| block.width_ms == 0) {
             groups
                 .entry(self.group(block, boundary_ms))
                 .or_default()

@@ -15,6 +15,7 @@ use crate::snapshot::{self, Flushed, Snapshot};
 use crate::state::{Freeze, NEVER_MS, Series, State};
 use crate::store::Store;
 use crate::table::TableEntry;
+use crate::tier;
 
 /// What a maintenance pass did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct Maintained {
     pub blocks_merged: usize,
     /// Block files removed by retention.
     pub blocks_removed: usize,
+    /// Files of a tier written, each for one day of finer files.
+    pub days_condensed: usize,
+    /// Files of which a part could not be read when they were due to be condensed: that part is lost.
+    pub damaged: Vec<PathBuf>,
     /// Series removed because nothing of them is held any more.
     pub series_removed: usize,
     /// Bytes of log dropped.
@@ -46,6 +51,7 @@ impl Store {
         let mut done = Maintained::default();
         let _one_at_a_time = self.maintaining();
         self.flush_locked(boundary_ms, &mut done)?;
+        self.condense_locked(now_ms, boundary_ms, &mut done)?;
         self.retain_locked(now_ms, &mut done)?;
         self.compact_locked(boundary_ms, &mut done)?;
         Ok(done)
@@ -73,6 +79,11 @@ impl Store {
         backup_by_link(&self.dir.join("blocks"), &to.join("blocks"), |path| {
             path.extension()
                 .is_some_and(|extension| extension == block::EXTENSION)
+        })?;
+        let tiers = tier::DIRECTORY;
+        backup_by_link(&self.dir.join(tiers), &to.join(tiers), |path| {
+            path.extension()
+                .is_some_and(|extension| extension == tier::EXTENSION)
         })?;
         backup_by_link(&self.dir, to, |path| path.ends_with(snapshot::FILE))?;
         self.wal.backup(&to.join("wal"))?;
@@ -147,7 +158,11 @@ impl Store {
                 .min()
             {
                 let span = self.span_start(first_ms);
+                // Nor does a file lie in two days, which tiers take up one by one.
                 let end = span.saturating_add(self.options.block_ms.max(1));
+                let day_ms = first_ms - first_ms.rem_euclid(tier::DAY_MS);
+                let span = span.max(day_ms);
+                let end = end.min(day_ms.saturating_add(tier::DAY_MS));
                 let inside = |t_ms: i64| t_ms < end || end == i64::MAX;
                 let (inside, also, after, later) = {
                     let (floats, after) =
@@ -264,12 +279,12 @@ impl Store {
     }
 
     fn retain_locked(&self, now_ms: i64, done: &mut Maintained) -> Result<(), SeriesError> {
-        let oldest_ms = now_ms.saturating_sub(self.options.retention_ms);
+        let oldest_ms = self.forgotten_ms(now_ms);
         let expired: Vec<PathBuf> = {
             let mut state = self.write();
             let (kept, expired) = std::mem::take(&mut state.blocks)
                 .into_iter()
-                .partition(|block| block.max_ms >= oldest_ms);
+                .partition(|block| !self.is_expired(block, now_ms));
             state.blocks = kept;
             for block in &expired {
                 let block: &Arc<Block> = block;
@@ -292,6 +307,7 @@ impl Store {
         }
         if !expired.is_empty() {
             sync_dir(&self.dir.join("blocks"))?;
+            sync_dir(&self.dir.join(tier::DIRECTORY))?;
         }
         Ok(())
     }

@@ -14,14 +14,16 @@ pub fn chunk(bytes: &[u8]) {
     let Some(([kind, low, high], payload)) = bytes.split_first_chunk() else {
         return;
     };
-    let kind = match kind % 2 {
+    let kind = match kind % 3 {
         0 => ChunkKind::Float,
-        _ => ChunkKind::Histogram,
+        1 => ChunkKind::Histogram,
+        _ => ChunkKind::Records,
     };
     let count = u32::from(u16::from_le_bytes([*low, *high])) % COUNT_MAX;
     let chunk = Chunk::from_parts(kind, 0, i64::MAX, count, payload);
     drop(chunk.decode(&mut Vec::new()));
     drop(chunk.decode_histograms(&mut Vec::new()));
+    drop(chunk.records());
 }
 
 /// A record of the write-ahead log.

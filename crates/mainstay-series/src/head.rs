@@ -284,7 +284,7 @@ impl HeadSamples {
 /// The chunk as two: before `boundary_ms`, and from it on.
 fn split(chunk: &Chunk, boundary_ms: i64) -> Result<(Chunk, Chunk), SeriesError> {
     match chunk.kind {
-        ChunkKind::Float => {
+        ChunkKind::Float | ChunkKind::Records => {
             let mut samples = Vec::new();
             chunk.decode(&mut samples)?;
             let (old, new) = samples.split_at(samples.partition_point(|sample| sample.0 < boundary_ms));

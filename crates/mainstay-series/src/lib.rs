@@ -11,7 +11,7 @@
 //! blocks' indexes); no samples of blocks are read.
 //!
 //! # Files
-//! `LOCK`, `wal/*.wal`, `blocks/*.block`, `series.idx`. All are versioned and checksummed; a file of a newer version
+//! `LOCK`, `wal/*.wal`, `blocks/*.block`, `tiers/*.tier`, `series.idx`. All are versioned and checksummed; a file of a newer version
 //! is refused, a damaged one is named in [`Recovery`] and the rest is served.
 
 mod append;
@@ -34,6 +34,7 @@ mod snapshot;
 mod state;
 mod store;
 mod table;
+mod tier;
 mod window;
 
 pub use append::{Appended, HistogramSample, Outcome, Row, Sample};
@@ -44,4 +45,5 @@ pub use index::SeriesRef;
 pub use mainstay_segment::Lsn;
 pub use query::{Replayed, SelectedSeries};
 pub use store::{Options, Recovery, Stats, Store};
+pub use tier::Resolution;
 pub use window::Windows;

@@ -1,6 +1,7 @@
 //! What a store holds in memory, and how it is read back from the log.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mainstay_kernel::{Histogram, Labels};
@@ -34,6 +35,12 @@ pub(crate) struct State {
     /// Moves on whenever samples are removed; none of a later time than this was.
     pub(crate) removals: u64,
     pub(crate) removed_before_ms: i64,
+    /// By the width of their slices: up to which time tiers stand for what is finer.
+    pub(crate) tiers: BTreeMap<i64, i64>,
+    /// Files that tiers stand for, to be removed.
+    pub(crate) superseded: Vec<PathBuf>,
+    /// When maintenance last ran; until then, the newest time in the files.
+    pub(crate) now_ms: i64,
     pub(crate) flushed: Flushed,
     pub(crate) holds: BTreeMap<String, Lsn>,
     /// The memory in which frames of samples are made.

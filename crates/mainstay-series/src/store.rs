@@ -13,8 +13,9 @@ use crate::error::SeriesError;
 use crate::index::SeriesRef;
 use crate::record;
 use crate::snapshot::{self, Snapshot};
-use crate::state::State;
+use crate::state::{NEVER_MS, State};
 use crate::table::TableEntry;
+use crate::tier::{self, DAY_MS};
 
 /// The limits of a store.
 #[derive(Debug, Clone)]
@@ -25,8 +26,12 @@ pub struct Options {
     pub future_ms: i64,
     /// The span of one block file.
     pub block_ms: i64,
-    /// Block files whose newest sample is older than this are removed.
+    /// How long samples are kept: files of older ones are removed.
     pub retention_ms: i64,
+    /// How long records of 5 minutes are kept; not at all, if that is no longer than the samples.
+    pub retention_5m_ms: i64,
+    /// How long records of an hour are kept; not at all, if that is no longer than what is finer.
+    pub retention_1h_ms: i64,
     /// The most series held at once.
     pub max_series: usize,
     /// The most series held at once that bear the same value of `tenant_label`.
@@ -42,14 +47,16 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 10 min late, 10 min ahead, 2 h blocks, 15 d, a million series of 16 KiB labels, half a million a tenant, 4 GiB of
+    /// 10 min late, 10 min ahead, 2 h blocks, 15 d of samples, 90 d and 396 d of records, a million series of 16 KiB labels, half a million a tenant, 4 GiB of
     /// held log.
     fn default() -> Self {
         Self {
             out_of_order_ms: 10 * 60 * 1000,
             future_ms: 10 * 60 * 1000,
             block_ms: 2 * 60 * 60 * 1000,
-            retention_ms: 15 * 24 * 60 * 60 * 1000,
+            retention_ms: 15 * DAY_MS,
+            retention_5m_ms: 90 * DAY_MS,
+            retention_1h_ms: 396 * DAY_MS,
             max_series: 1_000_000,
             max_tenant_series: 500_000,
             tenant_label: "tenant".to_owned(),
@@ -69,7 +76,7 @@ pub struct Recovery {
     pub replayed_samples: u64,
     /// Samples or records in the log that belong to no known series or do not decode: lost.
     pub orphan_records: u64,
-    /// Block files that are damaged and therefore not served; they are left where they are.
+    /// Files of blocks and tiers that are damaged and therefore not served; they are left where they are.
     pub corrupt_blocks: Vec<PathBuf>,
     /// The series index was damaged and was rebuilt from the block files and the log.
     pub index_rebuilt: bool,
@@ -84,11 +91,11 @@ pub struct Stats {
     pub head_samples: u64,
     /// What they take in memory, in bytes.
     pub head_bytes: u64,
-    /// Block files.
+    /// Files of blocks and tiers.
     pub blocks: usize,
-    /// Samples in block files.
+    /// Samples and records in them.
     pub block_samples: u64,
-    /// Bytes of the block files.
+    /// Their size in bytes.
     pub block_bytes: u64,
     /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
@@ -119,9 +126,13 @@ impl Store {
         let lock = lock(&dir.join("LOCK"))?;
         remove_temporaries(dir)?;
         remove_temporaries(&blocks_dir)?;
+        let tiers_dir = dir.join(tier::DIRECTORY);
+        fs::create_dir_all(&tiers_dir).map_err(|error| SegmentError::from_io(&tiers_dir, error))?;
+        remove_temporaries(&tiers_dir)?;
         let mut recovery = Recovery::default();
         let mut state = State {
             tenant_label: options.tenant_label.clone(),
+            now_ms: NEVER_MS,
             ..State::default()
         };
         let snapshot = match Snapshot::read(&dir.join(snapshot::FILE)) {
@@ -144,7 +155,16 @@ impl Store {
         for (entry, newest) in snapshot.series.into_iter().zip(snapshot.newest) {
             state.insert(entry, newest);
         }
-        for path in block_files(&blocks_dir)? {
+        let tier_files = files(&tiers_dir, tier::EXTENSION)?;
+        for path in &tier_files {
+            if let Some((width_ms, day)) = tier::of_name(path) {
+                state.condensed(width_ms, day);
+            }
+        }
+        for path in tier_files
+            .into_iter()
+            .chain(files(&blocks_dir, block::EXTENSION)?)
+        {
             let opened = contained(Block::open(&path).and_then(|block| {
                 let series = if recovery.index_rebuilt {
                     block.series()?
@@ -158,7 +178,12 @@ impl Store {
                     for entry in series {
                         state.insert(entry, Some((block.max_ms, 0)));
                     }
-                    state.blocks.push(Arc::new(block));
+                    state.now_ms = state.now_ms.max(block.max_ms);
+                    if block.max_ms < state.superseded_ms(block.width_ms) {
+                        state.superseded.push(path);
+                    } else {
+                        state.blocks.push(Arc::new(block));
+                    }
                 }
                 None => recovery.corrupt_blocks.push(path),
             }
@@ -364,15 +389,12 @@ fn contained<T>(outcome: Result<T, SeriesError>) -> Result<Option<T>, SeriesErro
     }
 }
 
-fn block_files(dir: &Path) -> Result<Vec<PathBuf>, SeriesError> {
+fn files(dir: &Path, extension: &str) -> Result<Vec<PathBuf>, SeriesError> {
     let at = |error| SegmentError::from_io(dir, error);
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(at)? {
         let path = entry.map_err(at)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == block::EXTENSION)
-        {
+        if path.extension().is_some_and(|found| found == extension) {
             files.push(path);
         }
     }

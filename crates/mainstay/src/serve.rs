@@ -373,9 +373,14 @@ async fn keep(
         }
         let keeping = telemetry.clone();
         let kept = tokio::task::spawn_blocking(move || keeping.maintain()).await;
-        if let Err(error) = kept.map_err(|panic| ServeError::Web(panic.to_string()))? {
+        match kept.map_err(|panic| ServeError::Web(panic.to_string()))? {
+            Ok(damaged) => {
+                for path in damaged {
+                    tracing::error!(path = %path.display(), "damaged samples are lost with the end of their retention");
+                }
+            }
             // A full disk today is not a reason to stop paging; the log keeps what the counts lack.
-            tracing::error!(%error, "counts or samples could not be maintained");
+            Err(error) => tracing::error!(%error, "counts or samples could not be maintained"),
         }
         if last_save.elapsed() >= SAVE_EVERY {
             plane.save().await?;

@@ -304,14 +304,15 @@ impl Telemetry {
         (slos.to_bytes(), Lsn::new(slos.position().unwrap_or_default()))
     }
 
-    /// Flushes, drops what is past its retention, and checkpoints.
+    /// Flushes, condenses and drops what is past its retention, and checkpoints. Gives the files of which a part could
+    /// not be read when it was to be condensed.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn maintain(&self) -> Result<(), TelemetryError> {
+    pub fn maintain(&self) -> Result<Vec<PathBuf>, TelemetryError> {
         self.checkpoint()?;
-        self.store.maintain(self.clock.now().as_millisecond())?;
-        Ok(())
+        let done = self.store.maintain(self.clock.now().as_millisecond())?;
+        Ok(done.damaged)
     }
 }
 

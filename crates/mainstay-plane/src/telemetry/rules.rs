@@ -9,7 +9,7 @@ use mainstay_catalog::diagnostic::Diagnostic;
 use mainstay_catalog::{Diagnostics, Documents, Format, lint};
 use mainstay_kernel::fact::AlertFact;
 use mainstay_kernel::{Digest, Labels, Matcher, Summary};
-use mainstay_promql::{Limits, Outcome, QueryError, Samples, Series, SourceError};
+use mainstay_promql::{Limits, Outcome, QueryError, Resolution, Samples, Series, SourceError};
 use mainstay_rules::{
     ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, GroupSpec, RuleFile, RuleKind,
     RuleSample, RuleSpec, RuleStore, Transition,
@@ -272,6 +272,22 @@ impl Samples for RuleSide<'_> {
         visit: &mut dyn FnMut(&Arc<Labels>, &Summary),
     ) -> Result<bool, SourceError> {
         self.samples.summaries(matchers, range_ms, end_ms, visit)
+    }
+
+    fn moving_summaries(
+        &self,
+        matchers: &[Matcher],
+        range_ms: i64,
+        ends_ms: &[i64],
+        cancelled: &dyn Fn() -> bool,
+        visit: &mut dyn FnMut(usize, &Arc<Labels>, &Summary),
+    ) -> Result<bool, SourceError> {
+        self.samples
+            .moving_summaries(matchers, range_ms, ends_ms, cancelled, visit)
+    }
+
+    fn resolution(&self, min_ms_exclusive: i64, max_ms_inclusive: i64) -> Resolution {
+        self.samples.resolution(min_ms_exclusive, max_ms_inclusive)
     }
 }
 

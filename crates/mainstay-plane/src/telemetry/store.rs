@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mainstay_kernel::{Labels, Matcher, Summary};
-use mainstay_promql::{Samples, Series, SourceError};
+use mainstay_promql::{Resolution, Samples, Series, SourceError};
 use mainstay_series::{SeriesError, Store, Windows};
 
 use super::remote::{RemoteEngine, RemoteSamples, merge};
@@ -160,6 +160,40 @@ impl Samples for StoreSamples {
             kept.weigh(&key);
         }
         answered.map_err(failed)
+    }
+
+    /// Cost: that of the first window, and from each to the next that of what comes and goes.
+    fn moving_summaries(
+        &self,
+        matchers: &[Matcher],
+        range_ms: i64,
+        ends_ms: &[i64],
+        cancelled: &dyn Fn() -> bool,
+        visit: &mut dyn FnMut(usize, &Arc<Labels>, &Summary),
+    ) -> Result<bool, SourceError> {
+        if self.engine.is_some() {
+            return Ok(false);
+        }
+        let mut windows = Windows::new(matchers.to_vec(), range_ms);
+        for (at, end_ms) in ends_ms.iter().enumerate() {
+            if cancelled() {
+                return Ok(false);
+            }
+            let visit = |labels: &Arc<Labels>, summary: &Summary| visit(at, labels, summary);
+            let answered = self.store.windows(&mut windows, *end_ms, visit);
+            if !answered.map_err(failed)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn resolution(&self, min_ms_exclusive: i64, max_ms_inclusive: i64) -> Resolution {
+        let found = self.store.resolution(min_ms_exclusive, max_ms_inclusive);
+        Resolution {
+            records: found.records,
+            kept_ms: found.kept_ms,
+        }
     }
 }
 

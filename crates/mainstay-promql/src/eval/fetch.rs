@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mainstay_kernel::Matcher;
 use mainstay_kernel::histogram::{Histogram, ResetHint};
 
-use crate::ast::{At, Expr, ExprKind, Extension, Selector, Shift};
+use crate::ast::{At, Expr, ExprKind, Extension, Selector, Shift, Span};
 use crate::error::QueryError;
 use crate::histogram::has_reset;
 use crate::source::{is_stale, is_stale_histogram};
@@ -24,11 +24,11 @@ impl Evaluator<'_> {
         let detail = detail.below(expr);
         match &expr.kind {
             ExprKind::Selector(selector) => {
-                self.fetch(selector, self.limits.lookback_ms, times, false, detail)
+                self.fetch(selector, self.limits.lookback_ms, times, false, detail, expr.span)
             }
             ExprKind::Matrix { selector, range } => {
                 let width_ms = self.duration_ms(range, false)?;
-                self.fetch(selector, width_ms, times, true, detail)
+                self.fetch(selector, width_ms, times, true, detail, expr.span)
             }
             ExprKind::Subquery {
                 expr: inner,
@@ -112,6 +112,7 @@ impl Evaluator<'_> {
         times: Times,
         is_range: bool,
         detail: Detail,
+        selector_span: Span,
     ) -> Result<(), QueryError> {
         if (self.limits.cancelled)() {
             return Err(QueryError::Cancelled);
@@ -131,6 +132,12 @@ impl Evaluator<'_> {
             .saturating_sub(width_ms)
             .saturating_sub(before_ms);
         let max_ms = data.reference_ms(times.end_ms).saturating_add(after_ms);
+        let resolution = self.source.resolution(min_ms, max_ms);
+        let mut min_ms = min_ms;
+        if !is_range {
+            data.records.clone_from(&resolution.records);
+            min_ms = min_ms.min(data.looks_back_to(data.reference_ms(times.start_ms)));
+        }
         let fetched = self.source.select(&selector.matchers, min_ms, max_ms)?;
         for series in fetched {
             let mut track = Track {
@@ -153,6 +160,9 @@ impl Evaluator<'_> {
             if !track.samples.is_empty() || !track.histograms.is_empty() {
                 data.series.push(LeafSeries::from(track));
             }
+        }
+        if !data.series.is_empty() {
+            self.note_samples(&resolution, selector_span);
         }
         self.put(selector.leaf, data);
         Ok(())

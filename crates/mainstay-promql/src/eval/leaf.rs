@@ -1,5 +1,6 @@
 //! The data of selectors and subqueries: fetched once, then windowed by cursors that only move forward.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
@@ -17,6 +18,9 @@ use super::starts::Starts;
 use super::summarised::Edges;
 use super::{Evaluator, Sample, Track};
 
+/// What a function made of the window of each series.
+pub(super) type Told = Vec<(Arc<Labels>, f64)>;
+
 /// The data of one selector or subquery.
 #[derive(Default)]
 pub(super) struct Leaf {
@@ -25,8 +29,10 @@ pub(super) struct Leaf {
     pub(super) width_ms: i64,
     offset_ms: i64,
     at_ms: Option<i64>,
-    /// What a function made of its windows, where that is known without its samples.
-    pub(super) told: Option<Vec<(Arc<Labels>, f64)>>,
+    /// By the time of evaluation, what a function made of its windows, where that is known without its samples.
+    pub(super) told: Option<BTreeMap<i64, Told>>,
+    /// Up to which time samples are known by records of which width, the oldest first.
+    pub(super) records: Vec<(i64, i64)>,
     pub(super) extension: Option<Extension>,
     /// How far it looks beyond the left and the right edge of its window, in milliseconds.
     pub(super) beyond_ms: (i64, i64),
@@ -132,6 +138,7 @@ impl Window<'_> {
         Edges {
             start_ms: self.start_ms,
             end_ms: self.end_ms,
+            is_condensed: false,
         }
     }
 }
@@ -150,7 +157,7 @@ impl Leaf {
     /// The newest sample of every series, with its time, unless it is too old or stale.
     pub(super) fn newest(&mut self, at_ms: i64) -> Vec<(i64, Sample)> {
         let max_ms = self.reference_ms(at_ms);
-        let min_ms = max_ms.saturating_sub(self.width_ms);
+        let min_ms = self.looks_back_to(max_ms);
         let mut newest = Vec::with_capacity(self.series.len());
         for series in &mut self.series {
             if let Some((time_ms, value)) = series.newest(min_ms, max_ms) {
@@ -166,6 +173,14 @@ impl Leaf {
             }
         }
         newest
+    }
+
+    /// From when on samples are current at a time. A record has its last sample somewhere in a slice of its width, and
+    /// so the next one may come as much later.
+    pub(super) fn looks_back_to(&self, max_ms: i64) -> i64 {
+        let min_ms = max_ms.saturating_sub(self.width_ms);
+        let records = self.records.iter().find(|(until_ms, _)| min_ms < *until_ms);
+        min_ms.saturating_sub(records.map_or(0, |(_, width_ms)| *width_ms))
     }
 
     /// The time the leaf looks back from when the query stands at `at_ms`.
@@ -203,7 +218,7 @@ impl Evaluator<'_> {
     pub(super) fn newest_starts(&mut self, selector: &Selector, at_ms: i64) -> Vec<Sample> {
         let leaf = &mut self.leaves[selector.leaf];
         let max_ms = leaf.reference_ms(at_ms);
-        let min_ms = max_ms.saturating_sub(leaf.width_ms);
+        let min_ms = leaf.looks_back_to(max_ms);
         let starts = leaf.series.iter_mut().filter_map(|series| {
             let starts = match series.newest(min_ms, max_ms)? {
                 (_, SampleValue::Float(_)) => series.floats.starts(),

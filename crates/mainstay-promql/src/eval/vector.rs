@@ -220,7 +220,7 @@ impl Evaluator<'_> {
         compute: OverTime,
     ) -> Result<Vec<Sample>, QueryError> {
         let keeps_name = over_time::keeps_name(name);
-        if let Some(told) = self.told(&args[0], !keeps_name) {
+        if let Some(told) = self.told(&args[0], at_ms, !keeps_name) {
             if matches!(name, "rate" | "increase") {
                 self.remark_on_counters(&args[0], &told);
             }

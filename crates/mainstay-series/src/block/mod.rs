@@ -25,12 +25,16 @@ use mainstay_segment::{Sealed, SegmentError};
 use crate::codec::Reader;
 use crate::error::SeriesError;
 use crate::table::{self, TableEntry};
+use crate::tier;
 
 pub(crate) use section::{Cursor, Section};
 pub(crate) use write::BlockWriter;
 
 const MAGIC: [u8; 8] = *b"MSTYBLCK";
 const VERSION: u32 = 3;
+/// Files of tiers are laid out like block files of version 3, with the width of their slices at the end of the index.
+const TIER_MAGIC: [u8; 8] = *b"MSTYTIER";
+const TIER_VERSION: u32 = 1;
 const MAX_INDEX_BYTES: u64 = 1 << 30;
 /// How the names of block files end.
 pub(crate) const EXTENSION: &str = "block";
@@ -51,6 +55,8 @@ struct Span {
 #[derive(Debug)]
 pub(crate) struct Block {
     file: Sealed,
+    /// The width of its slices, if it holds records; 0 if it holds samples.
+    pub(crate) width_ms: i64,
     pub(crate) min_ms: i64,
     pub(crate) max_ms: i64,
     pub(crate) samples: u64,
@@ -79,20 +85,34 @@ struct Areas {
 impl Block {
     /// Opens a block file.
     pub(crate) fn open(path: &Path) -> Result<Self, SeriesError> {
-        let mut file = Sealed::open(path, MAGIC, VERSION, MAX_INDEX_BYTES)?;
+        let is_tier = path
+            .extension()
+            .is_some_and(|extension| extension == tier::EXTENSION);
+        let (magic, version) = if is_tier {
+            (TIER_MAGIC, TIER_VERSION)
+        } else {
+            (MAGIC, VERSION)
+        };
+        let mut file = Sealed::open(path, magic, version, MAX_INDEX_BYTES)?;
         let index = file.take_index();
-        let (span, layout) = match file.version() {
-            1 => {
-                let (span, directory, _) = v1::open(&index)?;
-                (span, Layout::V1(directory))
+        let mut width_ms = 0;
+        let (span, layout) = if !is_tier && file.version() == 1 {
+            let (span, directory, _) = v1::open(&index)?;
+            (span, Layout::V1(directory))
+        } else {
+            let mut reader = Reader::new(&index, "index of a block file");
+            let (span, areas) = Areas::read(&mut reader)?;
+            if is_tier {
+                width_ms = reader.int()?;
             }
-            _ => Areas::read(&index).map(|(span, areas)| (span, Layout::V2(areas)))?,
+            (span, Layout::V2(areas))
         };
         let file_bytes = fs::metadata(path)
             .map_err(|error| SegmentError::from_io(path, error))?
             .len();
         Ok(Self {
             file,
+            width_ms,
             min_ms: span.min_ms,
             max_ms: span.max_ms,
             samples: span.samples,
@@ -173,7 +193,7 @@ impl Block {
 #[cfg(feature = "fuzzing")]
 pub(crate) fn decode(bytes: &[u8]) -> [Result<(), SeriesError>; 3] {
     [
-        Areas::read(bytes).map(drop),
+        Areas::read(&mut Reader::new(bytes, "index of a block file")).map(drop),
         v1::open(bytes).map(drop),
         section::read_section(bytes, 0, |_, _, _| true).map(drop),
     ]
@@ -190,8 +210,7 @@ struct Entry {
 }
 
 impl Areas {
-    fn read(index: &[u8]) -> Result<(Span, Self), SeriesError> {
-        let mut reader = Reader::new(index, "index of a block file");
+    fn read(reader: &mut Reader<'_>) -> Result<(Span, Self), SeriesError> {
         let span = Span {
             min_ms: reader.int()?,
             max_ms: reader.int()?,

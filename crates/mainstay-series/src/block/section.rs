@@ -75,6 +75,11 @@ impl Cursor<'_> {
         }
     }
 
+    /// Whether the file holds records.
+    pub(crate) fn is_condensed(&self) -> bool {
+        self.block.width_ms != 0
+    }
+
     /// The series, if the file holds it. Its chunks are listed only if `wanted` says so of its times.
     pub(crate) fn section(
         &mut self,

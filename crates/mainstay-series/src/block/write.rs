@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use mainstay_segment::SealedWriter;
 
-use super::{Block, GROUP_ENTRIES, MAGIC, VERSION};
+use super::{Block, GROUP_ENTRIES, MAGIC, TIER_MAGIC, TIER_VERSION, VERSION};
 use crate::chunk::{Chunk, HistogramPoint};
 use crate::codec::{Packing, put_int, put_uint};
 use crate::error::SeriesError;
 use crate::known::Known;
 use crate::table::{self, TableEntry};
+use crate::tier::Record;
 
 /// Samples in one chunk: more make the file smaller and the edge of a window dearer. Two hours at one sample each 15 s
 /// are one chunk, and half a day at one each 30 s.
@@ -21,6 +22,8 @@ const CHUNK_HISTOGRAMS: usize = 120;
 pub(crate) struct BlockWriter {
     path: PathBuf,
     file: SealedWriter,
+    /// The width of its slices, if it is a file of a tier.
+    width_ms: Option<i64>,
     series: Vec<TableEntry>,
     headers: Vec<u8>,
     /// Per series: length and offset of its header, offset of its payload.
@@ -29,17 +32,34 @@ pub(crate) struct BlockWriter {
     range: Option<(i64, i64)>,
 }
 
+fn of_histograms(histograms: &[HistogramPoint]) -> impl Iterator<Item = (Chunk, Known)> {
+    let runs = histograms.chunks(CHUNK_HISTOGRAMS);
+    runs.map(|run| (Chunk::encode_histograms(run), Known::Unread))
+}
+
 impl BlockWriter {
     pub(crate) fn create(path: PathBuf) -> Result<Self, SeriesError> {
-        Ok(Self {
-            file: SealedWriter::create(&path, MAGIC, VERSION)?,
+        let file = SealedWriter::create(&path, MAGIC, VERSION)?;
+        Ok(Self::of(path, file, None))
+    }
+
+    /// A file of a tier with slices of this width.
+    pub(crate) fn create_tier(path: PathBuf, width_ms: i64) -> Result<Self, SeriesError> {
+        let file = SealedWriter::create(&path, TIER_MAGIC, TIER_VERSION)?;
+        Ok(Self::of(path, file, Some(width_ms)))
+    }
+
+    fn of(path: PathBuf, file: SealedWriter, width_ms: Option<i64>) -> Self {
+        Self {
+            file,
+            width_ms,
             path,
             series: Vec::new(),
             headers: Vec::new(),
             places: Vec::new(),
             samples: 0,
             range: None,
-        })
+        }
     }
 
     /// Adds a series with its samples, each kind in rising order of time.
@@ -52,18 +72,48 @@ impl BlockWriter {
         if samples.is_empty() && histograms.is_empty() {
             return Ok(());
         }
-        let mut whole = if histograms.is_empty() {
-            Known::Nothing
-        } else {
-            Known::Unread
-        };
         let floats = samples
             .chunks(CHUNK_SAMPLES)
             .map(|run| (Chunk::encode(run, Packing::Tight), Known::of(run)));
-        let of_histograms = |run| (Chunk::encode_histograms(run), Known::Unread);
-        let chunks: Vec<(Chunk, Known)> = floats
-            .chain(histograms.chunks(CHUNK_HISTOGRAMS).map(of_histograms))
-            .collect();
+        let chunks = floats.chain(of_histograms(histograms)).collect();
+        self.push_chunks(entry, chunks, None)
+    }
+
+    /// Adds a series with its records and the native histograms that are kept of it.
+    pub(crate) fn push_records(
+        &mut self,
+        entry: TableEntry,
+        records: &[Record],
+        histograms: &[HistogramPoint],
+    ) -> Result<(), SeriesError> {
+        let mut known = Known::Nothing;
+        let mut chunks = Vec::new();
+        if !records.is_empty() {
+            for run in records.iter().filter_map(|record| record.run.clone()) {
+                known.join(&Known::Run(run));
+            }
+            // What is known of all records stands once, in front of them.
+            chunks.push((Chunk::encode_records(records), Known::Unread));
+        }
+        chunks.extend(of_histograms(histograms));
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        self.push_chunks(entry, chunks, histograms.is_empty().then_some(known))
+    }
+
+    /// Adds chunks, and what is known of all of them if that is not what is known of each.
+    fn push_chunks(
+        &mut self,
+        entry: TableEntry,
+        chunks: Vec<(Chunk, Known)>,
+        known: Option<Known>,
+    ) -> Result<(), SeriesError> {
+        let whole = known.unwrap_or_else(|| {
+            let mut whole = Known::Nothing;
+            chunks.iter().for_each(|(_, known)| whole.join(known));
+            whole
+        });
         let min_ms = chunks
             .iter()
             .map(|(chunk, _)| chunk.min_ms)
@@ -74,12 +124,11 @@ impl BlockWriter {
             .map(|(chunk, _)| chunk.max_ms)
             .max()
             .unwrap_or_default();
-        let count = (samples.len() + histograms.len()) as u64;
+        let count = chunks.iter().map(|(chunk, _)| u64::from(chunk.count)).sum();
         let mut payload = None;
         let mut list = Vec::new();
         let mut before_ms = min_ms;
         for (chunk, known) in &chunks {
-            whole.join(known);
             let at = self.file.push(chunk.payload())?;
             payload.get_or_insert(at);
             list.push(chunk.kind.code());
@@ -155,6 +204,9 @@ impl BlockWriter {
         for first in firsts {
             put_uint(&mut index, u64::from(first.wrapping_sub(before)));
             before = first;
+        }
+        if let Some(width_ms) = self.width_ms {
+            put_int(&mut index, width_ms);
         }
         self.file.finish(&index)?;
         Block::open(&self.path).map(Some)

@@ -36,6 +36,8 @@ pub(super) struct Moving {
 #[derive(Debug, Default)]
 struct Far {
     middle: VecDeque<Summary>,
+    /// The last time of a record at the front of `middle` that the window begins in: it cannot be cut.
+    uncut_ms: Option<i64>,
     joined: Option<Summary>,
     end: Vec<Point>,
     end_summary: Option<Summary>,
@@ -110,6 +112,7 @@ impl Moving {
             return Ok(true);
         }
         let mut new = Vec::new();
+        let mut runs = Vec::new();
         if series.head.tail_since(self.seen_ms, end_ms, &mut new) {
             self.seen_ms = new.last().map_or(self.seen_ms, |last| last.0);
             new.retain(|point| !is_stale(point.1));
@@ -122,20 +125,26 @@ impl Moving {
             self.seen_ms = found.newest_ms.unwrap_or(after_ms);
             for piece in found.list {
                 match piece {
+                    // Records are older than all samples.
+                    Piece::Run(run) if new.is_empty() => runs.push(run),
                     Piece::Samples(points) => new.extend(points),
                     // So much came at once that the window is not worth keeping.
                     Piece::Run(_) => return Ok(false),
                 }
             }
         }
-        if self.far.is_none() && self.begin.len() - self.first + new.len() > FEW {
+        let many = !runs.is_empty() || self.begin.len() - self.first + new.len() > FEW;
+        if self.far.is_none() && many {
             let points = self.begin.split_off(self.first);
             self.begin_with(points);
             self.far = Some(Box::default());
         }
         match &mut self.far {
             None => self.begin.extend(new),
-            Some(far) => new.into_iter().for_each(|point| far.push(point)),
+            Some(far) => {
+                runs.into_iter().for_each(|run| far.push_run(run));
+                new.into_iter().for_each(|point| far.push(point));
+            }
         }
         Ok(true)
     }
@@ -170,12 +179,18 @@ impl Moving {
                     far.middle.pop_front();
                     far.join();
                 }
+                Some(run) if far.uncut_ms == Some(run.last.0) => break,
                 Some(run) => {
                     let until_ms = run.last.0;
                     far.middle.pop_front();
                     let list = between(state, id, blocks, begin_ms, until_ms)?.list;
                     let first = far.runs_before_the_rest(list);
-                    self.begin_with(first);
+                    if first.is_empty() {
+                        let cut = far.middle.front().filter(|run| run.first.0 <= begin_ms);
+                        far.uncut_ms = cut.map(|record| record.last.0);
+                    } else {
+                        self.begin_with(first);
+                    }
                 }
                 None => {
                     let points = std::mem::take(&mut far.end);
@@ -314,21 +329,34 @@ impl Far {
     }
 
     fn push(&mut self, point: Point) {
-        if self.end.len() >= MAX_END
-            && let Some(run) = self.end_summary.take()
-        {
-            self.end.clear();
-            match &mut self.joined {
-                None => self.joined = Some(run.clone()),
-                Some(joined) => joined.join(&run),
-            }
-            self.middle.push_back(run);
+        if self.end.len() >= MAX_END {
+            self.close_end();
         }
         self.end.push(point);
         match &mut self.end_summary {
             None => self.end_summary = Some(Summary::of(point)),
             Some(summary) => summary.push(point),
         }
+    }
+
+    fn push_run(&mut self, run: Summary) {
+        self.close_end();
+        self.push_middle(run);
+    }
+
+    fn close_end(&mut self) {
+        self.end.clear();
+        if let Some(run) = self.end_summary.take() {
+            self.push_middle(run);
+        }
+    }
+
+    fn push_middle(&mut self, run: Summary) {
+        match &mut self.joined {
+            None => self.joined = Some(run.clone()),
+            Some(joined) => joined.join(&run),
+        }
+        self.middle.push_back(run);
     }
 
     fn join(&mut self) {

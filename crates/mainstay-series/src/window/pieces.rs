@@ -8,6 +8,7 @@ use crate::chunk::{ChunkKind, HistogramPoint};
 use crate::error::SeriesError;
 use crate::head::{View, in_order, in_range};
 use crate::known::Known;
+use crate::tier::Record;
 use mainstay_kernel::is_stale;
 
 /// A part of a range, in order of time.
@@ -32,6 +33,8 @@ pub(super) struct Pieces {
 /// Where a part of a series is. Parts that overlap in time are read as one.
 enum Part<'p> {
     Section(usize, Section),
+    /// Records are never read as samples.
+    Records(usize, Section),
     Memory(&'p View),
 }
 
@@ -62,7 +65,13 @@ pub(super) fn pieces(
             inside(min_ms, max_ms) && (!whole(min_ms, max_ms) || matches!(known, Known::Unread))
         })?;
         if let Some(section) = section.filter(|section| inside(section.min_ms, section.max_ms)) {
-            parts.push((section.min_ms, section.max_ms, Part::Section(at, section)));
+            let (min_ms, max_ms) = (section.min_ms, section.max_ms);
+            let part = if cursor.is_condensed() {
+                Part::Records
+            } else {
+                Part::Section
+            };
+            parts.push((min_ms, max_ms, part(at, section)));
         }
     }
     let mut found = Pieces::default();
@@ -76,8 +85,13 @@ pub(super) fn pieces(
     }
     let mut parts = parts.into_iter().peekable();
     while let Some((_, mut end_ms, part)) = parts.next() {
-        if let Part::Section(at, section) = &part
-            && parts.peek().is_none_or(|next| next.0 > end_ms)
+        let alone = match &part {
+            Part::Section(..) => parts.peek().is_none_or(|next| next.0 > end_ms),
+            Part::Records(..) => true,
+            Part::Memory(_) => false,
+        };
+        if let Part::Section(at, section) | Part::Records(at, section) = &part
+            && alone
         {
             of_section(&cursors[*at], section, min_exclusive, max_inclusive, &mut found)?;
             continue;
@@ -85,12 +99,13 @@ pub(super) fn pieces(
         let (mut samples, mut histograms) = (Vec::new(), Vec::new());
         let mut read = |part: &Part<'_>| match part {
             Part::Memory(view) => view.decode(&mut samples, &mut histograms),
-            Part::Section(at, _) => {
+            Part::Section(at, _) | Part::Records(at, _) => {
                 cursors[*at].read(id, min_exclusive, max_inclusive, &mut samples, &mut histograms)
             }
         };
         read(&part)?;
-        while let Some((_, max_ms, part)) = parts.next_if(|next| next.0 <= end_ms) {
+        let joins = |part: &Part<'_>| !matches!(part, Part::Records(..));
+        while let Some((_, max_ms, part)) = parts.next_if(|next| next.0 <= end_ms && joins(&next.2)) {
             end_ms = end_ms.max(max_ms);
             read(&part)?;
         }
@@ -127,6 +142,9 @@ fn of_section(
         found.histograms |= placed.kind == ChunkKind::Histogram;
         let inside = placed.min_ms > min_exclusive && placed.max_ms <= max_inclusive;
         match &placed.known {
+            _ if placed.kind == ChunkKind::Records => {
+                found.take_records(&cursor.load(placed)?.records()?, min_exclusive, max_inclusive);
+            }
             Known::Nothing => found.saw(placed.max_ms.min(max_inclusive)),
             Known::Run(run) if inside => {
                 found.saw(placed.max_ms);
@@ -147,6 +165,18 @@ fn of_section(
 impl Pieces {
     fn saw(&mut self, t_ms: i64) {
         self.newest_ms = self.newest_ms.max(Some(t_ms));
+    }
+
+    /// A record is in the range if its last sample is: what cannot be cut stands at its end.
+    fn take_records(&mut self, records: &[Record], min_exclusive: i64, max_inclusive: i64) {
+        let inside = |t_ms: i64| t_ms > min_exclusive && t_ms <= max_inclusive;
+        for record in records {
+            for point in record.points().filter(|point| inside(point.0)) {
+                self.saw(point.0);
+            }
+            let run = record.run.iter().filter(|run| inside(run.last.0));
+            self.list.extend(run.cloned().map(Piece::Run));
+        }
     }
 
     fn take(

@@ -7,6 +7,8 @@ mod golden;
 mod histograms;
 mod model;
 mod query;
+mod tier_files;
+mod tiers;
 mod windows;
 
 use std::path::Path;

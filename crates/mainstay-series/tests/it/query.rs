@@ -65,6 +65,8 @@ fn memory_and_blocks_read_as_one_and_retention_drops_both_files_and_series() {
     let dir = tempfile::tempdir().expect("a directory");
     let options = Options {
         retention_ms: 24 * HOUR_MS,
+        retention_5m_ms: 0,
+        retention_1h_ms: 0,
         ..Options::default()
     };
     let store = open_with(dir.path(), options.clone());

@@ -7,7 +7,7 @@ use mainstay_series::{Options, Sample, Store, Windows};
 use crate::{HOUR_MS, MINUTE_MS, environment, labels, open_with};
 
 /// Everything that a summary says, NaNs by their bits.
-fn shown(summary: &Summary) -> String {
+pub(crate) fn shown(summary: &Summary) -> String {
     let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     let Summary {
         count,
@@ -92,6 +92,8 @@ fn run(seed: u64, steps: u64) {
         } else {
             6 * HOUR_MS
         },
+        retention_5m_ms: 0,
+        retention_1h_ms: 0,
         ..Options::default()
     };
     let mut store = open_with(dir.path(), options.clone());

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use mainstay_kernel::{Labels, Matcher, Summary};
 use mainstay_plane::telemetry::StoreSamples;
 use mainstay_promql::{
-    Expr, Limits, Outcome, QueryError as PromqlError, Samples, Series, SourceError, Value, parse,
+    Expr, Limits, Outcome, QueryError as PromqlError, Resolution, Samples, Series, SourceError, Value, parse,
 };
 use mainstay_web::view::{InstantQuery, QueryAnswer, QueryCost, QueryError, QueryOptions, RangeQuery};
 use tokio::sync::Semaphore;
@@ -237,6 +237,30 @@ impl Samples for Counted<'_> {
                 self.read.set(self.read.get() + summary.count);
                 visit(labels, summary);
             })
+    }
+
+    fn moving_summaries(
+        &self,
+        matchers: &[Matcher],
+        range_ms: i64,
+        ends_ms: &[i64],
+        cancelled: &dyn Fn() -> bool,
+        visit: &mut dyn FnMut(usize, &Arc<Labels>, &Summary),
+    ) -> Result<bool, SourceError> {
+        self.samples.moving_summaries(
+            matchers,
+            range_ms,
+            ends_ms,
+            cancelled,
+            &mut |at, labels, summary| {
+                self.read.set(self.read.get() + summary.count);
+                visit(at, labels, summary);
+            },
+        )
+    }
+
+    fn resolution(&self, min_ms_exclusive: i64, max_ms_inclusive: i64) -> Resolution {
+        self.samples.resolution(min_ms_exclusive, max_ms_inclusive)
     }
 }
 

@@ -35,6 +35,12 @@ pub(crate) struct Options {
     /// How long samples are kept, in days.
     #[arg(long, env = "MAINSTAY_METRICS_RETENTION_DAYS", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=4000))]
     pub(crate) metrics_retention_days: u32,
+    /// How long records of 5 minutes are kept, in days; not at all, if that is no longer than the samples.
+    #[arg(long, env = "MAINSTAY_METRICS_5M_RETENTION_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(0..=4000))]
+    pub(crate) metrics_5m_retention_days: u32,
+    /// How long records of an hour are kept, in days; not at all, if that is no longer than what is finer.
+    #[arg(long, env = "MAINSTAY_METRICS_1H_RETENTION_DAYS", default_value_t = 396, value_parser = clap::value_parser!(u32).range(0..=4000))]
+    pub(crate) metrics_1h_retention_days: u32,
     /// How many series are held at most.
     #[arg(long, env = "MAINSTAY_METRICS_MAX_SERIES", default_value_t = 1_000_000)]
     pub(crate) metrics_max_series: usize,
@@ -59,7 +65,9 @@ impl Options {
     /// The limits of the store of samples.
     pub(super) fn store(&self) -> mainstay_series::Options {
         mainstay_series::Options {
-            retention_ms: i64::from(self.metrics_retention_days) * 24 * 60 * 60 * 1000,
+            retention_ms: days_ms(self.metrics_retention_days),
+            retention_5m_ms: days_ms(self.metrics_5m_retention_days),
+            retention_1h_ms: days_ms(self.metrics_1h_retention_days),
             max_series: self.metrics_max_series,
             max_tenant_series: self.metrics_max_tenant_series,
             ..mainstay_series::Options::default()
@@ -85,6 +93,14 @@ impl Options {
             ("scrape-config", maybe(self.scrape_config.as_deref().map(path))),
             ("scrape-interval-s", self.scrape_interval_s.to_string()),
             ("metrics-retention-days", self.metrics_retention_days.to_string()),
+            (
+                "metrics-5m-retention-days",
+                self.metrics_5m_retention_days.to_string(),
+            ),
+            (
+                "metrics-1h-retention-days",
+                self.metrics_1h_retention_days.to_string(),
+            ),
             ("metrics-max-series", self.metrics_max_series.to_string()),
             (
                 "metrics-max-tenant-series",
@@ -99,6 +115,10 @@ impl Options {
         .chain(self.engines.shown())
         .collect()
     }
+}
+
+fn days_ms(days: u32) -> i64 {
+    i64::from(days) * 24 * 60 * 60 * 1000
 }
 
 pub(super) fn without_password(url: &str) -> String {
