@@ -14,6 +14,8 @@
 //! Modes 0 and 1 of the time are read but not written any more. The values of native histograms are in
 //! [`crate::histogram`].
 
+mod part;
+
 use std::sync::Arc;
 
 use mainstay_kernel::Histogram;

@@ -4,4 +4,5 @@ mod bench;
 mod engines;
 mod facts;
 mod received;
+mod scripts;
 mod telemetry;

@@ -238,6 +238,15 @@ impl Samples for Counted<'_> {
                 visit(labels, summary);
             })
     }
+
+    fn starts(
+        &self,
+        labels: &Labels,
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<(i64, i64)>, SourceError> {
+        self.samples.starts(labels, min_ms_exclusive, max_ms_inclusive)
+    }
 }
 
 fn refusal(error: PromqlError) -> QueryError {
