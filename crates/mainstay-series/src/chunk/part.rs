@@ -1,6 +1,7 @@
 //! Parts of a chunk.
 
 use super::{Chunk, ChunkKind};
+use crate::codec::Packing;
 use crate::error::SeriesError;
 use crate::known::Known;
 use crate::state::HISTOGRAM_BITS;
@@ -14,7 +15,8 @@ impl Chunk {
                 let mut samples = Vec::new();
                 self.decode(&mut samples)?;
                 samples.retain(|held| !gone(held.0));
-                Ok((!samples.is_empty()).then(|| (Self::encode(&samples), Known::of(&samples))))
+                Ok((!samples.is_empty())
+                    .then(|| (Self::encode(&samples, Packing::Fast), Known::of(&samples))))
             }
             ChunkKind::Histogram => {
                 let mut samples = Vec::new();
