@@ -81,6 +81,18 @@ impl MemorySamples {
         put(&mut held.starts, at_ms, start_ms);
     }
 
+    /// Every series with its samples and the starts of these, in order of labels.
+    pub fn all(&self) -> impl Iterator<Item = (Series, &[(i64, i64)])> {
+        self.series.iter().map(|(labels, held)| {
+            let series = Series {
+                labels: Arc::clone(labels),
+                samples: held.samples.clone(),
+                histograms: held.histograms.clone(),
+            };
+            (series, held.starts.as_slice())
+        })
+    }
+
     /// Every series with its numbers, in order of labels.
     pub fn iter(&self) -> impl Iterator<Item = (&Labels, &[(i64, f64)])> {
         self.series

@@ -8,7 +8,7 @@ mod store;
 
 use std::fmt;
 
-pub use run::run;
+pub use run::{run, run_over};
 
 /// What a script gave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

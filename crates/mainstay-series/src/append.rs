@@ -58,7 +58,7 @@ impl PartialEq for HistogramSample {
 pub struct Row<'a> {
     /// The labels of its series, which is created if need be.
     pub labels: &'a Labels,
-    /// When the series' counter began, if that is known.
+    /// When the count began that the sample goes on with, if that is known.
     pub created_ms: Option<i64>,
     /// Its time, in milliseconds since 1970.
     pub t_ms: i64,
@@ -229,9 +229,7 @@ impl Store {
                 }
                 Err(error) => return Err(error),
             };
-            if let Some(created_ms) = row.created_ms {
-                self.set_created(series, created_ms)?;
-            }
+            self.set_start(series, row.t_ms, row.created_ms)?;
             batch.push(Sample {
                 series,
                 t_ms: row.t_ms,

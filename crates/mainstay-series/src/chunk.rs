@@ -15,6 +15,8 @@
 //! Modes 0 and 1 of the time are read but not written any more. The values of native histograms are in
 //! [`crate::histogram`], records of coarser tiers in [`crate::tier`].
 
+mod part;
+
 use std::sync::Arc;
 
 use mainstay_kernel::Histogram;

@@ -46,7 +46,7 @@ impl Store {
         }
     }
 
-    fn merge(&self, blocks: &[Arc<Block>]) -> Result<(), SeriesError> {
+    pub(crate) fn merge(&self, blocks: &[Arc<Block>]) -> Result<(), SeriesError> {
         let mut ids = BTreeSet::new();
         for block in blocks {
             ids.extend(block.ids()?);

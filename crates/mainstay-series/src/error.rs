@@ -51,6 +51,25 @@ pub enum SeriesError {
         /// The limit.
         limit: usize,
     },
+    /// What was deleted of block files takes as many bytes as it may.
+    #[error(
+        "deletions that are not cleaned up yet would take {bytes} bytes, allowed are {limit_bytes}; clean the tombstones, or delete less at a time"
+    )]
+    TooManyDeletions {
+        /// What they would take.
+        bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The list of deletions is damaged: without it, what was deleted would come back.
+    #[error(
+        "{}: damaged; what was deleted and is not cleaned up yet would be seen again: bring the file back from a backup, or remove it to accept that",
+        path.display()
+    )]
+    Deletions {
+        /// The file.
+        path: PathBuf,
+    },
     /// A reference to a series that was removed, or that is of another store.
     #[error("no series has the reference {0}; look it up again by its labels")]
     UnknownSeries(u32),

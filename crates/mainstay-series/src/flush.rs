@@ -10,12 +10,13 @@ use mainstay_segment::{Lsn, SegmentError, backup_by_link, sync_dir};
 
 use crate::block::{self, Block, BlockWriter};
 use crate::error::SeriesError;
-use crate::head::{Frozen, in_order};
+use crate::head::{Frozen, HeadSamples, in_order};
 use crate::snapshot::{self, Flushed, Snapshot};
 use crate::state::{Freeze, NEVER_MS, Series, State};
 use crate::store::Store;
 use crate::table::TableEntry;
 use crate::tier;
+use crate::tombstone;
 
 /// What a maintenance pass did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +55,7 @@ impl Store {
         self.condense_locked(now_ms, boundary_ms, &mut done)?;
         self.retain_locked(now_ms, &mut done)?;
         self.compact_locked(boundary_ms, &mut done)?;
+        self.keep_tombstones()?;
         Ok(done)
     }
 
@@ -73,8 +75,24 @@ impl Store {
     /// # Errors
     /// If a file cannot be linked or written.
     pub fn backup(&self, to: &Path) -> Result<(), SeriesError> {
+        self.copy(to, true)
+    }
+
+    /// A copy as [`Store::backup`] makes one, in the store's own directory `snapshots/NAME`; without the samples that are
+    /// not in block files yet, if the head is to be skipped. Gives its path.
+    ///
+    /// # Errors
+    /// If a file cannot be linked or written.
+    pub fn snapshot(&self, name: &str, skip_head: bool) -> Result<PathBuf, SeriesError> {
+        let to = self.dir.join("snapshots").join(name);
+        self.copy(&to, !skip_head)?;
+        Ok(to)
+    }
+
+    fn copy(&self, to: &Path, with_log: bool) -> Result<(), SeriesError> {
         let _one_at_a_time = self.maintaining();
         self.write_snapshot()?;
+        self.keep_tombstones()?;
         fs::create_dir_all(to).map_err(|error| SegmentError::from_io(to, error))?;
         backup_by_link(&self.dir.join("blocks"), &to.join("blocks"), |path| {
             path.extension()
@@ -87,6 +105,12 @@ impl Store {
         })?;
         backup_by_link(&self.dir, to, |path| path.ends_with(snapshot::FILE))?;
         self.wal.backup(&to.join("wal"))?;
+        backup_by_link(&self.dir, to, |path| {
+            path.ends_with(snapshot::FILE) || path.ends_with(tombstone::FILE)
+        })?;
+        if with_log {
+            self.wal.backup(&to.join("wal"))?;
+        }
         sync_dir(to)?;
         Ok(())
     }
@@ -198,6 +222,8 @@ impl Store {
             state.frozen = None;
         }
         self.write_snapshot()?;
+        // The log may forget the deletions that these say.
+        self.keep_tombstones()?;
         done.wal_freed_bytes += self.shorten_log(freeze.flushed, &mut done.holds_broken)?;
         Ok(())
     }
@@ -208,18 +234,19 @@ impl Store {
     }
 
     pub(crate) fn next_block_number(&self, state: &State) -> u64 {
-        let number_of = |path: &Path| path.file_stem()?.to_str()?.parse().ok();
         // The directory is asked too: a damaged file that is not served keeps its name.
         let on_disk = fs::read_dir(self.dir.join("blocks"))
             .into_iter()
             .flatten()
             .flatten()
-            .filter_map(|entry| number_of(&entry.path()));
-        let served = state.blocks.iter().filter_map(|block| number_of(block.path()));
-        on_disk.chain(served).max().map_or(1, |number: u64| number + 1)
+            .filter_map(|entry| block::number_of(&entry.path()));
+        let served = state.blocks.iter().filter(|block| block.width_ms == 0);
+        let served = served.filter_map(|block| block.number());
+        let used = on_disk.chain(served).chain([state.tombstones.floor]);
+        used.max().unwrap_or_default() + 1
     }
 
-    fn write_snapshot(&self) -> Result<(), SeriesError> {
+    pub(crate) fn write_snapshot(&self) -> Result<(), SeriesError> {
         let snapshot = {
             let state = self.read();
             let held = (0..)
@@ -228,7 +255,16 @@ impl Store {
             let (series, newest) = held
                 .map(|(id, series)| (series.entry(id), series.newest()))
                 .unzip();
+            let starts = (0..).zip(&state.series).filter_map(|(id, series)| {
+                let known = series.as_ref()?.known_starts();
+                // One start of all samples is said with the labels.
+                let news = known
+                    .first()
+                    .is_some_and(|first| first.0 != NEVER_MS || known.len() > 1);
+                news.then_some((id, known))
+            });
             Snapshot {
+                starts: starts.collect(),
                 next_id: u32::try_from(state.series.len()).unwrap_or(u32::MAX),
                 flushed: state.flushed,
                 holds: state.holds.clone(),
@@ -291,16 +327,12 @@ impl Store {
                 state.removals += 1;
                 state.removed_before_ms = state.removed_before_ms.max(block.max_ms);
             }
-            done.series_removed += state.remove_empty_series(
-                oldest_ms,
-                now_ms.saturating_sub(self.options.out_of_order_ms),
-                now_ms,
-            );
             expired
                 .iter()
                 .map(|block: &Arc<Block>| block.path().to_path_buf())
                 .collect()
         };
+        done.series_removed += self.remove_empty_series(now_ms, oldest_ms);
         for path in &expired {
             fs::remove_file(path).map_err(|error| SegmentError::from_io(path, error))?;
             done.blocks_removed += 1;
@@ -323,42 +355,45 @@ impl Series {
     }
 }
 
+impl Store {
+    /// Removes the series of which nothing is held: the newest sample is older than `oldest_ms`, or none came since a pass
+    /// as long ago as samples may be late: who asked for a reference has that long to use it. Files are asked outside of
+    /// the writers' way; maintenance, which alone changes them, is held up by the caller.
+    fn remove_empty_series(&self, now_ms: i64, oldest_ms: i64) -> usize {
+        let idle_ms = now_ms.saturating_sub(self.options.out_of_order_ms);
+        let (mut empty, blocks) = {
+            let mut state = self.write();
+            for series in state.series.iter_mut().flatten() {
+                if series.newest_ms == NEVER_MS && series.empty_since_ms == NEVER_MS {
+                    series.empty_since_ms = now_ms;
+                }
+            }
+            let ids = 0..u32::try_from(state.series.len()).unwrap_or(u32::MAX);
+            let empty: Vec<u32> = ids.filter(|id| state.is_empty(*id, oldest_ms, idle_ms)).collect();
+            (empty, state.blocks.clone())
+        };
+        let mut cursors: Vec<_> = blocks.iter().map(|block| block.cursor()).collect();
+        // What cannot be asked is taken to hold it.
+        empty.retain(|id| !cursors.iter_mut().any(|cursor| cursor.holds(*id).unwrap_or(true)));
+        if empty.is_empty() {
+            return 0;
+        }
+        let mut state = self.write();
+        empty.retain(|id| state.is_empty(*id, oldest_ms, idle_ms));
+        empty.iter().for_each(|id| state.remove(*id));
+        empty.len()
+    }
+}
+
 impl State {
-    /// Removes the series of which nothing is held: the newest sample is older than `oldest_ms`, or none came since
-    /// a pass at `idle_ms` or before: who asked for a reference has that long to use it.
-    fn remove_empty_series(&mut self, oldest_ms: i64, idle_ms: i64, now_ms: i64) -> usize {
-        let mut removed = Vec::new();
-        let mut cursors: Vec<_> = self.blocks.iter().map(|block| block.cursor()).collect();
-        for at in 0..self.series.len() {
-            let Some(series) = &mut self.series[at] else {
-                continue;
-            };
+    /// Whether memory holds nothing of a series, and nothing came for long.
+    fn is_empty(&self, id: u32, oldest_ms: i64, idle_ms: i64) -> bool {
+        self.get(id).is_some_and(|series| {
             let gone = match series.newest() {
                 Some((newest_ms, _)) => newest_ms < oldest_ms,
-                None => {
-                    if series.empty_since_ms == NEVER_MS {
-                        series.empty_since_ms = now_ms;
-                    }
-                    series.empty_since_ms <= idle_ms
-                }
+                None => series.empty_since_ms <= idle_ms,
             };
-            let id = u32::try_from(at).unwrap_or(u32::MAX);
-            let frozen = self
-                .frozen
-                .as_ref()
-                .is_some_and(|freeze| freeze.samples.contains_key(&id));
-            // What cannot be asked is taken to hold it.
-            if !gone
-                || frozen
-                || !series.head.is_empty()
-                || cursors.iter_mut().any(|cursor| cursor.holds(id).unwrap_or(true))
-            {
-                continue;
-            }
-            removed.push(id);
-        }
-        drop(cursors);
-        removed.iter().for_each(|id| self.remove(*id));
-        removed.len()
+            gone && self.memory(id).into_iter().flatten().all(HeadSamples::is_empty)
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! The samples of a series that are not yet in a block file.
 
+mod erase;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -263,6 +265,10 @@ impl HeadSamples {
             for (t_ms, value) in held {
                 to.push(*t_ms, *value);
             }
+        }
+        if self.tail.samples.is_empty() {
+            // A series that is written no more must not keep the room.
+            self.tail = Tail::default();
         }
         if let Some(side) = &mut self.side {
             let late = side.late.partition_point(|sample| sample.0 < boundary_ms);

@@ -11,7 +11,7 @@
 //! blocks' indexes); no samples of blocks are read.
 //!
 //! # Files
-//! `LOCK`, `wal/*.wal`, `blocks/*.block`, `tiers/*.tier`, `series.idx`. All are versioned and checksummed; a file of a newer version
+//! `LOCK`, `wal/*.wal`, `blocks/*.block`, `tiers/*.tier`, `series.idx`, `tombstones`. All are versioned and checksummed; a file of a newer version
 //! is refused, a damaged one is named in [`Recovery`] and the rest is served.
 
 mod append;
@@ -19,6 +19,7 @@ mod block;
 mod chunk;
 mod codec;
 mod compact;
+mod delete;
 mod error;
 mod flush;
 #[cfg(feature = "fuzzing")]
@@ -31,14 +32,17 @@ mod known;
 mod query;
 mod record;
 mod snapshot;
+mod starts;
 mod state;
 mod store;
 mod table;
 mod tier;
+mod tombstone;
 mod window;
 
 pub use append::{Appended, HistogramSample, Outcome, Row, Sample};
 pub use chunk::ChunkKind;
+pub use delete::{Cleaned, Deleted};
 pub use error::SeriesError;
 pub use flush::Maintained;
 pub use index::SeriesRef;

@@ -249,7 +249,13 @@ impl Store {
                 Ok(Record::Created { id, created_ms }) => {
                     created.insert(id, created_ms);
                 }
-                Ok(Record::Series { .. }) => {}
+                Ok(Record::Start(start)) => {
+                    if let Some(start_ms) = start.start_ms {
+                        created.insert(start.id, start_ms);
+                    }
+                }
+                // What was deleted had been accepted: who counts has counted it.
+                Ok(Record::Series { .. } | Record::Deletion(_)) => {}
                 Ok(Record::Samples(samples)) => {
                     left = left.saturating_sub(samples.len());
                     let value =
@@ -301,6 +307,35 @@ impl Store {
             samples.filter_map(of_sample).collect()
         };
         found.into_iter().for_each(visit);
+    }
+
+    /// The times of the samples of a series in a range.
+    pub(crate) fn times(
+        &self,
+        id: u32,
+        min_exclusive: i64,
+        max_inclusive: i64,
+    ) -> Result<Vec<i64>, SeriesError> {
+        let (reading, blocks) = {
+            let state = self.read();
+            let reading = state.reading(id, min_exclusive, max_inclusive);
+            (reading, state.blocks_in(min_exclusive, max_inclusive))
+        };
+        let Some(mut reading) = reading else {
+            return Ok(Vec::new());
+        };
+        for block in &blocks {
+            let (samples, histograms) = (&mut reading.samples, &mut reading.histograms);
+            block
+                .cursor()
+                .read(id, min_exclusive, max_inclusive, samples, histograms)?;
+        }
+        reading.decode_memory()?;
+        let floats = reading.samples.iter().map(|held| held.0);
+        let histograms = reading.histograms.iter().map(|held| held.0);
+        let mut times: Vec<(i64, ())> = floats.chain(histograms).map(|t_ms| (t_ms, ())).collect();
+        in_range(&mut times, min_exclusive, max_inclusive);
+        Ok(times.into_iter().map(|held| held.0).collect())
     }
 
     /// What is held of a series at one time.

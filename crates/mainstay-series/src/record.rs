@@ -6,8 +6,10 @@
 //! 3 created:    id | time int
 //! 4 samples:    base time int | (id difference int | time - base int | value float)… up to the end
 //! 5 histograms: count | (id | time int)… | the histograms, as in chunks
+//! 6 deletion:   min int | max int | last file uint | id differences… up to the end
+//! 7 start:      id | from int | alone u8 | start option
 //! ```
-//! Kind 2 is read but not written any more.
+//! Kinds 2 and 3 are read but not written any more.
 
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ const COUNTED_SAMPLES: u8 = 2;
 const CREATED: u8 = 3;
 const SAMPLES: u8 = 4;
 const HISTOGRAMS: u8 = 5;
+const DELETION: u8 = 6;
+const START: u8 = 7;
 
 /// One frame of the log.
 #[derive(Debug, PartialEq)]
@@ -40,6 +44,35 @@ pub(crate) enum Record {
     Histograms(Vec<HistogramSample>),
     /// A series' counter began at this time.
     Created { id: u32, created_ms: i64 },
+    /// When the counts of samples began.
+    Start(Start),
+    /// Samples are deleted.
+    Deletion(Deletion),
+}
+
+/// Deletes what is in memory and in block files at this place in the log; what comes later stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Deletion {
+    /// Of these series, in rising order.
+    pub(crate) ids: Vec<u32>,
+    /// From this time to that, both included.
+    pub(crate) min_ms: i64,
+    pub(crate) max_ms: i64,
+    /// In the block files of up to this number.
+    pub(crate) last_file: u64,
+}
+
+pub(crate) fn deletion(deletion: &Deletion) -> Vec<u8> {
+    let mut out = vec![DELETION];
+    put_int(&mut out, deletion.min_ms);
+    put_int(&mut out, deletion.max_ms);
+    put_uint(&mut out, deletion.last_file);
+    let mut before = 0;
+    for id in &deletion.ids {
+        put_uint(&mut out, u64::from(id.wrapping_sub(before)));
+        before = *id;
+    }
+    out
 }
 
 pub(crate) fn series(id: u32, labels: &Labels, created_ms: Option<i64>) -> Vec<u8> {
@@ -103,10 +136,23 @@ pub(crate) fn histograms(samples: &[&HistogramSample]) -> Vec<u8> {
     out
 }
 
-pub(crate) fn created(id: u32, created_ms: i64) -> Vec<u8> {
-    let mut out = vec![CREATED];
-    put_uint(&mut out, u64::from(id));
-    put_int(&mut out, created_ms);
+/// From when on the samples of a series go on with which count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) id: u32,
+    pub(crate) from_ms: i64,
+    /// Only the sample of that time, which came late.
+    pub(crate) alone: bool,
+    /// When the count began, if that is known.
+    pub(crate) start_ms: Option<i64>,
+}
+
+pub(crate) fn start(start: &Start) -> Vec<u8> {
+    let mut out = vec![START];
+    put_uint(&mut out, u64::from(start.id));
+    put_int(&mut out, start.from_ms);
+    out.push(u8::from(start.alone));
+    put_option(&mut out, start.start_ms);
     out
 }
 
@@ -160,6 +206,27 @@ pub(crate) fn read(frame: &[u8]) -> Result<Record, SeriesError> {
             })?;
             Ok(Record::Histograms(samples))
         }
+        DELETION => {
+            let (min_ms, max_ms, last_file) = (reader.int()?, reader.int()?, reader.uint()?);
+            let mut ids = Vec::new();
+            let mut id = 0u32;
+            while reader.left() > 0 {
+                id = id.wrapping_add(reader.u32()?);
+                ids.push(id);
+            }
+            Ok(Record::Deletion(Deletion {
+                ids,
+                min_ms,
+                max_ms,
+                last_file,
+            }))
+        }
+        START => Ok(Record::Start(Start {
+            id: reader.u32()?,
+            from_ms: reader.int()?,
+            alone: reader.byte()? != 0,
+            start_ms: reader.option()?,
+        })),
         CREATED => Ok(Record::Created {
             id: reader.u32()?,
             created_ms: reader.int()?,

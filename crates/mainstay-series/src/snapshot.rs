@@ -6,12 +6,14 @@ use std::path::Path;
 
 use mainstay_segment::{Lsn, Sealed, SealedWriter};
 
-use crate::codec::{Reader, put_bytes, put_int, put_uint};
+use crate::codec::{Reader, put_bytes, put_int, put_option, put_uint};
 use crate::error::SeriesError;
+use crate::starts::Steps;
 use crate::table::{self, TableEntry};
 
 const MAGIC: [u8; 8] = *b"MSTYSRIX";
-const VERSION: u32 = 1;
+/// Version 1 knew one start of a series and no steps.
+const VERSION: u32 = 2;
 const MAX_INDEX_BYTES: u64 = 4 << 30;
 /// The file's name.
 pub(crate) const FILE: &str = "series.idx";
@@ -38,6 +40,8 @@ pub(crate) struct Snapshot {
     pub(crate) series: Vec<TableEntry>,
     /// Time and bits of each series' newest sample, beside `series`.
     pub(crate) newest: Vec<Option<(i64, u64)>>,
+    /// By id, where the starts of a series' samples change.
+    pub(crate) starts: Vec<(u32, Steps)>,
 }
 
 impl Snapshot {
@@ -60,6 +64,15 @@ impl Snapshot {
                     put_int(&mut out, *t_ms);
                     out.extend_from_slice(&bits.to_le_bytes());
                 }
+            }
+        }
+        put_uint(&mut out, self.starts.len() as u64);
+        for (id, steps) in &self.starts {
+            put_uint(&mut out, u64::from(*id));
+            put_uint(&mut out, steps.len() as u64);
+            for (from_ms, start_ms) in steps {
+                put_int(&mut out, *from_ms);
+                put_option(&mut out, *start_ms);
             }
         }
         SealedWriter::create(path, MAGIC, VERSION)?.finish(&out)?;
@@ -86,7 +99,20 @@ impl Snapshot {
                 _ => Err(reader.corrupt()),
             })
             .collect::<Result<_, SeriesError>>()?;
+        let starts = match file.version() {
+            1 => Vec::new(),
+            _ => (0..reader.count()?)
+                .map(|_| {
+                    let id = reader.u32()?;
+                    let steps = (0..reader.count()?)
+                        .map(|_| Ok((reader.int()?, reader.option()?)))
+                        .collect::<Result<Steps, SeriesError>>()?;
+                    Ok((id, steps))
+                })
+                .collect::<Result<_, SeriesError>>()?,
+        };
         Ok(Self {
+            starts,
             next_id,
             flushed,
             holds,

@@ -11,10 +11,12 @@ use crate::append::HistogramSample;
 use crate::block::Block;
 use crate::head::{Frozen, HeadSamples};
 use crate::index::Index;
-use crate::record::{self, Record, SampleFrame};
+use crate::record::{self, Deletion, Record, SampleFrame};
 use crate::snapshot::Flushed;
+use crate::starts::Steps;
 use crate::store::Recovery;
 use crate::table::TableEntry;
+use crate::tombstone::Tombstones;
 
 /// Frames of the log are watched in groups of this many for when they may be dropped.
 const MARK_FRAMES: u64 = 256;
@@ -43,6 +45,15 @@ pub(crate) struct State {
     pub(crate) now_ms: i64,
     pub(crate) flushed: Flushed,
     pub(crate) holds: BTreeMap<String, Lsn>,
+    /// What was deleted of block files, and whether its file says so yet.
+    pub(crate) tombstones: Tombstones,
+    pub(crate) tombstones_changed: bool,
+    /// Deletions that the log was read back with, until they are finished.
+    pub(crate) deletions: Vec<(Lsn, Deletion)>,
+    /// How many steps of starts all series have.
+    pub(crate) all_steps: usize,
+    /// By id, how many samples in the log are of no known series, while it is read back.
+    pub(crate) orphans: BTreeMap<u32, u64>,
     /// The memory in which frames of samples are made.
     pub(crate) frame: SampleFrame,
     /// For groups of frames, oldest first: the first frame and the newest sample time in the group.
@@ -59,6 +70,7 @@ pub(crate) struct Freeze {
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) labels: Arc<Labels>,
+    /// The newest start that is known.
     pub(crate) created_ms: Option<i64>,
     /// The time of the newest sample; the smallest there is without one.
     pub(crate) newest_ms: i64,
@@ -69,6 +81,10 @@ pub(crate) struct Series {
     pub(crate) head: HeadSamples,
     /// Moves on whenever samples appear or vanish elsewhere than at the end, and whenever a native histogram comes.
     pub(crate) revision: u32,
+    /// From this time on it is the start of all samples, if there are no steps.
+    pub(crate) created_from_ms: i64,
+    /// Where the start of the samples changes, if it does.
+    pub(crate) starts: Option<Box<Steps>>,
     /// When a retention pass first found it without any sample; the smallest time there is if none did.
     pub(crate) empty_since_ms: i64,
 }
@@ -123,6 +139,8 @@ impl State {
             pending_ms: NEVER_MS,
             head: HeadSamples::default(),
             revision: 0,
+            created_from_ms: NEVER_MS,
+            starts: None,
             empty_since_ms: NEVER_MS,
         }));
     }
@@ -133,6 +151,11 @@ impl State {
             return;
         };
         self.generation += 1;
+        self.all_steps -= series
+            .starts
+            .as_ref()
+            .map_or(0, |steps| steps.len())
+            .min(self.all_steps);
         self.index.remove(id, &series.labels);
         let tenant = series.labels.get(&self.tenant_label).unwrap_or_default();
         if let Some(count) = self.tenants.get_mut(tenant) {
@@ -172,14 +195,14 @@ impl State {
             }
             Ok(Record::Created { id, created_ms }) => match self.get_mut(id) {
                 Some(series) => series.created_ms = Some(created_ms),
-                None => recovery.orphan_records += 1,
+                None => self.orphan(id),
             },
             Ok(Record::Samples(samples)) => {
                 let flushed = self.flushed;
                 for sample in samples {
                     max_ms = max_ms.max(sample.t_ms);
                     let Some(series) = self.get_mut(sample.series.0) else {
-                        recovery.orphan_records += 1;
+                        self.orphan(sample.series.0);
                         continue;
                     };
                     if flushed.covers(lsn, sample.t_ms) {
@@ -194,7 +217,7 @@ impl State {
                 for HistogramSample { series, t_ms, value } in samples {
                     max_ms = max_ms.max(t_ms);
                     let Some(series) = self.get_mut(series.0) else {
-                        recovery.orphan_records += 1;
+                        self.orphan(series.0);
                         continue;
                     };
                     if !flushed.covers(lsn, t_ms) {
@@ -203,9 +226,29 @@ impl State {
                     }
                 }
             }
+            Ok(Record::Start(start)) => {
+                if self.get(start.id).is_none() {
+                    self.orphan(start.id);
+                }
+                self.set_start(&start);
+            }
+            Ok(Record::Deletion(deletion)) => {
+                for id in &deletion.ids {
+                    // Of a series that is wholly gone, nothing that the log still holds is missed.
+                    self.orphans.remove(id);
+                    if self.erase(*id, deletion.min_ms, deletion.max_ms).is_err() {
+                        recovery.orphan_records += 1;
+                    }
+                }
+                self.deletions.push((lsn, deletion));
+            }
             Err(_) => recovery.orphan_records += 1,
         }
         self.mark(lsn, max_ms);
+    }
+
+    fn orphan(&mut self, id: u32) {
+        *self.orphans.entry(id).or_default() += 1;
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Options {
     pub tenant_label: String,
     /// The largest sum of the sizes of a series' label names and values.
     pub max_label_bytes: usize,
+    /// How many bytes may say what was deleted of block files that are not written anew yet.
+    pub max_tombstone_bytes: u64,
     /// How much log a consumer that lags ([`Store::hold`]) may keep from being dropped.
     pub max_held_wal_bytes: u64,
     /// The limits of the write-ahead log.
@@ -47,8 +49,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// 10 min late, 10 min ahead, 2 h blocks, 15 d of samples, 90 d and 396 d of records, a million series of 16 KiB labels, half a million a tenant, 4 GiB of
-    /// held log.
+    /// 10 min late, 10 min ahead, 2 h blocks, 15 d of samples, 90 d and 396 d of records, a million series of 16 KiB
+    /// labels, half a million a tenant, 64 MiB of deletions, 4 GiB of held log.
     fn default() -> Self {
         Self {
             out_of_order_ms: 10 * 60 * 1000,
@@ -61,6 +63,7 @@ impl Default for Options {
             max_tenant_series: 500_000,
             tenant_label: "tenant".to_owned(),
             max_label_bytes: 16 << 10,
+            max_tombstone_bytes: 64 << 20,
             max_held_wal_bytes: 4 << 30,
             wal: WalOptions::default(),
         }
@@ -155,6 +158,12 @@ impl Store {
         for (entry, newest) in snapshot.series.into_iter().zip(snapshot.newest) {
             state.insert(entry, newest);
         }
+        for (id, steps) in snapshot.starts {
+            state.all_steps += steps.len();
+            if let Some(series) = state.get_mut(id) {
+                series.know_starts(steps);
+            }
+        }
         let tier_files = files(&tiers_dir, tier::EXTENSION)?;
         for path in &tier_files {
             if let Some((width_ms, day)) = tier::of_name(path) {
@@ -189,10 +198,13 @@ impl Store {
             }
         }
         state.blocks.sort_by_key(|block| block.min_ms);
+        state.read_tombstones(dir)?;
         let (wal, wal_recovery) = Wal::open(&dir.join("wal"), options.wal.clone(), |lsn, frame| {
             state.replay(lsn, frame, &mut recovery);
         })?;
         recovery.wal = wal_recovery;
+        recovery.orphan_records += std::mem::take(&mut state.orphans).values().sum::<u64>();
+        state.finish_deletions(recovery.index_rebuilt);
         // Where the log lost its end, frames to come must not bear numbers that a consumer has passed, or that are
         // known as flushed.
         let known = state.holds.values().copied().chain([state.flushed.lsn]).max();
@@ -205,6 +217,7 @@ impl Store {
             maintenance: Mutex::new(()),
             _lock: lock,
         };
+        store.keep_tombstones()?;
         Ok((store, recovery))
     }
 
@@ -257,24 +270,6 @@ impl Store {
         };
         state.insert(entry, None);
         Ok(SeriesRef(id))
-    }
-
-    /// Records when the counter behind a series began. Durable with the next append; repeating it costs nothing.
-    ///
-    /// # Errors
-    /// If the series is not known or the log cannot be written.
-    pub fn set_created(&self, series: SeriesRef, created_ms: i64) -> Result<(), SeriesError> {
-        let unknown = SeriesError::UnknownSeries(series.0);
-        match self.read().get(series.0) {
-            None => return Err(unknown),
-            Some(held) if held.created_ms == Some(created_ms) => return Ok(()),
-            Some(_) => {}
-        }
-        let mut state = self.write();
-        let lsn = self.wal.append(&record::created(series.0, created_ms))?;
-        state.mark(lsn, i64::MIN);
-        state.get_mut(series.0).ok_or(unknown)?.created_ms = Some(created_ms);
-        Ok(())
     }
 
     /// The labels of a series.

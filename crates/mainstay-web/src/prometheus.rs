@@ -1,9 +1,9 @@
 //! Prometheus' HTTP API, version 1: what Grafana, promtool and every other client of Prometheus asks.
 //!
 //! Queries, series, rules, targets and states answer as Prometheus' own documentation says. Where Prometheus takes a
-//! form as well as parameters in the address, so does this. Left out is what changes or copies its store
-//! (`admin/tsdb/…`), and what only its own pages ask.
+//! form as well as parameters in the address, so does this. Left out is what only its own pages ask.
 
+mod admin;
 mod answer;
 mod federate;
 mod given;
@@ -322,5 +322,6 @@ pub(crate) fn routes() -> Vec<Route> {
             .program()
             .content(Gives::Other("text/plain")),
     ]);
+    routes.extend(admin::routes());
     routes
 }

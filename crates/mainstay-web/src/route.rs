@@ -1,7 +1,7 @@
 //! The route table: every route, declared once.
 
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use mainstay_kernel::Role;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
@@ -162,6 +162,14 @@ impl Route {
         T: 'static,
     {
         Self::new(http::Method::POST, path, summary, post(handler)).role(Role::Responder)
+    }
+
+    /// The same by PUT.
+    pub(crate) fn put<T, H: Handler<T, App>>(path: &'static str, summary: &'static str, handler: H) -> Self
+    where
+        T: 'static,
+    {
+        Self::new(http::Method::PUT, path, summary, put(handler)).role(Role::Responder)
     }
 
     fn new(

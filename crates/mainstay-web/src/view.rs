@@ -35,8 +35,8 @@ pub use prometheus::{
     StoreStatus,
 };
 pub use query::{
-    Exemplar, InstantQuery, OtlpAnswer, QueryAnswer, QueryCost, QueryError, QueryOptions, RangeQuery, Sample,
-    Selection, SeriesExemplars, WriteRequest, Written,
+    Deleted, Deletion, Exemplar, InstantQuery, OtlpAnswer, QueryAnswer, QueryCost, QueryError, QueryOptions,
+    RangeQuery, Sample, Selection, SeriesExemplars, WriteRequest, Written,
 };
 pub use share::Share;
 pub use slo::{Burn, Slo, SloDetail};

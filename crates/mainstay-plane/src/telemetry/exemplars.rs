@@ -84,10 +84,6 @@ impl Exemplars {
 
     /// Those of the series that at least one selector means, from one time to another, both included. O(series + found).
     fn select(&self, selectors: &[Vec<Matcher>], start_ms: i64, end_ms: i64) -> Vec<SeriesExemplars> {
-        let is_meant = |labels: &Labels| {
-            let mut selectors = selectors.iter();
-            selectors.any(|matchers| matchers.iter().all(|matcher| matcher.matches(labels)))
-        };
         let of_series = |(labels, exemplars): (&Arc<Labels>, &VecDeque<StoredExemplar>)| {
             let within = exemplars
                 .iter()
@@ -95,12 +91,41 @@ impl Exemplars {
             let within: Vec<StoredExemplar> = within.cloned().collect();
             (!within.is_empty()).then(|| (Arc::clone(labels), within))
         };
-        let meant = self.series.iter().filter(|(labels, _)| is_meant(labels));
+        let meant = self
+            .series
+            .iter()
+            .filter(|(labels, _)| is_meant(labels, selectors));
         meant.filter_map(of_series).collect()
+    }
+
+    /// Drops those that [`Exemplars::select`] gives. O(all).
+    fn erase(&mut self, selectors: &[Vec<Matcher>], start_ms: i64, end_ms: i64) {
+        let mut stay: BTreeMap<Arc<Labels>, VecDeque<bool>> = BTreeMap::new();
+        for (labels, exemplars) in &mut self.series {
+            if is_meant(labels, selectors) {
+                let stays = |exemplar: &StoredExemplar| !(start_ms..=end_ms).contains(&exemplar.t_ms);
+                stay.insert(Arc::clone(labels), exemplars.iter().map(stays).collect());
+                exemplars.retain(stays);
+            }
+        }
+        self.series.retain(|_, exemplars| !exemplars.is_empty());
+        self.arrivals.retain(|series| {
+            let stays = stay.get_mut(series).and_then(VecDeque::pop_front);
+            stays.unwrap_or(true)
+        });
     }
 }
 
+fn is_meant(labels: &Labels, selectors: &[Vec<Matcher>]) -> bool {
+    let mut selectors = selectors.iter();
+    selectors.any(|matchers| matchers.iter().all(|matcher| matcher.matches(labels)))
+}
+
 impl Telemetry {
+    pub(super) fn erase_exemplars(&self, selectors: &[Vec<Matcher>], start_ms: i64, end_ms: i64) {
+        self.kept_exemplars().erase(selectors, start_ms, end_ms);
+    }
+
     fn kept_exemplars(&self) -> MutexGuard<'_, Exemplars> {
         self.exemplars.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -150,6 +175,27 @@ mod tests {
             .iter()
             .map(|(labels, exemplars)| (labels.metric_name(), times(exemplars)))
             .collect()
+    }
+
+    #[test]
+    fn what_is_deleted_goes_and_the_others_keep_their_turn() {
+        let mut kept = Exemplars::default();
+        for t_ms in 1..=6 {
+            let of = if t_ms % 2 == 0 { "a" } else { "b" };
+            assert!(kept.add(&series(of), exemplar("x", t_ms as f64, Some(t_ms)), 0, 6));
+        }
+        kept.erase(&[vec![Matcher::equal("__name__", "a")]], 2, 4);
+        let all = [Vec::new()];
+        assert_eq!(
+            times(&kept.select(&all, 0, 9)),
+            [("a", vec![6]), ("b", vec![1, 3, 5])]
+        );
+        // There are four: the next that comes drives out the oldest that is left.
+        assert!(kept.add(&series("a"), exemplar("x", 7.0, Some(7)), 0, 4));
+        assert_eq!(
+            times(&kept.select(&all, 0, 9)),
+            [("a", vec![6, 7]), ("b", vec![3, 5])]
+        );
     }
 
     #[test]

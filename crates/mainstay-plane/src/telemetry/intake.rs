@@ -72,23 +72,26 @@ impl Telemetry {
             .append_histograms(samples, self.clock.now().as_millisecond())
     }
 
-    /// [`Telemetry::take_histograms`], with series named by their labels. Limits count as refusals of single samples.
+    /// [`Telemetry::take_histograms`], with series named by their labels, and when the counts began if that is known. Limits count as refusals of single samples.
     ///
     /// # Errors
     /// If the log cannot be written.
     pub fn append_histograms<'a>(
         &self,
-        rows: impl Iterator<Item = (&'a Labels, i64, &'a Arc<Histogram>)>,
+        rows: impl Iterator<Item = (&'a Labels, Option<i64>, i64, &'a Arc<Histogram>)>,
     ) -> Result<Appended, SeriesError> {
         let mut samples = Vec::new();
         let mut refused = BTreeSet::new();
-        for (at, (labels, t_ms, value)) in rows.enumerate() {
+        for (at, (labels, created_ms, t_ms, value)) in rows.enumerate() {
             match self.store.series_ref(labels) {
-                Ok(series) => samples.push(HistogramSample {
-                    series,
-                    t_ms,
-                    value: Arc::clone(value),
-                }),
+                Ok(series) => {
+                    self.store.set_start(series, t_ms, created_ms)?;
+                    samples.push(HistogramSample {
+                        series,
+                        t_ms,
+                        value: Arc::clone(value),
+                    });
+                }
                 Err(error) if error.is_limit() => {
                     refused.insert(at);
                 }

@@ -4,6 +4,7 @@
 //! Counts are not events. They are kept in a file beside the samples together with the position of the log up to which
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
+mod delete;
 mod exemplars;
 mod intake;
 mod judge;
@@ -333,10 +334,10 @@ impl Sink for Telemetry {
                 })
             })
             .collect();
-        let histograms = scrape
-            .samples
-            .iter()
-            .filter_map(|sample| Some((&*sample.labels, sample.t_ms, sample.value.histogram()?)));
+        let histograms = scrape.samples.iter().filter_map(|sample| {
+            let value = sample.value.histogram()?;
+            Some((&*sample.labels, sample.created_ms, sample.t_ms, value))
+        });
         let stored = self
             .append(&rows)
             .and_then(|_| self.append_histograms(histograms));

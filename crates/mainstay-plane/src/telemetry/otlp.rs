@@ -49,7 +49,7 @@ impl Telemetry {
                 });
             } else if let Some(value) = sample.value.histogram() {
                 histogram_places.push(at);
-                histograms.push((&*sample.labels, sample.t_ms, value));
+                histograms.push((&*sample.labels, sample.created_ms, sample.t_ms, value));
             }
         }
         let mut note = |places: &[usize], appended: &Appended| {

@@ -42,6 +42,7 @@ struct Buffers {
     samples: Vec<Sample>,
     created_ms: Vec<Option<i64>>,
     histograms: Vec<HistogramSample>,
+    histograms_created_ms: Vec<Option<i64>>,
     exemplars: Vec<(SeriesRef, Exemplar)>,
 }
 
@@ -65,6 +66,7 @@ impl Inbox {
         used.samples.clear();
         used.created_ms.clear();
         used.histograms.clear();
+        used.histograms_created_ms.clear();
         used.exemplars.clear();
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         if buffers.len() < BUFFERS && used.message.capacity() <= BUFFER_MAX_BYTES {
@@ -104,6 +106,7 @@ impl Telemetry {
             samples,
             created_ms,
             histograms,
+            histograms_created_ms,
             exemplars,
         } = buffers;
         decompress(body, limit_bytes, message)?;
@@ -118,6 +121,7 @@ impl Telemetry {
             samples.clear();
             created_ms.clear();
             histograms.clear();
+            histograms_created_ms.clear();
             exemplars.clear();
             let mut receipt = Receipt::default();
             {
@@ -152,11 +156,17 @@ impl Telemetry {
                     }
                     for histogram in series.histograms() {
                         match histogram {
-                            Ok(histogram) => histograms.push(HistogramSample {
-                                series: found,
-                                t_ms: histogram.t_ms,
-                                value: Arc::new(histogram.histogram),
-                            }),
+                            Ok(histogram) => {
+                                histograms.push(HistogramSample {
+                                    series: found,
+                                    t_ms: histogram.t_ms,
+                                    value: Arc::new(histogram.histogram),
+                                });
+                                if histogram.start_ms.is_some() {
+                                    histograms_created_ms.resize(histograms.len() - 1, None);
+                                    histograms_created_ms.push(histogram.start_ms);
+                                }
+                            }
                             Err(error) if error.refuses_request() => return Err(error),
                             Err(error) => receipt.refuse(400, &error),
                         }
@@ -170,7 +180,13 @@ impl Telemetry {
                     }
                 }
             }
-            let written = self.write(samples, created_ms, histograms, &mut receipt);
+            let written = self.write(
+                samples,
+                created_ms,
+                histograms,
+                histograms_created_ms,
+                &mut receipt,
+            );
             let removed = match written {
                 Ok(removed) => removed,
                 Err(error) => {
@@ -227,15 +243,19 @@ impl Telemetry {
         samples: &[Sample],
         created_ms: &[Option<i64>],
         histograms: &[HistogramSample],
+        histograms_created_ms: &[Option<i64>],
         receipt: &mut Receipt,
     ) -> Result<BTreeSet<SeriesRef>, SeriesError> {
         let mut removed = BTreeSet::new();
-        for (sample, created_ms) in samples.iter().zip(created_ms) {
-            let Some(created_ms) = created_ms else { continue };
-            match self.store.set_created(sample.series, *created_ms) {
+        let floats = samples.iter().zip(created_ms);
+        let floats = floats.map(|(sample, start_ms)| (sample.series, sample.t_ms, *start_ms));
+        let others = histograms.iter().zip(histograms_created_ms);
+        let others = others.map(|(sample, start_ms)| (sample.series, sample.t_ms, *start_ms));
+        for (series, t_ms, start_ms) in floats.chain(others) {
+            match self.store.set_start(series, t_ms, start_ms) {
                 Ok(()) => {}
                 Err(SeriesError::UnknownSeries(_)) => {
-                    removed.insert(sample.series);
+                    removed.insert(series);
                 }
                 Err(error) => return Err(error),
             }

@@ -313,7 +313,7 @@ impl RuleStore for RuleSide<'_> {
             .collect();
         let histograms = samples
             .iter()
-            .filter_map(|sample| Some((&*sample.labels, sample.at_ms, sample.value.histogram()?)));
+            .filter_map(|sample| Some((&*sample.labels, None, sample.at_ms, sample.value.histogram()?)));
         self.telemetry
             .append(&rows)
             .and_then(|_| self.telemetry.append_histograms(histograms))

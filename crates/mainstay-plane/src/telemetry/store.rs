@@ -121,6 +121,17 @@ impl Samples for StoreSamples {
         }
     }
 
+    fn starts(
+        &self,
+        labels: &Labels,
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<(i64, i64)>, SourceError> {
+        self.store
+            .starts(labels, min_ms_exclusive, max_ms_inclusive)
+            .map_err(failed)
+    }
+
     fn summaries(
         &self,
         matchers: &[Matcher],

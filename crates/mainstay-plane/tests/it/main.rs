@@ -4,5 +4,6 @@ mod bench;
 mod engines;
 mod facts;
 mod received;
+mod scripts;
 mod telemetry;
 mod tiers;

@@ -6,7 +6,7 @@ use crate::error::QueryError;
 use crate::eval::{FARTHEST_MS, Limits, instant, range};
 use crate::memory::MemorySamples;
 use crate::parse::parse;
-use crate::source::Series;
+use crate::source::{Samples, Series};
 use crate::value::{Outcome, SampleValue, Value, VectorSample};
 
 use super::compare::{annotations, at_instant, matrix};
@@ -22,12 +22,27 @@ use super::{Finding, Report, ScriptError};
 /// # Errors
 /// When the script cannot be read; evaluations that go wrong are in the report.
 pub fn run(text: &str) -> Result<Report, ScriptError> {
+    run_over(text, |samples| Box::new(samples.clone()))
+}
+
+/// [`run`], over a store that `stored` fills with what the script loaded.
+///
+/// # Errors
+/// As `run`.
+pub fn run_over(
+    text: &str,
+    stored: impl Fn(&MemorySamples) -> Box<dyn Samples>,
+) -> Result<Report, ScriptError> {
     let commands = script::parse(text)?;
     let mut samples = MemorySamples::new();
+    let mut filled = None;
     let mut report = Report::default();
     for command in commands {
         match command {
-            Command::Clear => samples = MemorySamples::new(),
+            Command::Clear => {
+                samples = MemorySamples::new();
+                filled = None;
+            }
             Command::Load {
                 step_ms,
                 series,
@@ -36,8 +51,9 @@ pub fn run(text: &str) -> Result<Report, ScriptError> {
             } => {
                 store::load(&mut samples, step_ms, &series, with_custom_buckets);
                 store::load_starts(&mut samples, step_ms, &starts);
+                filled = None;
             }
-            Command::Eval(eval) => match evaluate(&eval, &samples) {
+            Command::Eval(eval) => match evaluate(&eval, &**filled.get_or_insert_with(|| stored(&samples))) {
                 Ok(()) => report.passed += 1,
                 Err(message) => report.failed.push(Finding {
                     line: eval.line,
@@ -58,7 +74,7 @@ fn limits() -> Limits<'static> {
     }
 }
 
-fn evaluate(eval: &Eval, samples: &MemorySamples) -> Result<(), String> {
+fn evaluate(eval: &Eval, samples: &dyn Samples) -> Result<(), String> {
     let expected = &eval.expected;
     let expr = match (parse(&eval.query), &expected.fails) {
         (Ok(expr), _) => expr,
@@ -112,7 +128,7 @@ fn outcome(result: Result<Outcome, QueryError>, expected: &Expected) -> Result<O
     Ok(Some(outcome))
 }
 
-fn at_time(expr: &Expr, at_ms: i64, samples: &MemorySamples, expected: &Expected) -> Result<(), String> {
+fn at_time(expr: &Expr, at_ms: i64, samples: &dyn Samples, expected: &Expected) -> Result<(), String> {
     let result = instant(expr, at_ms, samples, &limits());
     let Some(outcome) = outcome(result, expected)? else {
         return Ok(());
@@ -205,12 +221,7 @@ fn has_computed_duration(expr: &Expr) -> bool {
     }
 }
 
-fn as_middle_step(
-    expr: &Expr,
-    at_ms: i64,
-    samples: &MemorySamples,
-    expected: &Expected,
-) -> Result<(), String> {
+fn as_middle_step(expr: &Expr, at_ms: i64, samples: &dyn Samples, expected: &Expected) -> Result<(), String> {
     const STEP_MS: i64 = 60_000;
     let (start_ms, end_ms) = (at_ms - STEP_MS, at_ms + STEP_MS);
     let outcome =

@@ -19,6 +19,7 @@ mod write;
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use mainstay_segment::{Sealed, SegmentError};
 
@@ -26,6 +27,7 @@ use crate::codec::Reader;
 use crate::error::SeriesError;
 use crate::table::{self, TableEntry};
 use crate::tier;
+use crate::tombstone::Mask;
 
 pub(crate) use section::{Cursor, Section};
 pub(crate) use write::BlockWriter;
@@ -62,6 +64,8 @@ pub(crate) struct Block {
     pub(crate) samples: u64,
     pub(crate) file_bytes: u64,
     layout: Layout,
+    /// What is not to be seen of it any more.
+    mask: RwLock<Arc<Mask>>,
 }
 
 #[derive(Debug)]
@@ -118,6 +122,7 @@ impl Block {
             samples: span.samples,
             file_bytes,
             layout,
+            mask: RwLock::default(),
         })
     }
 
@@ -141,6 +146,24 @@ impl Block {
 
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// The number in the file's name; no two files of a store ever have the same.
+    pub(crate) fn number(&self) -> Option<u64> {
+        match self.width_ms {
+            0 => number_of(self.path()),
+            _ => tier::number_of(self.path()),
+        }
+    }
+
+    /// What was deleted of it.
+    pub(crate) fn mask(&self) -> Arc<Mask> {
+        Arc::clone(&self.mask.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets nobody who begins to read from now on see what was deleted.
+    pub(crate) fn set_mask(&self, mask: Arc<Mask>) {
+        *self.mask.write().unwrap_or_else(PoisonError::into_inner) = mask;
     }
 
     pub(crate) fn overlaps(&self, min_exclusive: i64, max_inclusive: i64) -> bool {
@@ -187,6 +210,11 @@ impl Block {
         }
         Ok(read)
     }
+}
+
+/// The number of the block file of this name.
+pub(crate) fn number_of(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.parse().ok()
 }
 
 /// Decodes bytes as the index of a file of either version, and as a series' header.

@@ -1,10 +1,15 @@
 //! Reading the series of a block file, one after another.
 
+mod masked;
+
+use std::sync::Arc;
+
 use super::{Areas, Block, Entry, Layout};
 use crate::chunk::{Chunk, ChunkKind, HistogramPoint};
 use crate::codec::Reader;
 use crate::error::SeriesError;
 use crate::known::Known;
+use crate::tombstone::{Mask, Ranges};
 
 /// The most samples that a chunk of a block file may say it has.
 const MAX_CHUNK_SAMPLES: u32 = 1 << 14;
@@ -14,6 +19,7 @@ const MAX_AHEAD_BYTES: u64 = 64 << 10;
 /// Reads series of one block file. Those asked for in rising order of id share reads.
 pub(crate) struct Cursor<'b> {
     block: &'b Block,
+    mask: Arc<Mask>,
     /// The group of the directory at hand.
     group: Option<(usize, Vec<Entry>)>,
     /// The part of the headers at hand, and where it begins.
@@ -59,6 +65,7 @@ impl Block {
     pub(crate) fn cursor(&self) -> Cursor<'_> {
         Cursor {
             block: self,
+            mask: self.mask(),
             group: None,
             headers: (0, Vec::new()),
             ahead_bytes: 0,
@@ -67,8 +74,11 @@ impl Block {
 }
 
 impl Cursor<'_> {
-    /// Whether the file holds the series.
+    /// Whether the file holds the series, and not everything of it was deleted.
     pub(crate) fn holds(&mut self, id: u32) -> Result<bool, SeriesError> {
+        if self.mask.get(&id).is_some_and(Ranges::are_all) {
+            return Ok(false);
+        }
         match &self.block.layout {
             Layout::V1(directory) => Ok(directory.ids().any(|held| held == id)),
             Layout::V2(areas) => Ok(self.entry(areas, id)?.is_some()),
@@ -80,8 +90,24 @@ impl Cursor<'_> {
         self.block.width_ms != 0
     }
 
-    /// The series, if the file holds it. Its chunks are listed only if `wanted` says so of its times.
+    /// The series, if the file holds it, without what was deleted. Its chunks are listed only if `wanted` says so of its
+    /// times.
     pub(crate) fn section(
+        &mut self,
+        id: u32,
+        wanted: impl FnOnce(i64, i64, &Known) -> bool,
+    ) -> Result<Option<Section>, SeriesError> {
+        if !self.mask.contains_key(&id) {
+            return self.written(id, wanted);
+        }
+        match self.written(id, |_, _, _| true)? {
+            Some(section) => self.left_of(id, section),
+            None => Ok(None),
+        }
+    }
+
+    /// The series as it was written.
+    fn written(
         &mut self,
         id: u32,
         wanted: impl FnOnce(i64, i64, &Known) -> bool,

@@ -115,6 +115,33 @@ impl Store {
         Ok(())
     }
 
+    /// Writes a file of a tier anew, without what was deleted of it.
+    pub(crate) fn condense_anew(&self, block: &Arc<Block>) -> Result<(), SeriesError> {
+        let path = block.path().to_path_buf();
+        let mut writer = BlockWriter::create_tier(path.clone(), block.width_ms)?;
+        let mut cursor = block.cursor();
+        for id in block.ids()? {
+            let entry = self.read().get(id).map(|series| series.entry(id));
+            if let (Some(entry), Some(day)) = (entry, Day::read(&mut cursor, id)?) {
+                writer.push_records(entry, &day.records, &day.histograms)?;
+            }
+        }
+        let written = writer.finish()?;
+        if written.is_none() {
+            fs::remove_file(&path).map_err(|source| SegmentError::from_io(&path, source))?;
+            sync_dir(&self.dir.join(DIRECTORY))?;
+        }
+        let mut state = self.write();
+        state.blocks.retain(|held| !Arc::ptr_eq(held, block));
+        state.blocks.extend(written.map(Arc::new));
+        state.blocks.sort_by_key(|block| block.min_ms);
+        if let Some(number) = block.number() {
+            state.tombstones.files.remove(&number);
+            state.tombstones_changed = true;
+        }
+        Ok(())
+    }
+
     /// Removes the files that coarser tiers stand for.
     fn remove_superseded(&self) -> Result<(), SeriesError> {
         let paths: Vec<PathBuf> = std::mem::take(&mut self.write().superseded);

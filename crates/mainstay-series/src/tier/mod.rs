@@ -46,6 +46,24 @@ pub(crate) fn of_name(path: &Path) -> Option<(i64, i64)> {
     Some((width.0, day.parse().ok()?))
 }
 
+/// The numbers of the files of tiers are above those of all block files.
+const NUMBERS: u64 = 1 << 63;
+
+/// The number of the file of this name: no two files of a store have the same.
+pub(crate) fn number_of(path: &Path) -> Option<u64> {
+    let (width_ms, day) = of_name(path)?;
+    let tier = WIDTHS.iter().position(|(width, _)| *width == width_ms)?;
+    let day = u64::from(u32::try_from(day).ok()?);
+    Some(NUMBERS | (tier as u64) << 32 | day)
+}
+
+/// The name of the file with this number, if it is of a tier.
+pub(crate) fn name_of(number: u64) -> Option<String> {
+    let tier = usize::try_from((number & !NUMBERS) >> 32).ok()?;
+    let (width_ms, _) = WIDTHS.get(tier).filter(|_| number >= NUMBERS)?;
+    Some(file_name(*width_ms, i64::try_from(number & 0xffff_ffff).ok()?))
+}
+
 fn file_name(width_ms: i64, day: i64) -> String {
     let name = WIDTHS.iter().find(|(width, _)| *width == width_ms);
     format!("{}-{day}.{EXTENSION}", name.map_or("", |(_, name)| name))

@@ -150,7 +150,7 @@ fn what_was_accepted_is_replayed_in_order_and_only_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let store = open(dir.path());
     let (a, b) = (series(&store, "a"), series(&store, "b"));
-    store.set_created(a, 5).expect("set");
+    store.set_start(a, 10, Some(5)).expect("set");
     let sample = |series, t_ms, value| Sample { series, t_ms, value };
     let first = store
         .append(&[sample(a, 10, 1.0), sample(b, 10, 2.0)], 0)
@@ -158,7 +158,7 @@ fn what_was_accepted_is_replayed_in_order_and_only_once() {
     store
         .append(&[sample(a, 20, 3.0), sample(a, 20, 9.0), sample(a, 15, 4.0)], 0)
         .expect("appended");
-    store.set_created(a, 25).expect("set");
+    store.set_start(a, 30, Some(25)).expect("set");
     store.append(&[sample(a, 30, 5.0)], 0).expect("appended");
     let replay = |store: &Store, after| {
         let mut seen = Vec::new();
@@ -344,4 +344,26 @@ fn a_tenant_that_fills_its_share_takes_nothing_from_others() {
     store.maintain(HOUR_MS).expect("maintained");
     assert_eq!(store.maintain(2 * HOUR_MS).expect("maintained").series_removed, 5);
     store.series_ref(&of("a", "z")).expect("there is room");
+}
+
+#[test]
+fn a_series_that_is_written_no_more_keeps_no_samples_in_memory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    for name in ["a", "b"] {
+        let series = series(&store, name);
+        let samples = (0..100).map(|at| Sample {
+            series,
+            t_ms: at * MINUTE_MS,
+            value: 0.1,
+        });
+        store
+            .append(&samples.collect::<Vec<_>>(), 100 * MINUTE_MS)
+            .expect("appended");
+    }
+    let before = store.stats();
+    assert!(before.head_bytes > 500 && before.head_samples == 200);
+    store.flush(4 * HOUR_MS).expect("flushed");
+    let after = store.stats();
+    assert_eq!((after.series, after.head_samples, after.head_bytes), (2, 0, 0));
 }

@@ -40,7 +40,7 @@ fn write(dir: &Path) {
     let store = open(dir);
     for name in NAMES {
         let series = series(&store, name);
-        store.set_created(series, -5).expect("set");
+        store.set_start(series, 0, Some(-5)).expect("set");
         for chunk in expected(name).chunks(100) {
             let batch: Vec<Sample> = chunk
                 .iter()
@@ -71,7 +71,7 @@ fn write(dir: &Path) {
         .expect("appended");
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("made");
     for entry in fs::read_dir(from).expect("listable") {
         let path = entry.expect("an entry").path();
@@ -116,5 +116,9 @@ fn every_version_is_read() {
             selected.iter().all(|series| series.created_ms == Some(-5)),
             "{version}"
         );
+        // What these knew of starts holds for every sample.
+        let decimal = crate::labels(&[("__name__", "decimal")]);
+        let starts = store.starts(&decimal, 0, 2 * MINUTE_MS).expect("readable");
+        assert_eq!(starts, [(MINUTE_MS, -5), (2 * MINUTE_MS, -5)], "{version}");
     }
 }

@@ -3,10 +3,12 @@
 mod append;
 mod crash;
 mod damage;
+mod delete;
 mod golden;
 mod histograms;
 mod model;
 mod query;
+mod starts;
 mod tier_files;
 mod tiers;
 mod windows;

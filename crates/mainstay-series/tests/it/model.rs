@@ -1,12 +1,12 @@
 //! The store against a model in plain maps: whatever comes in whatever order, through flushes, restarts and torn
 //! tails, every sample gets the fate the rules say and reads back bit for bit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
-use mainstay_kernel::STALE_NAN;
+use mainstay_kernel::{Matcher, STALE_NAN};
 use mainstay_series::{Options, Outcome, Sample, Store};
 use proptest::prelude::*;
 
@@ -26,6 +26,12 @@ enum Step {
         age_ms: i64,
     },
     Maintain,
+    /// What these series have between two ages, in units of 30 s, is deleted.
+    Delete {
+        names: Vec<usize>,
+        ages: (i64, i64),
+    },
+    Clean,
     /// The store is closed, a crash's half-written frame is left behind, and it is opened again.
     Restart {
         torn: Vec<u8>,
@@ -49,7 +55,18 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(passed_ms, batch)| Step::Append { passed_ms, batch }),
         1 => (0..60 * MINUTE_MS).prop_map(|age_ms| Step::Flush { age_ms }),
         1 => Just(Step::Maintain),
+        2 => (prop::collection::vec(0..NAMES.len(), 1..3), delete_ages())
+            .prop_map(|(names, ages)| Step::Delete { names, ages }),
+        1 => Just(Step::Clean),
         2 => prop::collection::vec(any::<u8>(), 0..30).prop_map(|torn| Step::Restart { torn }),
+    ]
+}
+
+fn delete_ages() -> impl Strategy<Value = (i64, i64)> {
+    prop_oneof![
+        1 => Just((1_000_000, -1_000_000)),
+        3 => (0i64..24, 0i64..24).prop_map(|(first, further)| (first + further, first)),
+        1 => (0i64..600, 0i64..600).prop_map(|(first, further)| (first + further, first)),
     ]
 }
 
@@ -125,6 +142,33 @@ fn run(steps: &[Step], options: &Options) {
             Step::Maintain => {
                 store.maintain(now_ms).expect("maintained");
             }
+            Step::Delete { names, ages } => {
+                let (min_ms, max_ms) = (now_ms - ages.0 * MINUTE_MS / 2, now_ms - ages.1 * MINUTE_MS / 2);
+                let selectors: Vec<_> = names
+                    .iter()
+                    .map(|name| vec![Matcher::equal("__name__", NAMES[*name])])
+                    .collect();
+                let told = store.would_delete(&selectors, min_ms, max_ms).expect("readable");
+                let deleted = store.delete(&selectors, min_ms, max_ms).expect("deleted");
+                assert_eq!(deleted, told);
+                let mut samples = 0;
+                let mut series = BTreeSet::new();
+                for name in names {
+                    let held = model.held.entry(*name).or_default();
+                    let before = held.len();
+                    held.retain(|t_ms, _| *t_ms < min_ms || *t_ms > max_ms);
+                    if held.len() < before {
+                        series.insert(name);
+                        samples += (before - held.len()) as u64;
+                    }
+                }
+                // A restart may find samples in the log and in a file: each is counted.
+                assert_eq!(deleted.series, series.len() as u64);
+                assert!(deleted.samples >= samples, "{deleted:?} of {samples}");
+            }
+            Step::Clean => {
+                store.clean_tombstones().expect("cleaned");
+            }
             Step::Restart { torn } => {
                 drop(store);
                 leave_torn_tail(dir.path(), torn);
@@ -145,6 +189,8 @@ fn run(steps: &[Step], options: &Options) {
             .unwrap_or_default()
             .into_iter()
             .collect();
+        let listed = store.series(&[Matcher::equal("__name__", *name)], i64::MIN, i64::MAX);
+        assert_eq!(listed.len(), usize::from(!expected.is_empty()), "series {name}");
         assert_eq!(held(&store, name), expected, "series {name}");
     }
 }

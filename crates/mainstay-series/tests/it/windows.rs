@@ -131,6 +131,23 @@ fn run(seed: u64, steps: u64) {
             });
         }
         store.append(&batch, now_ms).expect("appended");
+        if entropy.below(40) == 0 {
+            // Mostly a part of one series that is in the windows; sometimes of all, and sometimes for ever.
+            let max_ms = now_ms - entropy.below(500) as i64 * MINUTE_MS;
+            let min_ms = match entropy.below(8) {
+                0 => i64::MIN,
+                _ => max_ms - entropy.below(300) as i64 * MINUTE_MS,
+            };
+            let mut selector = all.to_vec();
+            if entropy.below(4) > 0 {
+                let stream = entropy.below(streams.len() as u64).to_string();
+                selector.push(Matcher::equal("n", stream));
+            }
+            store.delete(&[selector], min_ms, max_ms).expect("deleted");
+            if entropy.below(4) == 0 {
+                store.clean_tombstones().expect("cleaned");
+            }
+        }
         match entropy.below(200) {
             0 => {
                 store

@@ -6,8 +6,9 @@ use mainstay_kernel::{Labels, Principal};
 
 use super::Answer;
 use crate::view::{
-    InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery, RuleGroup, Runtime,
-    Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
+    Deleted, Deletion, InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery,
+    RuleGroup, Runtime, Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest,
+    Written,
 };
 
 /// Samples and everything about them. They are the platform's as a whole: asking is only for who sees every tenant.
@@ -43,6 +44,17 @@ pub trait Metrics: Send + Sync + 'static {
     fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written>;
     /// [`Metrics::write`], of OTLP metrics.
     fn write_otlp<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer>;
+    /// Deletes samples, for good, and records who did it; or says what would go.
+    fn delete_series<'a>(
+        &'a self,
+        who: &'a Principal,
+        deletion: &'a Deletion,
+    ) -> Answer<'a, Deleted, QueryError>;
+    /// Writes the files anew of which something was deleted.
+    fn clean_tombstones<'a>(&'a self, who: &'a Principal) -> Answer<'a, (), QueryError>;
+    /// Copies the samples to a place of their own, whose name it gives; on request without those that are only in memory
+    /// and log.
+    fn snapshot<'a>(&'a self, who: &'a Principal, skip_head: bool) -> Answer<'a, String, QueryError>;
     /// How the program runs.
     fn runtime(&self) -> Answer<'_, Runtime, QueryError>;
 }

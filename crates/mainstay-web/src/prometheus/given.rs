@@ -32,7 +32,7 @@ impl FromRequest<App> for Given {
         let query = request.uri().query().unwrap_or_default().to_owned();
         let body = match *request.method() {
             // The guard has read the body, so it is there.
-            Method::POST => Bytes::from_request(request, app).await.unwrap_or_default(),
+            Method::POST | Method::PUT => Bytes::from_request(request, app).await.unwrap_or_default(),
             _ => Bytes::new(),
         };
         Ok(Self::of(&body, query.as_bytes()))
@@ -125,6 +125,15 @@ impl Given {
             .map_err(|_| wrong("limit", &format!("cannot parse {text:?} to a valid number")))?;
         let limit = usize::try_from(number).map_err(|_| wrong("limit", "limit must be non-negative"))?;
         Ok((limit > 0).then_some(limit))
+    }
+
+    /// A yes or no, as Go's `ParseBool` reads them; no, if nothing is said.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, QueryError> {
+        match self.get(name) {
+            None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+            Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+            Some(text) => Err(wrong(name, &format!("unable to parse boolean {text:?}"))),
+        }
     }
 
     /// A number that need not be given.

@@ -130,6 +130,26 @@ pub struct OtlpAnswer {
     pub body: Vec<u8>,
 }
 
+/// What is to be deleted.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// The series and the time.
+    pub selection: Selection,
+    /// The selectors as they were written.
+    pub selectors: Vec<String>,
+    /// Nothing is to be deleted, only counted.
+    pub dry_run: bool,
+}
+
+/// What was deleted, or would be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Series of which something goes.
+    pub series: u64,
+    /// Their samples that go.
+    pub samples: u64,
+}
+
 /// Why a query has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {

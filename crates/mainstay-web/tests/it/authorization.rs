@@ -115,7 +115,7 @@ fn body(info: &RouteInfo) -> &'static str {
         "/api/v1/query" | "/api/v1/query_exemplars" | "/api/v1/format_query" | "/api/v1/parse_query" => {
             "query=up"
         }
-        "/api/v1/series" => "match[]=up",
+        "/api/v1/series" | "/api/v1/admin/tsdb/delete_series" => "match[]=up",
         "/api/v1/query_range" => "query=up&start=0&end=60&step=15",
         "/login" => "token=viewer-token",
         _ => "",
@@ -127,6 +127,9 @@ fn expected(info: &RouteInfo, caller: &Caller) -> StatusCode {
     let done = match (info.kind, &info.method) {
         (Kind::Page, &Method::POST) => StatusCode::SEE_OTHER,
         _ if info.path == "/api/v1/write" => StatusCode::NO_CONTENT,
+        _ if info.path.ends_with("/delete_series") || info.path.ends_with("/clean_tombstones") => {
+            StatusCode::NO_CONTENT
+        }
         _ => StatusCode::OK,
     };
     let needed = match info.access {

@@ -16,13 +16,14 @@ use mainstay_plane::{Telemetry, telemetry};
 use mainstay_promql::{Samples, is_stale};
 use mainstay_series::Store;
 use mainstay_web::view::{
-    Exemplar, InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery, RuleGroup,
-    Runtime, Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest, Written,
+    Deleted, Deletion, Exemplar, InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError,
+    RangeQuery, RuleGroup, Runtime, Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus,
+    WriteRequest, Written,
 };
 use mainstay_web::{Answer, Failure, Metrics};
 
 use super::{PlaneConsole, Scrapes, otlp, rule};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How large a remote write request may be once it is unpacked, in bytes.
 const WRITE_MAX_BYTES: usize = 32 << 20;
@@ -47,6 +48,14 @@ const WRITES_AT_ONCE: usize = 8;
 pub(super) struct Turns {
     looks: Arc<Semaphore>,
     writes: Arc<Semaphore>,
+    orders: Arc<Semaphore>,
+}
+
+impl Turns {
+    /// The turn of an order: there is one at a time. Nobody ever closes it.
+    pub(super) async fn order(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.orders).acquire_owned().await.ok()
+    }
 }
 
 impl Default for Turns {
@@ -54,6 +63,7 @@ impl Default for Turns {
         Self {
             looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
             writes: Arc::new(Semaphore::new(WRITES_AT_ONCE)),
+            orders: Arc::new(Semaphore::new(1)),
         }
     }
 }
@@ -242,6 +252,22 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         Box::pin(self.take_in(who, move |telemetry, tenant| {
             otlp::receive(telemetry, &request, tenant, WRITE_MAX_BYTES)
         }))
+    }
+
+    fn delete_series<'a>(
+        &'a self,
+        who: &'a Principal,
+        deletion: &'a Deletion,
+    ) -> Answer<'a, Deleted, QueryError> {
+        Box::pin(self.delete(who, deletion))
+    }
+
+    fn clean_tombstones<'a>(&'a self, _who: &'a Principal) -> Answer<'a, (), QueryError> {
+        Box::pin(self.clean())
+    }
+
+    fn snapshot<'a>(&'a self, _who: &'a Principal, skip_head: bool) -> Answer<'a, String, QueryError> {
+        Box::pin(self.copy_store(skip_head))
     }
 
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {

@@ -2,6 +2,7 @@
 //! counts and in the samples. Nothing is decided here, and no figure is made up: what is not known has no value.
 
 mod act;
+mod admin;
 mod alert;
 mod chart;
 mod course;

@@ -262,6 +262,15 @@ impl Samples for Counted<'_> {
     fn resolution(&self, min_ms_exclusive: i64, max_ms_inclusive: i64) -> Resolution {
         self.samples.resolution(min_ms_exclusive, max_ms_inclusive)
     }
+
+    fn starts(
+        &self,
+        labels: &Labels,
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<(i64, i64)>, SourceError> {
+        self.samples.starts(labels, min_ms_exclusive, max_ms_inclusive)
+    }
 }
 
 fn refusal(error: PromqlError) -> QueryError {

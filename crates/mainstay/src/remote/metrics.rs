@@ -11,6 +11,7 @@ use mainstay_remote::write::{Entry, Protocol, encode};
 use reqwest::header::HeaderMap;
 use serde::Serialize;
 
+use super::store::{Clean, Delete, Snapshot};
 use super::{Ask, Remote, Trouble, refused, understood};
 use crate::exit::Exit;
 use crate::output::{self, Form, Table};
@@ -41,6 +42,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Delete samples for good; shows first how many there are. A change record says who deleted what.
+    Delete(Delete),
+    /// Write the files anew of which something was deleted, so that nothing of it is left in them.
+    Clean(Clean),
+    /// Copy the store, by hard links, into DATA/series/snapshots; prints the copy's name.
+    Snapshot(Snapshot),
 }
 
 /// The formats of files.
@@ -55,7 +62,12 @@ pub(crate) enum FileFormat {
 
 impl Command {
     pub(crate) fn run(&self) -> Exit {
-        let Self::Import { files, format, ask } = self;
+        let (files, format, ask) = match self {
+            Self::Import { files, format, ask } => (files, format, ask),
+            Self::Delete(delete) => return delete.run(),
+            Self::Clean(clean) => return clean.run(),
+            Self::Snapshot(snapshot) => return snapshot.run(),
+        };
         Remote::run(&ask.server, async |remote| {
             let mut imported = Vec::new();
             for file in files {

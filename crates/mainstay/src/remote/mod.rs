@@ -9,6 +9,7 @@ mod oncall;
 mod query;
 mod runbook;
 mod slo;
+mod store;
 
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;
@@ -262,18 +263,22 @@ impl Remote {
     async fn prometheus(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Trouble> {
         let url = format!("{}{}", self.base, with_query(path, query));
         let (status, body) = self.send(self.client.get(url)).await?;
-        let answer = understood(&body);
-        match answer {
-            Ok(answer) if answer["status"] == "success" => Ok(answer),
-            Ok(answer) if answer["status"] == "error" => Err(Trouble::Refused {
-                status,
-                message: answer["error"].as_str().unwrap_or("the query failed").to_owned(),
-                help: String::new(),
-            }),
-            Ok(answer) => Err(refused(status, Some(answer))),
-            Err(_) if status >= 300 => Err(refused(status, None)),
-            Err(strange) => Err(strange),
-        }
+        as_prometheus(status, &body)
+    }
+}
+
+/// An answer in the form of Prometheus' API, or why there is none.
+fn as_prometheus(status: u16, body: &[u8]) -> Result<Value, Trouble> {
+    match understood(body) {
+        Ok(answer) if answer["status"] == "success" => Ok(answer),
+        Ok(answer) if answer["status"] == "error" => Err(Trouble::Refused {
+            status,
+            message: answer["error"].as_str().unwrap_or("the query failed").to_owned(),
+            help: String::new(),
+        }),
+        Ok(answer) => Err(refused(status, Some(answer))),
+        Err(_) if status >= 300 => Err(refused(status, None)),
+        Err(strange) => Err(strange),
     }
 }
 

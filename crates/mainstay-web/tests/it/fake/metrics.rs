@@ -229,6 +229,33 @@ impl Metrics for Fake {
         })
     }
 
+    fn delete_series<'a>(
+        &'a self,
+        who: &'a Principal,
+        deletion: &'a Deletion,
+    ) -> Answer<'a, Deleted, QueryError> {
+        self.heard("delete_series", who);
+        Box::pin(async move {
+            match deletion.selectors.iter().any(|selector| selector == "broken") {
+                true => Err(QueryError::Internal("the disk is gone".to_owned())),
+                false => Ok(Deleted {
+                    series: deletion.selection.selectors.len() as u64,
+                    samples: u64::try_from(deletion.selection.end_ms).unwrap_or(7),
+                }),
+            }
+        })
+    }
+
+    fn clean_tombstones<'a>(&'a self, who: &'a Principal) -> Answer<'a, (), QueryError> {
+        self.heard("clean_tombstones", who);
+        now(())
+    }
+
+    fn snapshot<'a>(&'a self, who: &'a Principal, skip_head: bool) -> Answer<'a, String, QueryError> {
+        self.heard("snapshot", who);
+        now(format!("20250115T100000Z-{skip_head}"))
+    }
+
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {
         now(Runtime {
             started_at: at("2025-01-15T10:00:00Z"),
