@@ -175,6 +175,15 @@ fn argument(function: &Function, index: usize, arg: &Expr) -> String {
 /// With the metric's name before the braces, if it may stand there.
 fn write_selector(out: &mut String, selector: &Selector, name_may_lead: bool) {
     let name = metric_name(selector);
+    let named_again = |matcher: &Matcher| matcher.name() == METRIC_NAME;
+    // Behind the braces' name there may be no other.
+    let name_may_lead = name_may_lead
+        && selector
+            .matchers
+            .iter()
+            .filter(|matcher| named_again(matcher))
+            .count()
+            < 2;
     let others = selector
         .matchers
         .iter()
@@ -341,6 +350,7 @@ mod tests {
             ("x[90s] offset -1h@5", "x[1m30s] @ 5.000 offset -1h"),
             ("rate(x[5m])[1d:]@end()", "rate(x[5m])[1d:] @ end()"),
             ("-(a)^ -b", "-(a) ^ -b"),
+            ("{'a',''}", "{\"a\",__name__=\"\"}"),
             ("a and ignoring() on", "a and {\"on\"}"),
             ("a + {\"Bool\",b='c'}", "a + {\"Bool\",b=\"c\"}"),
             (

@@ -78,6 +78,27 @@ pub struct CorruptSegment {
     pub path: PathBuf,
     /// Where the damage begins.
     pub offset: u64,
-    /// How many bytes from there on are lost: one frame, or the rest of the file.
+    /// How many bytes from there on are lost: one frame, or the rest of the file. 0 if frames are missing behind its end.
     pub skipped_bytes: u64,
+}
+
+impl fmt::Display for CorruptSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            offset,
+            skipped_bytes,
+        } = self;
+        let path = path.display();
+        if *skipped_bytes == 0 {
+            return write!(
+                f,
+                "{path} ends at byte {offset}, and frames of the log are missing behind it"
+            );
+        }
+        write!(
+            f,
+            "{path} is damaged at byte {offset}: {skipped_bytes} bytes of the log are lost"
+        )
+    }
 }

@@ -41,8 +41,18 @@ pub(crate) fn recover(dir: &Path, mut visit: impl FnMut(u64, &[u8])) -> Result<F
             // A crash while the segment was made: it never held a frame.
             found.recovery.truncated_bytes += bytes.len() as u64;
             fs::remove_file(&path).at(&path)?;
+            // Where numbers were skipped, what is written next must not seem to follow the segment before.
+            found.writable = found.writable.filter(|_| named <= found.next);
             found.next = found.next.max(named);
             continue;
+        }
+        if let Some((_, before, end)) = found.writable.take().filter(|_| named > found.next) {
+            // It ends well, but too early: cut at a frame, or whole segments behind it are gone.
+            found.recovery.corrupt_segments.push(CorruptSegment {
+                path: before,
+                offset: end,
+                skipped_bytes: 0,
+            });
         }
         found.segments.insert(named, bytes.len() as u64);
         let sound = read_header(&path, &bytes)? == Some(named);

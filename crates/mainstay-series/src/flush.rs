@@ -29,6 +29,9 @@ pub struct Maintained {
     pub series_removed: usize,
     /// Bytes of log dropped.
     pub wal_freed_bytes: u64,
+    /// What is damaged, in words: file, place, what is wrong. Files of the same span are not merged then, but all that is
+    /// sound is still served.
+    pub damage: Vec<String>,
     /// Consumers of the log that lagged beyond the limit for held log: their frames are no longer kept.
     pub holds_broken: Vec<String>,
 }

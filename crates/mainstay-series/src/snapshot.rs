@@ -67,8 +67,11 @@ impl Snapshot {
     }
 
     pub(crate) fn read(path: &Path) -> Result<Self, SeriesError> {
-        let file = Sealed::open(path, MAGIC, VERSION, MAX_INDEX_BYTES)?;
-        let mut reader = Reader::new(file.index(), "series index");
+        Self::decode(Sealed::open(path, MAGIC, VERSION, MAX_INDEX_BYTES)?.index())
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, SeriesError> {
+        let mut reader = Reader::new(bytes, "series index");
         let next_id = reader.u32()?;
         let flushed = Flushed {
             before_ms: reader.int()?,

@@ -5,6 +5,7 @@ mod engines;
 mod operations;
 mod options;
 mod process;
+mod recovered;
 mod target_files;
 
 use std::net::SocketAddr;
@@ -133,6 +134,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
         ..mainstay_slo::Settings::default()
     };
+    let recovering = tokio::time::Instant::now();
     let (telemetry, recovery) = Telemetry::open_with(
         &options.data.join("series"),
         judged,
@@ -140,7 +142,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         store_limits,
         clock.clone(),
     )?;
-    tracing::info!(replayed_samples = recovery.replayed_samples, "samples recovered");
+    recovered::tell(&recovery, recovering.elapsed());
     let (telemetry, puller) = options.engines.attach(telemetry, &options.data).await?;
     let telemetry = Arc::new(telemetry);
     let sender = options
@@ -373,9 +375,14 @@ async fn keep(
         }
         let keeping = telemetry.clone();
         let kept = tokio::task::spawn_blocking(move || keeping.maintain()).await;
-        if let Err(error) = kept.map_err(|panic| ServeError::Web(panic.to_string()))? {
+        match kept.map_err(|panic| ServeError::Web(panic.to_string()))? {
+            Ok(done) => {
+                for damage in done.damage {
+                    tracing::error!(damage, "samples are damaged");
+                }
+            }
             // A full disk today is not a reason to stop paging; the log keeps what the counts lack.
-            tracing::error!(%error, "counts or samples could not be maintained");
+            Err(error) => tracing::error!(%error, "counts or samples could not be maintained"),
         }
         if last_save.elapsed() >= SAVE_EVERY {
             plane.save().await?;

@@ -211,6 +211,30 @@ fn a_tail_torn_at_every_byte_loses_only_what_is_cut() {
 }
 
 #[test]
+fn a_segment_that_ends_too_early_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (wal, ..) = open(dir.path(), &small_segments());
+    for number in 1..=30 {
+        wal.append(&payload(number)).expect("appended");
+    }
+    drop(wal);
+    let files = segments(dir.path());
+    let first = fs::read(&files[0]).expect("readable");
+    // Its first frame alone, and nothing at all of the fourth.
+    fs::write(&files[0], &first[..24 + 8 + 2]).expect("writable");
+    fs::remove_file(&files[3]).expect("removed");
+    let (_, recovery, frames) = open(dir.path(), &small_segments());
+    let named: Vec<_> = recovery
+        .corrupt_segments
+        .iter()
+        .map(|damage| (damage.path.clone(), damage.offset, damage.skipped_bytes))
+        .collect();
+    let third = (files[2].clone(), size(&files[2]), 0);
+    assert_eq!(named, [(files[0].clone(), 24 + 8 + 2, 0), third]);
+    assert!(frames.iter().all(|(number, bytes)| *bytes == payload(*number)));
+}
+
+#[test]
 fn zeros_left_by_a_power_cut_are_a_torn_tail() {
     let dir = tempfile::tempdir().expect("a directory");
     let (wal, ..) = open(dir.path(), &WalOptions::default());
@@ -269,7 +293,10 @@ fn numbers_can_be_skipped_for_a_reader_that_is_ahead() {
     drop(wal);
     let (_, recovery, frames) = open(dir.path(), &small_segments());
     assert_eq!(frames, [(1, b"one".to_vec()), (21, b"two".to_vec())]);
-    assert_eq!(recovery.corrupt_segments, []);
+    let [gap] = &recovery.corrupt_segments[..] else {
+        panic!("who was ahead had seen frames that are missing: {recovery:?}");
+    };
+    assert_eq!((gap.offset, gap.skipped_bytes), (24 + 8 + 3, 0));
 }
 
 #[test]

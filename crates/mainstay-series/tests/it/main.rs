@@ -3,6 +3,8 @@
 mod append;
 mod crash;
 mod damage;
+mod flips;
+mod full_disk;
 mod golden;
 mod histograms;
 mod model;
