@@ -144,8 +144,6 @@ fn a_hostile_remote_write_is_refused_with_the_right_status() {
         post(&server, path, PROTOBUF, &long),
         413,
     );
-    let announced = format!("POST {path} HTTP/1.1\r\n{PROTOBUF}Content-Length: {}", 2u64 << 30);
-    check("two gigabytes announced", send(&server, &announced, [b""]), 413);
     let chunked = format!("POST {path} HTTP/1.1\r\n{PROTOBUF}Transfer-Encoding: chunked");
     let chunk = [b"10000\r\n", &[b'a'; 0x1_0000][..], b"\r\n"].concat();
     let mut chunks = vec![&chunk[..]; INGEST_MAX_BYTES / 0x1_0000];
@@ -164,8 +162,6 @@ fn a_hostile_remote_write_is_refused_with_the_right_status() {
     );
     let gzip = PROTOBUF.replace("snappy", "gzip");
     check("gzip", post(&server, path, &gzip, b"\x1f\x8b\x08"), 415);
-    let zstd = PROTOBUF.replace("snappy", "zstd");
-    check("zstd", post(&server, path, &zstd, b"\x28\xb5\x2f\xfd"), 415);
     let json = PROTOBUF.replace("x-protobuf", "json");
     check("another type", post(&server, path, &json, b"{}"), 415);
 
