@@ -32,7 +32,7 @@ pub use ratio::Ratio;
 pub use sample::{STALE_NAN, SampleValue, is_stale};
 pub use scope::Scope;
 pub use severity::Severity;
-pub use summary::Summary;
+pub use summary::{MAX_EXACT, Summary};
 
 /// Deterministic stand-ins for the clock and the entropy source, for tests and for the simulator.
 pub mod testing;

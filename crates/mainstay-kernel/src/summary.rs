@@ -4,8 +4,8 @@
 //! Joining gives, bit for bit, what a scan over all samples gives. Where floating-point arithmetic makes that
 //! impossible (sums that are not exact), the summary says so and the samples must be read.
 
-/// Whole numbers below this are exact, in whatever order they are added.
-const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+/// 2^53: whole numbers up to this are exact in a float, and sums below it are exact in whatever order they are added.
+pub const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A sample: milliseconds since 1970, and the value.
 pub type Point = (i64, f64);

@@ -13,6 +13,16 @@ use crate::duration::format_ms;
 use crate::format::{float, quoted};
 use crate::function::Function;
 
+/// Words that, where an operand may begin, are read as something else than a metric's name.
+const KEYWORDS: [&str; 7] = [
+    "bool",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "inf",
+    "nan",
+];
 /// The longest line that is not broken, in bytes.
 const LINE_BYTES: usize = 100;
 const INDENT: &str = "  ";
@@ -165,6 +175,15 @@ fn argument(function: &Function, index: usize, arg: &Expr) -> String {
 /// With the metric's name before the braces, if it may stand there.
 fn write_selector(out: &mut String, selector: &Selector, name_may_lead: bool) {
     let name = metric_name(selector);
+    let named_again = |matcher: &Matcher| matcher.name() == METRIC_NAME;
+    // Behind the braces' name there may be no other.
+    let name_may_lead = name_may_lead
+        && selector
+            .matchers
+            .iter()
+            .filter(|matcher| named_again(matcher))
+            .count()
+            < 2;
     let others = selector
         .matchers
         .iter()
@@ -177,13 +196,18 @@ fn write_selector(out: &mut String, selector: &Selector, name_may_lead: bool) {
         .collect();
     texts.sort_unstable();
     match name.map(Matcher::value) {
-        Some(name) if name_may_lead && is_plain(name, true) => out.push_str(name),
+        Some(name) if name_may_lead && may_lead(name) => out.push_str(name),
         Some(name) => texts.insert(0, quoted(name.as_bytes())),
         None => {}
     }
     if !texts.is_empty() || name.is_none() {
         let _ = write!(out, "{{{}}}", texts.join(","));
     }
+}
+
+/// Whether a metric's name may stand before the braces.
+fn may_lead(name: &str) -> bool {
+    is_plain(name, true) && !KEYWORDS.iter().any(|word| word.eq_ignore_ascii_case(name))
 }
 
 /// Whether a name needs no quotation marks.
@@ -326,6 +350,14 @@ mod tests {
             ("x[90s] offset -1h@5", "x[1m30s] @ 5.000 offset -1h"),
             ("rate(x[5m])[1d:]@end()", "rate(x[5m])[1d:] @ end()"),
             ("-(a)^ -b", "-(a) ^ -b"),
+            ("{'a',''}", "{\"a\",__name__=\"\"}"),
+            ("a and ignoring() on", "a and {\"on\"}"),
+            ("a + {\"Bool\",b='c'}", "a + {\"Bool\",b=\"c\"}"),
+            (
+                "a * on(b) {\"group_left\"} ^ 2",
+                "a * on (b) {\"group_left\"} ^ 2",
+            ),
+            ("{'nan'} > {'Inf'}", "{\"nan\"} > {\"Inf\"}"),
             ("1e3", "1000"),
             ("'a\"\\n'", "\"a\\\"\\n\""),
         ] {

@@ -67,6 +67,23 @@ pub(crate) enum End {
     Damaged,
 }
 
+/// How many bytes are looked at, at most, for a sound frame behind a damaged one.
+const LOOKED_AT_MAX_BYTES: usize = 64 << 20;
+
+/// What stands at a place of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frame<'a> {
+    /// A sound frame: its payload.
+    Sound(&'a [u8]),
+    /// A damaged one whose length still leads to a sound one: it alone is lost.
+    Damaged {
+        /// Where it begins.
+        offset: usize,
+        /// Its size.
+        bytes: usize,
+    },
+}
+
 /// Walks over the frames of a segment.
 pub(crate) struct Frames<'a> {
     bytes: &'a [u8],
@@ -100,28 +117,47 @@ impl<'a> Frames<'a> {
         }
         let reaches_end =
             rest.len() < FRAME_OVERHEAD || FRAME_OVERHEAD + read_u32(rest) as usize >= rest.len();
-        if reaches_end || rest.iter().all(|byte| *byte == 0) {
+        if rest.iter().all(|byte| *byte == 0) || (reaches_end && !self.is_sound_behind()) {
             End::Torn
         } else {
             End::Damaged
         }
     }
+
+    /// Whether a sound frame begins anywhere behind this place: then what stands here was whole once, and a length that
+    /// reaches to the end is damage, not a torn write.
+    fn is_sound_behind(&self) -> bool {
+        let mut left = LOOKED_AT_MAX_BYTES;
+        (self.offset + 1..self.bytes.len()).any(|at| match declared(self.bytes, at) {
+            Some((payload, crc)) if payload.len() <= left => {
+                left -= payload.len();
+                crc32fast::hash(payload) == crc
+            }
+            _ => false,
+        })
+    }
+}
+
+/// The payload and the checksum that a frame at this place would have, if it fits.
+fn declared(bytes: &[u8], at: usize) -> Option<(&[u8], u32)> {
+    let rest = bytes.get(at..).filter(|rest| rest.len() > FRAME_OVERHEAD)?;
+    let payload = rest[FRAME_OVERHEAD..].get(..read_u32(rest) as usize)?;
+    (!payload.is_empty()).then(|| (payload, read_u32(&rest[4..])))
 }
 
 impl<'a> Iterator for Frames<'a> {
-    type Item = &'a [u8];
+    type Item = Frame<'a>;
 
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = &self.bytes[self.offset..];
-        if rest.len() < FRAME_OVERHEAD {
-            return None;
-        }
-        let len = read_u32(rest) as usize;
-        let payload = rest[FRAME_OVERHEAD..].get(..len)?;
-        if len == 0 || crc32fast::hash(payload) != read_u32(&rest[4..]) {
-            return None;
-        }
-        self.offset += FRAME_OVERHEAD + len;
-        Some(payload)
+    fn next(&mut self) -> Option<Frame<'a>> {
+        let (payload, crc) = declared(self.bytes, self.offset)?;
+        let (offset, bytes) = (self.offset, FRAME_OVERHEAD + payload.len());
+        let frame = if crc32fast::hash(payload) == crc {
+            Frame::Sound(payload)
+        } else {
+            declared(self.bytes, offset + bytes).filter(|(next, crc)| crc32fast::hash(next) == *crc)?;
+            Frame::Damaged { offset, bytes }
+        };
+        self.offset += bytes;
+        Some(frame)
     }
 }

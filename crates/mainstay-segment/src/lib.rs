@@ -7,6 +7,9 @@
 mod atomic;
 mod error;
 mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod position;
 mod recover;
 mod sealed;

@@ -62,19 +62,43 @@ impl Default for WalOptions {
 pub struct Recovery {
     /// Frames read back.
     pub frames: u64,
+    /// The size of the segments that were read.
+    pub read_bytes: u64,
     /// Bytes cut from the end of the last segment: a write that a crash interrupted.
     pub truncated_bytes: u64,
-    /// Segments damaged in the middle. Their frames from the damage on are lost; the segments after them are not.
+    /// Where segments are damaged in the middle. The frames there are lost; those that can be found behind them, and the
+    /// segments after them, are not.
     pub corrupt_segments: Vec<CorruptSegment>,
 }
 
-/// A segment that could be read only in part. The file is left as it is.
+/// A part of a segment that could not be read. The file is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorruptSegment {
     /// The file.
     pub path: PathBuf,
     /// Where the damage begins.
     pub offset: u64,
-    /// How many bytes from there on were not read.
+    /// How many bytes from there on are lost: one frame, or the rest of the file. 0 if frames are missing behind its end.
     pub skipped_bytes: u64,
+}
+
+impl fmt::Display for CorruptSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            offset,
+            skipped_bytes,
+        } = self;
+        let path = path.display();
+        if *skipped_bytes == 0 {
+            return write!(
+                f,
+                "{path} ends at byte {offset}, and frames of the log are missing behind it"
+            );
+        }
+        write!(
+            f,
+            "{path} is damaged at byte {offset}: {skipped_bytes} bytes of the log are lost"
+        )
+    }
 }

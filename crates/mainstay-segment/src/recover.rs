@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::atomic::{files_in, sync_dir};
 use crate::error::{At, SegmentError};
-use crate::frame::{End, FRAME_OVERHEAD, Frames, HEADER_BYTES, header, read_header};
+use crate::frame::{End, FRAME_OVERHEAD, Frame, Frames, HEADER_BYTES, header, read_header};
 use crate::position::{CorruptSegment, Recovery};
 
 /// How the names of segments end.
@@ -36,21 +36,41 @@ pub(crate) fn recover(dir: &Path, mut visit: impl FnMut(u64, &[u8])) -> Result<F
     let last = files.len().saturating_sub(1);
     for (index, (named, path)) in files.into_iter().enumerate() {
         let bytes = fs::read(&path).at(&path)?;
+        found.recovery.read_bytes += bytes.len() as u64;
         if index == last && bytes.len() < HEADER_BYTES {
             // A crash while the segment was made: it never held a frame.
             found.recovery.truncated_bytes += bytes.len() as u64;
             fs::remove_file(&path).at(&path)?;
+            // Where numbers were skipped, what is written next must not seem to follow the segment before.
+            found.writable = found.writable.filter(|_| named <= found.next);
             found.next = found.next.max(named);
             continue;
+        }
+        if let Some((_, before, end)) = found.writable.take().filter(|_| named > found.next) {
+            // It ends well, but too early: cut at a frame, or whole segments behind it are gone.
+            found.recovery.corrupt_segments.push(CorruptSegment {
+                path: before,
+                offset: end,
+                skipped_bytes: 0,
+            });
         }
         found.segments.insert(named, bytes.len() as u64);
         let sound = read_header(&path, &bytes)? == Some(named);
         let mut frames = Frames::new(if sound { &bytes } else { &[] });
         found.next = named;
-        for payload in frames.by_ref() {
-            visit(found.next, payload);
+        for frame in frames.by_ref() {
+            match frame {
+                Frame::Sound(payload) => {
+                    visit(found.next, payload);
+                    found.recovery.frames += 1;
+                }
+                Frame::Damaged { offset, bytes } => found.recovery.corrupt_segments.push(CorruptSegment {
+                    path: path.clone(),
+                    offset: offset as u64,
+                    skipped_bytes: bytes as u64,
+                }),
+            }
             found.next += 1;
-            found.recovery.frames += 1;
         }
         let offset = frames.offset() as u64;
         let rest = bytes.len() as u64 - offset;

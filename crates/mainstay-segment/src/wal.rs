@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::atomic::{backup_by_link, sync_dir};
 use crate::error::{At, SegmentError};
-use crate::frame::{FRAME_OVERHEAD, Frames, HEADER_BYTES, encode, read_header};
+use crate::frame::{FRAME_OVERHEAD, Frame, Frames, HEADER_BYTES, encode, read_header};
 use crate::position::{Lsn, Recovery, WalOptions};
 use crate::recover::{EXTENSION, create_segment, recover, segment_path};
 
@@ -53,7 +53,8 @@ struct State {
 impl Wal {
     /// Opens the log in `dir` (created if need be) and hands every frame to `visit`, in order.
     ///
-    /// A half-written end is cut off; any other damage ends the reading of its segment only. Both are reported.
+    /// A half-written end is cut off. A damaged frame is skipped where its length still leads to the next; any other
+    /// damage ends the reading of its segment only. All of it is reported.
     ///
     /// # Errors
     /// If files cannot be read or written, or a segment is of a newer format.
@@ -289,7 +290,8 @@ impl Wal {
             } else {
                 continue; // Reported when the log was opened.
             };
-            for (lsn, payload) in (number..).zip(frames.by_ref()) {
+            for (lsn, frame) in (number..).zip(frames.by_ref()) {
+                let Frame::Sound(payload) = frame else { continue };
                 if lsn > after.get() && visit(Lsn::new(lsn), payload).is_break() {
                     reached = lsn;
                     break;

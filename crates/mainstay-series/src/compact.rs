@@ -29,9 +29,17 @@ impl Store {
                 .or_default()
                 .push(Arc::clone(block));
         }
-        for blocks in groups.into_values().filter(|blocks| blocks.len() > 1) {
-            self.merge(&blocks)?;
-            done.blocks_merged += 1;
+        groups.retain(|group, blocks| blocks.len() > 1 && !self.read().unmergeable.contains(group));
+        for (group, blocks) in groups {
+            match self.merge(&blocks) {
+                Ok(()) => done.blocks_merged += 1,
+                // It must not keep other days from being merged, nor be read again every minute.
+                Err(error) if error.is_damage() => {
+                    self.write().unmergeable.insert(group);
+                    done.damage.push(error.in_file(&self.dir.join("blocks")));
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Why the store refuses.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mainstay_segment::SegmentError;
 
@@ -82,6 +82,24 @@ pub enum SeriesError {
 }
 
 impl SeriesError {
+    /// Whether bytes on disk are not what they should be: what they held is lost, other files are not concerned.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Segment(SegmentError::Corrupt { .. }) | Self::Corrupt { .. }
+        )
+    }
+
+    /// In words that name the file it is about.
+    pub(crate) fn in_file(&self, path: &Path) -> String {
+        match self {
+            // It names the file itself, and the place.
+            Self::Segment(error) => error.to_string(),
+            other => format!("{}: {other}", path.display()),
+        }
+    }
+
     /// Whether a limit on series or labels keeps one series out: others are not concerned.
     #[must_use]
     pub fn is_limit(&self) -> bool {

@@ -29,12 +29,13 @@ pub struct Maintained {
     pub blocks_removed: usize,
     /// Files of a tier written, each for one day of finer files.
     pub days_condensed: usize,
-    /// Files of which a part could not be read when they were due to be condensed: that part is lost.
-    pub damaged: Vec<PathBuf>,
     /// Series removed because nothing of them is held any more.
     pub series_removed: usize,
     /// Bytes of log dropped.
     pub wal_freed_bytes: u64,
+    /// What is damaged, in words: file, place, what is wrong. Files of the same span are not merged then, but all that is
+    /// sound is still served.
+    pub damage: Vec<String>,
     /// Consumers of the log that lagged beyond the limit for held log: their frames are no longer kept.
     pub holds_broken: Vec<String>,
 }
@@ -103,8 +104,6 @@ impl Store {
             path.extension()
                 .is_some_and(|extension| extension == tier::EXTENSION)
         })?;
-        backup_by_link(&self.dir, to, |path| path.ends_with(snapshot::FILE))?;
-        self.wal.backup(&to.join("wal"))?;
         backup_by_link(&self.dir, to, |path| {
             path.ends_with(snapshot::FILE) || path.ends_with(tombstone::FILE)
         })?;

@@ -4,6 +4,7 @@ use crate::block;
 use crate::chunk::{Chunk, ChunkKind};
 use crate::codec::Reader;
 use crate::record;
+use crate::snapshot::Snapshot;
 use crate::table;
 
 /// The largest number of samples that a chunk is made to declare.
@@ -40,4 +41,9 @@ pub fn block(bytes: &[u8]) {
         drop(chunk.decode(&mut Vec::new()));
         drop(chunk.decode_histograms(&mut Vec::new()));
     }
+}
+
+/// The series index.
+pub fn index(bytes: &[u8]) {
+    drop(Snapshot::decode(bytes, 2));
 }

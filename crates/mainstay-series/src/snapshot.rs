@@ -81,7 +81,11 @@ impl Snapshot {
 
     pub(crate) fn read(path: &Path) -> Result<Self, SeriesError> {
         let file = Sealed::open(path, MAGIC, VERSION, MAX_INDEX_BYTES)?;
-        let mut reader = Reader::new(file.index(), "series index");
+        Self::decode(file.index(), file.version())
+    }
+
+    pub(crate) fn decode(bytes: &[u8], version: u32) -> Result<Self, SeriesError> {
+        let mut reader = Reader::new(bytes, "series index");
         let next_id = reader.u32()?;
         let flushed = Flushed {
             before_ms: reader.int()?,
@@ -99,7 +103,7 @@ impl Snapshot {
                 _ => Err(reader.corrupt()),
             })
             .collect::<Result<_, SeriesError>>()?;
-        let starts = match file.version() {
+        let starts = match version {
             1 => Vec::new(),
             _ => (0..reader.count()?)
                 .map(|_| {

@@ -1,6 +1,6 @@
 //! What a store holds in memory, and how it is read back from the log.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) frozen: Option<Freeze>,
     /// In order of their beginnings.
     pub(crate) blocks: Vec<Arc<Block>>,
+    /// The spans whose files cannot be merged, for one is damaged.
+    pub(crate) unmergeable: BTreeSet<i64>,
     /// Moves on whenever a series appears or vanishes.
     pub(crate) generation: u64,
     /// Moves on whenever samples are removed; none of a later time than this was.

@@ -83,6 +83,22 @@ pub struct Recovery {
     pub corrupt_blocks: Vec<PathBuf>,
     /// The series index was damaged and was rebuilt from the block files and the log.
     pub index_rebuilt: bool,
+    /// Everything that is damaged, in words: file, place, what is wrong.
+    pub damage: Vec<String>,
+}
+
+impl Recovery {
+    /// Damage of this file is told and becomes `None`; every other failure stays one.
+    fn contain<T>(&mut self, path: &Path, outcome: Result<T, SeriesError>) -> Result<Option<T>, SeriesError> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is_damage() => {
+                self.damage.push(error.in_file(path));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Figures about a store.
@@ -144,7 +160,7 @@ impl Store {
             {
                 Snapshot::default()
             }
-            outcome => match contained(outcome)? {
+            outcome => match recovery.contain(&dir.join(snapshot::FILE), outcome)? {
                 Some(snapshot) => snapshot,
                 None => {
                     recovery.index_rebuilt = true;
@@ -174,15 +190,15 @@ impl Store {
             .into_iter()
             .chain(files(&blocks_dir, block::EXTENSION)?)
         {
-            let opened = contained(Block::open(&path).and_then(|block| {
+            let opened = Block::open(&path).and_then(|block| {
                 let series = if recovery.index_rebuilt {
                     block.series()?
                 } else {
                     Vec::new()
                 };
                 Ok((block, series))
-            }))?;
-            match opened {
+            });
+            match recovery.contain(&path, opened)? {
                 Some((block, series)) => {
                     for entry in series {
                         state.insert(entry, Some((block.max_ms, 0)));
@@ -202,6 +218,8 @@ impl Store {
         let (wal, wal_recovery) = Wal::open(&dir.join("wal"), options.wal.clone(), |lsn, frame| {
             state.replay(lsn, frame, &mut recovery);
         })?;
+        let lost = wal_recovery.corrupt_segments.iter().map(ToString::to_string);
+        recovery.damage.extend(lost);
         recovery.wal = wal_recovery;
         recovery.orphan_records += std::mem::take(&mut state.orphans).values().sum::<u64>();
         state.finish_deletions(recovery.index_rebuilt);
@@ -372,15 +390,6 @@ fn lock(path: &Path) -> Result<File, SeriesError> {
             path: path.to_path_buf(),
         }),
         Err(fs::TryLockError::Error(error)) => Err(SegmentError::from_io(path, error).into()),
-    }
-}
-
-/// Damage becomes `None`; every other failure stays one.
-fn contained<T>(outcome: Result<T, SeriesError>) -> Result<Option<T>, SeriesError> {
-    match outcome {
-        Ok(value) => Ok(Some(value)),
-        Err(SeriesError::Segment(SegmentError::Corrupt { .. }) | SeriesError::Corrupt { .. }) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

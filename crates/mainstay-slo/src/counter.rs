@@ -15,7 +15,7 @@
 //!   counts: they are refused and counted as such. A stale marker ends nothing: a target that answers again goes on from its
 //!   last value.
 
-use mainstay_kernel::is_stale;
+use mainstay_kernel::{MAX_EXACT, is_stale};
 
 use crate::tally::Tally;
 
@@ -24,9 +24,6 @@ const NO_CREATED: i64 = i64::MIN;
 
 /// The most samples kept per series for putting late ones in their place.
 const RECENT_MAX: usize = 64;
-
-/// The largest integer up to which every integer is exact in a float: 2^53.
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// The year 2500, in milliseconds since the epoch.
 const LATEST_MS: i64 = 16_725_225_600_000;
@@ -205,7 +202,7 @@ pub(crate) fn contribution(
 
 /// The integer that a sample's value is, or `None` where it is no exact count.
 fn exact_count(value: f64) -> Option<u64> {
-    let whole = (0.0..=EXACT_MAX).contains(&value) && value.fract() == 0.0;
+    let whole = (0.0..=MAX_EXACT).contains(&value) && value.fract() == 0.0;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

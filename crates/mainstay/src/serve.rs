@@ -5,6 +5,7 @@ mod engines;
 mod operations;
 mod options;
 mod process;
+mod recovered;
 mod target_files;
 
 use std::net::SocketAddr;
@@ -133,6 +134,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
         ..mainstay_slo::Settings::default()
     };
+    let recovering = tokio::time::Instant::now();
     let (telemetry, recovery) = Telemetry::open_with(
         &options.data.join("series"),
         judged,
@@ -140,7 +142,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         store_limits,
         clock.clone(),
     )?;
-    tracing::info!(replayed_samples = recovery.replayed_samples, "samples recovered");
+    recovered::tell(&recovery, recovering.elapsed());
     let (telemetry, puller) = options.engines.attach(telemetry, &options.data).await?;
     let telemetry = Arc::new(telemetry);
     let sender = options
@@ -374,9 +376,9 @@ async fn keep(
         let keeping = telemetry.clone();
         let kept = tokio::task::spawn_blocking(move || keeping.maintain()).await;
         match kept.map_err(|panic| ServeError::Web(panic.to_string()))? {
-            Ok(damaged) => {
-                for path in damaged {
-                    tracing::error!(path = %path.display(), "damaged samples are lost with the end of their retention");
+            Ok(done) => {
+                for damage in done.damage {
+                    tracing::error!(damage, "samples are damaged");
                 }
             }
             // A full disk today is not a reason to stop paging; the log keeps what the counts lack.

@@ -2,6 +2,9 @@
 
 mod dns;
 mod dns_message;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;

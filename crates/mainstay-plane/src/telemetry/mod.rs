@@ -26,7 +26,7 @@ use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
 use mainstay_segment::write_atomic;
-use mainstay_series::{Lsn, Options, Recovery, Row, SeriesError, Store};
+use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
 pub(crate) use judge::RESOLUTION;
@@ -310,10 +310,9 @@ impl Telemetry {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn maintain(&self) -> Result<Vec<PathBuf>, TelemetryError> {
+    pub fn maintain(&self) -> Result<Maintained, TelemetryError> {
         self.checkpoint()?;
-        let done = self.store.maintain(self.clock.now().as_millisecond())?;
-        Ok(done.damaged)
+        Ok(self.store.maintain(self.clock.now().as_millisecond())?)
     }
 }
 

@@ -139,7 +139,7 @@ fn compare_series(series: &[Series], expected: &Expected, start_ms: i64, step_ms
             if *point != Point::Missing {
                 wanted.push((at_ms, point));
             }
-            at_ms += step_ms;
+            at_ms = at_ms.saturating_add(step_ms);
         }
         let found = series
             .iter()

@@ -3,6 +3,7 @@
 use mainstay_kernel::Labels;
 
 use crate::duration;
+use crate::eval::FARTHEST_MS;
 use crate::notation::{self, Point};
 
 use super::ScriptError;
@@ -218,17 +219,21 @@ fn starts_of(number: usize, line: &str) -> Result<(Labels, Vec<Option<i64>>), Sc
 /// `5m`, `10s53ms`, or seconds.
 fn time_ms(text: &str) -> Option<i64> {
     let text = text.trim();
-    #[expect(clippy::cast_possible_truncation, reason = "scripts stay within centuries")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is too large is refused below"
+    )]
     let from_seconds = || {
         text.parse::<f64>()
             .ok()
             .filter(|s| s.is_finite())
             .map(|s| (s * 1000.0).round() as i64)
     };
-    match text.strip_prefix('-') {
+    let ms = match text.strip_prefix('-') {
         Some(positive) => duration::parse_ms(positive).map(|ms| -ms).or_else(from_seconds),
         None => duration::parse_ms(text).or_else(from_seconds),
-    }
+    };
+    ms.filter(|ms| (-FARTHEST_MS..=FARTHEST_MS).contains(ms))
 }
 
 /// The time, the query, and the mode behind `eval_`.

@@ -44,7 +44,7 @@ pub(super) fn load(
                     store.append(&labels, at_ms, SampleValue::Histogram(Arc::clone(histogram)));
                 }
             }
-            at_ms += step_ms;
+            at_ms = at_ms.saturating_add(step_ms);
         }
     }
     for (labels, by_time) in converted {
@@ -62,9 +62,9 @@ pub(super) fn load_starts(store: &mut MemorySamples, step_ms: i64, starts: &[(La
         let mut at_ms = 0;
         for offset in offsets {
             if let Some(offset) = offset {
-                store.set_start(&labels, at_ms, at_ms + offset);
+                store.set_start(&labels, at_ms, at_ms.saturating_add(*offset));
             }
-            at_ms += step_ms;
+            at_ms = at_ms.saturating_add(step_ms);
         }
     }
 }

@@ -115,6 +115,10 @@ fn scripts_that_cannot_be_read_are_refused_with_their_place() {
             "eval instant at 5m x\n  expect nothing",
             "2:3: unknown expectation \"nothing\"",
         ),
+        (
+            "load 59999999999999999999\n  a 1 2",
+            "1:1: expected a duration, found \"59999999999999999999\"",
+        ),
         ("load 1m\n  a 0x99999999999", "2:5: bad value"),
     ] {
         let error = run(script).expect_err(script).to_string();

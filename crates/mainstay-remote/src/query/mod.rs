@@ -3,6 +3,9 @@
 mod client;
 mod decode;
 mod engine;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod selector;
 
 pub use client::{Answer, Client};

@@ -39,6 +39,10 @@ fn segments(dir: &Path) -> Vec<std::path::PathBuf> {
     files
 }
 
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).expect("it is there").len()
+}
+
 #[test]
 fn reopening_gives_every_frame_in_order_over_many_segments() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -50,10 +54,12 @@ fn reopening_gives_every_frame_in_order_over_many_segments() {
     drop(wal);
     assert!(segments(dir.path()).len() > 10);
     let (wal, recovery, frames) = open(dir.path(), &small_segments());
+    let read_bytes = segments(dir.path()).iter().map(|path| size(path)).sum();
     assert_eq!(
         recovery,
         Recovery {
             frames: 100,
+            read_bytes,
             ..Recovery::default()
         }
     );
@@ -85,7 +91,8 @@ proptest! {
         }
         drop(wal);
         let (_, recovery, again) = open(dir.path(), &small_segments());
-        prop_assert_eq!(recovery, Recovery { frames: count + more, ..Recovery::default() });
+        prop_assert_eq!((recovery.frames, recovery.truncated_bytes), (count + more, 0));
+        prop_assert!(recovery.corrupt_segments.is_empty());
         prop_assert_eq!(&again[..frames.len()], &frames[..]);
     }
 
@@ -121,27 +128,110 @@ proptest! {
     }
 }
 
-#[test]
-fn damage_in_the_last_segment_leaves_the_file_and_goes_on_in_a_new_one() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let (wal, ..) = open(dir.path(), &WalOptions::default());
+/// Ten frames in one segment, of which one byte is another; gives the file and its content.
+fn damaged_at(dir: &Path, at: usize) -> (std::path::PathBuf, Vec<u8>) {
+    let (wal, ..) = open(dir, &WalOptions::default());
     for number in 1..=10 {
         wal.append(&payload(number)).expect("appended");
     }
     drop(wal);
-    let path = segments(dir.path()).pop().expect("a segment");
+    let path = segments(dir).pop().expect("a segment");
     let mut bytes = fs::read(&path).expect("readable");
-    bytes[24 + 8] ^= 1;
+    bytes[at] ^= 0x10;
     fs::write(&path, &bytes).expect("writable");
+    (path, bytes)
+}
+
+#[test]
+fn a_damaged_frame_is_lost_alone_and_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, bytes) = damaged_at(dir.path(), 24 + 8);
+    let (wal, recovery, frames) = open(dir.path(), &WalOptions::default());
+    let others: Frames = (2..=10).map(|number| (number, payload(number))).collect();
+    assert_eq!(frames, others);
+    let [damage] = &recovery.corrupt_segments[..] else {
+        panic!("{recovery:?}");
+    };
+    assert_eq!(
+        (&damage.path, damage.offset, damage.skipped_bytes),
+        (&path, 24, 8 + 2)
+    );
+    assert_eq!(wal.append_durable(b"after").expect("appended").get(), 11);
+    let mut seen = Vec::new();
+    wal.replay_since(Lsn::ZERO, |lsn, _| seen.push(lsn.get()))
+        .expect("replayed");
+    assert_eq!(seen, (2..=11).collect::<Vec<_>>(), "a reader sees the same");
+    assert!(
+        fs::read(&path).expect("readable").starts_with(&bytes),
+        "evidence is kept"
+    );
+}
+
+/// The length says that the frame reaches beyond the file, as that of a torn frame does: what follows must not be cut.
+#[test]
+fn a_damaged_length_is_no_torn_tail() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, bytes) = damaged_at(dir.path(), 24 + 2);
     let (wal, recovery, frames) = open(dir.path(), &WalOptions::default());
     assert_eq!(frames, []);
+    assert_eq!(recovery.truncated_bytes, 0);
     assert_eq!(recovery.corrupt_segments[0].offset, 24);
-    assert_eq!(fs::read(&path).expect("readable"), bytes, "evidence is kept");
     let lsn = wal.append_durable(b"after").expect("appended");
     assert!(lsn.get() > 10, "numbers of lost frames are not used again: {lsn}");
+    assert_eq!(fs::read(&path).expect("readable"), bytes, "evidence is kept");
     drop(wal);
     let (_, _, frames) = open(dir.path(), &WalOptions::default());
     assert_eq!(frames, [(lsn.get(), b"after".to_vec())]);
+}
+
+/// At every byte of the last frames, one after another: what was whole before the cut is there, nothing else is.
+#[test]
+fn a_tail_torn_at_every_byte_loses_only_what_is_cut() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (wal, ..) = open(dir.path(), &WalOptions::default());
+    let mut ends = vec![size(&segments(dir.path())[0])];
+    for number in 1..=6 {
+        wal.append(&payload(number)).expect("appended");
+        ends.push(size(&segments(dir.path())[0]));
+    }
+    drop(wal);
+    let path = segments(dir.path()).pop().expect("a segment");
+    let whole = fs::read(&path).expect("readable");
+    for kept in ends[0]..=ends[6] {
+        fs::write(&path, &whole[..usize::try_from(kept).expect("small")]).expect("writable");
+        let (_, recovery, frames) = open(dir.path(), &WalOptions::default());
+        let sound = ends.iter().filter(|end| **end <= kept).count() - 1;
+        let expected: Frames = (1..=sound as u64)
+            .map(|number| (number, payload(number)))
+            .collect();
+        assert_eq!(frames, expected, "cut at {kept}");
+        assert_eq!(recovery.truncated_bytes, kept - ends[sound], "cut at {kept}");
+        assert_eq!(recovery.corrupt_segments, [], "cut at {kept}");
+    }
+}
+
+#[test]
+fn a_segment_that_ends_too_early_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (wal, ..) = open(dir.path(), &small_segments());
+    for number in 1..=30 {
+        wal.append(&payload(number)).expect("appended");
+    }
+    drop(wal);
+    let files = segments(dir.path());
+    let first = fs::read(&files[0]).expect("readable");
+    // Its first frame alone, and nothing at all of the fourth.
+    fs::write(&files[0], &first[..24 + 8 + 2]).expect("writable");
+    fs::remove_file(&files[3]).expect("removed");
+    let (_, recovery, frames) = open(dir.path(), &small_segments());
+    let named: Vec<_> = recovery
+        .corrupt_segments
+        .iter()
+        .map(|damage| (damage.path.clone(), damage.offset, damage.skipped_bytes))
+        .collect();
+    let third = (files[2].clone(), size(&files[2]), 0);
+    assert_eq!(named, [(files[0].clone(), 24 + 8 + 2, 0), third]);
+    assert!(frames.iter().all(|(number, bytes)| *bytes == payload(*number)));
 }
 
 #[test]
@@ -203,7 +293,10 @@ fn numbers_can_be_skipped_for_a_reader_that_is_ahead() {
     drop(wal);
     let (_, recovery, frames) = open(dir.path(), &small_segments());
     assert_eq!(frames, [(1, b"one".to_vec()), (21, b"two".to_vec())]);
-    assert_eq!(recovery.corrupt_segments, []);
+    let [gap] = &recovery.corrupt_segments[..] else {
+        panic!("who was ahead had seen frames that are missing: {recovery:?}");
+    };
+    assert_eq!((gap.offset, gap.skipped_bytes), (24 + 8 + 3, 0));
 }
 
 #[test]

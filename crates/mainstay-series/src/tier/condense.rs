@@ -76,7 +76,7 @@ impl Store {
         blocks: &[Arc<Block>],
         done: &mut Maintained,
     ) -> Result<(), SeriesError> {
-        let mut damaged = BTreeSet::new();
+        let mut damaged = BTreeMap::new();
         let mut ids = BTreeSet::new();
         for block in blocks {
             match block.ids() {
@@ -104,7 +104,7 @@ impl Store {
             }
         }
         let condensed = writer.finish()?;
-        done.damaged.extend(damaged);
+        done.damage.extend(damaged.into_values());
         done.days_condensed += usize::from(condensed.is_some());
         let mut state = self.write();
         state.blocks.extend(condensed.map(Arc::new));
@@ -173,14 +173,19 @@ impl Store {
 }
 
 /// Damage is contained and noted; every other failure stays one.
-fn note(error: SeriesError, block: &Block, damaged: &mut BTreeSet<PathBuf>) -> Result<(), SeriesError> {
-    match error {
-        SeriesError::Segment(SegmentError::Corrupt { .. }) | SeriesError::Corrupt { .. } => {
-            damaged.insert(block.path().to_path_buf());
-            Ok(())
-        }
-        error => Err(error),
+fn note(
+    error: SeriesError,
+    block: &Block,
+    damaged: &mut BTreeMap<PathBuf, String>,
+) -> Result<(), SeriesError> {
+    if !error.is_damage() {
+        return Err(error);
     }
+    let path = block.path();
+    damaged
+        .entry(path.to_path_buf())
+        .or_insert_with(|| format!("{}, lost as its day becomes records", error.in_file(path)));
+    Ok(())
 }
 
 impl Day {

@@ -49,6 +49,7 @@ fn a_damaged_block_is_named_and_the_rest_is_served() {
     let len = fs::read(&block).expect("readable").len();
     flip(&block, len - 40);
     let (store, recovery) = Store::open(dir.path(), Options::default()).expect("opens");
+    assert!(recovery.damage[0].contains(&format!("{} is damaged at byte", block.display())));
     assert_eq!(recovery.corrupt_blocks, [block]);
     assert_eq!(held(&store, "a"), all[120..]);
 }
@@ -65,6 +66,38 @@ fn damaged_samples_are_an_error_never_a_wrong_answer() {
         .select(&[], 2 * HOUR_MS, i64::MAX, 1000)
         .expect("other spans are sound");
     assert_eq!(later[0].samples.len(), 179);
+}
+
+/// A day whose files cannot be merged, for one is damaged, keeps no other day from being merged, and is told once.
+#[test]
+fn a_damaged_day_is_not_merged_and_the_others_are() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    let a = series(&store, "a");
+    for quarter in 0..4 * 72 {
+        let t_ms = quarter * 15 * MINUTE_MS;
+        let sample = Sample {
+            series: a,
+            t_ms,
+            value: 0.5,
+        };
+        store.append(&[sample], t_ms).expect("appended");
+    }
+    store.flush(72 * HOUR_MS).expect("flushed");
+    let damaged = files(&dir.path().join("blocks"), "block").remove(3);
+    flip(&damaged, 10);
+    let done = store.maintain(74 * HOUR_MS).expect("maintained");
+    assert_eq!(done.blocks_merged, 2);
+    let [told] = &done.damage[..] else {
+        panic!("{:?}", done.damage)
+    };
+    assert!(told.contains(&damaged.display().to_string()), "{told}");
+    assert_eq!(store.stats().blocks, 12 + 2);
+    assert_eq!(store.maintain(74 * HOUR_MS).expect("maintained").damage.len(), 0);
+    let rest = store
+        .select(&[], 8 * HOUR_MS - 1, i64::MAX, 1000)
+        .expect("everything else is sound");
+    assert_eq!(rest[0].samples.len(), 4 * 64);
 }
 
 #[test]

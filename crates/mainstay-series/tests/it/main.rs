@@ -4,6 +4,8 @@ mod append;
 mod crash;
 mod damage;
 mod delete;
+mod flips;
+mod full_disk;
 mod golden;
 mod histograms;
 mod model;

@@ -2,7 +2,7 @@
 
 use mainstay_kernel::testing::SeededEntropy;
 use mainstay_kernel::{Labels, Matcher, STALE_NAN, Summary, is_stale};
-use mainstay_series::{Options, Sample, Store, Windows};
+use mainstay_series::{Options, Sample, SeriesError, Store, Windows};
 
 use crate::{HOUR_MS, MINUTE_MS, environment, labels, open_with};
 
@@ -45,15 +45,13 @@ fn scanned(store: &Store, matchers: &[Matcher], begin_ms: i64, end_ms: i64) -> V
         .collect()
 }
 
-fn kept(store: &Store, windows: &mut Windows, end_ms: i64) -> Vec<(Labels, String)> {
+fn kept(store: &Store, windows: &mut Windows, end_ms: i64) -> Result<Vec<(Labels, String)>, SeriesError> {
     let mut found = Vec::new();
-    let answered = store
-        .windows(windows, end_ms, |labels, summary| {
-            found.push(((**labels).clone(), shown(summary)))
-        })
-        .expect("readable");
+    let answered = store.windows(windows, end_ms, |labels, summary| {
+        found.push(((**labels).clone(), shown(summary)))
+    })?;
     assert!(answered, "there are only numbers");
-    found
+    Ok(found)
 }
 
 /// One stream of the run: what its next value is.
@@ -176,7 +174,7 @@ fn run(seed: u64, steps: u64) {
             };
         for (windows, range_ms) in windows.iter_mut().zip(ranges) {
             assert_eq!(
-                kept(&store, windows, end_ms),
+                kept(&store, windows, end_ms).expect("readable"),
                 scanned(&store, &all, end_ms - range_ms, end_ms),
                 "seed {seed}, step {step}, range {range_ms} ms, at {end_ms}"
             );
@@ -194,5 +192,53 @@ fn at_every_step_they_are_what_a_scan_gives() {
     println!("seed {seed}, {runs} runs");
     for run_number in 0..runs {
         run(seed + run_number, if full { 1_500 } else { 700 });
+    }
+}
+
+/// Some series have moved on when a file turns out to be damaged: an error now, and right again once it is mended.
+#[test]
+fn a_window_that_breaks_off_half_way_is_right_again_afterwards() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open_with(dir.path(), Options::default());
+    let all = [Matcher::equal("__name__", "x")];
+    let refs = ["0", "1", "2"].map(|n| {
+        let labels = labels(&[("__name__", "x"), ("n", n)]);
+        store.series_ref(&labels).expect("a series")
+    });
+    for minute in 0..600 {
+        let t_ms = minute * MINUTE_MS;
+        let batch = refs.map(|series| Sample {
+            series,
+            t_ms,
+            value: (minute as f64).sqrt(),
+        });
+        store.append(&batch, t_ms).expect("appended");
+    }
+    store.flush(10 * HOUR_MS).expect("flushed");
+    let range_ms = 5 * HOUR_MS;
+    let mut windows = Windows::new(all.to_vec(), range_ms);
+    let at = |windows: &mut Windows, end_ms| kept(&store, windows, end_ms);
+    let right = |end_ms| scanned(&store, &all, end_ms - range_ms, end_ms);
+    assert_eq!(at(&mut windows, 6 * HOUR_MS).expect("sound"), right(6 * HOUR_MS));
+    // The windows' beginnings come to this block only later, and the samples of the second series are in its middle.
+    let block = dir.path().join("blocks").join(format!("{:020}.block", 2));
+    let sound = std::fs::read(&block).expect("readable");
+    let mut damaged = sound.clone();
+    damaged[sound.len() / 2] ^= 0x10;
+    std::fs::write(&block, &damaged).expect("writable");
+    let mut end_ms = 6 * HOUR_MS;
+    let error = loop {
+        end_ms += 7 * MINUTE_MS;
+        assert!(end_ms < 9 * HOUR_MS, "it is not looked at");
+        if let Err(error) = at(&mut windows, end_ms) {
+            break error;
+        }
+    };
+    assert!(error.to_string().contains("00000002.block is damaged"), "{error}");
+    at(&mut windows, end_ms).expect_err("it still is");
+    std::fs::write(&block, &sound).expect("writable");
+    for _ in 0..20 {
+        assert_eq!(at(&mut windows, end_ms).expect("mended"), right(end_ms));
+        end_ms += 7 * MINUTE_MS;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,20 @@ use crate::{mainstay, told};
 /// How long anything here may take before the test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Serves on a free port of loopback until this process ends.
+pub(crate) const SERVE: [&str; 4] = ["serve", "--listen", "127.0.0.1:0", "--exit-with-parent"];
+
 /// A server on a free port of loopback; it ends with this process.
 pub(crate) struct Server {
     child: Child,
     /// `http://127.0.0.1:port`
     pub(crate) address: String,
     pub(crate) data: tempfile::TempDir,
+    log: tempfile::NamedTempFile,
+}
+
+fn contents(log: &tempfile::NamedTempFile) -> String {
+    std::fs::read_to_string(log.path()).expect("readable")
 }
 
 impl Server {
@@ -38,24 +47,24 @@ impl Server {
 
     /// Starts with further options.
     pub(crate) fn start_for(data: tempfile::TempDir, catalog: &str, options: &[&str]) -> Self {
-        let mut command = mainstay(&[
-            "serve",
-            "--catalog",
-            catalog,
-            "--listen",
-            "127.0.0.1:0",
-            "--exit-with-parent",
-        ]);
+        let mut command = mainstay(&SERVE);
+        command.args(["--catalog", catalog]);
+        command.args(options).arg("--data").arg(data.path());
+        Self::running(command, data)
+    }
+
+    /// Waits until a command that becomes a server listens.
+    pub(crate) fn running(mut command: Command, data: tempfile::TempDir) -> Self {
         // Nobody listens there: pages stay on their way, which is all that is needed of them here.
         command
             .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
-            .env("MAINSTAY_SMTP_PORT", "9");
-        command.env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat");
-        command.args(options).arg("--data").arg(data.path());
+            .env("MAINSTAY_SMTP_PORT", "9")
+            .env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat");
+        let log = tempfile::NamedTempFile::new().expect("a file");
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+            .stderr(log.reopen().expect("a file"));
         let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(stdout).lines();
@@ -65,10 +74,15 @@ impl Server {
                     .strip_prefix("mainstay listens on ")
                     .map(str::to_owned)
             })
-            .expect("it says where it listens");
+            .unwrap_or_else(|| panic!("it does not say where it listens: {}", contents(&log)));
         // What it prints from now on must go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address, data }
+        Self {
+            child,
+            address,
+            data,
+            log,
+        }
     }
 
     pub(crate) fn ask(&self, arguments: &[&str]) -> Output {
@@ -113,6 +127,27 @@ impl Server {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kib.expect("a number") * 1024
+    }
+
+    /// What it logged.
+    pub(crate) fn log(&self) -> String {
+        contents(&self.log)
+    }
+
+    /// A path as it sees it, in its own mounts.
+    pub(crate) fn its_path(&self, path: &Path) -> PathBuf {
+        let below = path.strip_prefix("/").expect("from the root");
+        Path::new("/proc")
+            .join(self.child.id().to_string())
+            .join("root")
+            .join(below)
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(mut self) -> tempfile::TempDir {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("gone");
+        self.data
     }
 
     pub(crate) fn stop(mut self) -> tempfile::TempDir {

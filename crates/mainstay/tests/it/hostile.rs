@@ -12,7 +12,7 @@ const INGEST_MAX_BYTES: usize = 4 << 20;
 /// How much memory all of it together may cost beyond what the server had before.
 const MEMORY_MAX_BYTES: u64 = 512 << 20;
 
-const PROTOBUF: &str = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n";
+pub(crate) const PROTOBUF: &str = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n";
 const PROTOBUF_2: &str = "Content-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request\r\nContent-Encoding: snappy\r\n";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
@@ -53,7 +53,7 @@ fn post(server: &Server, path: &str, headers: &str, body: &[u8]) -> u16 {
 }
 
 /// Remote write of a message, packed.
-fn write(server: &Server, headers: &str, message: &[u8]) -> u16 {
+pub(crate) fn write(server: &Server, headers: &str, message: &[u8]) -> u16 {
     let body = snap::raw::Encoder::new()
         .compress_vec(message)
         .expect("it is packed");
@@ -81,17 +81,17 @@ fn varint(mut number: u64) -> Vec<u8> {
 }
 
 /// A text or message in a protobuf field.
-fn field(number: u8, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn field(number: u8, bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let bytes = bytes.as_ref();
     let length = varint(bytes.len() as u64);
     [&[number << 3 | 2], &length[..], bytes].concat()
 }
 
-fn label(name: &str, value: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn label(name: &str, value: impl AsRef<[u8]>) -> Vec<u8> {
     field(1, [field(1, name), field(2, value)].concat())
 }
 
-fn sample(t_ms: u64, value: f64) -> Vec<u8> {
+pub(crate) fn sample(t_ms: u64, value: f64) -> Vec<u8> {
     field(
         2,
         [&[0x09], &value.to_le_bytes()[..], &[0x10], &varint(t_ms)].concat(),
@@ -109,7 +109,7 @@ fn one_series(labels: &[Vec<u8>]) -> Vec<u8> {
     field(1, series)
 }
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).expect("after 1970")
 }
 

@@ -2,6 +2,7 @@
 
 mod beside;
 mod catalogs;
+mod durability;
 mod engines;
 mod grafana;
 mod harness;

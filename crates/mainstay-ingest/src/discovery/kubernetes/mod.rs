@@ -197,6 +197,23 @@ impl KubernetesDiscovery {
     }
 }
 
+/// The targets of every role, of objects that are taken for every kind.
+#[cfg(feature = "fuzzing")]
+pub(super) fn targets_of(body: &[u8]) {
+    let mut found = Found::default();
+    for (_, kind) in KubernetesRole::NAMED {
+        let Ok(page) = serde_json::from_slice::<objects::List>(body) else {
+            return;
+        };
+        for object in page.items {
+            found.insert(kind, object);
+        }
+    }
+    for (_, role) in KubernetesRole::NAMED {
+        drop(groups(role, &found, true));
+    }
+}
+
 /// The objects that are there, by kind, namespace and name.
 #[derive(Debug, Default)]
 struct Found {
