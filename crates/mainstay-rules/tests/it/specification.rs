@@ -220,7 +220,8 @@ fn derived_test(seed: u64, folder: &Path, fired: &mut BTreeMap<String, usize>) -
         }
         let firing: Vec<ActiveAlert> = groups
             .iter()
-            .flat_map(Group::active_alerts)
+            .flat_map(Group::alerts)
+            .cloned()
             .filter(|alert| alert.state == AlertState::Firing)
             .collect();
         for name in &names {
