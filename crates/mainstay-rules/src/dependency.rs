@@ -27,12 +27,8 @@ pub fn depends(reader: &RuleSpec, writer: &RuleSpec) -> bool {
 
 /// Whether a selector that says by name which metric it means can select what `writer` writes.
 pub(crate) fn names(reader: &RuleSpec, writer: &RuleSpec) -> bool {
-    let named = |selector: &&&Selector| {
-        selector
-            .matchers
-            .iter()
-            .any(|matcher| matcher.name() == METRIC_NAME)
-    };
+    let is_name = |matcher: &Matcher| matcher.name() == METRIC_NAME && matcher.op() == MatchOp::Equal;
+    let named = |selector: &&&Selector| selector.matchers.iter().any(is_name);
     let selectors = reader.expr.selectors();
     selectors
         .iter()

@@ -38,8 +38,11 @@ pub(super) struct Departed {
     pub(super) due_ms: i64,
 }
 
-/// What was left out of the file, in this order, because there was too much.
-const LEFT_OUT: [(&str, fn(&mut RuleMemories)); 3] = [
+/// What can be left out, and how.
+type Dispensable = (&'static str, fn(&mut RuleMemories));
+
+/// What is left out of the file, in this order, if there is too much.
+const DISPENSABLE: [Dispensable; 3] = [
     ("the series of recording rules", forget_series),
     ("alerts that are over", forget_resolved),
     ("annotations", forget_annotations),
@@ -86,7 +89,7 @@ fn write_within(
         |memories: &RuleMemories| serde_json::to_vec(memories).map_err(|error| failed(error.to_string()));
     let mut bytes = encoded(&memories)?;
     let mut left_out = Vec::new();
-    for (what, forget) in LEFT_OUT {
+    for (what, forget) in DISPENSABLE {
         if bytes.len() <= max_bytes {
             break;
         }

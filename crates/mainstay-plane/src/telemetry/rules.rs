@@ -203,8 +203,8 @@ impl RuleBook {
         }
         let mut gone = Vec::new();
         for (at, interval_ms, rule) in left {
-            let groups = self.groups.iter_mut();
-            let rest = groups.fold(Some(rule), |rule, scheduled| scheduled.group.take_over(rule?));
+            let mut groups = self.groups.iter_mut();
+            let rest = groups.try_fold(rule, |rule, scheduled| scheduled.group.take_over(rule));
             let Some(rule) = rest else { continue };
             gone.extend(rule.alerts);
             match at.and_then(|at| self.groups.get_mut(at)) {
