@@ -7,6 +7,7 @@
 //!              | 3 packed:  count-1 differences, bit-packed (t0 is the chunk's `min_ms`)
 //! value mode u8 | 0 constant: bits u64
 //!               | 1 decimal:  exponent u8, first int, count-1 differences, bit-packed
+//!               | 3 decimal, in large groups
 //!               | 2 xor:      per value 0, or leading-zero bytes and length in one byte, then these bytes
 //! ```
 //! Decimal: if every value is exactly `i / 10^e` with a whole `i` below 2^53 (checked by the round trip), the whole
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use mainstay_kernel::Histogram;
 
-use crate::codec::{Packing, Reader, pack, put_int};
+use crate::codec::{Groups, Packing, Reader, pack, put_int};
 use crate::error::SeriesError;
 use crate::histogram;
 
@@ -177,7 +178,7 @@ impl Chunk {
                 }
                 Ok(())
             }
-            1 | 3 => reader.unpack(count - 1, |delta| {
+            1 | 3 => reader.unpack(count - 1, Groups::Small, |delta| {
                 time = time.wrapping_add(delta);
                 each(time);
             }),
@@ -216,7 +217,7 @@ fn encode_times(out: &mut Vec<u8>, times: impl Iterator<Item = i64> + Clone, pac
         put_int(out, step);
     } else {
         out.push(3);
-        pack(out, &deltas, packing);
+        pack(out, &deltas, Groups::Small, packing);
     }
 }
 
@@ -226,13 +227,25 @@ fn encode_values(out: &mut Vec<u8>, samples: &[(i64, f64)], packing: Packing) {
         out.push(0);
         out.extend_from_slice(&first_bits.to_le_bytes());
     } else if let Some((exponent, mut wholes)) = decimals(samples) {
-        out.push(1);
-        out.push(exponent);
-        put_int(out, wholes[0]);
+        let first = wholes[0];
         for at in (1..wholes.len()).rev() {
             wholes[at] -= wholes[at - 1];
         }
-        pack(out, &wholes[1..], packing);
+        let from = out.len();
+        let write = |out: &mut Vec<u8>, mode, groups| {
+            out.extend_from_slice(&[mode, exponent]);
+            put_int(out, first);
+            pack(out, &wholes[1..], groups, packing);
+        };
+        write(out, 1, Groups::Small);
+        if packing == Packing::Tight {
+            let mut other = Vec::with_capacity(out.len() - from);
+            write(&mut other, 3, Groups::Large);
+            if other.len() < out.len() - from {
+                out.truncate(from);
+                out.append(&mut other);
+            }
+        }
     } else {
         out.push(2);
         let mut before = 0;
@@ -255,11 +268,12 @@ fn decode_values(
             (0..count).for_each(|_| each(value));
             Ok(())
         }
-        1 => {
+        mode @ (1 | 3) => {
+            let groups = if mode == 1 { Groups::Small } else { Groups::Large };
             let scale = power_of_ten(reader.byte()?);
             let mut whole = reader.int()?;
             each(from_decimal(whole, scale));
-            reader.unpack(count.saturating_sub(1), |delta| {
+            reader.unpack(count.saturating_sub(1), groups, |delta| {
                 whole = whole.wrapping_add(delta);
                 each(from_decimal(whole, scale));
             })

@@ -2,8 +2,8 @@
 
 use crate::error::SeriesError;
 
-/// Integers are packed in groups of this many, each with its own minimum and width.
-const GROUP: usize = 64;
+/// As many numbers as are unpacked at a time: together they take whole bytes, whatever the width.
+const BATCH: usize = 64;
 
 pub(crate) fn put_uint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -53,6 +53,23 @@ pub(crate) enum Packing {
     Tight,
 }
 
+/// Integers are packed in groups of so many, each group with its own minimum and width: small groups fit what they hold,
+/// large ones have less to say of themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Groups {
+    Small,
+    Large,
+}
+
+impl Groups {
+    fn size(self) -> usize {
+        match self {
+            Self::Small => BATCH,
+            Self::Large => 4 * BATCH,
+        }
+    }
+}
+
 /// Packs integers group by group: their minimum, then their offsets from it.
 ///
 /// ```text
@@ -60,8 +77,8 @@ pub(crate) enum Packing {
 /// min int | 64 + digits u8 | radix uint | per so many offsets the bits that `radix^digits` takes; the first is the lowest
 /// ```
 /// Offsets below 100 take 7 bits each, or 20 bits by three.
-pub(crate) fn pack(out: &mut Vec<u8>, values: &[i64], packing: Packing) {
-    for group in values.chunks(GROUP) {
+pub(crate) fn pack(out: &mut Vec<u8>, values: &[i64], groups: Groups, packing: Packing) {
+    for group in values.chunks(groups.size()) {
         let min = group.iter().copied().min().unwrap_or_default();
         let max = group.iter().copied().max().unwrap_or_default();
         let span = max.wrapping_sub(min).cast_unsigned();
@@ -240,10 +257,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Hands `count` integers that [`pack`] wrote to `each`.
-    pub(crate) fn unpack(&mut self, count: usize, mut each: impl FnMut(i64)) -> Result<(), SeriesError> {
+    pub(crate) fn unpack(
+        &mut self,
+        count: usize,
+        groups: Groups,
+        mut each: impl FnMut(i64),
+    ) -> Result<(), SeriesError> {
         let mut left = count;
         while left > 0 {
-            let size = left.min(GROUP);
+            let size = left.min(groups.size());
             left -= size;
             let min = self.int()?;
             let width = self.byte()?;
@@ -273,26 +295,31 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Hands out so many numbers of so many bits, at most a group and 64.
+    /// Hands out so many numbers of so many bits, at most 64.
     #[inline]
     fn bits(&mut self, count: usize, width: usize, mut each: impl FnMut(u64)) -> Result<(), SeriesError> {
-        let packed = self.take((count * width).div_ceil(8))?;
-        // With room behind them, so that every number is a read of nine bytes.
-        let mut bytes = [0; GROUP * 8 + 9];
-        bytes[..packed.len()].copy_from_slice(packed);
         let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
-        let mut bit = 0;
-        for _ in 0..count {
-            let at = bit / 8;
-            let mut word = [0; 8];
-            word.copy_from_slice(&bytes[at..at + 8]);
-            let shift = bit % 8;
-            let mut number = u64::from_le_bytes(word) >> shift;
-            if shift + width > 64 {
-                number |= u64::from(bytes[at + 8]) << (64 - shift);
+        let mut left = count;
+        while left > 0 {
+            let size = left.min(BATCH);
+            left -= size;
+            let packed = self.take((size * width).div_ceil(8))?;
+            // With room behind them, so that every number is a read of nine bytes.
+            let mut bytes = [0; BATCH * 8 + 9];
+            bytes[..packed.len()].copy_from_slice(packed);
+            let mut bit = 0;
+            for _ in 0..size {
+                let at = bit / 8;
+                let mut word = [0; 8];
+                word.copy_from_slice(&bytes[at..at + 8]);
+                let shift = bit % 8;
+                let mut number = u64::from_le_bytes(word) >> shift;
+                if shift + width > 64 {
+                    number |= u64::from(bytes[at + 8]) << (64 - shift);
+                }
+                bit += width;
+                each(number & mask);
             }
-            bit += width;
-            each(number & mask);
         }
         Ok(())
     }
@@ -304,16 +331,35 @@ mod tests {
 
     use super::*;
 
+    /// What files hold.
+    #[test]
+    fn the_bytes_of_a_group() {
+        let mut bytes = Vec::new();
+        pack(&mut bytes, &[-1, 98, 49, 0, 98], Groups::Small, Packing::Fast);
+        assert_eq!(
+            bytes,
+            [1, 7, 0x80, 0xb1, 0x2c, 0x30, 0x06],
+            "7 bits each: 0, 99, 50, 1, 99"
+        );
+        let (mut bytes, long) = (Vec::new(), [-1, 98, 49].repeat(16));
+        pack(&mut bytes, &long, Groups::Small, Packing::Tight);
+        // 0 + 99 * 100 + 50 * 10,000, in 20 bits, 16 times.
+        let word = 509_900u64;
+        let two = word | word << 20;
+        let expected = [&[1, 64 + 3, 100][..], &two.to_le_bytes()[..5].repeat(8)].concat();
+        assert_eq!(bytes, expected);
+    }
+
     /// Three of them in 20 bits instead of 21; at the edges of what a word holds nothing is lost.
     #[test]
     fn offsets_as_digits() {
         let packed = |values: &[i64]| {
             let mut bytes = Vec::new();
-            pack(&mut bytes, values, Packing::Tight);
+            pack(&mut bytes, values, Groups::Small, Packing::Tight);
             let mut back = Vec::new();
             let mut reader = Reader::new(&bytes, "test");
             reader
-                .unpack(values.len(), |value| back.push(value))
+                .unpack(values.len(), Groups::Small, |value| back.push(value))
                 .expect("unpacks");
             assert_eq!(back, values);
             bytes.len()
@@ -330,22 +376,24 @@ mod tests {
     proptest! {
         #[test]
         fn packed_integers_come_back(
-            values in prop::collection::vec(any::<i64>(), 0..200),
+            values in prop::collection::vec(any::<i64>(), 0..600),
             small in 0u32..63,
             radix in 1i64..70_000,
             tight in any::<bool>(),
         ) {
             let values: Vec<i64> = values.into_iter().map(|v| if tight { (v >> small) % radix } else { v >> small }).collect();
-            let (mut fast, mut bytes) = (Vec::new(), Vec::new());
-            pack(&mut fast, &values, Packing::Fast);
-            pack(&mut bytes, &values, Packing::Tight);
-            prop_assert!(bytes.len() <= fast.len());
-            for bytes in [fast, bytes] {
-                let mut reader = Reader::new(&bytes, "test");
-                let mut back = Vec::new();
-                reader.unpack(values.len(), |v| back.push(v)).expect("unpacks");
-                prop_assert!(reader.bytes.is_empty());
-                prop_assert_eq!(&back, &values);
+            for groups in [Groups::Small, Groups::Large] {
+                let (mut fast, mut tight) = (Vec::new(), Vec::new());
+                pack(&mut fast, &values, groups, Packing::Fast);
+                pack(&mut tight, &values, groups, Packing::Tight);
+                prop_assert!(tight.len() <= fast.len());
+                for bytes in [fast, tight] {
+                    let mut reader = Reader::new(&bytes, "test");
+                    let mut back = Vec::new();
+                    reader.unpack(values.len(), groups, |v| back.push(v)).expect("unpacks");
+                    prop_assert!(reader.bytes.is_empty());
+                    prop_assert_eq!(&back, &values);
+                }
             }
         }
 
@@ -364,7 +412,8 @@ mod tests {
         #[test]
         fn noise_is_an_error_never_a_panic(noise in prop::collection::vec(any::<u8>(), 0..100)) {
             let mut reader = Reader::new(&noise, "test");
-            let _ = reader.unpack(1000, |_| {});
+            let _ = reader.unpack(1000, Groups::Small, |_| {});
+            let _ = Reader::new(&noise, "test").unpack(1000, Groups::Large, |_| {});
             let mut reader = Reader::new(&noise, "test");
             while reader.string().is_ok() && !reader.bytes.is_empty() {}
         }

@@ -8,7 +8,7 @@
 //! table …       the labels of every series; read only to rebuild a lost series index
 //! index         span | where the areas begin | crc32 of the table | the first id of each group
 //! ```
-//! In version 2, integers were packed without digits ([`crate::codec::pack`]); version 1 is [`v1`]. Both are read.
+//! In version 2, integers were packed in small groups and without digits ([`crate::codec::pack`]); version 1 is [`v1`]. Both are read.
 //!
 //! Only the first id of each group stays in memory. A series costs one read in the directory, one for its header, and
 //! one per chunk that is decoded; neighbours share the first two ([`Cursor`]).

@@ -16,6 +16,8 @@ use mainstay_kernel::is_stale;
 const FEW: usize = 96;
 /// So many samples at a window's end are held before they become a summary.
 const MAX_END: usize = 512;
+/// So many samples are at hand at a window's beginning: more would cost memory, fewer have a chunk decoded more often.
+const MAX_BEGIN: usize = 256;
 
 /// A window: samples at its beginning, runs in the middle, samples at its end.
 #[derive(Debug, Default)]
@@ -53,7 +55,7 @@ struct Rest {
 impl Moving {
     pub(super) fn of(found: Pieces, begin_ms: i64) -> Self {
         let seen_ms = found.newest_ms.unwrap_or(begin_ms);
-        let mut list = found.list;
+        let list = found.list;
         let few = list.iter().all(|piece| matches!(piece, Piece::Samples(_)));
         let count: usize = list
             .iter()
@@ -77,14 +79,9 @@ impl Moving {
             }
             return moving;
         }
-        if matches!(list.first(), Some(Piece::Samples(_)))
-            && let Piece::Samples(points) = list.remove(0)
-        {
-            moving.begin_with(points);
-        }
         let mut far = Far::default();
-        far.middle.extend(list.iter().filter_map(Piece::summary));
-        far.join();
+        let first = far.runs_before_the_rest(list);
+        moving.begin_with(first);
         moving.far = Some(Box::new(far));
         moving
     }
@@ -176,18 +173,9 @@ impl Moving {
                 Some(run) => {
                     let until_ms = run.last.0;
                     far.middle.pop_front();
-                    let mut list = between(state, id, blocks, begin_ms, until_ms)?.list;
-                    let first = match list.first() {
-                        Some(Piece::Samples(_)) => Some(list.remove(0)),
-                        _ => None,
-                    };
-                    for run in list.iter().rev().filter_map(Piece::summary) {
-                        far.middle.push_front(run);
-                    }
-                    far.join();
-                    if let Some(Piece::Samples(points)) = first {
-                        self.begin_with(points);
-                    }
+                    let list = between(state, id, blocks, begin_ms, until_ms)?.list;
+                    let first = far.runs_before_the_rest(list);
+                    self.begin_with(first);
                 }
                 None => {
                     let points = std::mem::take(&mut far.end);
@@ -306,6 +294,25 @@ impl Rest {
 }
 
 impl Far {
+    /// Puts pieces in front of the middle, but for the samples that they begin with, if they do: of these the first come
+    /// back. Those behind them are read again when they are wanted.
+    fn runs_before_the_rest(&mut self, list: Vec<Piece>) -> Vec<Point> {
+        let mut list = list.into_iter().peekable();
+        let mut first = match list.next_if(|piece| matches!(piece, Piece::Samples(_))) {
+            Some(Piece::Samples(points)) => points,
+            _ => Vec::new(),
+        };
+        let behind = first.split_off(first.len().min(MAX_BEGIN));
+        first.shrink_to_fit();
+        let list: Vec<Summary> = Summary::of_all(&behind)
+            .into_iter()
+            .chain(list.filter_map(|piece| piece.summary()))
+            .collect();
+        list.into_iter().rev().for_each(|run| self.middle.push_front(run));
+        self.join();
+        first
+    }
+
     fn push(&mut self, point: Point) {
         if self.end.len() >= MAX_END
             && let Some(run) = self.end_summary.take()
