@@ -7,6 +7,7 @@
 pub mod annotation;
 pub mod ast;
 pub mod dialect;
+pub mod difference;
 pub mod duration;
 pub mod error;
 pub mod function;

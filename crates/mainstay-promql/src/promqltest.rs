@@ -24,9 +24,11 @@ pub struct Report {
 pub struct Finding {
     /// Its line in the script, from 1.
     pub line: usize,
+    /// Where its query begins in the line, in characters from 1.
+    pub column: usize,
     /// Its query.
     pub query: String,
-    /// What was wrong.
+    /// What was wrong; differences in lines of their own.
     pub message: String,
 }
 

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use mainstay_kernel::{Digest, Labels};
+use mainstay_kernel::Labels;
+use serde::{Deserialize, Serialize};
 
 /// How long a resolved alert is kept, so that its end is told again, in milliseconds.
 pub const RESOLVED_RETENTION_MS: i64 = 15 * 60_000;
 
 /// Where an alert stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AlertState {
     /// The query holds, but not yet long enough.
     Pending,
@@ -30,12 +32,10 @@ impl fmt::Display for AlertState {
 }
 
 /// An alert with everything needed to go on with it after a restart. Times are milliseconds since 1970.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActiveAlert {
     /// The name of its rule.
     pub rule: String,
-    /// Which rule of the group it is: the digest of name, query and label templates.
-    pub rule_digest: Digest,
     /// Its labels, `alertname` among them.
     pub labels: Labels,
     /// Its texts, expanded.
@@ -51,6 +51,7 @@ pub struct ActiveAlert {
     /// Where it stands.
     pub state: AlertState,
     /// The value of the query when it last held.
+    #[serde(with = "bits")]
     pub value: f64,
 }
 
@@ -63,6 +64,8 @@ pub enum Change {
     BecameFiring,
     /// It stopped firing.
     Resolved,
+    /// It fires no more, because its rule's `for` is now longer than the query held: it is pending again.
+    BackToPending,
     /// It went away without firing, or its rule gave more alerts than its limit.
     Dropped,
 }
@@ -100,6 +103,11 @@ pub(crate) fn step(
             alert.fired_at_ms = Some(at_ms);
             return (Some(Change::BecameFiring), true);
         }
+        if alert.state == AlertState::Firing && at_ms - alert.active_at_ms < timing.for_ms {
+            alert.state = AlertState::Pending;
+            alert.fired_at_ms = None;
+            return (Some(Change::BackToPending), true);
+        }
         return (None, true);
     }
     match alert.state {
@@ -121,5 +129,19 @@ pub(crate) fn step(
                 .map_or(i64::MAX, |resolved_ms| at_ms - resolved_ms);
             (None, age_ms <= RESOLVED_RETENTION_MS)
         }
+    }
+}
+
+/// A value by its bits: infinities and the kinds of NaN survive formats that have only numbers.
+mod bits {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(value.to_bits())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
     }
 }

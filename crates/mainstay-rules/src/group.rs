@@ -1,6 +1,7 @@
 //! The engine: one group of rules, evaluated at a time.
 
 mod alerting;
+mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,9 +13,11 @@ use mainstay_promql::{
     VectorSample, instant, stale_marker,
 };
 
-use crate::alert::{ActiveAlert, AlertState, Transition};
+use crate::alert::{ActiveAlert, Transition};
 use crate::file::{GroupSpec, RuleKind, RuleSpec};
 use crate::schedule::Schedule;
+
+pub use memory::{GroupMemory, RuleMemory, Settling};
 
 /// A sample that a rule writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +95,8 @@ pub struct Evaluation {
     pub samples_written: usize,
     /// How many evaluations were missed since the last one.
     pub missed: u64,
+    /// Whether an alert changed in a way that must outlive a restart: its state, or since when it is only kept firing.
+    pub changed: bool,
 }
 
 /// A rule that failed.
@@ -118,11 +123,17 @@ pub struct Group {
     missed: u64,
     /// Series of rules that are no more, to be ended at the next evaluation.
     orphaned: BTreeSet<Arc<Labels>>,
+    settling: Option<Settling>,
 }
 
 #[derive(Debug, Clone)]
 struct RuleState {
+    /// Of its kind, name, labels and query.
     digest: Digest,
+    /// Of its kind, name and labels.
+    identity: Digest,
+    /// Whether it goes on where another one stood.
+    resumed: bool,
     /// The series of the last evaluation, each to be ended when it comes no more.
     series: BTreeSet<Arc<Labels>>,
     alerts: BTreeMap<Labels, ActiveAlert>,
@@ -133,6 +144,7 @@ struct RuleState {
 struct Outputs {
     samples: Vec<RuleSample>,
     transitions: Vec<Transition>,
+    changed: bool,
 }
 
 /// Why a rule gave nothing.
@@ -163,10 +175,15 @@ impl Group {
     pub fn new(spec: GroupSpec, context: GroupContext) -> Self {
         let interval_ms = spec.interval_ms.unwrap_or(context.interval_ms);
         let schedule = Schedule::of(&spec.file, &spec.name, interval_ms);
-        let state = |rule| RuleState {
-            digest: digest(rule),
-            series: BTreeSet::new(),
-            alerts: BTreeMap::new(),
+        let state = |rule| {
+            let (digest, identity) = memory::digests(rule);
+            RuleState {
+                digest,
+                identity,
+                resumed: false,
+                series: BTreeSet::new(),
+                alerts: BTreeMap::new(),
+            }
         };
         let rules = spec.rules.iter().map(state).collect();
         Self {
@@ -177,6 +194,7 @@ impl Group {
             last_evaluation_ms: None,
             missed: 0,
             orphaned: BTreeSet::new(),
+            settling: None,
         }
     }
 
@@ -198,6 +216,12 @@ impl Group {
         self.schedule.next_after(now_ms)
     }
 
+    /// When it was last evaluated, in milliseconds since 1970.
+    #[must_use]
+    pub fn last_evaluation_ms(&self) -> Option<i64> {
+        self.last_evaluation_ms
+    }
+
     /// How many evaluations were missed since it was made.
     #[must_use]
     pub fn missed_evaluations(&self) -> u64 {
@@ -217,6 +241,7 @@ impl Group {
                 Err(failed) => {
                     store.evaluated(index, Some(&failed.message));
                     let rule = &self.spec.rules[index];
+                    evaluation.changed |= !failed.transitions.is_empty();
                     evaluation.transitions.extend(failed.transitions);
                     evaluation.failures.push(RuleFailure {
                         rule: rule.name().to_owned(),
@@ -314,14 +339,13 @@ impl Group {
                     store: &*store,
                     limits,
                 };
-                let state = &mut self.rules[index];
                 alerting::evaluate(
                     rule,
-                    state.digest,
                     self.spec.limit,
                     at_ms,
                     vector,
-                    &mut state.alerts,
+                    &mut self.rules[index].alerts,
+                    self.settling,
                     &expansion,
                 )?
             }
@@ -329,8 +353,10 @@ impl Group {
         let Outputs {
             mut samples,
             transitions,
+            changed,
         } = outputs;
         evaluation.transitions.extend(transitions);
+        evaluation.changed |= changed;
         let state = &mut self.rules[index];
         let current: BTreeSet<Arc<Labels>> = samples.iter().map(|s| Arc::clone(&s.labels)).collect();
         for labels in std::mem::take(&mut state.series) {
@@ -351,12 +377,8 @@ impl Group {
     }
 
     /// Every alert that is pending, firing or lately resolved, in order of rule and labels.
-    #[must_use]
-    pub fn active_alerts(&self) -> Vec<ActiveAlert> {
-        self.rules
-            .iter()
-            .flat_map(|rule| rule.alerts.values().cloned())
-            .collect()
+    pub fn alerts(&self) -> impl Iterator<Item = &ActiveAlert> {
+        self.rules.iter().flat_map(|rule| rule.alerts.values())
     }
 
     /// The alerts of the rule at this place in the group, in order of labels.
@@ -364,70 +386,6 @@ impl Group {
         let state = self.rules.get(rule);
         state.into_iter().flat_map(|state| state.alerts.values())
     }
-
-    /// The digest of the alerting rule of that name, for [`Self::restore`]; the first one where several have the name.
-    #[must_use]
-    pub fn rule_digest(&self, name: &str) -> Option<Digest> {
-        let alerting = |rule: &&RuleSpec| matches!(rule.kind, RuleKind::Alert { .. }) && rule.name() == name;
-        self.spec.rules.iter().find(alerting).map(digest)
-    }
-
-    /// Goes on where the same group stood before its file was read again: rules that are still there keep their
-    /// alerts and series, series of others are ended at the next evaluation. Alerts of rules that went away (or were
-    /// changed) are given back.
-    pub fn take_over(&mut self, previous: Self) -> Vec<ActiveAlert> {
-        self.last_evaluation_ms = previous.last_evaluation_ms;
-        self.missed = previous.missed;
-        self.orphaned = previous.orphaned;
-        let mut unknown = Vec::new();
-        for old in previous.rules {
-            match self.rules.iter_mut().find(|rule| rule.digest == old.digest) {
-                Some(rule) => {
-                    rule.series.extend(old.series);
-                    rule.alerts.extend(old.alerts);
-                }
-                None => {
-                    self.orphaned.extend(old.series);
-                    unknown.extend(old.alerts.into_values());
-                }
-            }
-        }
-        unknown
-    }
-
-    /// Takes over alerts that [`Self::active_alerts`] gave before a restart. Alerts whose rule is not in this group any
-    /// more (or was changed) are given back.
-    pub fn restore(&mut self, alerts: Vec<ActiveAlert>) -> Vec<ActiveAlert> {
-        let mut unknown = Vec::new();
-        for alert in alerts {
-            let Some(state) = self
-                .rules
-                .iter_mut()
-                .find(|rule| rule.digest == alert.rule_digest)
-            else {
-                unknown.push(alert);
-                continue;
-            };
-            if alert.state != AlertState::Resolved {
-                // So that the series end when the alert is gone at the next evaluation.
-                for sample in alerting::samples(&alert, alert.active_at_ms) {
-                    state.series.insert(sample.labels);
-                }
-            }
-            state.alerts.insert(alert.labels.clone(), alert);
-        }
-        unknown
-    }
-}
-
-/// What makes a rule the same rule after a reload.
-fn digest(rule: &RuleSpec) -> Digest {
-    let mut parts: Vec<&[u8]> = vec![rule.name().as_bytes(), rule.query.as_bytes()];
-    for (name, template) in &rule.labels {
-        parts.push(name.as_bytes());
-        parts.push(template.text().as_bytes());
-    }
-    Digest::of_parts(&parts)
 }
 
 fn record(
@@ -462,6 +420,6 @@ fn record(
     };
     Ok(Outputs {
         samples: samples.into_iter().map(written).collect(),
-        transitions: Vec::new(),
+        ..Outputs::default()
     })
 }

@@ -5,6 +5,7 @@
 //! [`RuleStore`] and reports only the transitions of its alerts.
 
 pub mod alert;
+pub mod dependency;
 pub mod error;
 pub mod file;
 pub mod group;
@@ -17,5 +18,7 @@ mod yaml;
 pub use alert::{ActiveAlert, AlertState, Change, Transition};
 pub use error::{Diagnostic, RuleFileError};
 pub use file::{GroupSpec, RuleFile, RuleKind, RuleSpec};
-pub use group::{Evaluation, Group, GroupContext, RuleFailure, RuleSample, RuleStore};
+pub use group::{
+    Evaluation, Group, GroupContext, GroupMemory, RuleFailure, RuleMemory, RuleSample, RuleStore, Settling,
+};
 pub use schedule::Schedule;

@@ -1,6 +1,7 @@
 //! Rule unit tests in the format of `promtool test rules`: input series, the alerts that fire at a time, the values of
 //! queries at a time.
 
+mod compare;
 mod document;
 mod run;
 mod timestamp;

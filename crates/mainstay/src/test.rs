@@ -66,7 +66,12 @@ fn promql(files: &[PathBuf]) -> Exit {
         match promqltest::run(&text) {
             Ok(report) => {
                 report.failed.iter().for_each(|finding| {
-                    anstream::println!("{name}:{}: {}: {}", finding.line, finding.query, finding.message);
+                    let (line, column) = (finding.line, finding.column);
+                    anstream::println!(
+                        "{name}:{line}:{column}: query {}: {}",
+                        finding.query,
+                        finding.message
+                    );
                 });
                 passed += report.passed;
                 failed += report.failed.len();

@@ -12,13 +12,14 @@ mod metadata;
 mod otlp;
 mod receive;
 pub mod remote;
+mod rule_state;
 mod rules;
 mod store;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::{AlertState, Observation};
 use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
@@ -45,6 +46,9 @@ use rules::RuleBook;
 /// The consumer name under which the log is held for the counts.
 const COUNTS: &str = "slo";
 const COUNTS_FILE: &str = "counts.slo";
+const ALERTS_FILE: &str = "alerts.state";
+/// The longest that alerts wait for the first scrapes after evaluations were missed.
+const SETTLE_MAX_MS: i64 = 10 * 60_000;
 
 /// What can go wrong with telemetry.
 #[derive(Debug, thiserror::Error)]
@@ -123,13 +127,15 @@ pub struct Telemetry {
     /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
     keeping: Mutex<()>,
     counts_file: PathBuf,
+    alerts_file: PathBuf,
     clock: Arc<dyn Clock>,
     /// Has the samples that rules are about, where that is not the store alone.
     engine: Option<RemoteEngine>,
 }
 
 impl Telemetry {
-    /// Opens the store in `dir` and brings the counts up to its last sample. Alerts that are known to fire go on firing.
+    /// Opens the store in `dir` and brings the counts up to its last sample. Alerts go on as they stood, pending ones since
+    /// when they are.
     ///
     /// # Errors
     /// If the store or the counts cannot be read.
@@ -174,10 +180,19 @@ impl Telemetry {
             }
         };
         count_on(&store, &mut slos)?;
+        let mut rules = judged.rules;
+        let alerts_file = dir.join(ALERTS_FILE);
+        // Two scrapes of everything: then a rate is a rate again.
+        let settle_ms = settings.scrape_interval_ms.saturating_mul(2).min(SETTLE_MAX_MS);
+        let settled = now
+            .saturating_add(SignedDuration::from_millis(settle_ms))
+            .unwrap_or(now);
+        // What fires and has no rule any more is ended when the journal is known.
+        rules.resume(rule_state::read(&alerts_file)?, now, settled);
         let telemetry = Self {
             store: Arc::new(store),
             slos: Mutex::new(slos),
-            rules: Mutex::new(judged.rules),
+            rules: Mutex::new(rules),
             intake: Mutex::default(),
             inbox: Inbox::default(),
             metadata: Mutex::default(),
@@ -185,6 +200,7 @@ impl Telemetry {
             windows: Arc::default(),
             keeping: Mutex::new(()),
             counts_file,
+            alerts_file,
             clock,
             engine: None,
         };
@@ -229,12 +245,7 @@ impl Telemetry {
         let ours = |alert: &&AlertFact| alert.annotations.get(SOURCE).is_some();
         let facts: Vec<&AlertFact> = alerts.firing().map(|active| &active.alert).filter(ours).collect();
         let strangers = self.slos().adopt_firing(facts);
-        let strangers = self
-            .rules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .adopt(strangers, now);
-        strangers.into_iter().map(|alert| over(alert, now)).collect()
+        self.rules().adopt(strangers, now)
     }
 
     /// Judges by another catalog from `now` on. What it still has keeps its counts, states and alerts; gives observations
@@ -244,15 +255,16 @@ impl Telemetry {
         let gone = self.slos().reconfigure(judged.slos, now);
         watched.forget();
         drop(watched);
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.rules();
         let previous = std::mem::replace(&mut *rules, judged.rules);
         let mut ended: Vec<Observation> = gone.alerts.into_iter().map(observation).collect();
-        ended.extend(rules.take_over(previous, now));
+        ended.extend(rules.take_over(&previous, now));
         ended
     }
 
     /// Judges everything that is due at `now`. What fires is told every time, not only when it begins: a transition that
-    /// a crash swallowed is told by the next evaluation, and what is known already is no news.
+    /// a crash swallowed is told by the next evaluation, and what is known already is no news. What is to be told of alerts
+    /// of rules is on the disk.
     pub fn evaluate(&self, now: Timestamp) -> Found {
         let mut found = Found::default();
         let evaluation = self.slos().evaluate(now);
@@ -260,19 +272,24 @@ impl Telemetry {
             .observations
             .extend(evaluation.alerts.into_iter().map(observation));
         found.budgets = evaluation.budgets;
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.rules();
         rules.evaluate(self, now, &mut found);
+        // A disk that is full must not keep a page back: the journal remembers what fires.
+        found.failures.extend(rules.save_changes(&self.alerts_file));
         found
+    }
+
+    fn rules(&self) -> MutexGuard<'_, RuleBook> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at every group of rules and its last evaluation, in order of file and name. Waits for an evaluation that is
     /// under way.
     pub fn rule_groups<T>(&self, look: impl FnMut(&Group, Option<&GroupEvaluation>) -> T) -> Vec<T> {
-        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        rules.each(look)
+        self.rules().each(look)
     }
 
-    /// Writes the counts down and lets the log go that they hold. Cost: the size of the counts.
+    /// Writes the counts and the state of the rules down, and lets the log go that the counts hold. Cost: their size.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -282,6 +299,9 @@ impl Telemetry {
         // Counts must not know of samples that a crash could still take.
         self.store.wait_durable(position)?;
         write_counts(&self.counts_file, &bytes)?;
+        if let Some(left_out) = self.rules().save(&self.alerts_file)? {
+            tracing::error!("{left_out}");
+        }
         Ok(self.store.hold(COUNTS, position)?)
     }
 
@@ -295,6 +315,7 @@ impl Telemetry {
         let (bytes, position) = self.counted();
         self.store.wait_durable(position)?;
         self.store.backup(to)?;
+        rule_state::write(&to.join(ALERTS_FILE), self.rules().memories())?;
         write_counts(&to.join(COUNTS_FILE), &bytes)
     }
 
@@ -388,14 +409,5 @@ fn observation(transition: AlertTransition) -> Observation {
         annotations,
         starts_at,
         ended_at: (!transition.firing).then_some(transition.at),
-    }
-}
-
-fn over(alert: &AlertFact, now: Timestamp) -> Observation {
-    Observation {
-        labels: alert.labels.clone(),
-        annotations: alert.annotations.clone(),
-        starts_at: alert.starts_at,
-        ended_at: Some(now),
     }
 }

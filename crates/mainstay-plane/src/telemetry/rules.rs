@@ -1,6 +1,7 @@
 //! The rules of a catalog, each group on its own clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,19 +9,24 @@ use mainstay_alert::Observation;
 use mainstay_catalog::diagnostic::Diagnostic;
 use mainstay_catalog::{Diagnostics, Documents, Format, lint};
 use mainstay_kernel::fact::AlertFact;
-use mainstay_kernel::{Digest, Labels, Matcher, Summary};
+use mainstay_kernel::{Labels, Matcher, STALE_NAN, Summary};
 use mainstay_promql::{Limits, Outcome, QueryError, Resolution, Samples, Series, SourceError};
 use mainstay_rules::{
-    ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, GroupSpec, RuleFile, RuleKind,
-    RuleSample, RuleSpec, RuleStore, Transition,
+    ActiveAlert, AlertState, Change, Group, GroupContext, RuleFile, RuleMemory, RuleSample, RuleStore,
+    Transition,
 };
 use mainstay_series::Row;
 
-use super::{Found, SOURCE, StoreSamples, Telemetry};
+use super::rule_state::{self, Departed, RuleMemories};
+use super::{Found, SOURCE, StoreSamples, Telemetry, TelemetryError};
 
 /// All groups of a catalog.
 pub(crate) struct RuleBook {
     groups: Vec<Scheduled>,
+    /// Series of groups that are no more.
+    departed: Vec<Departed>,
+    /// Whether a restart would not know of something that an evaluation changed.
+    unsaved: bool,
 }
 
 struct Scheduled {
@@ -72,10 +78,16 @@ impl RuleBook {
                 }
             }
         }
-        Self { groups }
+        Self {
+            groups,
+            departed: Vec::new(),
+            unsaved: false,
+        }
     }
 
     /// Evaluates every group whose time has come. A group that is late is evaluated once, at its latest time.
+    ///
+    /// What fires, and what is over since a quarter of an hour at most, is told every time.
     pub(crate) fn evaluate(&mut self, telemetry: &Telemetry, now: Timestamp, found: &mut Found) {
         let now_ms = now.as_millisecond();
         let samples = telemetry.rule_samples();
@@ -83,31 +95,56 @@ impl RuleBook {
             let next_ms = *scheduled
                 .next_ms
                 .get_or_insert_with(|| scheduled.group.next_evaluation_after(now_ms));
-            if now_ms < next_ms {
-                found
-                    .observations
-                    .extend(scheduled.group.active_alerts().into_iter().filter_map(firing));
-                continue;
+            if now_ms >= next_ms {
+                self.unsaved |= scheduled.evaluate(telemetry, &samples, now_ms, found);
             }
-            let at_ms = scheduled.group.schedule().latest_at(now_ms);
-            scheduled.next_ms = Some(scheduled.group.next_evaluation_after(now_ms));
-            let started = telemetry.clock.now();
-            let mut store = RuleSide {
-                telemetry,
-                samples: &samples,
-                since: started,
-                rules: Vec::new(),
-            };
-            let evaluation = scheduled.group.evaluate(at_ms, &mut store, &Limits::default());
-            scheduled.last = Some(GroupEvaluation {
-                at: instant(at_ms),
-                took: telemetry.clock.now().duration_since(started),
-                rules: store.rules,
-            });
-            take(evaluation, found);
-            found
-                .observations
-                .extend(scheduled.group.active_alerts().into_iter().filter_map(firing));
+        }
+        self.end_departed(telemetry, now_ms, found);
+        self.tell(found);
+    }
+
+    /// Tells how every alert stands. Where two rules have an alert with the same labels, it fires while one of them does.
+    fn tell(&self, found: &mut Found) {
+        let groups = self.groups.iter().map(|scheduled| &scheduled.group);
+        let alerts = |state| {
+            let all = groups.clone().flat_map(Group::alerts);
+            all.filter(move |alert| alert.state == state)
+        };
+        let mut firing = BTreeSet::new();
+        let mut told = Vec::new();
+        for alert in alerts(AlertState::Firing) {
+            firing.insert(&alert.labels);
+            told.push(observation(alert, None));
+        }
+        let over = alerts(AlertState::Resolved).filter(|alert| !firing.contains(&alert.labels));
+        let over = over.map(|alert| observation(alert, alert.resolved_at_ms));
+        // What is over first: an alert that ended and began again, with another rule, is then not taken to be over.
+        found.observations.extend(over);
+        found.observations.extend(told);
+    }
+
+    /// Ends the series of groups that went away two intervals ago, but for those that another rule writes now.
+    fn end_departed(&mut self, telemetry: &Telemetry, now_ms: i64, found: &mut Found) {
+        let is_due = |departed: &mut Departed| departed.due_ms <= now_ms;
+        let due: Vec<Departed> = self.departed.extract_if(.., is_due).collect();
+        for departed in due {
+            let written =
+                |labels: &&Labels| self.groups.iter().any(|scheduled| scheduled.group.writes(labels));
+            let ended = departed.series.iter().filter(|labels| !written(labels));
+            let rows: Vec<Row<'_>> = ended
+                .map(|labels| Row {
+                    labels,
+                    created_ms: None,
+                    t_ms: departed.at_ms,
+                    value: STALE_NAN,
+                })
+                .collect();
+            if !rows.is_empty()
+                && let Err(error) = telemetry.append(&rows)
+            {
+                let failure = format!("the series of rules that are no more could not be ended: {error}");
+                found.failures.push(failure);
+            }
         }
     }
 
@@ -124,121 +161,204 @@ impl RuleBook {
             .collect()
     }
 
-    /// Goes on where the rules of the catalog before stood. Gives observations that end the alerts of rules that are
-    /// gone or changed.
-    pub(crate) fn take_over(&mut self, previous: Self, now: Timestamp) -> Vec<Observation> {
-        let mut gone = Vec::new();
-        for Scheduled { group, .. } in previous.groups {
-            let same = |scheduled: &&mut Scheduled| {
+    /// Goes on where the rules of the catalog before stood. Gives observations that end the alerts of rules that are gone.
+    pub(crate) fn take_over(&mut self, previous: &Self, now: Timestamp) -> Vec<Observation> {
+        let gone = self.resume(previous.memories(), now, now);
+        let firing = gone.iter().filter(|alert| alert.state == AlertState::Firing);
+        firing
+            .map(|alert| observation(alert, Some(now.as_millisecond())))
+            .collect()
+    }
+
+    /// Goes on where rules stood. A group is known by file and name, a rule of a group that is gone by what it is and asks.
+    /// Gives the alerts of rules that are gone; their series end, those of a whole group after two intervals.
+    ///
+    /// `settled` is when everything is scraped again after evaluations were missed.
+    pub(crate) fn resume(
+        &mut self,
+        memories: RuleMemories,
+        now: Timestamp,
+        settled: Timestamp,
+    ) -> Vec<ActiveAlert> {
+        let now_ms = now.as_millisecond();
+        self.departed.extend(memories.departed);
+        self.unsaved = true;
+        let mut left: Vec<(Option<usize>, i64, RuleMemory)> = Vec::new();
+        for memory in memories.groups {
+            let same = |scheduled: &Scheduled| {
                 let spec = scheduled.group.spec();
-                (&spec.file, &spec.name) == (&group.spec().file, &group.spec().name)
+                (&spec.file, &spec.name) == (&memory.file, &memory.name)
             };
-            match self.groups.iter_mut().find(same) {
-                Some(scheduled) => gone.extend(scheduled.group.take_over(group)),
-                None => gone.extend(group.active_alerts()),
+            let (at, interval_ms) = (self.groups.iter().position(same), memory.interval_ms);
+            let rules = match at.and_then(|at| self.groups.get_mut(at)) {
+                Some(scheduled) => scheduled.group.resume(memory, now_ms, settled.as_millisecond()),
+                None => memory.rules,
+            };
+            left.extend(rules.into_iter().map(|rule| (at, interval_ms, rule)));
+        }
+        for scheduled in &mut self.groups {
+            // One that goes on is due when it would have been.
+            let last_ms = scheduled.group.last_evaluation_ms().unwrap_or(now_ms);
+            scheduled.next_ms = Some(scheduled.group.next_evaluation_after(last_ms));
+        }
+        let mut gone = Vec::new();
+        for (at, interval_ms, rule) in left {
+            let mut groups = self.groups.iter_mut();
+            let rest = groups.try_fold(rule, |rule, scheduled| scheduled.group.take_over(rule));
+            let Some(rule) = rest else { continue };
+            gone.extend(rule.alerts);
+            match at.and_then(|at| self.groups.get_mut(at)) {
+                Some(scheduled) => scheduled.group.orphan(rule.series),
+                None if rule.series.is_empty() => {}
+                None => self.departed.push(Departed {
+                    series: rule.series,
+                    at_ms: now_ms,
+                    due_ms: now_ms.saturating_add(interval_ms.saturating_mul(2)),
+                }),
             }
         }
-        let firing = gone.into_iter().filter(|alert| alert.state == AlertState::Firing);
-        firing.filter_map(|alert| observation(alert, Some(now))).collect()
+        gone
     }
 
-    /// Takes over alerts that are known to fire; gives back those that no rule answers for.
-    pub(crate) fn adopt<'a>(&mut self, alerts: Vec<&'a AlertFact>, _now: Timestamp) -> Vec<&'a AlertFact> {
-        let mut strangers = Vec::new();
-        for alert in alerts {
-            let adopted = self
+    /// What must outlive a restart.
+    pub(crate) fn memories(&self) -> RuleMemories {
+        RuleMemories {
+            groups: self
                 .groups
-                .iter_mut()
-                .any(|scheduled| adopt(&mut scheduled.group, alert));
-            if !adopted {
-                strangers.push(alert);
+                .iter()
+                .map(|scheduled| scheduled.group.memory())
+                .collect(),
+            departed: self.departed.clone(),
+        }
+    }
+
+    /// Writes what must outlive a restart, if an evaluation changed it since it was written. Gives what went wrong.
+    pub(crate) fn save_changes(&mut self, file: &Path) -> Option<String> {
+        if !self.unsaved {
+            return None;
+        }
+        self.save(file).unwrap_or_else(|error| Some(error.to_string()))
+    }
+
+    /// Writes what must outlive a restart. Gives what had to be left out.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub(crate) fn save(&mut self, file: &Path) -> Result<Option<String>, TelemetryError> {
+        let left_out = rule_state::write(file, self.memories())?;
+        self.unsaved = false;
+        Ok(left_out)
+    }
+
+    /// Takes over alerts that the journal says fire, where a rule does not remember it so: what is known to fire goes on
+    /// firing. Gives observations that end those that are over, or that no rule answers for.
+    pub(crate) fn adopt(&mut self, alerts: Vec<&AlertFact>, now: Timestamp) -> Vec<Observation> {
+        let mut ended = Vec::new();
+        for alert in alerts {
+            let known = self
+                .groups
+                .iter()
+                .filter_map(|scheduled| scheduled.group.alert(&alert.labels));
+            let states: Vec<&ActiveAlert> = known.collect();
+            if states.iter().any(|known| known.state == AlertState::Firing) {
+                continue;
+            }
+            let fired_at_ms = alert.starts_at.as_millisecond();
+            let over_ms = states.iter().filter_map(|known| known.resolved_at_ms).max();
+            if let Some(over_ms) = over_ms.filter(|over_ms| *over_ms >= fired_at_ms) {
+                ended.push(over(alert, instant(over_ms)));
+                continue;
+            }
+            let texts = alert.annotations.iter().filter(|(name, _)| *name != SOURCE);
+            let texts: BTreeMap<String, String> = texts
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            let mut groups = self.groups.iter_mut();
+            if !groups.any(|scheduled| scheduled.group.adopt(&alert.labels, texts.clone(), fired_at_ms)) {
+                ended.push(over(alert, now));
             }
         }
-        strangers
+        self.unsaved = true;
+        ended
     }
 }
 
-/// Gives a firing alert back to the rule it came from.
-fn adopt(group: &mut Group, alert: &AlertFact) -> bool {
-    let Some(digest) = rule_digest(group, alert) else {
-        return false;
+impl Scheduled {
+    /// Evaluates the group at its latest time. Says whether something changed that must outlive a restart.
+    fn evaluate(
+        &mut self,
+        telemetry: &Telemetry,
+        samples: &StoreSamples,
+        now_ms: i64,
+        found: &mut Found,
+    ) -> bool {
+        let at_ms = self.group.schedule().latest_at(now_ms);
+        self.next_ms = Some(self.group.next_evaluation_after(now_ms));
+        let started = telemetry.clock.now();
+        let mut store = RuleSide {
+            telemetry,
+            samples,
+            since: started,
+            rules: Vec::new(),
+        };
+        let evaluation = self.group.evaluate(at_ms, &mut store, &Limits::default());
+        self.last = Some(GroupEvaluation {
+            at: instant(at_ms),
+            took: telemetry.clock.now().duration_since(started),
+            rules: store.rules,
+        });
+        if evaluation.missed > 0 {
+            let spec = self.group.spec();
+            let missed = evaluation.missed;
+            tracing::warn!(
+                file = spec.file,
+                group = spec.name,
+                missed,
+                "evaluations were missed"
+            );
+        }
+        let dropped = evaluation.transitions.iter().filter_map(dropped);
+        found.observations.extend(dropped);
+        found
+            .failures
+            .extend(evaluation.failures.into_iter().map(|failure| {
+                format!(
+                    "{}:{}: rule {}: {}",
+                    failure.file, failure.line, failure.rule, failure.message
+                )
+            }));
+        evaluation.changed
+    }
+}
+
+/// The end of an alert that its rule does not remember any more.
+fn dropped(transition: &Transition) -> Option<Observation> {
+    let has_fired = match transition.change {
+        Change::Dropped => transition.alert.fired_at_ms.is_some(),
+        Change::BackToPending => true,
+        Change::Resolved | Change::BecameFiring | Change::BecamePending => false,
     };
-    let since_ms = alert.starts_at.as_millisecond();
-    let annotations = alert.annotations.iter().filter(|(name, _)| *name != SOURCE);
-    let restored = ActiveAlert {
-        rule: alert.name().to_owned(),
-        rule_digest: digest,
+    has_fired.then(|| observation(&transition.alert, Some(transition.at_ms)))
+}
+
+fn observation(alert: &ActiveAlert, ended_at_ms: Option<i64>) -> Observation {
+    let annotations = Labels::from(alert.annotations.clone()).with(SOURCE, "rule");
+    Observation {
         labels: alert.labels.clone(),
-        annotations: annotations
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-        active_at_ms: since_ms,
-        fired_at_ms: Some(since_ms),
-        resolved_at_ms: None,
-        keep_firing_since_ms: None,
-        state: AlertState::Firing,
-        value: f64::NAN,
-    };
-    group.restore(vec![restored]).is_empty()
-}
-
-/// The digest of the rule that an alert came from: several rules may share its name and differ in their labels.
-fn rule_digest(group: &Group, alert: &AlertFact) -> Option<Digest> {
-    let fits = |rule: &&RuleSpec| {
-        matches!(rule.kind, RuleKind::Alert { .. })
-            && rule.name() == alert.name()
-            && rule.labels.iter().all(|(name, template)| {
-                let text = template.text();
-                text.contains("{{") || alert.labels.get(name).unwrap_or_default() == text
-            })
-    };
-    let rule = group.spec().rules.iter().find(fits)?;
-    let alone = GroupSpec {
-        rules: vec![rule.clone()],
-        ..group.spec().clone()
-    };
-    Group::new(alone, GroupContext::default()).rule_digest(alert.name())
-}
-
-fn take(evaluation: Evaluation, found: &mut Found) {
-    found
-        .observations
-        .extend(evaluation.transitions.into_iter().filter_map(ended));
-    found
-        .failures
-        .extend(evaluation.failures.into_iter().map(|failure| {
-            format!(
-                "{}:{}: rule {}: {}",
-                failure.file, failure.line, failure.rule, failure.message
-            )
-        }));
-}
-
-fn firing(alert: ActiveAlert) -> Option<Observation> {
-    if alert.state == AlertState::Firing {
-        observation(alert, None)
-    } else {
-        None
-    }
-}
-
-fn ended(transition: Transition) -> Option<Observation> {
-    match transition.change {
-        Change::Resolved | Change::Dropped => observation(transition.alert, Some(instant(transition.at_ms))),
-        Change::BecameFiring | Change::BecamePending => None,
-    }
-}
-
-fn observation(alert: ActiveAlert, ended_at: Option<Timestamp>) -> Option<Observation> {
-    let starts_at = instant(alert.fired_at_ms?);
-    let annotations: BTreeMap<String, String> = alert.annotations;
-    let annotations = Labels::from(annotations).with(SOURCE, "rule");
-    Some(Observation {
-        labels: alert.labels,
         annotations,
-        starts_at,
-        ended_at,
-    })
+        starts_at: instant(alert.fired_at_ms.unwrap_or(alert.active_at_ms)),
+        ended_at: ended_at_ms.map(instant),
+    }
+}
+
+/// The end of an alert that the journal says fires.
+fn over(alert: &AlertFact, at: Timestamp) -> Observation {
+    Observation {
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        starts_at: alert.starts_at,
+        ended_at: Some(at.max(alert.starts_at)),
+    }
 }
 
 fn instant(ms: i64) -> Timestamp {

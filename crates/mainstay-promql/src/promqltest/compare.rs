@@ -1,12 +1,14 @@
 //! Comparing what a query gave with what it should give.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_kernel::Labels;
 use mainstay_kernel::histogram::Histogram;
 
 use crate::annotation::{Annotations, Level};
+use crate::difference::{self, Difference};
+use crate::duration;
 use crate::format;
 use crate::histogram::Tally;
 use crate::notation::{Point, histogram_text};
@@ -79,31 +81,26 @@ fn vector(samples: &[VectorSample], expected: &Expected) -> Result<(), String> {
         .iter()
         .map(|sample| (&*sample.labels, &sample.value))
         .collect();
+    let mut differences = Vec::new();
     for (labels, point) in &wanted {
-        let labels = *labels;
-        match found.get(labels) {
-            Some(found) if is_same(point, found) => {}
-            Some(found) => {
-                return Err(format!(
-                    "expected {} for {}, got {}",
-                    point_text(point),
-                    format::labels(labels),
-                    value_text(found)
-                ));
-            }
-            None => return Err(format!("expected {}, which is missing", format::labels(labels))),
+        let got = found.get(labels).copied();
+        if !got.is_some_and(|got| is_same(point, got)) {
+            differences.push(Difference {
+                subject: labels.to_string(),
+                expected: Some(point_text(point)),
+                got: got.map(value_text),
+            });
         }
     }
-    if let Some(extra) = samples
+    let unexpected = found
         .iter()
-        .find(|sample| !wanted.iter().any(|(labels, _)| **labels == *sample.labels))
-    {
-        return Err(format!(
-            "unexpected {} {}",
-            format::labels(&extra.labels),
-            value_text(&extra.value)
-        ));
-    }
+        .filter(|(labels, _)| !wanted.iter().any(|(known, _)| known == *labels));
+    differences.extend(unexpected.map(|(labels, value)| Difference {
+        subject: labels.to_string(),
+        expected: None,
+        got: Some(value_text(value)),
+    }));
+    none(&differences)?;
     if expected.is_ordered
         && !samples
             .iter()
@@ -132,53 +129,56 @@ pub(super) fn matrix(
 }
 
 fn compare_series(series: &[Series], expected: &Expected, start_ms: i64, step_ms: i64) -> Result<(), String> {
+    let mut differences = Vec::new();
+    let mut known = BTreeSet::new();
     for (labels, points) in &expected.series {
-        let mut wanted = Vec::new();
+        known.insert(labels);
+        let mut wanted: BTreeMap<i64, &Point> = BTreeMap::new();
         let mut at_ms = start_ms;
         for point in points {
             if *point != Point::Missing {
-                wanted.push((at_ms, point));
+                wanted.insert(at_ms, point);
             }
             at_ms = at_ms.saturating_add(step_ms);
         }
-        let found = series
-            .iter()
-            .find(|series| *series.labels == *labels)
-            .map(values)
-            .unwrap_or_default();
-        let same = wanted.len() == found.len()
-            && wanted
-                .iter()
-                .zip(&found)
-                .all(|(wanted, found)| wanted.0 == found.0 && is_same(wanted.1, &found.1));
-        if !same {
-            let wanted: Vec<String> = wanted
-                .iter()
-                .map(|(at, point)| format!("{} @{at}", point_text(point)))
-                .collect();
-            return Err(format!(
-                "expected {} for {}, got {}",
-                wanted.join(" "),
-                format::labels(labels),
-                values_text(&found)
-            ));
+        let found = series.iter().find(|series| *series.labels == *labels).map(values);
+        let found = found.unwrap_or_default();
+        let times: BTreeSet<i64> = wanted.keys().chain(found.keys()).copied().collect();
+        for at_ms in times {
+            let (expected, got) = (wanted.get(&at_ms).copied(), found.get(&at_ms));
+            if !matches!((expected, got), (Some(expected), Some(got)) if is_same(expected, got)) {
+                differences.push(Difference {
+                    subject: at_time(labels, at_ms),
+                    expected: expected.map(point_text),
+                    got: got.map(value_text),
+                });
+            }
         }
     }
-    match series
-        .iter()
-        .find(|found| !expected.series.iter().any(|(labels, _)| *labels == *found.labels))
-    {
-        Some(extra) => Err(format!(
-            "unexpected {} {}",
-            format::labels(&extra.labels),
-            values_text(&values(extra))
-        )),
-        None => Ok(()),
+    for extra in series.iter().filter(|series| !known.contains(&*series.labels)) {
+        differences.extend(values(extra).iter().map(|(at_ms, value)| Difference {
+            subject: at_time(&extra.labels, *at_ms),
+            expected: None,
+            got: Some(value_text(value)),
+        }));
     }
+    none(&differences)
+}
+
+fn none(differences: &[Difference]) -> Result<(), String> {
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(difference::told(differences))
+}
+
+/// A sample of a series, by its time since the start.
+fn at_time(labels: &Labels, at_ms: i64) -> String {
+    format!("{labels} at {}", duration::format_ms(at_ms))
 }
 
 /// Floats and histograms of a series in order of time.
-fn values(series: &Series) -> Vec<(i64, SampleValue)> {
+fn values(series: &Series) -> BTreeMap<i64, SampleValue> {
     let floats = series
         .samples
         .iter()
@@ -187,9 +187,7 @@ fn values(series: &Series) -> Vec<(i64, SampleValue)> {
         .histograms
         .iter()
         .map(|(at, held)| (*at, SampleValue::Histogram(Arc::clone(held))));
-    let mut all: Vec<_> = floats.chain(histograms).collect();
-    all.sort_by_key(|(at, _)| *at);
-    all
+    floats.chain(histograms).collect()
 }
 
 fn value_text(value: &SampleValue) -> String {
@@ -197,14 +195,6 @@ fn value_text(value: &SampleValue) -> String {
         SampleValue::Float(value) => value.to_string(),
         SampleValue::Histogram(histogram) => histogram_text(histogram),
     }
-}
-
-fn values_text(values: &[(i64, SampleValue)]) -> String {
-    let values: Vec<String> = values
-        .iter()
-        .map(|(at, value)| format!("{} @{at}", value_text(value)))
-        .collect();
-    values.join(" ")
 }
 
 fn point_text(point: &Point) -> String {

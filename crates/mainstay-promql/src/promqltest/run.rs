@@ -57,6 +57,7 @@ pub fn run_over(
                 Ok(()) => report.passed += 1,
                 Err(message) => report.failed.push(Finding {
                     line: eval.line,
+                    column: column(text, &eval),
                     query: eval.query.clone(),
                     message,
                 }),
@@ -64,6 +65,13 @@ pub fn run_over(
         }
     }
     Ok(report)
+}
+
+/// Where the query stands in its line, in characters from 1.
+fn column(text: &str, eval: &Eval) -> usize {
+    let line = text.lines().nth(eval.line.saturating_sub(1)).unwrap_or_default();
+    let before = line.find(eval.query.as_str()).and_then(|at| line.get(..at));
+    before.unwrap_or_default().chars().count() + 1
 }
 
 /// Everything that is experimental is on.

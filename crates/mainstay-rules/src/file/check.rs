@@ -6,6 +6,7 @@ use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_promql::duration::parse_ms;
 use serde_saphyr::{Location, Spanned};
 
+use crate::dependency::names;
 use crate::error::{Diagnostic, RuleFileError};
 use crate::template::Template;
 use crate::yaml::Source;
@@ -33,7 +34,9 @@ pub(super) fn rule_file(source: Source<'_>, document: Groups) -> Result<RuleFile
                 format!("groupname: {:?} is repeated in the same file", name.value),
             );
         }
-        groups.push(check.group(group, &mut known));
+        let group = check.group(group, &mut known);
+        check.order(&group);
+        groups.push(group);
     }
     let Check {
         mut errors, warnings, ..
@@ -79,6 +82,25 @@ impl Check<'_> {
             query_offset_ms: self.duration(group.query_offset),
             limit: group.limit,
             rules,
+        }
+    }
+
+    /// Remarks on rules that come before what they read.
+    fn order(&mut self, group: &GroupSpec) {
+        for (index, reader) in group.rules.iter().enumerate() {
+            let mut later = group.rules.iter().skip(index + 1);
+            let recorded = |writer: &&RuleSpec| matches!(writer.kind, RuleKind::Record { .. });
+            let Some(writer) = later.find(|writer| recorded(writer) && names(reader, writer)) else {
+                continue;
+            };
+            let message = format!(
+                "{:?} reads {:?}, which is recorded after it, at line {}: it sees the evaluation before",
+                reader.name(),
+                writer.name(),
+                writer.line
+            );
+            let found = self.source.diagnostic(reader.line, 1, message);
+            self.warnings.push(found.help("move the rule that records it up"));
         }
     }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mainstay_kernel::Labels;
 use mainstay_kernel::labels::{ALERT_NAME, METRIC_NAME};
-use mainstay_kernel::{Digest, Labels};
 use mainstay_promql::{Limits, Samples, VectorSample};
 
 use crate::alert::{ActiveAlert, AlertState, Change, Timing, Transition, step};
 use crate::file::{RuleKind, RuleSpec};
 use crate::template::{Data, Template};
 
-use super::{Failed, GroupContext, Outputs, RuleSample};
+use super::{Failed, GroupContext, Outputs, RuleSample, Settling};
 
 /// What templates may look at.
 pub(super) struct Expansion<'a> {
@@ -52,11 +52,11 @@ impl Expansion<'_> {
 /// Moves the alerts of a rule one evaluation on.
 pub(super) fn evaluate(
     rule: &RuleSpec,
-    digest: Digest,
     limit: usize,
     at_ms: i64,
     vector: Vec<VectorSample>,
     alerts: &mut BTreeMap<Labels, ActiveAlert>,
+    settling: Option<Settling>,
     expansion: &Expansion<'_>,
 ) -> Result<Outputs, Failed> {
     let RuleKind::Alert {
@@ -103,7 +103,6 @@ pub(super) fn evaluate(
         }
         let alert = ActiveAlert {
             rule: name.clone(),
-            rule_digest: digest,
             labels: labels.clone(),
             annotations: annotations.clone(),
             active_at_ms: at_ms,
@@ -113,6 +112,7 @@ pub(super) fn evaluate(
             state: AlertState::Pending,
             value: *value,
         };
+        outputs.changed = true;
         if timing.for_ms > 0 {
             outputs.transitions.push(Transition {
                 change: Change::BecamePending,
@@ -123,7 +123,13 @@ pub(super) fn evaluate(
         next.insert(labels.clone(), alert);
     }
     next.retain(|labels, alert| {
-        let (change, stays) = step(alert, holding.contains_key(labels), at_ms, timing);
+        let holds = holding.contains_key(labels);
+        if !holds && settling.is_some_and(|settling| settling.holds(alert, at_ms)) {
+            return true;
+        }
+        let kept_since_ms = alert.keep_firing_since_ms;
+        let (change, stays) = step(alert, holds, at_ms, timing);
+        outputs.changed |= change.is_some() || alert.keep_firing_since_ms != kept_since_ms;
         if let Some(change) = change {
             outputs.transitions.push(Transition {
                 change,

@@ -7,7 +7,7 @@ use mainstay_kernel::Labels;
 use mainstay_kernel::histogram::Histogram;
 use mainstay_kernel::labels::ALERT_NAME;
 use mainstay_promql::notation::{Point, histogram_text, parse_series, parse_values};
-use mainstay_promql::{Limits, MemorySamples, SampleValue, Value, duration, instant, parse};
+use mainstay_promql::{Limits, MemorySamples, SampleValue, Value, difference, duration, instant, parse};
 use serde_saphyr::Spanned;
 
 use crate::alert::AlertState;
@@ -16,6 +16,7 @@ use crate::file::{GroupSpec, RuleFile};
 use crate::group::{Group, GroupContext};
 use crate::yaml::Source;
 
+use super::compare;
 use super::document::{AlertTest, QueryTest, Test, TestFile};
 use super::timestamp::rfc3339_ms;
 use super::{Files, Report, beside};
@@ -280,9 +281,11 @@ impl Runner<'_> {
             self.report.failures.push(self.source.at(place, message));
             return;
         };
-        let firing = groups.iter().flat_map(Group::active_alerts);
+        let firing = groups.iter().flat_map(Group::alerts);
         let firing = firing.filter(|alert| alert.state == AlertState::Firing && alert.rule == name.value);
-        let mut found: Vec<_> = firing.map(|alert| (alert.labels, alert.annotations)).collect();
+        let mut found: Vec<_> = firing
+            .map(|alert| (alert.labels.clone(), alert.annotations.clone()))
+            .collect();
         let mut wanted: Vec<(Labels, BTreeMap<String, String>)> = test
             .exp_alerts
             .iter()
@@ -296,14 +299,16 @@ impl Runner<'_> {
             .collect();
         found.sort();
         wanted.sort();
-        if found == wanted {
+        let differences = compare::alerts(wanted, found);
+        if differences.is_empty() {
             self.report.passed += 1;
             return;
         }
         let message = format!(
-            "alertname: {}, time: {}, expected {wanted:?}, got {found:?}",
+            "alert {} at {}: {}",
             name.value,
-            shown(test.eval_time.as_ref())
+            shown(test.eval_time.as_ref()),
+            difference::told(&differences)
         );
         self.report.failures.push(self.source.at(place, message));
     }
@@ -329,8 +334,8 @@ impl Runner<'_> {
             Ok(()) => self.report.passed += 1,
             Err(message) => {
                 let message = format!(
-                    "expr: {:?}, time: {}, {message}",
-                    test.expr.value,
+                    "query {} at {}: {message}",
+                    test.expr.value.trim(),
                     shown(test.eval_time.as_ref())
                 );
                 self.report
@@ -352,7 +357,7 @@ impl Runner<'_> {
             ..Limits::default()
         };
         let outcome = instant(expr, at_ms, store, &limits).map_err(|error| format!("err: {error}"))?;
-        let mut found: Vec<(Labels, SampleValue)> = match outcome.value {
+        let found: Vec<(Labels, SampleValue)> = match outcome.value {
             Value::Vector(samples) => samples
                 .into_iter()
                 .map(|s| (Labels::clone(&s.labels), s.value))
@@ -381,26 +386,11 @@ impl Runner<'_> {
             };
             wanted.push((labels, value));
         }
-        let by_labels = |a: &(Labels, SampleValue), b: &(Labels, SampleValue)| a.0.cmp(&b.0);
-        found.sort_by(by_labels);
-        wanted.sort_by(by_labels);
-        let same = found.len() == wanted.len()
-            && found
-                .iter()
-                .zip(&wanted)
-                .all(|(a, b)| a.0 == b.0 && is_same(&a.1, &b.1, self.rules.is_fuzzy));
-        if same {
-            Ok(())
-        } else {
-            let shown = |samples: &[(Labels, SampleValue)]| {
-                let shown: Vec<String> = samples
-                    .iter()
-                    .map(|(labels, value)| format!("{labels} {}", text(value)))
-                    .collect();
-                shown.join(", ")
-            };
-            Err(format!("expected [{}], got [{}]", shown(&wanted), shown(&found)))
+        let differences = compare::samples(wanted, found, |a, b| is_same(a, b, self.rules.is_fuzzy));
+        if differences.is_empty() {
+            return Ok(());
         }
+        Err(difference::told(&differences))
     }
 }
 
@@ -412,13 +402,6 @@ fn histogram(text: &str) -> Result<Arc<Histogram>, String> {
         _ => Err(format!(
             "expected one histogram such as {{{{count:1}}}}, found {text:?}"
         )),
-    }
-}
-
-fn text(value: &SampleValue) -> String {
-    match value {
-        SampleValue::Float(value) => value.to_string(),
-        SampleValue::Histogram(histogram) => histogram_text(histogram),
     }
 }
 
@@ -450,7 +433,7 @@ fn evaluate(
         };
         for failure in group.evaluate(at_ms, store, &limits).failures {
             let time = duration::format_ms(since_start_ms);
-            let message = format!("rule: {}, time: {time}, err: {}", failure.rule, failure.message);
+            let message = format!("rule {} at {time}: {}", failure.rule, failure.message);
             errors.push(Diagnostic {
                 file: failure.file,
                 line: failure.line,

@@ -182,3 +182,47 @@ fn queries_see_what_the_last_evaluation_saw() {
     let report = test_rules(&[path], &Disk);
     assert!(report.is_success(), "{:#?}", report.failures);
 }
+
+/// Each alert beside the one it resembles, label by label; each sample beside what it should be.
+#[test]
+fn what_does_not_hold_is_told_difference_by_difference() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rules = "groups:\n- name: g\n  rules:\n  - alert: QueueLong\n    expr: queue > 10\n    labels: {severity: page}\n    \
+                 annotations: {summary: '{{ $value }} wait'}\n  - {record: 'cell:queue', expr: queue}\n";
+    std::fs::write(folder.path().join("r.yml"), rules).expect("a rule file");
+    let test = "rule_files: [r.yml]\ntests:\n- name: queues\n  interval: 1m\n  input_series:\n  \
+                - {series: 'queue{cell=\"a\"}', values: '50x9'}\n  - {series: 'queue{cell=\"b\"}', values: '60x9'}\n  \
+                alert_rule_test:\n  - eval_time: 5m\n    alertname: QueueLong\n    exp_alerts:\n    \
+                - exp_labels: {cell: a, severity: P1}\n      exp_annotations: {summary: 51 wait}\n  \
+                promql_expr_test:\n  - expr: cell:queue\n    eval_time: 5m\n    exp_samples:\n    \
+                - {labels: 'cell:queue{cell=\"a\"}', value: 51}\n    - {labels: 'cell:queue{cell=\"c\"}', value: 60}\n";
+    let path = folder.path().join("t.yml").to_string_lossy().into_owned();
+    std::fs::write(&path, test).expect("a test file");
+    let report = test_rules(std::slice::from_ref(&path), &Disk);
+    let told: Vec<String> = report
+        .failures
+        .iter()
+        .map(|found| found.to_string().replace(&path, "t.yml"))
+        .collect();
+    let wanted = r#"t.yml:9:5: queues: alert QueueLong at 5m: 3 differences
+    ! alert {cell="a"}, label severity
+        expected  "P1"
+        got       "page"
+    ! alert {cell="a"}, annotation summary
+        expected  "51 wait"
+        got       "50 wait"
+    + alert {cell="b", severity="page"}
+        expected  nothing
+        got       firing
+t.yml:15:11: queues: query cell:queue at 5m: 3 differences
+    ! cell:queue{cell="a"}
+        expected  51
+        got       50
+    + cell:queue{cell="b"}
+        expected  nothing
+        got       60
+    - cell:queue{cell="c"}
+        expected  60
+        got       nothing"#;
+    assert_eq!(told.join("\n"), wanted);
+}

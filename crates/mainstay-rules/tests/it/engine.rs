@@ -5,7 +5,8 @@ use std::sync::Arc;
 use mainstay_kernel::Labels;
 use mainstay_promql::{Limits, MemorySamples, is_stale};
 use mainstay_rules::{
-    AlertState, Change, Evaluation, Group, GroupContext, RuleFile, RuleSample, RuleStore, Transition,
+    ActiveAlert, AlertState, Change, Evaluation, Group, GroupContext, RuleFile, RuleSample, RuleStore,
+    Transition,
 };
 
 const MINUTE_MS: i64 = 60_000;
@@ -91,6 +92,10 @@ impl Store {
     }
 }
 
+fn alerts(group: &Group) -> Vec<ActiveAlert> {
+    group.alerts().cloned().collect()
+}
+
 fn changes(evaluation: &Evaluation) -> Vec<Change> {
     evaluation
         .transitions
@@ -105,7 +110,7 @@ fn an_alert_is_pending_then_fires_then_is_over() {
     let mut store = Store::default();
     let mut at = |minute, value| {
         let evaluation = store.step(&mut group, minute, &[(r#"x{i="1"}"#, value)]);
-        (changes(&evaluation), store.shown(), group.active_alerts())
+        (changes(&evaluation), store.shown(), alerts(&group))
     };
     assert_eq!(at(0, 0.0).0, []);
     let (found, written, _) = at(1, 1.0);
@@ -158,7 +163,7 @@ fn a_pending_alert_that_vanishes_is_dropped_and_a_resolved_one_starts_anew() {
         let evaluation = store.step(&mut group, minute, &[("x", value)]);
         assert_eq!(changes(&evaluation), expected, "minute {minute}");
     }
-    assert_eq!(group.active_alerts()[0].active_at_ms, 5 * MINUTE_MS);
+    assert_eq!(alerts(&group)[0].active_at_ms, 5 * MINUTE_MS);
 }
 
 #[test]
@@ -207,7 +212,7 @@ fn too_many_alerts_drop_them_all() {
             "exceeded limit of 1 with 2 series"
         ]
     );
-    assert_eq!((store.shown().len(), group.active_alerts().len()), (0, 0));
+    assert_eq!((store.shown().len(), alerts(&group).len()), (0, 0));
 }
 
 #[test]
@@ -215,12 +220,12 @@ fn a_query_that_fails_changes_nothing() {
     let mut group = group("    rules: [{alert: A, expr: 'x{a!=\"unreachable\"} > 0'}]");
     let mut store = Store::default();
     store.step(&mut group, 0, &[("x", 1.0)]);
-    let before = group.active_alerts();
+    let before = alerts(&group);
     store.written = vec![before_sample(), before_sample()];
     let evaluation = group.evaluate(MINUTE_MS, &mut store, &Limits::default());
     assert_eq!(evaluation.failures[0].message, "the store is away");
     assert_eq!((evaluation.transitions.len(), evaluation.samples_written), (0, 0));
-    assert_eq!(group.active_alerts(), before);
+    assert_eq!(alerts(&group), before);
 }
 
 fn before_sample() -> RuleSample {
@@ -304,7 +309,7 @@ fn restoring_alerts_is_exact() {
     let mut whole = group(rules);
     let mut whole_store = Store::default();
     let mut restored_store = Store::default();
-    let mut alerts = Vec::new();
+    let mut memory = group(rules).memory();
     let mut told = 0;
     for (minute, value) in (0..).zip(values) {
         let gauges = [
@@ -312,23 +317,22 @@ fn restoring_alerts_is_exact() {
             (r#"x{i="2"}"#, f64::from(value % 2)),
         ];
         let mut restored = group(rules);
-        assert_eq!(restored.restore(alerts), []);
+        assert_eq!(
+            restored.resume(memory, minute * MINUTE_MS - 1, minute * MINUTE_MS),
+            []
+        );
         let expected = whole_store.step(&mut whole, minute, &gauges);
         let found = restored_store.step(&mut restored, minute, &gauges);
         assert_eq!(found.transitions, expected.transitions, "minute {minute}");
         assert_eq!(restored_store.shown(), whole_store.shown(), "minute {minute}");
-        alerts = restored.active_alerts();
-        assert_eq!(alerts, whole.active_alerts(), "minute {minute}");
+        memory = restored.memory();
+        assert_eq!(memory, whole.memory(), "minute {minute}");
         told += found.transitions.len();
     }
     assert!(told > 15, "only {told} changes");
     let mut other = group("    rules: [{alert: B, expr: 'x > 0'}]");
-    let count = alerts.len();
-    assert_eq!(
-        other.restore(alerts).len(),
-        count,
-        "alerts of no rule are given back"
-    );
+    let given_back = other.resume(memory.clone(), 0, 0);
+    assert_eq!(given_back, memory.rules, "what no rule answers for is given back");
 }
 
 #[test]
@@ -360,14 +364,10 @@ fn a_reload_keeps_what_is_still_there_and_ends_the_rest() {
     store.step(&mut before, 0, &[("x", 1.0)]);
     let mut after =
         group("    rules: [{record: r, expr: x}, {alert: A, expr: 'x > 0', for: 1m}, {record: s, expr: x}]");
-    let given_back = after.take_over(before);
-    assert_eq!(
-        given_back
-            .iter()
-            .map(|alert| alert.rule.as_str())
-            .collect::<Vec<_>>(),
-        ["B"]
-    );
+    let given_back = after.resume(before.memory(), 1, 1);
+    let alerts = given_back.iter().flat_map(|rule| &rule.alerts);
+    assert_eq!(alerts.map(|alert| alert.rule.as_str()).collect::<Vec<_>>(), ["B"]);
+    after.orphan(given_back.into_iter().flat_map(|rule| rule.series).collect());
     let evaluation = store.step(&mut after, 1, &[("x", 1.0)]);
     assert_eq!(
         changes(&evaluation),
@@ -390,4 +390,82 @@ fn a_reload_keeps_what_is_still_there_and_ends_the_rest() {
         4,
         "ended once"
     );
+}
+
+/// A threshold that is turned, a duration that is changed: it stays the same rule, and its alert the same alert.
+#[test]
+fn a_rule_that_asks_something_else_keeps_its_alerts() {
+    let mut before = group("    rules: [{alert: A, expr: 'x > 0', for: 1m}]");
+    let mut store = Store::default();
+    store.step(&mut before, 0, &[("x", 5.0)]);
+    store.step(&mut before, 1, &[("x", 5.0)]);
+    let mut after = group("    rules: [{alert: A, expr: 'x > 3', for: 1m}]");
+    assert_eq!(after.resume(before.memory(), MINUTE_MS + 1, 0), []);
+    assert_eq!(changes(&store.step(&mut after, 2, &[("x", 5.0)])), []);
+    assert_eq!(alerts(&after)[0].active_at_ms, 0);
+    assert_eq!(
+        changes(&store.step(&mut after, 3, &[("x", 2.0)])),
+        [Change::Resolved]
+    );
+}
+
+#[test]
+fn a_longer_for_moves_a_firing_alert_back_to_pending() {
+    let mut before = group("    rules: [{alert: A, expr: 'x > 0', for: 1m}]");
+    let mut store = Store::default();
+    store.step(&mut before, 0, &[("x", 1.0)]);
+    assert_eq!(
+        changes(&store.step(&mut before, 1, &[("x", 1.0)])),
+        [Change::BecameFiring]
+    );
+    let mut after = group("    rules: [{alert: A, expr: 'x > 0', for: 3m}]");
+    after.resume(before.memory(), MINUTE_MS + 1, 0);
+    assert_eq!(
+        changes(&store.step(&mut after, 2, &[("x", 1.0)])),
+        [Change::BackToPending]
+    );
+    let ended = r#"ALERTS{alertname="A", alertstate="firing"} stale"#.to_owned();
+    assert!(store.shown().contains(&ended), "{:?}", store.shown());
+    assert_eq!(
+        changes(&store.step(&mut after, 3, &[("x", 1.0)])),
+        [Change::BecameFiring]
+    );
+    assert_eq!(alerts(&after)[0].active_at_ms, 0);
+}
+
+/// After evaluations were missed, nothing there is no evidence until everything was scraped again; an alert that began
+/// since then is judged as always.
+#[test]
+fn alerts_of_before_an_outage_wait_for_the_first_scrapes() {
+    let rules = "    rules: [{alert: A, expr: 'x > 0', for: 2m}]";
+    let mut before = group(rules);
+    let mut store = Store::default();
+    let both = [(r#"x{i="1"}"#, 1.0), (r#"x{i="2"}"#, 1.0)];
+    for minute in 0..=2 {
+        store.step(&mut before, minute, &both[..1]);
+    }
+    store.step(&mut before, 3, &both);
+    let mut after = group(rules);
+    after.resume(before.memory(), 20 * MINUTE_MS - 1, 22 * MINUTE_MS);
+    assert_eq!(
+        changes(&store.step(&mut after, 20, &[])),
+        [],
+        "neither resolved nor dropped"
+    );
+    assert_eq!(
+        changes(&store.step(&mut after, 21, &[(r#"x{i="3"}"#, 1.0)])),
+        [Change::BecamePending]
+    );
+    let gone = mainstay_promql::stale_marker();
+    let evaluation = store.step(&mut after, 22, &[both[0], both[1], (r#"x{i="3"}"#, gone)]);
+    assert_eq!(
+        changes(&evaluation),
+        [Change::BecameFiring, Change::Dropped],
+        "the second one fires"
+    );
+    assert_eq!(alerts(&after).len(), 2);
+    let since: Vec<i64> = alerts(&after).iter().map(|alert| alert.active_at_ms).collect();
+    assert_eq!(since, [0, 3 * MINUTE_MS]);
+    let evaluation = store.step(&mut after, 23, &[both[0], (r#"x{i="2"}"#, gone)]);
+    assert_eq!(changes(&evaluation), [Change::Resolved]);
 }

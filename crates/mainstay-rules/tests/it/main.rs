@@ -1,6 +1,7 @@
 //! Integration tests of the rules.
 
 mod conformance;
+mod dependencies;
 mod engine;
 mod specification;
 mod support;

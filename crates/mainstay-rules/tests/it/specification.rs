@@ -220,8 +220,9 @@ fn derived_test(seed: u64, folder: &Path, fired: &mut BTreeMap<String, usize>) -
         }
         let firing: Vec<ActiveAlert> = groups
             .iter()
-            .flat_map(Group::active_alerts)
+            .flat_map(Group::alerts)
             .filter(|alert| alert.state == AlertState::Firing)
+            .cloned()
             .collect();
         for name in &names {
             let alerts = firing.iter().filter(|alert| alert.rule == *name);

@@ -31,8 +31,27 @@ pub struct Windows {
     removals: u64,
     /// In order of labels.
     series: Vec<Held>,
-    /// Two series with the same labels, or one with native histograms: samples must be read.
-    unfit: bool,
+    /// Samples must be read, and this is why.
+    unfit: Option<Unfit>,
+    begun: u64,
+}
+
+/// Why summaries cannot answer, and for how long that is certain: it is not found out anew before.
+#[derive(Debug, Clone, Copy)]
+enum Unfit {
+    /// Two series have the same labels, as long as there are these series.
+    Twice { generation: u64 },
+    /// A series has native histograms in the window that ended at `since_ms`; at `until_ms` they have left it.
+    Histograms { since_ms: i64, until_ms: i64 },
+}
+
+impl Unfit {
+    fn holds(self, state: &State, end_ms: i64) -> bool {
+        match self {
+            Self::Twice { generation } => generation == state.generation,
+            Self::Histograms { since_ms, until_ms } => (since_ms..until_ms).contains(&end_ms),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -62,8 +81,15 @@ impl Windows {
             generation: 0,
             removals: 0,
             series: Vec::new(),
-            unfit: false,
+            unfit: None,
+            begun: 0,
         }
+    }
+
+    /// How many windows of series were worked out from what is stored, instead of being moved on: what they cost.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.begun
     }
 
     /// What they take in memory, in bytes.
@@ -93,7 +119,8 @@ impl Store {
     ///
     /// # Cost
     /// If `end_ms` moves on from call to call: O(series + samples that came and went). The first call, and the first after
-    /// a series appeared or samples vanished: one header per series and block file, and two chunks per series.
+    /// a series appeared or samples vanished: one header per series and block file, and two chunks per series. Where
+    /// summaries cannot answer, that is found out once per range, and costs nothing in between.
     ///
     /// # Errors
     /// If a block file cannot be read or is damaged.
@@ -103,13 +130,19 @@ impl Store {
         end_ms: i64,
         mut visit: impl FnMut(&Arc<Labels>, &Summary),
     ) -> Result<bool, SeriesError> {
+        let unfit = windows.unfit;
+        if unfit.is_some_and(|unfit| unfit.holds(&self.read(), end_ms)) {
+            return Ok(false);
+        }
+        windows.unfit = None;
         let outcome = self.move_on(windows, end_ms);
-        if outcome.is_err() || windows.unfit {
+        if outcome.is_err() || windows.unfit.is_some() {
             // What is worked out in part must not be gone on with.
             windows.end_ms = NEVER_MS;
+            windows.series = Vec::new();
         }
         outcome?;
-        if windows.unfit {
+        if windows.unfit.is_some() {
             return Ok(false);
         }
         for held in &windows.series {
@@ -182,10 +215,12 @@ impl Windows {
             }
         }
         self.series.sort_by(|a, b| a.labels.cmp(&b.labels));
-        self.unfit = self
-            .series
-            .windows(2)
-            .any(|pair| pair[0].labels == pair[1].labels);
+        let mut pairs = self.series.windows(2);
+        self.unfit = pairs
+            .any(|pair| pair[0].labels == pair[1].labels)
+            .then_some(Unfit::Twice {
+                generation: state.generation,
+            });
         self.generation = state.generation;
     }
 
@@ -196,7 +231,7 @@ impl Windows {
         begin_ms: i64,
         end_ms: i64,
     ) -> Result<(), SeriesError> {
-        if beginnings.is_empty() {
+        if beginnings.is_empty() || self.unfit.is_some() {
             return Ok(());
         }
         // In order of id, so that series share reads.
@@ -204,7 +239,14 @@ impl Windows {
         let mut cursors: Vec<_> = blocks.iter().map(|block| block.cursor()).collect();
         for (at, beginning) in beginnings {
             let found = pieces(&mut cursors, &beginning.memory, beginning.id, begin_ms, end_ms)?;
-            self.unfit |= found.histograms;
+            self.begun += 1;
+            if found.histograms {
+                self.unfit = Some(Unfit::Histograms {
+                    since_ms: end_ms,
+                    until_ms: end_ms.saturating_add(self.range_ms),
+                });
+                return Ok(());
+            }
             self.series[at] = Held {
                 id: beginning.id,
                 labels: beginning.labels,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_kernel::histogram::{BucketSpan, CUSTOM_BUCKETS_SCHEMA, Histogram, ResetHint};
-use mainstay_kernel::{Matcher, SampleValue};
+use mainstay_kernel::{MatchOp, Matcher, SampleValue};
 use mainstay_series::{HistogramSample, Lsn, Outcome, Sample, SeriesRef, Store, Windows};
 
 use crate::{HOUR_MS, MINUTE_MS, open, series};
@@ -139,6 +139,50 @@ fn they_are_kept_bit_for_bit_through_files_and_restarts() {
             ))
             .expect("readable")
     );
+}
+
+/// That a window holds histograms is found out once, not at every evaluation; when they have left it, it is summarised
+/// again.
+#[test]
+fn that_a_window_must_be_scanned_is_remembered() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    let (latency, requests) = (series(&store, "latency"), series(&store, "requests"));
+    let any = Matcher::new("__name__", MatchOp::NotEqual, "").expect("a matcher");
+    let mut windows = Windows::new(vec![any], HOUR_MS);
+    let mut answered = Vec::new();
+    for minute in 0..180 {
+        let t_ms = minute * MINUTE_MS;
+        if minute < 30 {
+            let sample = sample(latency, minute);
+            store.append_histograms(&[sample], t_ms).expect("appended");
+        }
+        let value = minute as f64;
+        let counted = Sample {
+            series: requests,
+            t_ms,
+            value,
+        };
+        store.append(&[counted], t_ms).expect("appended");
+        let mut handed_out = 0;
+        let summarised = store.windows(&mut windows, t_ms, |_, summary| {
+            handed_out += 1;
+            assert_eq!(summary.last.1, value);
+        });
+        if summarised.expect("readable") {
+            assert_eq!(handed_out, 1, "the other series has nothing any more");
+            answered.push(minute);
+        }
+        if minute < 120 {
+            assert!(windows.begun() <= 4, "{} at minute {minute}", windows.begun());
+        }
+    }
+    assert_eq!(
+        answered,
+        (120..180).collect::<Vec<_>>(),
+        "asked again after an hour, and again after another"
+    );
+    assert!(windows.begun() <= 6, "{}", windows.begun());
 }
 
 #[test]
