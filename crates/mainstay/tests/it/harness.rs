@@ -18,6 +18,8 @@ pub(crate) struct Server {
     child: Child,
     /// `http://127.0.0.1:port`
     pub(crate) address: String,
+    /// What it said before that.
+    pub(crate) said: Vec<String>,
     pub(crate) data: tempfile::TempDir,
 }
 
@@ -59,16 +61,23 @@ impl Server {
         let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(stdout).lines();
+        let mut said = Vec::new();
         let address = lines
             .find_map(|line| {
-                line.expect("text")
-                    .strip_prefix("mainstay listens on ")
-                    .map(str::to_owned)
+                let line = line.expect("text");
+                let address = line.strip_prefix("mainstay listens on ").map(str::to_owned);
+                said.push(line);
+                address
             })
             .expect("it says where it listens");
         // What it prints from now on must go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address, data }
+        Self {
+            child,
+            address,
+            said,
+            data,
+        }
     }
 
     pub(crate) fn ask(&self, arguments: &[&str]) -> Output {

@@ -2,6 +2,7 @@
 
 mod beside;
 mod catalogs;
+mod clients;
 mod engines;
 mod grafana;
 mod harness;
@@ -9,6 +10,7 @@ mod help;
 mod hostile;
 mod import;
 mod otlp;
+mod otlp_grpc;
 mod scraping;
 mod server;
 
