@@ -176,11 +176,15 @@ remote_write:
     for (text, error) in [
         (
             "remote_write: [{url: 'http://h/w', sigv4: {region: x}}]",
-            "p.yml:1:44: sigv4 is not supported here",
+            "p.yml:1:43: sigv4 is not supported here",
         ),
         (
             "remote_write:\n- {url: 'http://h/w', oauth2: {client_id: x}}",
-            "p.yml:2:32: oauth2 is not supported here",
+            "p.yml:2:31: oauth2 is not supported here",
+        ),
+        (
+            "remote_write: [{url: 'http://h/w'}, {url: 'http://u:p@h/w'}]",
+            "p.yml:1:37: a second receiver http://h/w: give each a name",
         ),
         (
             "remote_write: [{url: 'http://h/w', protobuf_message: x}]",

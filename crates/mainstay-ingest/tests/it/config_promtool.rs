@@ -77,7 +77,6 @@ const BAD: &[&str] = &[
     "scrape_configs: [{job_name: a, scrape_timeout: 2m}]",
     "scrape_configs: [{job_name: a, unknown: 1}]",
     "remote_write: [{}]",
-    "remote_write: [{url: 'http://h/w'}, {url: 'http://h/w'}]",
     "remote_write: [{url: 'http://h/w', name: a}, {url: 'http://h/x', name: a}]",
     "remote_write: [{url: 'http://h/w', unknown: 1}]",
     "remote_write: [{url: 'http://h/w', headers: {Authorization: x}}]",

@@ -173,6 +173,10 @@ scrape_configs:
                 }
                 // Prometheus puts the machine's name in the place of a loopback address.
                 target["globalUrl"] = Value::Null;
+                if target["scrapePool"] == "renamed" {
+                    // Debian's shows what relabelling made of it.
+                    target["discoveredLabels"]["job"] = Value::Null;
+                }
                 if target["lastError"] != "" {
                     target["lastError"] = json!("it has one");
                 }
@@ -202,6 +206,12 @@ scrape_configs:
         json!({"empty": 0, "node": 1, "renamed": 0})
     );
     assert_eq!(counts["data"]["droppedTargets"][0]["scrapePool"], "node");
+    let renamed = http(&ours.address, "/api/v1/targets?scrapePool=renamed", None, "").json();
+    let renamed = &renamed["data"]["activeTargets"][0];
+    assert_eq!(
+        (&renamed["discoveredLabels"]["job"], &renamed["labels"]["job"]),
+        (&json!("renamed"), &json!("other"))
+    );
 }
 
 #[test]
