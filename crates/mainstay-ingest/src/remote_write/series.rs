@@ -77,6 +77,8 @@ pub struct Series<'r> {
     brings: bool,
     /// What 2.0 says of its metric, as it stands.
     metadata: Option<&'r [u8]>,
+    /// What follows the labels and the samples behind them, mostly nothing: only here can other things stand.
+    more: &'r [u8],
     layout: &'static Layout,
     symbols: &'r [Symbol<'r>],
 }
@@ -97,11 +99,16 @@ impl<'r> Series<'r> {
             labels: Cow::Borrowed(&message[..message.len() - rest.len()]),
             rest,
             start_ms: None,
-            brings: fields.take_bytes(SAMPLES_TAG).is_some(),
+            brings: false,
             metadata: None,
+            more: rest,
             layout,
             symbols,
         };
+        while fields.take_bytes(SAMPLES_TAG).is_some() {
+            series.brings = true;
+        }
+        series.more = fields.rest();
         if !fields.rest().is_empty() {
             series.read_rest(fields)?;
         }
@@ -173,7 +180,7 @@ impl<'r> Series<'r> {
     /// Its native histograms, in order. Those after one that is refused follow.
     pub fn histograms(&self) -> impl Iterator<Item = Result<HistogramSample, RemoteWriteError>> + use<'r> {
         let start_ms = self.start_ms;
-        messages(self.rest, self.layout.histograms).map(move |message| {
+        messages(self.more, self.layout.histograms).map(move |message| {
             let mut sample = read_histogram(message?)?;
             sample.start_ms = sample.start_ms.or(start_ms);
             Ok(sample)
@@ -182,7 +189,7 @@ impl<'r> Series<'r> {
 
     /// Its exemplars, in order. Those after one that is refused follow.
     pub fn exemplars(&self) -> impl Iterator<Item = Result<Exemplar, RemoteWriteError>> {
-        messages(self.rest, self.layout.exemplars).map(|message| self.exemplar(message?))
+        messages(self.more, self.layout.exemplars).map(|message| self.exemplar(message?))
     }
 
     /// How many samples, histograms and exemplars it has: what is refused with it. O(fields).
