@@ -77,6 +77,12 @@ fn series(server: &str, selector: &str) -> BTreeSet<String> {
     found.iter().map(Value::to_string).collect()
 }
 
+/// A list in the data of an answer; nothing if there is none.
+fn list<'a>(answer: &'a mut Value, name: &str) -> &'a mut [Value] {
+    let list = answer["data"].get_mut(name).and_then(Value::as_array_mut);
+    list.map(Vec::as_mut_slice).unwrap_or_default()
+}
+
 fn file(directory: &tempfile::TempDir, name: &str, text: &str) -> String {
     let path = directory.path().join(name);
     std::fs::write(&path, text).expect("written");
@@ -166,7 +172,7 @@ scrape_configs:
                 // Newer than Debian's.
                 data.remove("droppedTargetCounts");
             }
-            for target in json["data"]["activeTargets"].as_array_mut().into_iter().flatten() {
+            for target in list(&mut json, "activeTargets") {
                 for moment in ["lastScrape", "lastScrapeDuration"] {
                     assert!(!target[moment].is_null(), "{path}");
                     target[moment] = Value::Null;
@@ -181,20 +187,14 @@ scrape_configs:
                     target["lastError"] = json!("it has one");
                 }
             }
-            for target in json["data"]["droppedTargets"]
-                .as_array_mut()
-                .into_iter()
-                .flatten()
-            {
+            for target in list(&mut json, "droppedTargets") {
                 if let Some(target) = target.as_object_mut() {
                     // Newer than Debian's.
                     target.remove("scrapePool");
                 }
             }
-            for list in ["activeTargets", "scrapePools"] {
-                if let Some(list) = json["data"][list].as_array_mut() {
-                    list.sort_by_key(Value::to_string);
-                }
+            for name in ["activeTargets", "scrapePools"] {
+                list(&mut json, name).sort_by_key(Value::to_string);
             }
             json
         });
