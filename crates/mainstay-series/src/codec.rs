@@ -262,7 +262,6 @@ impl<'a> Reader<'a> {
             let words = size.div_ceil(digits.count as usize);
             self.bits(words, digits.bits() as usize, |mut word| {
                 for _ in 0..offsets.min(digits.count as usize) {
-                    #[expect(clippy::cast_possible_truncation, reason = "shifted into 64 bits")]
                     let quotient = ((u128::from(word) * inverse) >> u64::BITS) as u64;
                     each(min.wrapping_add((word - quotient * radix).cast_signed()));
                     word = quotient;
