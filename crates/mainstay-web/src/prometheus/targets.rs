@@ -126,13 +126,17 @@ pub(super) async fn target_metadata(State(app): State<App>, given: Given) -> Ans
         .filter(|known| matchers.iter().all(|matcher| matcher.matches(&known.target)))
         .take(limit)
         .map(|known| {
-            json!({
+            let mut said = json!({
                 "target": known.target,
-                "metric": known.metric,
                 "type": known.kind,
                 "help": known.help,
                 "unit": known.unit,
-            })
+            });
+            // As in Prometheus, who names a metric is not told its name.
+            if wanted.is_none() {
+                said["metric"] = known.metric.as_str().into();
+            }
+            said
         });
     Ok(Good::data(data.collect()))
 }
