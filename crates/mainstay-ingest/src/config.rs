@@ -1,5 +1,5 @@
-//! Prometheus' configuration file as far as it concerns scraping: `global`, `scrape_configs` with relabelling and
-//! service discovery by static lists, files, HTTP, DNS and Kubernetes.
+//! Prometheus' configuration file as far as it concerns scraping and sending: `global`, `scrape_configs` with relabelling
+//! and service discovery by static lists, files, HTTP, DNS and Kubernetes, `remote_write`.
 //!
 //! A key that Prometheus does not know is an error, as it is there. A key that Prometheus knows and that has no effect
 //! here is a warning with its position, never silence; one whose absence would change who is spoken to, or how, is an
@@ -7,6 +7,7 @@
 
 mod document;
 pub mod http;
+pub mod remote_write;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use mainstay_kernel::Labels;
 
 pub use self::http::HttpOptions;
+pub use self::remote_write::RemoteWrite;
 pub use self::targets::JobTargets;
 #[cfg(feature = "kubernetes")]
 use crate::discovery::KubernetesDiscovery;
@@ -43,6 +45,8 @@ pub struct ConfigError {
 pub struct ScrapeConfig {
     /// The jobs, in their order.
     pub jobs: Vec<ScrapeJob>,
+    /// Where samples are sent to, in their order.
+    pub remote_write: Vec<RemoteWrite>,
     /// `external_labels`: on everything that is sent to somebody else.
     pub external_labels: Labels,
     /// What has no effect here.
@@ -78,6 +82,9 @@ pub struct ScrapeJob {
     pub limits: ScrapeLimits,
     /// `target_limit`: with more targets than this all scrapes of the job fail.
     pub target_limit: Option<usize>,
+    /// `keep_dropped_targets`: of how many targets that relabelling drops it is remembered what was known of them; `None`:
+    /// of all, up to a limit.
+    pub keep_dropped_targets: Option<usize>,
     /// `scrape_protocols` and what is taken of histograms.
     pub formats: ScrapeFormats,
     /// How targets are spoken to.
@@ -136,6 +143,7 @@ impl ScrapeJob {
             extra_metrics: false,
             limits: ScrapeLimits::default(),
             target_limit: None,
+            keep_dropped_targets: None,
             formats: ScrapeFormats::default(),
             http: HttpOptions::default(),
             relabel: Vec::new(),

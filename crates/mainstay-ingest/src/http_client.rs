@@ -55,41 +55,56 @@ pub(crate) enum HttpError {
     TooLarge { limit_bytes: usize },
 }
 
+/// A client for requests that another part makes: every one of them as these settings say, and none longer than `timeout`.
+///
+/// # Errors
+/// Why there can be none, in words.
+pub fn http_client(settings: &HttpSettings, timeout: Duration) -> Result<reqwest::Client, String> {
+    let (builder, headers) = builder(settings)?;
+    let client = builder.default_headers(headers).timeout(timeout).build();
+    client.map_err(|error| in_full(&error))
+}
+
+fn builder(settings: &HttpSettings) -> Result<(reqwest::ClientBuilder, reqwest::header::HeaderMap), String> {
+    // Whichever part of the process comes first chooses the same provider.
+    let _already_chosen = rustls::crypto::ring::default_provider().install_default();
+    let mut headers = reqwest::header::HeaderMap::new();
+    for (name, value) in &settings.headers {
+        let name = reqwest::header::HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("{name:?} is no name of a header"))?;
+        let mut value = reqwest::header::HeaderValue::from_str(&value.0)
+            .map_err(|_| format!("the value of the header {name} has characters that none may have"))?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    let redirects = if settings.follow_redirects {
+        reqwest::redirect::Policy::limited(REDIRECTS_MAX)
+    } else {
+        reqwest::redirect::Policy::none()
+    };
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("mainstay/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirects)
+        .pool_idle_timeout(IDLE)
+        .tcp_nodelay(true)
+        .no_proxy();
+    if let Some(tls) = tls(settings)? {
+        builder = builder.tls_backend_preconfigured(tls);
+    } else if settings.min_version == TlsVersion::V1_3 {
+        builder = builder.tls_version_min(reqwest::tls::Version::TLS_1_3);
+    }
+    if let Some(url) = &settings.proxy_url {
+        let no_proxy = settings.no_proxy.as_deref().unwrap_or_default();
+        let proxy = reqwest::Proxy::all(&url.0).map_err(|_| "the proxy_url is no URL".to_owned())?;
+        builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(no_proxy)));
+    }
+    Ok((builder, headers))
+}
+
 impl HttpClient {
     /// A client with these settings; why there can be none, in words.
     pub(crate) fn new(settings: &HttpSettings) -> Result<Self, String> {
-        // Whichever part of the process comes first chooses the same provider.
-        let _already_chosen = rustls::crypto::ring::default_provider().install_default();
-        let mut headers = reqwest::header::HeaderMap::new();
-        for (name, value) in &settings.headers {
-            let name = reqwest::header::HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| format!("{name:?} is no name of a header"))?;
-            let mut value = reqwest::header::HeaderValue::from_str(&value.0)
-                .map_err(|_| format!("the value of the header {name} has characters that none may have"))?;
-            value.set_sensitive(true);
-            headers.append(name, value);
-        }
-        let redirects = if settings.follow_redirects {
-            reqwest::redirect::Policy::limited(REDIRECTS_MAX)
-        } else {
-            reqwest::redirect::Policy::none()
-        };
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("mainstay/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirects)
-            .pool_idle_timeout(IDLE)
-            .tcp_nodelay(true)
-            .no_proxy();
-        if let Some(tls) = tls(settings)? {
-            builder = builder.tls_backend_preconfigured(tls);
-        } else if settings.min_version == TlsVersion::V1_3 {
-            builder = builder.tls_version_min(reqwest::tls::Version::TLS_1_3);
-        }
-        if let Some(url) = &settings.proxy_url {
-            let no_proxy = settings.no_proxy.as_deref().unwrap_or_default();
-            let proxy = reqwest::Proxy::all(&url.0).map_err(|_| "the proxy_url is no URL".to_owned())?;
-            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(no_proxy)));
-        }
+        let (builder, headers) = builder(settings)?;
         let client = builder.build().map_err(|error| in_full(&error))?;
         Ok(Self { client, headers })
     }

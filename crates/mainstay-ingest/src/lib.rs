@@ -20,6 +20,7 @@ mod scrape;
 mod series_key;
 mod wire;
 
+pub use http_client::http_client;
 pub use metadata::FamilyMetadata;
 pub use sample::{Exemplar, SeriesSample};
 pub use scrape::{

@@ -90,12 +90,7 @@ impl Connection {
     /// # Errors
     /// If the address, a header or a certificate is none.
     pub fn new(endpoint: &Endpoint) -> Result<Self, RemoteError> {
-        let wrong = |what: &str, reason: String| RemoteError::Endpoint(format!("{what}: {reason}"));
-        let mut url = Url::parse(&endpoint.url).map_err(|error| wrong("not a URL", error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            return Err(wrong("scheme", "expected http:// or https://".to_owned()));
-        }
-        url.set_fragment(None);
+        let url = address(&endpoint.url)?;
         let mut headers = HeaderMap::new();
         for (name, value) in &endpoint.headers {
             let header = HeaderName::try_from(name).map_err(|error| wrong(name, error.to_string()))?;
@@ -125,6 +120,18 @@ impl Connection {
             client: builder.build()?,
             url,
             answer_max_bytes: endpoint.answer_max_bytes,
+        })
+    }
+
+    /// The same over a client that is there already, which says who asks and how long that may take.
+    ///
+    /// # Errors
+    /// If the address is none.
+    pub fn over(client: Client, url: &str) -> Result<Self, RemoteError> {
+        Ok(Self {
+            client,
+            url: address(url)?,
+            answer_max_bytes: Endpoint::new(url).answer_max_bytes,
         })
     }
 
@@ -174,6 +181,19 @@ impl Connection {
         }
         Ok(body)
     }
+}
+
+fn wrong(what: &str, reason: String) -> RemoteError {
+    RemoteError::Endpoint(format!("{what}: {reason}"))
+}
+
+fn address(url: &str) -> Result<Url, RemoteError> {
+    let mut url = Url::parse(url).map_err(|error| wrong("not a URL", error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(wrong("scheme", "expected http:// or https://".to_owned()));
+    }
+    url.set_fragment(None);
+    Ok(url)
 }
 
 fn authorization(auth: &Auth) -> Option<String> {

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::BodyExt as _;
 use mainstay_kernel::Principal;
 use mainstay_kernel::principal::Tenants;
 use mainstay_ui::form::CSRF_FIELD;
@@ -25,6 +26,11 @@ use crate::session;
 
 /// The header that carries the anti-forgery token of a session when it calls the API.
 pub const CSRF_HEADER: &str = "x-csrf-token";
+
+/// How many times the limit is read of a body that is too large, so that its sender hears of it.
+const READ_OFF_FACTOR: usize = 8;
+/// How long that may take.
+const READ_OFF_TIME: Duration = Duration::from_secs(2);
 
 /// What a page may load and where it may send: only this server, and nothing inline.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -283,6 +289,9 @@ async fn take_body(info: &RouteInfo, caller: Option<&Caller>, request: Request) 
         )
     };
     if announced.is_some_and(|bytes| bytes > limit as u64) {
+        if !parts.headers.contains_key(header::EXPECT) {
+            read_off(body, limit.saturating_mul(READ_OFF_FACTOR)).await;
+        }
         return Err(too_large());
     }
     let read = tokio::time::timeout(
@@ -291,7 +300,13 @@ async fn take_body(info: &RouteInfo, caller: Option<&Caller>, request: Request) 
     );
     let bytes: Bytes = match read.await {
         Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return Err(too_large()),
+        Ok(Err(error)) if is_beyond_limit(&error) => return Err(too_large()),
+        Ok(Err(error)) => {
+            return Err(WebError::invalid(
+                format!("the body broke off: {error}"),
+                "Send it again, whole.",
+            ));
+        }
         Err(_) => {
             return Err(WebError::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -332,6 +347,28 @@ async fn take_body(info: &RouteInfo, caller: Option<&Caller>, request: Request) 
         }
     }
     Ok(Request::from_parts(parts, Body::from(bytes)))
+}
+
+/// Reads on for a moment what is not wanted: who is still sending when the connection closes hears of that alone, and not
+/// why, and sends the same again.
+async fn read_off(mut body: Body, limit_bytes: usize) {
+    let reading = async {
+        let mut left_bytes = limit_bytes;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(less_bytes) = left_bytes.checked_sub(length) else {
+                return;
+            };
+            left_bytes = less_bytes;
+        }
+    };
+    // Whoever is slower is cut off.
+    let _in_time = tokio::time::timeout(READ_OFF_TIME, reading).await;
+}
+
+/// Whether a body was longer than what is read of it, rather than broken.
+fn is_beyond_limit(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
 }
 
 async fn parse_form(headers: &HeaderMap, bytes: &Bytes) -> Result<Fields, WebError> {

@@ -20,6 +20,7 @@ mod tree;
 mod write;
 
 pub(crate) use answer::failed;
+pub(crate) use otlp::{PATH as OTLP_METRICS, Problem};
 
 use axum::handler::Handler;
 use mainstay_kernel::Role;
@@ -306,7 +307,7 @@ pub(crate) fn routes() -> Vec<Route> {
         .content(Gives::Other("text/plain"))
         .body_max_bytes(INGEST_MAX_BYTES),
         Route::post(
-            "/api/v1/otlp/v1/metrics",
+            otlp::PATH,
             "Take metrics in by OTLP, protobuf (application/x-protobuf) or JSON (application/json), with or without gzip",
             otlp::metrics,
         )

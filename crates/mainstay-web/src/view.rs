@@ -31,8 +31,8 @@ pub use overview::{
     Banner, Duty, Figure, FigureGroup, Grid, GridCell, GridRow, Overview, Places, Sentence, Situation,
 };
 pub use prometheus::{
-    Alerting, Evaluated, LastScrape, MetricMetadata, Rule, RuleAlert, RuleGroup, Runtime, ScrapedTarget,
-    StoreStatus,
+    Alerting, DroppedTargets, Evaluated, LastScrape, MetricMetadata, Rule, RuleAlert, RuleGroup, Runtime,
+    ScrapedTarget, StoreStatus, Targets,
 };
 pub use query::{
     Deleted, Deletion, Exemplar, InstantQuery, OtlpAnswer, QueryAnswer, QueryCost, QueryError, QueryOptions,

@@ -1,5 +1,6 @@
 //! `mainstay serve`: the control plane at work.
 
+mod channels;
 mod discovery;
 mod engines;
 mod operations;
@@ -13,8 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_catalog::{Catalog, Diagnostics};
-use mainstay_delivery::channel::{ChannelOptions, RealChannels};
-use mainstay_delivery::smtp::SmtpOptions;
+use mainstay_delivery::channel::RealChannels;
 use mainstay_hands::SupervisorHand;
 use mainstay_ingest::Scraper;
 use mainstay_journal::SqliteJournal;
@@ -112,14 +112,19 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         Some(path) => Auth::Tokens(read_tokens(path)?),
         None => Auth::Open,
     };
-    check_bind(options.listen, &auth).map_err(|refused| ServeError::Web(refused.to_string()))?;
+    for address in [Some(options.listen), options.otlp_grpc_listen]
+        .into_iter()
+        .flatten()
+    {
+        check_bind(address, &auth).map_err(|refused| ServeError::Web(refused.to_string()))?;
+    }
     let (catalog, judged) = load_catalog(&options.catalog)?;
     let interval = Duration::from_secs(options.scrape_interval_s.into());
     let flags = Arc::new(options.shown());
     let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
     let directory = Directory::new(&catalog, environment)?;
-    let channels = RealChannels::new(channel_options(&catalog)?)
+    let channels = RealChannels::new(channels::options(&catalog)?)
         .map_err(|error| ServeError::Channel(error.to_string()))?;
 
     for (what, url) in directory.urls() {
@@ -145,9 +150,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     recovered::tell(&recovery, recovering.elapsed());
     let (telemetry, puller) = options.engines.attach(telemetry, &options.data).await?;
     let telemetry = Arc::new(telemetry);
-    let sender = options
+    let senders = options
         .engines
-        .sender(&telemetry, &options.data, clock.clone(), entropy.clone())?;
+        .senders(&sources, &telemetry, &options.data, &clock, &entropy)?;
     let client = reqwest::Client::builder()
         .no_proxy()
         .build()
@@ -170,16 +175,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         .await;
     plane.observe(&Actor::machine("telemetry"), forgotten).await?;
 
-    let listener = tokio::net::TcpListener::bind(options.listen)
-        .await
-        .map_err(|source| ServeError::Listen {
-            address: options.listen,
-            source,
-        })?;
-    let address = listener.local_addr().map_err(|source| ServeError::Listen {
-        address: options.listen,
-        source,
-    })?;
+    let (listener, address) = listen(options.listen).await?;
+    let otlp_grpc = match options.otlp_grpc_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let (live, _) = broadcast::channel(256);
     let scrapes = Arc::new(Scrapes::new(telemetry.clone()));
     let console = PlaneConsole::new(
@@ -225,6 +225,14 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         }
     };
     let mut tasks: JoinSet<Result<(), ServeError>> = JoinSet::new();
+    if let Some((listener, address)) = otlp_grpc {
+        let (router, until) = (router.clone(), until_stopped());
+        tasks.spawn(async move {
+            mainstay_web::serve_otlp_grpc(listener, router, until).await;
+            Ok(())
+        });
+        anstream::println!("mainstay takes OTLP over gRPC on {address}");
+    }
     let until = until_stopped();
     tasks.spawn(async move {
         mainstay_web::serve(listener, router, until).await;
@@ -248,7 +256,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         let (telemetry, clock) = (telemetry.clone(), clock.clone());
         tasks.spawn(engines::pull(puller, telemetry, clock, interval, until_stopped()));
     }
-    if let Some(sender) = sender {
+    for sender in senders {
         tasks.spawn(engines::send(sender, until_stopped()));
     }
     tasks.spawn(keep(plane.clone(), telemetry.clone(), until_stopped()));
@@ -274,6 +282,14 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     first_failure.map_or(Ok(()), Err)
 }
 
+/// A listener, and where it listens.
+async fn listen(address: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Listen { address, source };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
 fn read_tokens(path: &std::path::Path) -> Result<Tokens, ServeError> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path)
@@ -290,32 +306,6 @@ fn load_catalog(path: &std::path::Path) -> Result<(Arc<Catalog>, Judged), ServeE
     }
     let judged = Judged::of(&catalog, &mut Diagnostics::default());
     Ok((Arc::new(catalog), judged))
-}
-
-fn channel_options(catalog: &Catalog) -> Result<ChannelOptions, ServeError> {
-    let Some(smtp) = &catalog.response.channels.smtp else {
-        return Ok(ChannelOptions::default());
-    };
-    let port = smtp.port.resolve(environment)?;
-    let port = port
-        .parse()
-        .map_err(|_| ServeError::Channel(format!("the port of the mail server is {port:?}, not a number")))?;
-    let mut options = SmtpOptions::new(
-        smtp.host.resolve(environment)?,
-        port,
-        smtp.tls,
-        smtp.from.resolve(environment)?,
-    );
-    if let (Some(username), Some(password)) = (&smtp.username, &smtp.password) {
-        options.login = Some((
-            username.resolve(environment)?,
-            password.value.resolve(environment)?,
-        ));
-    }
-    Ok(ChannelOptions {
-        smtp: Some(options),
-        ..ChannelOptions::default()
-    })
 }
 
 /// Judges objectives and rules on a clock, and asks the counts about open incidents.

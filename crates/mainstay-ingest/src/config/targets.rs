@@ -16,13 +16,18 @@ const SCRAPE_INTERVAL: &str = "__scrape_interval__";
 const SCRAPE_TIMEOUT: &str = "__scrape_timeout__";
 const PARAM_PREFIX: &str = "__param_";
 
+/// Of how many dropped targets of a job it is remembered what was known of them.
+const DROPPED_MAX: usize = 10_000;
+
 /// What became of what was discovered for a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobTargets {
     /// What is scraped.
     pub active: Vec<ScrapeTarget>,
-    /// How many targets relabelling dropped.
-    pub dropped: usize,
+    /// What was known of those that relabelling dropped, of the first of them.
+    pub dropped: Vec<Labels>,
+    /// How many that are.
+    pub dropped_count: usize,
     /// Why others are no targets.
     pub refused: Vec<String>,
 }
@@ -40,9 +45,16 @@ impl ScrapeJob {
         let mut targets = JobTargets::default();
         for group in groups {
             for address in &group.targets {
-                match self.target(group.labels.clone().with(ADDRESS, address), http) {
-                    Ok(Some(target)) => targets.active.push(target),
-                    Ok(None) => targets.dropped += 1,
+                let discovered = self.discovered(group.labels.clone().with(ADDRESS, address));
+                match self.target(&discovered, http) {
+                    Ok(Some(target)) => targets.active.push(ScrapeTarget { discovered, ..target }),
+                    Ok(None) => {
+                        targets.dropped_count += 1;
+                        let kept = self.keep_dropped_targets.unwrap_or(DROPPED_MAX).min(DROPPED_MAX);
+                        if targets.dropped.len() < kept {
+                            targets.dropped.push(discovered);
+                        }
+                    }
                     Err(reason) => targets.refused.push(format!("{address:?}: {reason}")),
                 }
             }
@@ -55,7 +67,8 @@ impl ScrapeJob {
         targets
     }
 
-    fn target(&self, mut labels: Labels, http: &Arc<HttpSettings>) -> Result<Option<ScrapeTarget>, String> {
+    /// What is known of a target before relabelling: what was found of it, and what the job says where that says nothing.
+    fn discovered(&self, mut labels: Labels) -> Labels {
         let interval_text = duration_text(self.interval);
         let timeout_text = duration_text(self.timeout);
         for (name, value) in [
@@ -74,7 +87,11 @@ impl ScrapeJob {
                 labels.set(format!("{PARAM_PREFIX}{name}"), first);
             }
         }
-        let Some(labels) = relabel(labels, &self.relabel) else {
+        labels
+    }
+
+    fn target(&self, discovered: &Labels, http: &Arc<HttpSettings>) -> Result<Option<ScrapeTarget>, String> {
+        let Some(labels) = relabel(discovered.clone(), &self.relabel) else {
             return Ok(None);
         };
         let value = |name| labels.get(name).unwrap_or_default();
@@ -110,6 +127,8 @@ impl ScrapeJob {
             target_limit_exceeded: None,
             formats: self.formats.clone(),
             metric_relabel: Arc::clone(&self.metric_relabel),
+            discovered: Labels::new(),
+            pool: self.name.clone(),
             http: Arc::clone(http),
         }))
     }

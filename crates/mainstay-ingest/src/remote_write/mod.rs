@@ -29,7 +29,7 @@ use mainstay_kernel::Histogram;
 
 pub use self::cache::SeriesCache;
 pub use self::negotiation::{Receipt, Refused, VERSION_HEADER, Version, negotiate};
-pub use self::request::{Request, SeriesIter};
+pub use self::request::{Request, SeriesIter, type_number};
 pub use self::series::{Samples, Series};
 use crate::exposition::MetricKind;
 pub use crate::native_histogram::HistogramRefusal;
@@ -104,6 +104,20 @@ pub enum RemoteWriteError {
         /// What is allowed.
         limit: usize,
     },
+    /// More series, samples and the like than allowed, all together.
+    #[error(
+        "the request has more than {limit} series, samples, histograms, exemplars and sayings about metrics"
+    )]
+    TooManyEntries {
+        /// What is allowed.
+        limit: usize,
+    },
+    /// Labels longer than any series may have.
+    #[error("a series has labels of more than {limit_bytes} bytes")]
+    LabelsTooLong {
+        /// What is allowed.
+        limit_bytes: usize,
+    },
     /// 2.0: the table of symbols does not begin with "".
     #[error("the first symbol must be the empty string")]
     Symbols,
@@ -151,6 +165,7 @@ impl RemoteWriteError {
                 | Self::Compression(_)
                 | Self::Malformed(_)
                 | Self::TooManySymbols { .. }
+                | Self::TooManyEntries { .. }
                 | Self::Symbols
         )
     }
@@ -160,7 +175,7 @@ impl RemoteWriteError {
     pub fn status(&self) -> u16 {
         match self {
             Self::ContentType(_) | Self::ContentEncoding(_) => 415,
-            Self::TooLarge { .. } | Self::TooManySymbols { .. } => 413,
+            Self::TooLarge { .. } | Self::TooManySymbols { .. } | Self::TooManyEntries { .. } => 413,
             _ => 400,
         }
     }

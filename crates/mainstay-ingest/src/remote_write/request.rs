@@ -8,8 +8,14 @@ use crate::exposition::MetricKind;
 use crate::series_key::SeriesKey;
 use crate::wire::Fields;
 
+/// Metadata, in 1.0.
+const METADATA: u32 = 3;
 /// How many symbols a request may have. On the wire an empty one takes two bytes, here thirty-two.
 const SYMBOLS_MAX: usize = 1 << 20;
+
+/// How many series, samples, histograms, exemplars and metadata a request may have, all together. On the wire one of
+/// nothing takes two bytes, here up to 250.
+const ENTRIES_MAX: usize = 1 << 20;
 
 /// A string of the table that 2.0 has, and what stands for it in a series' key.
 #[derive(Debug, Clone, Copy)]
@@ -27,10 +33,11 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads the frame of an unpacked body: of 2.0 the table of symbols, of 1.0 nothing.
+    /// Reads the frame of an unpacked body: of 2.0 the table of symbols, of 1.0 nothing. Of one that is long enough to have
+    /// too much in it, everything is counted before any of it is looked at.
     ///
     /// # Errors
-    /// If it is no 2.0 message or its first symbol is not "". What is wrong with a 1.0 message, or with a series, is
+    /// If it has too much in it, if it is no 2.0 message or its first symbol is not "". What is wrong with a 1.0 message, or with a series, is
     /// found by [`series`](Self::series).
     pub fn parse(version: Version, message: &'a [u8]) -> Result<Self, RemoteWriteError> {
         let mut request = Self {
@@ -54,7 +61,36 @@ impl<'a> Request<'a> {
                 return Err(RemoteWriteError::Symbols);
             }
         }
+        // One takes two bytes at least: most messages need not be counted.
+        if message.len() > 2 * ENTRIES_MAX && request.entries()? > ENTRIES_MAX {
+            return Err(RemoteWriteError::TooManyEntries { limit: ENTRIES_MAX });
+        }
         Ok(request)
+    }
+
+    /// How many series, samples, histograms, exemplars and metadata there are, counted to a little over the limit.
+    /// O(fields).
+    fn entries(&self) -> Result<usize, RemoteWriteError> {
+        let mut entries = 0;
+        for field in Fields::new(self.message) {
+            let (number, value) = field?;
+            if number == self.layout.series {
+                entries += 1;
+                for field in Fields::new(value.bytes()?) {
+                    let (number, _) = field?;
+                    entries += usize::from(self.layout.is_entry(number));
+                    if entries > ENTRIES_MAX {
+                        return Ok(entries);
+                    }
+                }
+            } else if number == METADATA && !self.layout.has_symbols {
+                entries += 1;
+            }
+            if entries > ENTRIES_MAX {
+                break;
+            }
+        }
+        Ok(entries)
     }
 
     /// The series, in order. After an error comes nothing more.
@@ -75,7 +111,7 @@ impl<'a> Request<'a> {
             self.message
         });
         fields.filter_map(|field| match field {
-            Ok((3, value)) => Some(
+            Ok((METADATA, value)) => Some(
                 value
                     .bytes()
                     .map_err(RemoteWriteError::from)
@@ -107,18 +143,27 @@ fn family_metadata(message: &[u8]) -> Result<Metadata<'_>, RemoteWriteError> {
     Ok(metadata)
 }
 
-/// `MetricType`, which both versions number alike.
+/// `MetricType`, which both versions number alike; 0 is unknown.
+const TYPES: [MetricKind; 8] = [
+    MetricKind::Unknown,
+    MetricKind::Counter,
+    MetricKind::Gauge,
+    MetricKind::Histogram,
+    MetricKind::GaugeHistogram,
+    MetricKind::Summary,
+    MetricKind::Info,
+    MetricKind::StateSet,
+];
+
 pub(super) fn metric_kind(number: u64) -> MetricKind {
-    match number {
-        1 => MetricKind::Counter,
-        2 => MetricKind::Gauge,
-        3 => MetricKind::Histogram,
-        4 => MetricKind::GaugeHistogram,
-        5 => MetricKind::Summary,
-        6 => MetricKind::Info,
-        7 => MetricKind::StateSet,
-        _ => MetricKind::Unknown,
-    }
+    let kind = usize::try_from(number).ok().and_then(|at| TYPES.get(at));
+    kind.copied().unwrap_or(MetricKind::Unknown)
+}
+
+/// The number of a kind in `MetricType`.
+#[must_use]
+pub fn type_number(kind: MetricKind) -> u64 {
+    TYPES.iter().position(|known| *known == kind).unwrap_or_default() as u64
 }
 
 pub(super) fn text(bytes: &[u8]) -> Result<&str, RemoteWriteError> {

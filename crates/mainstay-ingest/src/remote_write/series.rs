@@ -43,7 +43,16 @@ impl Layout {
             },
         }
     }
+
+    /// Whether a field of a series is a sample, a histogram or an exemplar.
+    pub(super) fn is_entry(&self, field: u32) -> bool {
+        field == SAMPLES || field == self.histograms || field == self.exemplars
+    }
 }
+
+/// How long names and values of one series may be, together. A store allows less; this keeps what a few references of 2.0
+/// stand for from being built.
+const LABELS_MAX_BYTES: usize = 64 << 10;
 
 /// Labels, or in 2.0 the references to symbols that stand for them, are this field of a series and of an exemplar.
 const LABELS: u32 = 1;
@@ -66,6 +75,8 @@ pub struct Series<'r> {
     start_ms: Option<i64>,
     /// Whether it has a sample or a histogram.
     brings: bool,
+    /// What 2.0 says of its metric, as it stands.
+    metadata: Option<&'r [u8]>,
     /// What follows the labels and the samples behind them, mostly nothing: only here can other things stand.
     more: &'r [u8],
     layout: &'static Layout,
@@ -89,6 +100,7 @@ impl<'r> Series<'r> {
             rest,
             start_ms: None,
             brings: false,
+            metadata: None,
             more: rest,
             layout,
             symbols,
@@ -115,6 +127,8 @@ impl<'r> Series<'r> {
                 self.labels.to_mut().extend_from_slice(field);
             } else if number == CREATED_TIMESTAMP && self.layout.has_symbols {
                 self.start_ms = unless_zero(value.signed()?);
+            } else if number == METADATA && self.layout.has_symbols {
+                self.metadata = Some(value.bytes()?);
             }
         }
     }
@@ -197,10 +211,7 @@ impl<'r> Series<'r> {
     /// # Errors
     /// If it refers to text that is not there or is not UTF-8.
     pub fn metadata(&self) -> Result<Option<Metadata<'r>>, RemoteWriteError> {
-        if !self.layout.has_symbols {
-            return Ok(None);
-        }
-        let Some(message) = messages(self.more, METADATA).last().transpose()? else {
+        let Some(message) = self.metadata else {
             return Ok(None);
         };
         let mut metadata = Metadata {
@@ -220,19 +231,53 @@ impl<'r> Series<'r> {
         Ok(Some(metadata))
     }
 
+    /// A hash of what [`metadata`](Self::metadata) says, so that it need not be read again; `None` if it says nothing.
+    ///
+    /// # Errors
+    /// If it refers to text that is not there.
+    pub fn metadata_hash(&self) -> Result<Option<u64>, RemoteWriteError> {
+        let Some(message) = self.metadata else {
+            return Ok(None);
+        };
+        let (mut kind, mut help, mut unit) = (0, 0, 0);
+        for field in Fields::new(message) {
+            match field? {
+                (1, value) => kind = value.unsigned()?,
+                (3, value) => help = value.unsigned()?,
+                (4, value) => unit = value.unsigned()?,
+                _ => {}
+            }
+        }
+        let key = SeriesKey::of(&kind.to_le_bytes())
+            .then(symbol(self.symbols, help)?.key)
+            .then(symbol(self.symbols, unit)?.key);
+        Ok(Some(key.hash()))
+    }
+
     /// Names and values of the labels that these fields are.
     fn pairs<'f>(&self, labels: &'f [u8]) -> Result<Vec<(&'f str, &'f str)>, RemoteWriteError>
     where
         'r: 'f,
     {
         let mut pairs = Vec::new();
+        let mut left_bytes = LABELS_MAX_BYTES;
+        let mut add = |name: &'f str, value: &'f str| {
+            // Two for the lengths: nothing, often enough, is much too.
+            left_bytes = left_bytes.checked_sub(name.len() + value.len() + 2).ok_or(
+                RemoteWriteError::LabelsTooLong {
+                    limit_bytes: LABELS_MAX_BYTES,
+                },
+            )?;
+            pairs.push((name, value));
+            Ok::<(), RemoteWriteError>(())
+        };
         if self.layout.has_symbols {
             let mut name = None;
             for_references(labels, self.symbols, |symbol| {
                 let part = text(symbol.text)?;
                 match name.take() {
                     None => name = Some(part),
-                    Some(name) => pairs.push((name, part)),
+                    Some(name) => add(name, part)?,
                 }
                 Ok(())
             })?;
@@ -250,7 +295,7 @@ impl<'r> Series<'r> {
                     _ => {}
                 }
             }
-            pairs.push((name, value));
+            add(name, value)?;
         }
         Ok(pairs)
     }

@@ -50,6 +50,10 @@ pub struct ScrapeTarget {
     pub target_limit_exceeded: Option<usize>,
     /// What is done to the labels of samples.
     pub metric_relabel: Arc<[RelabelRule]>,
+    /// What was known of it before relabelling; it changes nothing about how it is scraped.
+    pub discovered: Labels,
+    /// The `job_name` of the configuration that scrapes it, whatever `job` became.
+    pub pool: String,
     /// How it is spoken to.
     pub http: Arc<HttpSettings>,
     /// In which formats it is asked for, and what is taken of them.
@@ -97,6 +101,8 @@ impl ScrapeTarget {
             limits: ScrapeLimits::default(),
             target_limit_exceeded: None,
             metric_relabel: Arc::default(),
+            discovered: Labels::new(),
+            pool: String::new(),
             http: Arc::default(),
             formats: ScrapeFormats::default(),
         }
@@ -111,13 +117,15 @@ impl ScrapeTarget {
             .with("instance", &self.instance)
     }
 
-    /// Whether a scrape of the one goes on as one of the other: all is the same but how it is spoken to.
+    /// Whether a scrape of the one goes on as one of the other: all is the same but how it is spoken to, and what was known
+    /// of it before relabelling.
     pub(crate) fn is_scraped_like(&self, other: &Self) -> bool {
-        let same_http = Self {
+        let same_way = Self {
             http: Arc::clone(&other.http),
+            discovered: other.discovered.clone(),
             ..self.clone()
         };
-        same_http == *other
+        same_way == *other
     }
 }
 

@@ -133,3 +133,65 @@ fn refusals_say_where() {
         ScrapeConfig::default()
     );
 }
+
+#[test]
+fn receivers_are_read_and_what_has_no_effect_is_named() {
+    let text = "global: {external_labels: {site: east}}
+remote_write:
+- url: https://ada:secret@mimir.example/api/v1/push
+  headers: {X-Scope-OrgID: shop}
+  protobuf_message: io.prometheus.write.v2.Request
+  send_exemplars: true
+  queue_config:
+    capacity: 10
+    max_samples_per_send: 500
+  write_relabel_configs: [{source_labels: [__name__], regex: 'go_.*', action: drop}]
+- {url: 'http://h/w', name: plain, metadata_config: {send: false}}
+";
+    let config = ScrapeConfig::parse("p.yml", text).expect("it reads");
+    let [mimir, plain] = &config.remote_write[..] else {
+        panic!("{:?}", config.remote_write);
+    };
+    assert_eq!(mimir.name, "https://mimir.example/api/v1/push");
+    assert!(mimir.version_2 && !plain.version_2);
+    assert_eq!(
+        (mimir.queue.samples_per_send, plain.queue.samples_per_send),
+        (500, 2_000)
+    );
+    assert_eq!((mimir.relabel.len(), plain.relabel.len()), (1, 0));
+    assert_eq!(mimir.http.headers[0].0, "X-Scope-OrgID");
+    assert_eq!(
+        (mimir.metadata.is_some(), plain.metadata.is_some()),
+        (true, false)
+    );
+    assert_eq!(plain.name, "plain");
+    let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "p.yml:6:19: send_exemplars has no effect here",
+            "p.yml:8:5: capacity has no effect here"
+        ]
+    );
+    for (text, error) in [
+        (
+            "remote_write: [{url: 'http://h/w', sigv4: {region: x}}]",
+            "p.yml:1:43: sigv4 is not supported here",
+        ),
+        (
+            "remote_write:\n- {url: 'http://h/w', oauth2: {client_id: x}}",
+            "p.yml:2:31: oauth2 is not supported here",
+        ),
+        (
+            "remote_write: [{url: 'http://h/w'}, {url: 'http://u:p@h/w'}]",
+            "p.yml:1:37: a second receiver http://h/w: give each a name",
+        ),
+        (
+            "remote_write: [{url: 'http://h/w', protobuf_message: x}]",
+            "p.yml:1:54: \"x\" is no message of remote write: expected prometheus.WriteRequest or io.prometheus.write.v2.Request",
+        ),
+    ] {
+        let refused = ScrapeConfig::parse("p.yml", text).expect_err(text);
+        assert_eq!(refused.to_string(), error);
+    }
+}

@@ -57,6 +57,12 @@ const GOOD: &[&str] = &[
     "scrape_configs: []",
     "scrape_configs:",
     "rule_files: [x.yml]",
+    "remote_write: [{url: 'http://h/w'}, {url: 'http://u:p@h/w', name: other}]",
+    "remote_write: [{url: 'https://h/w', remote_timeout: 10s, headers: {X-Scope-OrgID: a}, basic_auth: {username: u, password_file: password}}]",
+    "remote_write: [{url: 'https://h/w', authorization: {credentials_file: token}, tls_config: {ca_file: ca.pem}, proxy_url: 'http://p:1', follow_redirects: false}]",
+    "remote_write: [{url: 'http://h/w', write_relabel_configs: [{source_labels: [x], regex: y, action: drop}], send_exemplars: true, send_native_histograms: true}]",
+    "remote_write: [{url: 'http://h/w', queue_config: {capacity: 10, max_shards: 2, min_shards: 1, max_samples_per_send: 5, batch_send_deadline: 1s, min_backoff: 1s, max_backoff: 2s, retry_on_http_429: true}}]",
+    "remote_write: [{url: 'http://h/w', metadata_config: {send: false, send_interval: 2m, max_samples_per_send: 5}}]",
 ];
 
 const BAD: &[&str] = &[
@@ -70,6 +76,15 @@ const BAD: &[&str] = &[
     "scrape_configs: [{job_name: a}, {job_name: a}]",
     "scrape_configs: [{job_name: a, scrape_timeout: 2m}]",
     "scrape_configs: [{job_name: a, unknown: 1}]",
+    "remote_write: [{}]",
+    "remote_write: [{url: 'http://h/w', name: a}, {url: 'http://h/x', name: a}]",
+    "remote_write: [{url: 'http://h/w', unknown: 1}]",
+    "remote_write: [{url: 'http://h/w', headers: {Authorization: x}}]",
+    "remote_write: [{url: 'http://h/w', headers: {x-prometheus-remote-write-version: x}}]",
+    "remote_write: [{url: 'http://h/w', basic_auth: {username: u}, authorization: {credentials: t}}]",
+    "remote_write: [{url: 'http://h/w', write_relabel_configs: [{action: explode}]}]",
+    "remote_write: [{url: 'http://h/w', queue_config: {max_samples_per_send: many}}]",
+    "remote_write: [{url: 'http://h/w', remote_timeout: 1x}]",
     "scrape_configs: [{job_name: a, sample_limit: many}]",
     "scrape_configs: [{job_name: a, body_size_limit: 10XB}]",
     "scrape_configs: [{job_name: a, honor_labels: perhaps}]",

@@ -126,7 +126,11 @@ fn meta_labels_make_targets() {
         ScrapeConfig::parse("p.yml", text).expect("reads").jobs.remove(0)
     };
     let found = job.targets(&job.static_groups, &Default::default());
-    assert_eq!(found.dropped, 1);
+    assert_eq!((found.dropped_count, found.dropped.len()), (1, 1));
+    assert_eq!(
+        found.dropped[0].to_string(),
+        r#"{__address__="two.example", __meta_role="skip", __metrics_path__="/metrics", __param_module="http_2xx", __param_x="a b", __scheme__="https", __scrape_interval__="1m30s", __scrape_timeout__="10s", job="t"}"#
+    );
     assert_eq!(
         found.refused,
         [

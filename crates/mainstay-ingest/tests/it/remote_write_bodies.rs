@@ -95,3 +95,44 @@ proptest! {
         lines(Version::V2, &v2);
     }
 }
+
+/// Refused when its frame is read: nothing of it is looked at, and it is counted no further than to the limit.
+#[test]
+fn a_request_that_holds_too_much_is_refused_before_it_is_read() {
+    const MOST: usize = 1 << 20;
+    let nothing = |tag: u8, count: usize| [tag, 0].repeat(count);
+    let series = |tag: u8, content: &[u8]| {
+        let mut message = vec![tag];
+        let mut length = content.len();
+        while length >= 0x80 {
+            message.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        message.push(length as u8);
+        [&message, content].concat()
+    };
+    let parsed =
+        |version, message: &[u8]| Request::parse(version, message).map(|request| request.series().count());
+    assert_eq!(parsed(Version::V1, &nothing(0x0a, MOST)), Ok(MOST));
+    let too_many = Err(RemoteWriteError::TooManyEntries { limit: MOST });
+    for (version, series_tag, entries) in [
+        (Version::V1, 0x0a, [0x12, 0x1a, 0x22]),
+        (Version::V2, 0x2a, [0x12, 0x1a, 0x22]),
+    ] {
+        // In 2.0 the first symbol is "".
+        let before = if version == Version::V2 {
+            &[0x22, 0][..]
+        } else {
+            &[]
+        };
+        let message = [before, &nothing(series_tag, MOST + 1)].concat();
+        assert_eq!(parsed(version, &message), too_many);
+        for tag in entries {
+            let full = [before, &series(series_tag, &nothing(tag, MOST - 1))].concat();
+            assert_eq!(parsed(version, &full), Ok(1), "{tag:#x}");
+            let message = [before, &series(series_tag, &nothing(tag, MOST))].concat();
+            assert_eq!(parsed(version, &message), too_many, "{tag:#x}");
+        }
+    }
+    assert_eq!(parsed(Version::V1, &nothing(0x1a, MOST + 1)), too_many);
+}

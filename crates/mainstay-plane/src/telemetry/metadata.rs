@@ -91,6 +91,15 @@ impl Telemetry {
         self.metadata().scraped.get(&target).cloned().unwrap_or_default()
     }
 
+    /// Everything that is said of metrics, each saying once, in order of family.
+    #[must_use]
+    pub fn known_metadata(&self) -> Vec<FamilyMetadata> {
+        let table = self.metadata();
+        let scraped = table.distinct.iter().flat_map(|families| families.iter());
+        let known: BTreeSet<&FamilyMetadata> = scraped.chain(table.told.values().flatten()).collect();
+        known.into_iter().cloned().collect()
+    }
+
     /// What senders said, in order of metric.
     #[must_use]
     pub fn told_metadata(&self) -> Vec<FamilyMetadata> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mainstay_ingest::exposition::MetricKind;
 use mainstay_ingest::remote_write::{
-    Receipt, RemoteWriteError, Request, SeriesCache, SeriesKey, Version, decompress,
+    Receipt, RemoteWriteError, Request, Series, SeriesCache, SeriesKey, Version, decompress,
 };
 use mainstay_ingest::{Exemplar, FamilyMetadata};
 use mainstay_kernel::TenantId;
@@ -26,7 +26,15 @@ const BUFFERS: usize = 8;
 const BUFFER_MAX_BYTES: usize = 8 << 20;
 
 /// Which series the label sets of one tenant are.
-type Cache = Arc<Mutex<SeriesCache<SeriesRef>>>;
+type Cache = Arc<Mutex<SeriesCache<Known>>>;
+
+/// What is remembered of a label set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Known {
+    series: SeriesRef,
+    /// Enough of a hash of what was said of it last to know whether anything else is said; 0 if nothing was.
+    said: u32,
+}
 
 /// What is remembered between requests.
 #[derive(Default)]
@@ -128,11 +136,10 @@ impl Telemetry {
                 let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
                 for series in request.series() {
                     let series = series?;
-                    let found = series.key().map_err(Refusal::from).and_then(|key| {
-                        cache
-                            .get(key)
-                            .map_or_else(|| self.resolve(&mut cache, key, &series, tenant), Ok)
-                    });
+                    let found = series
+                        .key()
+                        .map_err(Refusal::from)
+                        .and_then(|key| self.known(&mut cache, key, &series, tenant));
                     let found = match found {
                         Ok(found) => found,
                         Err(refusal) => {
@@ -204,19 +211,49 @@ impl Telemetry {
                 return Ok(receipt);
             }
             let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.retain(|series| !removed.contains(series));
+            cache.retain(|known| !removed.contains(&known.series));
         }
         Ok(Receipt::default())
     }
 
-    /// Finds or makes the series that a request names.
-    fn resolve(
+    /// The series that a request names: one that is remembered, or else found or made. What 2.0 says of its metric is noted
+    /// when it is another than last time.
+    fn known(
         &self,
-        cache: &mut SeriesCache<SeriesRef>,
+        cache: &mut SeriesCache<Known>,
         key: SeriesKey,
-        series: &mainstay_ingest::remote_write::Series<'_>,
+        series: &Series<'_>,
         tenant: Option<&TenantId>,
     ) -> Result<SeriesRef, Refusal> {
+        #[expect(clippy::cast_possible_truncation, reason = "enough of it")]
+        let said = series.metadata_hash()?.map(|hash| hash as u32);
+        let known = cache.get(key);
+        if let Some(known) = known
+            && said.is_none_or(|said| said == known.said)
+        {
+            return Ok(known.series);
+        }
+        let found = match known {
+            Some(known) => known.series,
+            None => self.resolve(series, tenant)?,
+        };
+        // It is said in every request: it is enough to hear it once.
+        if let Some(said) = series.metadata()?
+            && let Some(labels) = self.store.labels(found)
+        {
+            let family = family_of(labels.metric_name(), said.kind);
+            self.note_told(FamilyMetadata::new(family, said.kind, said.help, said.unit));
+        }
+        let known = Known {
+            series: found,
+            said: said.unwrap_or_default(),
+        };
+        cache.insert(key, known);
+        Ok(found)
+    }
+
+    /// Finds or makes the series that a request names.
+    fn resolve(&self, series: &Series<'_>, tenant: Option<&TenantId>) -> Result<SeriesRef, Refusal> {
         let mut labels = series.labels()?;
         if let Some(tenant) = tenant {
             match labels.get(TENANT) {
@@ -227,14 +264,7 @@ impl Telemetry {
                 None => labels.set(TENANT, tenant.as_str()),
             }
         }
-        // 2.0 says it of every series every time: it is enough to hear it once.
-        if let Some(said) = series.metadata()? {
-            let family = family_of(labels.metric_name(), said.kind);
-            self.note_told(FamilyMetadata::new(family, said.kind, said.help, said.unit));
-        }
-        let found = self.store.series_ref(&labels)?;
-        cache.insert(key, found);
-        Ok(found)
+        Ok(self.store.series_ref(&labels)?)
     }
 
     /// Stores everything, tells the receipt what became of it, and gives the series that are no more.

@@ -1,5 +1,6 @@
 //! Other engines behind the seams of the embedded one: their raw samples for our evaluator, our samples for them.
 
+mod departure;
 mod forward;
 mod pull;
 
@@ -13,6 +14,7 @@ use mainstay_promql::{Annotation, Level, Outcome, QueryError, Samples, Series, S
 use mainstay_remote::query::Client;
 use tokio::runtime::Handle;
 
+pub use departure::Departure;
 pub use forward::StoreLog;
 pub use pull::{PullError, PullPace, Puller};
 

@@ -109,6 +109,38 @@ fn exemplars_and_metadata_of_remote_write_are_kept() {
 }
 
 #[test]
+fn metadata_of_2_0_is_heard_again_when_it_changes() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (telemetry, now) = open(directory.path());
+    let send = |help: Option<&str>, later_ms: i64| {
+        let symbols = ["", "__name__", "height", help.unwrap_or_default(), "m"];
+        let symbols = symbols.map(|symbol| field(4, symbol.as_bytes())).concat();
+        let t_ms = (now.as_millisecond() + later_ms).cast_unsigned();
+        let said = [varint(1, 2), varint(3, 3), varint(4, 4)].concat();
+        let series = [
+            field(1, &[1, 2]),
+            field(2, &[double(1, 3.0), varint(2, t_ms)].concat()),
+            help.map(|_| field(5, &said)).unwrap_or_default(),
+        ]
+        .concat();
+        let body = unpacked(&[symbols, field(5, &series)].concat());
+        let receipt = telemetry.receive(Version::V2, &body, None, 1 << 20);
+        assert_eq!((receipt.status(), receipt.samples), (204, 1));
+        telemetry
+            .told_metadata()
+            .into_iter()
+            .map(|said| said.help)
+            .collect::<Vec<_>>()
+    };
+    // The series is known before anything is said of it.
+    assert_eq!(send(None, 0), [""; 0]);
+    assert_eq!(send(Some("How tall."), 1), ["How tall."]);
+    assert_eq!(send(Some("How tall."), 2), ["How tall."]);
+    assert_eq!(send(None, 3), ["How tall."]);
+    assert_eq!(send(Some("Height."), 4), ["How tall.", "Height."]);
+}
+
+#[test]
 fn otlp_of_a_tenant_is_that_tenants_and_nobody_elses() {
     let directory = tempfile::tempdir().expect("a directory");
     let (telemetry, now) = open(directory.path());

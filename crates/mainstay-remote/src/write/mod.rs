@@ -14,9 +14,9 @@ use std::sync::Arc;
 use mainstay_kernel::Labels;
 use mainstay_promql::SampleValue;
 
-pub use proto::{Protocol, encode};
+pub use proto::{Families, Metadata, Protocol, encode, encode_metadata, with_external};
 pub use queue::{Checkpoint, Logged, Next, Pace, Position, Queue, Sent, Tally};
-pub use sender::{Log, LogError, Read, Sender, Settings};
+pub use sender::{Log, LogError, MetadataPace, Read, Sender, Settings};
 
 /// One sample to send.
 #[derive(Debug, Clone, PartialEq)]

@@ -41,19 +41,81 @@ impl Protocol {
 }
 
 /// The message that bears these samples, compressed with snappy's block format. `external` labels are added to every
-/// series that does not have them.
+/// series that does not have them. Of 2.0 each series says what `families` knows of its metric.
 #[must_use]
-pub fn encode(entries: &[Entry], external: &Labels, protocol: Protocol) -> Vec<u8> {
-    let message = message(entries, external, protocol);
+pub fn encode(entries: &[Entry], external: &Labels, protocol: Protocol, families: &Families) -> Vec<u8> {
+    packed(&message(entries, external, protocol, families))
+}
+
+/// The message of 1.0 that bears what is known of metrics, compressed alike.
+#[must_use]
+pub fn encode_metadata(families: &[Metadata]) -> Vec<u8> {
+    let mut out = Message::default();
+    for family in families {
+        out.nested(3, |said| {
+            said.uint64(1, family.kind);
+            said.text(2, &family.family);
+            said.text(4, &family.help);
+            said.text(5, &family.unit);
+        });
+    }
+    packed(&out.0)
+}
+
+fn packed(message: &[u8]) -> Vec<u8> {
     // A message of this size is far below what snappy can take, the only thing that it refuses.
     snap::raw::Encoder::new()
-        .compress_vec(&message)
+        .compress_vec(message)
         .unwrap_or_default()
+}
+
+/// What is known of a metric family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// The family's name.
+    pub family: String,
+    /// What it is, by its number in `MetricType`: 1 a counter, 2 a gauge, 3 a histogram, ...
+    pub kind: u64,
+    /// What it means.
+    pub help: String,
+    /// Its unit.
+    pub unit: String,
+}
+
+/// What is known of metrics, by family. Of several sayings about one the last holds.
+#[derive(Debug, Clone, Default)]
+pub struct Families(BTreeMap<String, Metadata>);
+
+impl Families {
+    /// Of these sayings.
+    #[must_use]
+    pub fn new(said: impl IntoIterator<Item = Metadata>) -> Self {
+        Self(said.into_iter().map(|said| (said.family.clone(), said)).collect())
+    }
+
+    /// What is known of a metric: of its own name, or of the family that has it as a part.
+    fn of(&self, metric: &str) -> Option<&Metadata> {
+        const PARTS: [&str; 4] = ["_bucket", "_sum", "_count", "_total"];
+        if self.0.is_empty() {
+            return None;
+        }
+        let family = || {
+            PARTS
+                .iter()
+                .find_map(|part| self.0.get(metric.strip_suffix(part)?))
+        };
+        self.0.get(metric).or_else(family)
+    }
 }
 
 /// The message without compression. Series come in the order of their first sample, samples of a series in order of
 /// acceptance.
-pub(super) fn message(entries: &[Entry], external: &Labels, protocol: Protocol) -> Vec<u8> {
+pub(super) fn message(
+    entries: &[Entry],
+    external: &Labels,
+    protocol: Protocol,
+    families: &Families,
+) -> Vec<u8> {
     let series = by_series(entries);
     let mut out = Message::default();
     let mut inner = Message::default();
@@ -79,6 +141,14 @@ pub(super) fn message(entries: &[Entry], external: &Labels, protocol: Protocol) 
                 let references: Vec<u64> = references.map(|text| symbols.reference(text)).collect();
                 inner.packed(1, &references);
                 write_values(&mut inner, samples, 3);
+                if let Some(known) = families.of(labels.metric_name()) {
+                    let (help, unit) = (symbols.reference(&known.help), symbols.reference(&known.unit));
+                    inner.nested(5, |said| {
+                        said.uint64(1, known.kind);
+                        said.uint64(3, help);
+                        said.uint64(4, unit);
+                    });
+                }
                 if let Some(created_ms) = samples.iter().rev().find_map(|entry| entry.created_ms) {
                     inner.int64(6, created_ms);
                 }
@@ -132,7 +202,9 @@ fn by_series(entries: &[Entry]) -> Vec<Vec<&Entry>> {
     series
 }
 
-fn with_external(labels: &Arc<Labels>, external: &Labels) -> Arc<Labels> {
+/// The labels with those of `external` whose names they do not have.
+#[must_use]
+pub fn with_external(labels: &Arc<Labels>, external: &Labels) -> Arc<Labels> {
     let mut labels = Arc::clone(labels);
     for (name, value) in external.iter() {
         if labels.get(name).is_none() {

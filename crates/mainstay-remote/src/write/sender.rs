@@ -8,10 +8,10 @@ use jiff::fmt::rfc2822;
 use mainstay_kernel::{Clock, Entropy, Labels};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 
-use super::proto::{Protocol, encode};
+use super::proto::{Families, Metadata, Protocol, encode, encode_metadata};
 use super::queue::{Checkpoint, Logged, Next, Pace, Position, Queue, Sent, Tally};
-use crate::connection::{Connection, Endpoint};
-use crate::error::{RemoteError, quote};
+use crate::connection::Connection;
+use crate::error::quote;
 
 /// How many samples are read from the log at once.
 const READ_SAMPLES: usize = 50_000;
@@ -68,19 +68,43 @@ pub trait Log: Send + Sync + 'static {
     /// # Errors
     /// If it cannot be written.
     fn save(&self, checkpoint: Checkpoint) -> Result<(), LogError>;
+
+    /// What is known of metrics now.
+    fn metadata(&self) -> Vec<Metadata> {
+        Vec::new()
+    }
 }
 
 /// How samples are sent.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where to; the address is the whole one, such as `https://mimir/api/v1/push`.
-    pub endpoint: Endpoint,
     /// In which version. A receiver that does not know 2.0 is sent 1.0.
     pub protocol: Protocol,
     /// Labels added to every series that does not have them.
     pub external_labels: Labels,
     /// Batches and waits.
     pub pace: Pace,
+    /// How often what is known of metrics is sent; `None` if not at all.
+    pub metadata: Option<MetadataPace>,
+}
+
+/// How often what is known of metrics is asked of the log; 1.0 sends it then, 2.0 with every series.
+#[derive(Debug, Clone, Copy)]
+pub struct MetadataPace {
+    /// How often, in milliseconds.
+    pub every_ms: i64,
+    /// How many families a request of 1.0 bears.
+    pub families_per_send: usize,
+}
+
+impl Default for MetadataPace {
+    /// Once a minute, 2,000 in a request.
+    fn default() -> Self {
+        Self {
+            every_ms: 60_000,
+            families_per_send: 2_000,
+        }
+    }
 }
 
 /// Sends what a log holds to one receiver.
@@ -105,25 +129,24 @@ enum Verdict {
 }
 
 impl Sender {
-    /// A sender that is not running yet.
-    ///
-    /// # Errors
-    /// If the endpoint is not well formed.
+    /// A sender that is not running yet. The connection's address is the whole one, such as `https://mimir/api/v1/push`.
+    #[must_use]
     pub fn new(
+        connection: Connection,
         settings: Settings,
         log: Arc<dyn Log>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-    ) -> Result<Self, RemoteError> {
-        Ok(Self {
-            connection: Connection::new(&settings.endpoint)?,
+    ) -> Self {
+        Self {
+            connection,
             settings,
             log,
             clock,
             entropy,
             tally: Mutex::default(),
             newest_run: Arc::default(),
-        })
+        }
     }
 
     /// How much was sent since the sender was made.
@@ -149,10 +172,18 @@ impl Sender {
             .await?;
         let mut durable = saved;
         let mut queue = Queue::new(self.settings.pace, saved).with_tally(self.tally());
+        let mut families = Families::default();
+        let mut metadata_due_ms = i64::MIN;
         loop {
             let now_ms = self.now_ms();
+            if let Some(pace) = self.settings.metadata
+                && now_ms >= metadata_due_ms
+            {
+                metadata_due_ms = now_ms.saturating_add(pace.every_ms);
+                families = self.tell(pace, protocol).await?;
+            }
             let request = match queue.next(now_ms) {
-                Next::Send(entries) => encode(entries, &self.settings.external_labels, protocol),
+                Next::Send(entries) => encode(entries, &self.settings.external_labels, protocol, &families),
                 Next::WaitUntil(until_ms) => {
                     self.wait_until(until_ms).await;
                     continue;
@@ -174,6 +205,7 @@ impl Sender {
                 Verdict::OtherVersion => {
                     tracing::warn!("the receiver does not know remote write 2.0: it is sent 1.0");
                     protocol = Protocol::V1;
+                    metadata_due_ms = i64::MIN;
                 }
             }
             self.tally
@@ -181,6 +213,24 @@ impl Sender {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone_from(queue.tally());
         }
+    }
+
+    /// Asks what is known of metrics; of 1.0 it is sent by itself. What does not arrive is sent the next time.
+    async fn tell(&self, pace: MetadataPace, protocol: Protocol) -> Result<Families, LogError> {
+        let known = self.blocking(|log| Ok(log.metadata())).await?;
+        if protocol == Protocol::V2 {
+            return Ok(Families::new(known));
+        }
+        for families in known.chunks(pace.families_per_send.max(1)) {
+            match self.send(encode_metadata(families), protocol).await {
+                Verdict::Sent(Sent::Taken) => {}
+                verdict => {
+                    tracing::debug!(?verdict, "what is known of metrics was not taken");
+                    break;
+                }
+            }
+        }
+        Ok(Families::default())
     }
 
     /// Reads on; says whether there was anything new.

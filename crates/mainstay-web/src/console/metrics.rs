@@ -7,8 +7,7 @@ use mainstay_kernel::{Labels, Principal};
 use super::Answer;
 use crate::view::{
     Deleted, Deletion, InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery,
-    RuleGroup, Runtime, Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, WriteRequest,
-    Written,
+    RuleGroup, Runtime, Sample, Selection, SeriesExemplars, StoreStatus, Targets, WriteRequest, Written,
 };
 
 /// Samples and everything about them. They are the platform's as a whole: asking is only for who sees every tenant.
@@ -33,8 +32,8 @@ pub trait Metrics: Send + Sync + 'static {
     fn latest<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<(Arc<Labels>, Sample)>, QueryError>;
     /// What targets and senders said about metrics.
     fn metric_metadata(&self) -> Answer<'_, Vec<MetricMetadata>, QueryError>;
-    /// The targets that are scraped, in order of job and address.
-    fn targets(&self) -> Answer<'_, Vec<ScrapedTarget>, QueryError>;
+    /// The targets that are scraped, and those that are not.
+    fn targets(&self) -> Answer<'_, Targets, QueryError>;
     /// The groups of rules, in order of file and name.
     fn rule_groups(&self) -> Answer<'_, Vec<RuleGroup>, QueryError>;
     /// What the store holds; at most `limit` entries of each list.

@@ -12,21 +12,33 @@ use crate::view::{MetricMetadata, ScrapedTarget};
 
 pub(super) async fn targets(State(app): State<App>, given: Given) -> Answered {
     let state = given.get("state").map(str::to_lowercase);
+    let state = state.as_deref().unwrap_or("any");
     let pool = given.get("scrapePool");
-    let active = matches!(state.as_deref(), None | Some("any" | "active"));
-    let targets = if active {
-        app.console.targets().await?
-    } else {
-        Vec::new()
-    };
-    let in_pool = targets
+    let in_pool = |name: &str| pool.is_none_or(|pool| name == pool);
+    let targets = app.console.targets().await?;
+    let active = targets
+        .active
         .iter()
-        .filter(|target| pool.is_none_or(|pool| target.job == pool));
+        .filter(|target| matches!(state, "any" | "active") && in_pool(&target.pool));
+    let shows_dropped = matches!(state, "any" | "dropped");
+    let dropped = targets
+        .dropped
+        .iter()
+        .filter(|(name, _)| shows_dropped && in_pool(name))
+        .flat_map(|(name, dropped)| {
+            let one = move |labels| json!({"discoveredLabels": labels, "scrapePool": name});
+            dropped.discovered.iter().map(one)
+        });
+    // As in Prometheus, of every pool, or of none.
+    let counts = targets
+        .dropped
+        .iter()
+        .map(|(name, dropped)| (name, dropped.count));
+    let counts = shows_dropped.then(|| counts.collect::<BTreeMap<_, _>>());
     Ok(Good::data(json!({
-        "activeTargets": in_pool.map(target_json).collect::<Vec<_>>(),
-        // What relabelling drops is never a target.
-        "droppedTargets": [],
-        "droppedTargetCounts": {},
+        "activeTargets": active.map(target_json).collect::<Vec<_>>(),
+        "droppedTargets": dropped.collect::<Vec<_>>(),
+        "droppedTargetCounts": counts,
     })))
 }
 
@@ -40,7 +52,7 @@ fn target_json(target: &ScrapedTarget) -> Value {
     json!({
         "discoveredLabels": target.discovered,
         "labels": target.labels,
-        "scrapePool": target.job,
+        "scrapePool": target.pool,
         "scrapeUrl": target.url,
         "globalUrl": target.url,
         "lastError": last.and_then(|last| last.error.as_deref()).unwrap_or_default(),
@@ -58,7 +70,7 @@ fn duration(ms: i64) -> String {
 
 pub(super) async fn pools(State(app): State<App>) -> Answered {
     let targets = app.console.targets().await?;
-    let pools: BTreeSet<&str> = targets.iter().map(|target| target.job.as_str()).collect();
+    let pools: Vec<&String> = targets.dropped.keys().collect();
     Ok(Good::data(json!({ "scrapePools": pools })))
 }
 
@@ -114,13 +126,17 @@ pub(super) async fn target_metadata(State(app): State<App>, given: Given) -> Ans
         .filter(|known| matchers.iter().all(|matcher| matcher.matches(&known.target)))
         .take(limit)
         .map(|known| {
-            json!({
+            let mut said = json!({
                 "target": known.target,
-                "metric": known.metric,
                 "type": known.kind,
                 "help": known.help,
                 "unit": known.unit,
-            })
+            });
+            // As in Prometheus, who names a metric is not told its name.
+            if wanted.is_none() {
+                said["metric"] = known.metric.as_str().into();
+            }
+            said
         });
     Ok(Good::data(data.collect()))
 }

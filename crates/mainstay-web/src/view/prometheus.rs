@@ -1,5 +1,6 @@
 //! What Prometheus' HTTP API shows beside queries: rules, targets, the store, the program.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -78,15 +79,35 @@ pub struct RuleAlert {
     pub value: f64,
 }
 
-/// What is scraped.
+/// What is scraped, and what is not.
+#[derive(Debug, Clone, Default)]
+pub struct Targets {
+    /// What is scraped, in order of job and address.
+    pub active: Vec<ScrapedTarget>,
+    /// What relabelling dropped, by the name of the configuration: every one that scrapes, in order.
+    pub dropped: BTreeMap<String, DroppedTargets>,
+}
+
+/// What relabelling dropped of one configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DroppedTargets {
+    /// How many.
+    pub count: usize,
+    /// What was known of them, of as many as are remembered.
+    pub discovered: Vec<Labels>,
+}
+
+/// A target that is scraped.
 #[derive(Debug, Clone)]
 pub struct ScrapedTarget {
     /// What was known of it before any processing.
     pub discovered: Labels,
     /// The labels of everything scraped there.
     pub labels: Labels,
-    /// The job that scrapes it.
+    /// Its `job`.
     pub job: String,
+    /// The name of the configuration that scrapes it.
+    pub pool: String,
     /// Where.
     pub url: String,
     /// How often, in milliseconds.

@@ -128,6 +128,8 @@ pub struct OtlpAnswer {
     pub content_type: &'static str,
     /// What was refused, and why.
     pub body: Vec<u8>,
+    /// Why the whole of it was refused, in words, if it was.
+    pub problem: Option<String>,
 }
 
 /// What is to be deleted.

@@ -3,6 +3,7 @@
 mod authorization;
 mod fake;
 mod harness;
+mod otlp_grpc;
 mod pages;
 mod preview;
 mod prometheus;

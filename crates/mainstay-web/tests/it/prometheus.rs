@@ -306,7 +306,19 @@ async fn targets_and_what_they_say() {
         (&json!("15s"), &json!(0.25))
     );
     let dropped = asked("/api/v1/targets?state=dropped").await;
-    assert_eq!(dropped["data"]["activeTargets"], json!([]));
+    let known = |address: &str| json!({"discoveredLabels": {"__address__": address}, "scrapePool": "db"});
+    assert_eq!(
+        dropped["data"],
+        json!({
+            "activeTargets": [],
+            "droppedTargets": [known("h:8"), known("h:9")],
+            "droppedTargetCounts": {"api": 0, "db": 3},
+        })
+    );
+    let active = asked("/api/v1/targets?state=active&scrapePool=api").await;
+    assert_eq!(active["data"]["activeTargets"].as_array().map(Vec::len), Some(1));
+    assert_eq!(active["data"]["droppedTargets"], json!([]));
+    assert_eq!(active["data"]["droppedTargetCounts"], json!(null));
     assert_eq!(
         asked("/api/v1/scrape_pools").await["data"],
         json!({"scrapePools": ["api", "db"]})

@@ -17,7 +17,7 @@ use mainstay_promql::{Samples, is_stale};
 use mainstay_series::Store;
 use mainstay_web::view::{
     Deleted, Deletion, Exemplar, InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError,
-    RangeQuery, RuleGroup, Runtime, Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus,
+    RangeQuery, RuleGroup, Runtime, Sample, ScrapedTarget, Selection, SeriesExemplars, StoreStatus, Targets,
     WriteRequest, Written,
 };
 use mainstay_web::{Answer, Failure, Metrics};
@@ -207,7 +207,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     fn metric_metadata(&self) -> Answer<'_, Vec<MetricMetadata>, QueryError> {
         Box::pin(async {
             let mut known = Vec::new();
-            for target in self.program.scrapes.targets() {
+            for target in self.program.scrapes.targets().active {
                 let instance = target.labels.get("instance").unwrap_or_default();
                 let said = self.telemetry.target_metadata(&target.job, instance);
                 known.extend(said.iter().map(|said| metadata(said, &target.labels)));
@@ -218,7 +218,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         })
     }
 
-    fn targets(&self) -> Answer<'_, Vec<ScrapedTarget>, QueryError> {
+    fn targets(&self) -> Answer<'_, Targets, QueryError> {
         Box::pin(async { Ok(self.program.scrapes.targets()) })
     }
 
@@ -284,7 +284,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
                 retention_ms: self.telemetry.store().options().retention_ms,
                 threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
                 flags: Arc::clone(&self.program.flags),
-                configuration: configuration(rule_files.collect(), &self.program.scrapes.targets()),
+                configuration: configuration(rule_files.collect(), &self.program.scrapes.targets().active),
             })
         })
     }
@@ -413,6 +413,7 @@ mod tests {
             discovered: Labels::from_iter([("__address__", address)]),
             labels: Labels::from_iter([("job", "a\"b"), ("instance", instance), ("cell", "1")]),
             job: "a\"b".to_owned(),
+            pool: "a\"b".to_owned(),
             url: String::new(),
             interval_ms: 15_000,
             timeout_ms: 10_000,

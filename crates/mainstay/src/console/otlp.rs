@@ -29,6 +29,7 @@ pub(super) fn receive(
             status: 200,
             content_type: encoding.content_type(),
             body: batch.response(encoding),
+            problem: None,
         },
         Err(error) => {
             tracing::error!(%error, "an OTLP request could not be stored");
@@ -42,5 +43,6 @@ fn refusal(status: u16, message: &str, encoding: OtlpEncoding) -> OtlpAnswer {
         status,
         content_type: encoding.content_type(),
         body: otlp::refusal(message, encoding),
+        problem: Some(message.to_owned()),
     }
 }

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use mainstay_ingest::{ScrapeBatch, ScrapeTarget, Sink};
-use mainstay_kernel::Labels;
 use mainstay_plane::Telemetry;
-use mainstay_web::view::{LastScrape, ScrapedTarget};
+use mainstay_web::view::{DroppedTargets, LastScrape, ScrapedTarget, Targets};
 
 /// What a scrape says about its own duration.
 const DURATION: &str = "scrape_duration_seconds";
@@ -21,6 +20,7 @@ pub(crate) struct Scrapes {
 #[derive(Default)]
 struct State {
     targets: Vec<ScrapeTarget>,
+    dropped: BTreeMap<String, DroppedTargets>,
     last: BTreeMap<(String, String), LastScrape>,
 }
 
@@ -37,7 +37,7 @@ impl Scrapes {
     }
 
     /// Replaces the targets; what was noted of those that are gone is forgotten.
-    pub(crate) fn set_targets(&self, targets: Vec<ScrapeTarget>) {
+    pub(crate) fn set_targets(&self, targets: Vec<ScrapeTarget>, dropped: BTreeMap<String, DroppedTargets>) {
         let mut state = self.state();
         let mut last = std::mem::take(&mut state.last);
         state.last = targets
@@ -45,15 +45,17 @@ impl Scrapes {
             .filter_map(|target| last.remove_entry(&key(&target.job, &target.instance)))
             .collect();
         state.targets = targets;
+        state.dropped = dropped;
     }
 
-    /// The targets, in order of job and address.
-    pub(super) fn targets(&self) -> Vec<ScrapedTarget> {
+    /// The targets, in order of job and address, and what is none.
+    pub(super) fn targets(&self) -> Targets {
         let state = self.state();
         let shown = |target: &ScrapeTarget| ScrapedTarget {
-            discovered: discovered(target),
+            discovered: target.discovered.clone(),
             labels: target.target_labels(),
             job: target.job.clone(),
+            pool: target.pool.clone(),
             url: target.url.clone(),
             interval_ms: i64::try_from(target.interval.as_millis()).unwrap_or(i64::MAX),
             timeout_ms: i64::try_from(target.timeout.as_millis()).unwrap_or(i64::MAX),
@@ -61,7 +63,10 @@ impl Scrapes {
         };
         let mut targets: Vec<ScrapedTarget> = state.targets.iter().map(shown).collect();
         targets.sort_by(|a, b| (&a.job, &a.url).cmp(&(&b.job, &b.url)));
-        targets
+        Targets {
+            active: targets,
+            dropped: state.dropped.clone(),
+        }
     }
 }
 
@@ -90,22 +95,4 @@ impl Sink for Scrapes {
 
 fn key(job: &str, instance: &str) -> (String, String) {
     (job.to_owned(), instance.to_owned())
-}
-
-/// What was known of a target before its labels were made.
-fn discovered(target: &ScrapeTarget) -> Labels {
-    let (scheme, rest) = target.url.split_once("://").unwrap_or(("http", &target.url));
-    let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let duration = |duration: std::time::Duration| {
-        mainstay_promql::duration::format_ms(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
-    };
-    target
-        .labels
-        .clone()
-        .with("__address__", address)
-        .with("__metrics_path__", format!("/{path}"))
-        .with("__scheme__", scheme)
-        .with("__scrape_interval__", duration(target.interval))
-        .with("__scrape_timeout__", duration(target.timeout))
-        .with("job", &target.job)
 }

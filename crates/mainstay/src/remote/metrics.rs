@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use mainstay_ingest::SeriesSample;
 use mainstay_ingest::import::{Import, ImportError, ImportFormat};
 use mainstay_kernel::Labels;
-use mainstay_remote::write::{Entry, Protocol, encode};
+use mainstay_remote::write::{Entry, Families, Protocol, encode};
+use reqwest::RequestBuilder;
 use reqwest::header::HeaderMap;
 use serde::Serialize;
 
@@ -153,39 +154,54 @@ async fn import(remote: &Remote, path: &Path, format: Option<FileFormat>) -> Res
     Ok(imported)
 }
 
-/// Sends a batch and counts what became of it.
+/// Sends a batch and counts what became of it. What is too large for the server is sent in halves.
 async fn send(remote: &Remote, batch: Vec<SeriesSample>, imported: &mut Imported) -> Result<(), Trouble> {
-    let sent = batch.len() as u64;
     let entries: Vec<Entry> = batch.into_iter().map(entry).collect();
-    let body = encode(&entries, &Labels::new(), Protocol::V2);
-    let request = remote
-        .client
-        .post(format!("{}/api/v1/write", remote.base))
-        .header("content-type", Protocol::V2.content_type())
-        .header("content-encoding", "snappy")
-        .header("x-prometheus-remote-write-version", Protocol::V2.version_header())
-        .body(body);
-    let (status, headers, body) = remote.answer(request).await?;
-    let taken = taken(&headers);
-    match (status, taken) {
-        (200..=299, Some(taken)) => imported.taken += taken,
-        // What is good of a request is taken, and what is not is told.
-        (400, Some(taken)) => {
+    let mut pieces = vec![&entries[..]];
+    while let Some(piece) = pieces.pop() {
+        let (status, headers, body) = remote.answer(request(remote, piece)).await?;
+        let sent = piece.len() as u64;
+        let mut refuse = |taken: u64| {
             imported.taken += taken;
             imported.refused += sent.saturating_sub(taken);
             let reason = String::from_utf8_lossy(&body).trim().to_owned();
             imported
                 .refusal
                 .get_or_insert_with(|| format!("{}: {reason}", imported.file));
+        };
+        match (status, taken(&headers)) {
+            (200..=299, Some(taken)) => imported.taken += taken,
+            // What is good of a request is taken, and what is not is told.
+            (400, Some(taken)) => refuse(taken),
+            (413, _) if piece.len() > 1 => {
+                let (first, second) = piece.split_at(piece.len() / 2);
+                pieces.extend([second, first]);
+            }
+            (413, _) => refuse(0),
+            (200..=299, None) => {
+                return Err(Trouble::Strange(
+                    "it does not say how many samples it took".to_owned(),
+                ));
+            }
+            _ => return Err(refused(status, understood(&body).ok())),
         }
-        (200..=299, None) => {
-            return Err(Trouble::Strange(
-                "it does not say how many samples it took".to_owned(),
-            ));
-        }
-        _ => return Err(refused(status, understood(&body).ok())),
     }
     Ok(())
+}
+
+fn request(remote: &Remote, entries: &[Entry]) -> RequestBuilder {
+    remote
+        .client
+        .post(format!("{}/api/v1/write", remote.base))
+        .header("content-type", Protocol::V2.content_type())
+        .header("content-encoding", "snappy")
+        .header("x-prometheus-remote-write-version", Protocol::V2.version_header())
+        .body(encode(
+            entries,
+            &Labels::new(),
+            Protocol::V2,
+            &Families::default(),
+        ))
 }
 
 fn entry(sample: SeriesSample) -> Entry {

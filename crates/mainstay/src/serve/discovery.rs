@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mainstay_ingest::config::http::HttpSettings;
-use mainstay_ingest::config::{ScrapeConfig, ScrapeJob, TargetGroup, target_groups};
+use mainstay_ingest::config::{RemoteWrite, ScrapeConfig, ScrapeJob, TargetGroup, target_groups};
 use mainstay_ingest::discovery::{DiscoveryError, Resolver};
 use mainstay_ingest::{ScrapeTarget, Scraper};
+use mainstay_kernel::Labels;
+use mainstay_web::view::DroppedTargets;
 use tokio::task::JoinSet;
 
 use super::{ServeError, target_files};
@@ -32,8 +34,12 @@ pub(super) struct Sources {
     listed: ScrapeJob,
     /// The jobs of the configuration file.
     jobs: Vec<ScrapeJob>,
-    /// What the paths of target files count from.
-    base: PathBuf,
+    /// Where the configuration file sends samples to.
+    pub(super) remote_write: Vec<RemoteWrite>,
+    /// `external_labels`
+    pub(super) external_labels: Labels,
+    /// What the paths of files that it names count from.
+    pub(super) base: PathBuf,
 }
 
 impl Sources {
@@ -52,6 +58,8 @@ impl Sources {
             urls,
             listed,
             jobs: Vec::new(),
+            remote_write: Vec::new(),
+            external_labels: Labels::new(),
             base: PathBuf::new(),
         };
         if let Some(path) = config {
@@ -64,6 +72,8 @@ impl Sources {
                 tracing::warn!("{warning}");
             }
             sources.jobs = read.jobs;
+            sources.remote_write = read.remote_write;
+            sources.external_labels = read.external_labels;
             sources.base = path.parent().map(Path::to_path_buf).unwrap_or_default();
         }
         Ok(sources)
@@ -88,7 +98,7 @@ impl Sources {
         let mut troubles: BTreeMap<String, String> = BTreeMap::new();
         let mut https: BTreeMap<String, Arc<HttpSettings>> = BTreeMap::new();
         let plain = Arc::new(HttpSettings::default());
-        let mut last: Vec<ScrapeTarget> = Vec::new();
+        let mut last: (Vec<ScrapeTarget>, BTreeMap<String, DroppedTargets>) = Default::default();
         let mut tasks = JoinSet::new();
         let discovered: Vec<Vec<Found>> = self
             .jobs
@@ -109,6 +119,7 @@ impl Sources {
                 }
             }
             let mut targets: Vec<ScrapeTarget> = Vec::new();
+            let mut dropped: BTreeMap<String, DroppedTargets> = BTreeMap::new();
             for (job, discovered) in self.jobs.iter().zip(&discovered) {
                 let named = target_files::files(&job.target_files, &self.base);
                 for path in &named {
@@ -136,14 +147,22 @@ impl Sources {
                 };
                 good(&mut troubles, &format!("targets of job {}", job.name), refused);
                 targets.extend(of_job.active);
+                let not_scraped = DroppedTargets {
+                    count: of_job.dropped_count,
+                    discovered: of_job.dropped,
+                };
+                dropped.insert(job.name.clone(), not_scraped);
             }
             let listed = self.listed.targets(lists.values().flatten(), &plain);
+            if !self.urls.is_empty() {
+                dropped.entry(self.listed.name.clone()).or_default();
+            }
             targets.extend(listed.active);
-            if targets != last {
+            if (&targets, &dropped) != (&last.0, &last.1) {
                 tracing::info!(targets = targets.len(), "the targets changed");
-                scrapes.set_targets(targets.clone());
+                scrapes.set_targets(targets.clone(), dropped.clone());
                 scraper.set_targets(targets.clone());
-                last = targets;
+                last = (targets, dropped);
             }
         }
     }

@@ -4,19 +4,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_kernel::{Clock, Entropy, Labels};
+use mainstay_ingest::config::RemoteWrite;
+use mainstay_ingest::http_client;
+use mainstay_kernel::{Clock, Digest, Entropy, Labels};
 use mainstay_plane::Telemetry;
 use mainstay_plane::telemetry::remote::{
-    Evaluation, PullPace, Puller, RemoteEngine, RemoteSamples, StoreLog,
+    Departure, Evaluation, PullPace, Puller, RemoteEngine, RemoteSamples, StoreLog,
 };
 use mainstay_promql::dialect::Dialect;
 use mainstay_remote::query::Client;
-use mainstay_remote::write::{Pace, Protocol, Sender, Settings, Tally};
-use mainstay_remote::{Auth, Endpoint};
+use mainstay_remote::write::{MetadataPace, Pace, Protocol, Sender, Settings, Tally};
+use mainstay_remote::{Auth, Connection, Endpoint};
 use tokio::runtime::Handle;
 
 use super::ServeError;
+use super::discovery::Sources;
 use super::options::without_password;
+use super::target_files;
 use crate::check::dialect;
 
 /// How long sending rests when the log cannot be read.
@@ -135,8 +139,65 @@ impl Engines {
         Ok((telemetry, Some(puller)))
     }
 
-    /// What sends stored samples to the receiver, if there is one.
-    pub(super) fn sender(
+    /// What sends stored samples to the receivers that the options and a configuration name, each with its name.
+    pub(super) fn senders(
+        &self,
+        sources: &Sources,
+        telemetry: &Arc<Telemetry>,
+        data: &Path,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+    ) -> Result<Vec<(String, Sender)>, ServeError> {
+        let mut senders = Vec::new();
+        if let Some(sender) = self.sender(telemetry, data, clock.clone(), entropy.clone())? {
+            senders.push(("--remote-write-url".to_owned(), sender));
+        }
+        for receiver in &sources.remote_write {
+            let wrong = |reason: &dyn std::fmt::Display| {
+                ServeError::Engine(format!("remote_write {}: {reason}", receiver.name))
+            };
+            let http = receiver
+                .http
+                .resolve(&|path| target_files::text(&sources.base.join(path)));
+            let client = http
+                .and_then(|http| http_client(&http, receiver.timeout))
+                .map_err(|reason| wrong(&reason))?;
+            let connection = Connection::over(client, &receiver.url).map_err(|error| wrong(&error))?;
+            // A name may have any characters; a file may not.
+            let digest = Digest::of(receiver.name.as_bytes()).to_string();
+            let place = digest.get(..16).unwrap_or(&digest);
+            let place = data.join("series").join(format!("remote-write-{place}.place"));
+            let log = StoreLog::open(Arc::clone(telemetry.store()), &receiver.name, place);
+            let log = self.not_back(log.map_err(|error| wrong(&error))?, telemetry);
+            let departure = Departure::new(
+                sources.external_labels.clone(),
+                receiver.relabel.clone(),
+                receiver.native_histograms,
+            );
+            let log = log.departing(departure).telling(Arc::clone(telemetry));
+            let sender = Sender::new(
+                connection,
+                settings(receiver),
+                Arc::new(log),
+                clock.clone(),
+                entropy.clone(),
+            );
+            senders.push((receiver.name.clone(), sender));
+        }
+        Ok(senders)
+    }
+
+    /// Counters that were read from the engine are not sent back.
+    fn not_back(&self, log: StoreLog, telemetry: &Arc<Telemetry>) -> StoreLog {
+        if self.engine_url.is_none() {
+            return log;
+        }
+        let telemetry = Arc::clone(telemetry);
+        log.only(move |labels: &Labels| !telemetry.slos().wants_metric(labels.metric_name()))
+    }
+
+    /// What sends stored samples to the receiver that the options name, if they do.
+    fn sender(
         &self,
         telemetry: &Arc<Telemetry>,
         data: &Path,
@@ -148,15 +209,11 @@ impl Engines {
         };
         let place = data.join("series").join("remote-write.place");
         let log = StoreLog::open(Arc::clone(telemetry.store()), "serve", place);
-        let mut log = log.map_err(|error| trouble(url, &error))?;
-        if self.engine_url.is_some() {
-            // Counters that were read from the engine are not sent back.
-            let telemetry = Arc::clone(telemetry);
-            log = log.only(move |labels: &Labels| !telemetry.slos().wants_metric(labels.metric_name()));
-        }
+        let log = self.not_back(log.map_err(|error| trouble(url, &error))?, telemetry);
         let token = self.remote_write_token_file.as_deref();
+        let connection = Connection::new(&endpoint(url, &self.remote_write_header, token)?);
+        let connection = connection.map_err(|error| trouble(url, &error))?;
         let settings = Settings {
-            endpoint: endpoint(url, &self.remote_write_header, token)?,
             protocol: if self.remote_write_2 {
                 Protocol::V2
             } else {
@@ -164,9 +221,39 @@ impl Engines {
             },
             external_labels: self.remote_write_label.iter().cloned().collect(),
             pace: Pace::default(),
+            metadata: Some(MetadataPace::default()),
         };
-        let sender = Sender::new(settings, Arc::new(log), clock, entropy);
-        Ok(Some(sender.map_err(|error| trouble(url, &error))?))
+        let log = log.telling(Arc::clone(telemetry));
+        Ok(Some(Sender::new(
+            connection,
+            settings,
+            Arc::new(log),
+            clock,
+            entropy,
+        )))
+    }
+}
+
+fn settings(receiver: &RemoteWrite) -> Settings {
+    let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    Settings {
+        protocol: if receiver.version_2 {
+            Protocol::V2
+        } else {
+            Protocol::V1
+        },
+        // They are added before relabelling, when a series leaves.
+        external_labels: Labels::new(),
+        pace: Pace {
+            batch_samples: receiver.queue.samples_per_send,
+            deadline_ms: ms(receiver.queue.deadline),
+            back_off_min_ms: ms(receiver.queue.back_off_min),
+            back_off_max_ms: ms(receiver.queue.back_off_max),
+        },
+        metadata: receiver.metadata.map(|pace| MetadataPace {
+            every_ms: ms(pace.interval),
+            families_per_send: pace.families_per_send,
+        }),
     }
 }
 
@@ -219,12 +306,15 @@ pub(super) async fn pull(
     }
 }
 
-/// Sends what is stored, and says when that fares ill.
-pub(super) async fn send(sender: Sender, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+/// Sends what is stored to the receiver of this name, and says when that fares ill.
+pub(super) async fn send(
+    (receiver, sender): (String, Sender),
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let sending = async {
         loop {
             if let Err(error) = sender.run().await {
-                tracing::error!(%error, "samples cannot be sent");
+                tracing::error!(receiver, %error, "samples cannot be sent");
             }
             tokio::time::sleep(REST).await;
         }
@@ -237,6 +327,7 @@ pub(super) async fn send(sender: Sender, stop: impl Future<Output = ()>) -> Resu
             let tally = sender.tally();
             if (tally.refused, tally.retries, tally.gaps) != (before.refused, before.retries, before.gaps) {
                 tracing::warn!(
+                    receiver,
                     sent = tally.sent,
                     refused = tally.refused,
                     retries = tally.retries,

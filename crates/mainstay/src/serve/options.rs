@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// Where the console and the API listen.
     #[arg(long, env = "MAINSTAY_LISTEN", default_value = "127.0.0.1:7070")]
     pub(crate) listen: SocketAddr,
+    /// Where OTLP metrics are taken over gRPC, as 127.0.0.1:4317; nowhere if nothing is said.
+    #[arg(long, env = "MAINSTAY_OTLP_GRPC_LISTEN")]
+    pub(crate) otlp_grpc_listen: Option<SocketAddr>,
     /// The accounts; without it, only loopback is served and everybody there is an administrator.
     #[arg(long, env = "MAINSTAY_TOKENS")]
     pub(crate) tokens: Option<PathBuf>,
@@ -87,6 +90,10 @@ impl Options {
             ("data", path(&self.data)),
             ("catalog", path(&self.catalog)),
             ("listen", self.listen.to_string()),
+            (
+                "otlp-grpc-listen",
+                maybe(self.otlp_grpc_listen.map(|address| address.to_string())),
+            ),
             ("tokens", maybe(self.tokens.as_deref().map(path))),
             ("base-url", maybe(self.base_url.as_deref().map(without_password))),
             ("targets-url", urls.join(",")),

@@ -73,12 +73,12 @@ impl Prometheus {
 }
 
 /// Whether what others made must be there.
-fn required() -> bool {
+pub(crate) fn required() -> bool {
     std::env::var_os("MAINSTAY_CONFORMANCE_REQUIRED").is_some_and(|value| value == "1")
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0");
     let address = listener.and_then(|listener| listener.local_addr());
     address.expect("a free port").port()

@@ -22,6 +22,8 @@ pub(crate) struct Server {
     child: Child,
     /// `http://127.0.0.1:port`
     pub(crate) address: String,
+    /// What it said before that.
+    pub(crate) said: Vec<String>,
     pub(crate) data: tempfile::TempDir,
     log: tempfile::NamedTempFile,
 }
@@ -68,11 +70,13 @@ impl Server {
         let mut child = command.spawn().expect("the server starts");
         let stdout = child.stdout.take().expect("it is piped");
         let mut lines = BufReader::new(stdout).lines();
+        let mut said = Vec::new();
         let address = lines
             .find_map(|line| {
-                line.expect("text")
-                    .strip_prefix("mainstay listens on ")
-                    .map(str::to_owned)
+                let line = line.expect("text");
+                let address = line.strip_prefix("mainstay listens on ").map(str::to_owned);
+                said.push(line);
+                address
             })
             .unwrap_or_else(|| panic!("it does not say where it listens: {}", contents(&log)));
         // What it prints from now on must go somewhere.
@@ -80,6 +84,7 @@ impl Server {
         Self {
             child,
             address,
+            said,
             data,
             log,
         }

@@ -109,6 +109,19 @@ fn one_series(labels: &[Vec<u8>]) -> Vec<u8> {
     field(1, series)
 }
 
+/// A 2.0 request of one series whose thousand labels share a value of a mebibyte.
+fn amplified() -> Vec<u8> {
+    let long = vec![b'v'; 1 << 20];
+    let mut request = [field(4, ""), field(4, "__name__"), field(4, &long)].concat();
+    let mut references = [varint(1), varint(2)].concat();
+    for n in 0..1_000 {
+        request.extend(field(4, format!("l{n}")));
+        references.extend([varint(n + 3), varint(2)].concat());
+    }
+    request.extend(field(5, [field(1, references), sample(now_ms(), 1.0)].concat()));
+    request
+}
+
 pub(crate) fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).expect("after 1970")
 }
@@ -179,10 +192,39 @@ fn a_hostile_remote_write_is_refused_with_the_right_status() {
     check("NaNs are numbers", write(&server, PROTOBUF, &nans), 204);
 
     // 4 bytes are packed from many: what is small on the wire must not be large in memory, or take long.
-    let empty_series = b"\x0a\x00".repeat(1 << 20);
+    let nothing = |tag: u8, count: usize| [tag, 0].repeat(count);
+    let series = nothing(0x0a, 1 << 20);
     check(
         "a million series of nothing",
-        write(&server, PROTOBUF, &empty_series),
+        write(&server, PROTOBUF, &series),
+        400,
+    );
+    for (what, tag) in [("series", 0x0a), ("sayings", 0x1a)] {
+        let many = nothing(tag, 15 << 20);
+        check(
+            &format!("15 million {what} of nothing"),
+            write(&server, PROTOBUF, &many),
+            413,
+        );
+    }
+    let labels = [label("__name__", "hostile"), label("a", "b")].concat();
+    for (what, tag) in [("samples", 0x12), ("exemplars", 0x1a), ("histograms", 0x22)] {
+        let series = field(1, [&labels[..], &nothing(tag, 15 << 20)].concat());
+        check(
+            &format!("15 million {what} of nothing"),
+            write(&server, PROTOBUF, &series),
+            413,
+        );
+    }
+    let many = field(1, nothing(0x0a, 15 << 20));
+    check(
+        "15 million labels of nothing",
+        write(&server, PROTOBUF, &many),
+        400,
+    );
+    check(
+        "a text that stands for a gigabyte",
+        write(&server, PROTOBUF_2, &amplified()),
         400,
     );
     let symbols = b"\x22\x00".repeat(15 << 20);

@@ -56,7 +56,30 @@ fn files_of_samples_are_imported_and_found_again() {
     assert!(hall.contains("\"27.5\""), "{hall}");
 
     // The same again changes nothing and is no mistake.
-    assert_eq!(server.json(&["metrics", "import", &csv])[0]["taken"], 1);
+    let again = server.json(&["metrics", "import", &rows, &csv]);
+    assert_eq!(
+        (&again[0]["taken"], &again[1]["taken"]),
+        (&8_000.into(), &1.into()),
+        "{again}"
+    );
+    let query = "sum(count_over_time(imported_rows_total[2h]))";
+    assert_eq!(asked(&server, query, then_s + 4_000), counted);
+
+    // What is too large for one request goes in several: a thousand labels of 12 KiB that no packing makes small.
+    let mut noise = 1u64;
+    let mut long = String::from("timestamp,value,__name__,number,noise\n");
+    for number in 0..1_000 {
+        long.push_str(&format!("{then_s},1,wide,{number},"));
+        for _ in 0..750 {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            long.push_str(&format!("{noise:016x}"));
+        }
+        long.push('\n');
+    }
+    let wide = write("wide.csv", &long);
+    assert_eq!(server.json(&["metrics", "import", &wide])[0]["taken"], 1_000);
+    let wide = asked(&server, "count(wide)", then_s + 1);
+    assert!(wide.contains("\"1000\""), "{wide}");
 
     // What is older than retention is refused, and the rest is taken.
     let old = write(

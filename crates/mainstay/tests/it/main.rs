@@ -2,6 +2,7 @@
 
 mod beside;
 mod catalogs;
+mod clients;
 mod durability;
 mod engines;
 mod grafana;
@@ -10,6 +11,7 @@ mod help;
 mod hostile;
 mod import;
 mod otlp;
+mod otlp_grpc;
 mod scraping;
 mod server;
 mod store;

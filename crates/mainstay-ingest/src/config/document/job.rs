@@ -22,7 +22,6 @@ const GLOBAL_KEYS: &[&str] = &[
     "rule_query_offset",
     "query_log_file",
     "scrape_failure_log_file",
-    "keep_dropped_targets",
     "metric_name_validation_scheme",
     "metric_name_escaping_scheme",
     "convert_classic_histograms_to_nhcb",
@@ -30,7 +29,6 @@ const GLOBAL_KEYS: &[&str] = &[
 ];
 const JOB_KEYS: &[&str] = &[
     "convert_classic_histograms_to_nhcb",
-    "keep_dropped_targets",
     "native_histogram_bucket_limit",
     "native_histogram_min_bucket_factor",
     "metric_name_validation_scheme",
@@ -72,6 +70,7 @@ struct Shared {
     body_size_limit: Option<Spanned<String>>,
     sample_limit: Option<usize>,
     target_limit: Option<usize>,
+    keep_dropped_targets: Option<usize>,
     label_limit: Option<usize>,
     label_name_length_limit: Option<usize>,
     label_value_length_limit: Option<usize>,
@@ -89,6 +88,7 @@ impl Shared {
             "body_size_limit" => self.body_size_limit = map.next_value()?,
             "sample_limit" => self.sample_limit = map.next_value()?,
             "target_limit" => self.target_limit = map.next_value()?,
+            "keep_dropped_targets" => self.keep_dropped_targets = map.next_value()?,
             "label_limit" => self.label_limit = map.next_value()?,
             "label_name_length_limit" => self.label_name_length_limit = map.next_value()?,
             "label_value_length_limit" => self.label_value_length_limit = map.next_value()?,
@@ -188,6 +188,7 @@ pub(super) struct Defaults {
     timeout: Duration,
     limits: ScrapeLimits,
     target_limit: Option<usize>,
+    keep_dropped_targets: Option<usize>,
     protocols: Option<Vec<ScrapeProtocol>>,
     classic_histograms: bool,
     native_histograms: bool,
@@ -218,6 +219,7 @@ impl Check<'_> {
             timeout,
             limits: self.limits(shared, ScrapeLimits::default())?,
             target_limit: shared.target_limit.filter(|limit| *limit > 0),
+            keep_dropped_targets: shared.keep_dropped_targets,
             protocols: self.protocols(shared)?,
             classic_histograms: shared.classic_histograms.unwrap_or(false),
             native_histograms: shared.native_histograms.unwrap_or(false),
@@ -358,6 +360,10 @@ impl Check<'_> {
             extra_metrics,
             limits,
             target_limit,
+            keep_dropped_targets: shared
+                .keep_dropped_targets
+                .or(defaults.keep_dropped_targets)
+                .filter(|kept| *kept > 0),
             formats,
             http: self.http(job.http)?,
             relabel: self.relabel(job.relabel)?,

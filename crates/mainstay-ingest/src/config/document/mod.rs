@@ -6,6 +6,7 @@ mod job;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod relabel;
+mod remote_write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,6 +18,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
 use self::job::{Global, Job};
+use self::remote_write::Receiver;
 use super::{ConfigError, ScrapeConfig, TargetGroup, duration};
 use crate::relabel::is_label_name;
 
@@ -25,7 +27,6 @@ const TOP_KEYS: &[&str] = &[
     "rule_files",
     "scrape_config_files",
     "alerting",
-    "remote_write",
     "remote_read",
     "storage",
     "tracing",
@@ -74,6 +75,7 @@ impl<'de, T: Fields> Deserialize<'de> for Keyed<T> {
 struct Top {
     global: Option<Keyed<Global>>,
     jobs: Vec<Spanned<Keyed<Job>>>,
+    receivers: Vec<Spanned<Keyed<Receiver>>>,
 }
 
 impl Fields for Top {
@@ -81,6 +83,7 @@ impl Fields for Top {
         match key {
             "global" => self.global = map.next_value()?,
             "scrape_configs" => self.jobs = next(map)?,
+            "remote_write" => self.receivers = next(map)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -207,11 +210,13 @@ pub(super) fn config(file: &str, text: &str) -> Result<ScrapeConfig, ConfigError
         }
         jobs.push(job);
     }
+    let remote_write = check.receivers(top.receivers)?;
     check
         .warnings
         .sort_by_key(|warning| (warning.line, warning.column));
     Ok(ScrapeConfig {
         jobs,
+        remote_write,
         external_labels: global.external_labels.into(),
         warnings: check.warnings,
     })

@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use mainstay_ingest::FamilyMetadata;
+use mainstay_ingest::remote_write::type_number;
 use mainstay_kernel::Labels;
-use mainstay_remote::write::{Checkpoint, Entry, Log, LogError, Logged, Position, Read};
+use mainstay_remote::write::{Checkpoint, Entry, Log, LogError, Logged, Metadata, Position, Read};
 use mainstay_segment::{SegmentError, write_atomic};
 use mainstay_series::{Lsn, SeriesError, Store};
+
+use super::Departure;
+use crate::telemetry::Telemetry;
 
 /// The log of a store, for one receiver. How far it was sent is kept in a file of its own; the log is held from there on,
 /// up to the store's limit for held log.
@@ -15,6 +20,9 @@ pub struct StoreLog {
     consumer: String,
     file: PathBuf,
     leaves: Box<Leaves>,
+    departure: Option<Departure>,
+    /// Knows what is said of metrics.
+    telemetry: Option<Arc<Telemetry>>,
 }
 
 /// Whether a series leaves.
@@ -32,6 +40,8 @@ impl StoreLog {
             consumer: format!("remote-write {name}"),
             file,
             leaves: Box::new(|_| true),
+            departure: None,
+            telemetry: None,
         };
         match std::fs::read(&log.file) {
             Ok(bytes) => {
@@ -54,6 +64,24 @@ impl StoreLog {
     pub fn only(self, leaves: impl Fn(&Labels) -> bool + Send + Sync + 'static) -> Self {
         Self {
             leaves: Box::new(leaves),
+            ..self
+        }
+    }
+
+    /// Sends series under the labels that `departure` gives them.
+    #[must_use]
+    pub fn departing(self, departure: Departure) -> Self {
+        Self {
+            departure: Some(departure),
+            ..self
+        }
+    }
+
+    /// Tells the receiver what is known of metrics.
+    #[must_use]
+    pub fn telling(self, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            telemetry: Some(telemetry),
             ..self
         }
     }
@@ -83,6 +111,11 @@ impl Log for StoreLog {
             if !(self.leaves)(&sample.labels) {
                 return;
             }
+            let labels = match &self.departure {
+                Some(departure) => departure.labels(sample.labels, &sample.value),
+                None => Some(sample.labels),
+            };
+            let Some(labels) = labels else { return };
             if sample.lsn.get() == from.frame && passed > 0 {
                 passed -= 1;
                 return;
@@ -90,7 +123,7 @@ impl Log for StoreLog {
             samples.push(Logged {
                 frame: sample.lsn.get(),
                 entry: Entry {
-                    labels: sample.labels,
+                    labels,
                     created_ms: sample.created_ms,
                     t_ms: sample.t_ms,
                     value: sample.value,
@@ -116,5 +149,19 @@ impl Log for StoreLog {
         let bytes = serde_json::to_vec(&checkpoint).map_err(|error| self.trouble(&error))?;
         write_atomic(&self.file, &bytes).map_err(|error| self.trouble(&error))?;
         self.hold(checkpoint)
+    }
+
+    fn metadata(&self) -> Vec<Metadata> {
+        let known = self
+            .telemetry
+            .as_ref()
+            .map(|telemetry| telemetry.known_metadata());
+        let told = |said: FamilyMetadata| Metadata {
+            kind: type_number(said.kind),
+            family: said.family,
+            help: said.help,
+            unit: said.unit,
+        };
+        known.unwrap_or_default().into_iter().map(told).collect()
     }
 }

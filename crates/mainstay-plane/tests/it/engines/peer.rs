@@ -11,9 +11,9 @@ use mainstay_kernel::testing::SeededEntropy;
 use mainstay_kernel::{Clock, Labels};
 use mainstay_plane::telemetry::remote::StoreLog;
 use mainstay_promql::dialect::Dialect;
-use mainstay_remote::Endpoint;
 use mainstay_remote::query::Client;
 use mainstay_remote::write::{Log, Pace, Protocol, Sender, Settings};
+use mainstay_remote::{Connection, Endpoint};
 use mainstay_series::Store;
 
 /// A server that a test may start.
@@ -209,7 +209,6 @@ pub(crate) fn sender(
     batch_samples: usize,
 ) -> Sender {
     let settings = Settings {
-        endpoint,
         protocol,
         external_labels: Labels::new(),
         pace: Pace {
@@ -218,9 +217,11 @@ pub(crate) fn sender(
             back_off_max_ms: 500,
             ..Pace::default()
         },
+        metadata: None,
     };
     let entropy = Arc::new(SeededEntropy::new(1));
-    Sender::new(settings, log, Arc::new(WallClock), entropy).expect("an address")
+    let connection = Connection::new(&endpoint).expect("an address");
+    Sender::new(connection, settings, log, Arc::new(WallClock), entropy)
 }
 
 /// Lets a sender run until all of the log has arrived.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_ingest::exposition::MetricKind;
 use mainstay_ingest::remote_write::{Request, Version, decompress};
 use mainstay_kernel::STALE_NAN;
 use mainstay_kernel::histogram::{BucketSpan, ResetHint};
@@ -11,7 +12,7 @@ use mainstay_kernel::{Histogram, Labels, MatchOp, Matcher};
 use mainstay_plane::telemetry::StoreSamples;
 use mainstay_plane::telemetry::remote::{RemoteSamples, StoreLog};
 use mainstay_promql::{SampleValue, Samples};
-use mainstay_remote::write::{Entry, Protocol, Sender, encode};
+use mainstay_remote::write::{Entry, Families, Metadata, Protocol, Sender, encode, encode_metadata};
 use mainstay_series::Store;
 use tokio::runtime::Handle;
 
@@ -159,7 +160,13 @@ fn what_is_encoded_is_decoded() {
     }
     for (protocol, version) in [(Protocol::V1, Version::V1), (Protocol::V2, Version::V2)] {
         let external = Labels::from_iter([("cell", "x"), ("job", "not this")]);
-        let body = encode(&entries, &external, protocol);
+        let known = [("floats", 2), ("histograms", 3)].map(|(family, kind)| Metadata {
+            family: family.to_owned(),
+            kind,
+            help: format!("About {family}."),
+            unit: "s".to_owned(),
+        });
+        let body = encode(&entries, &external, protocol, &Families::new(known.clone()));
         let mut message = Vec::new();
         decompress(&body, 1 << 20, &mut message).expect("snappy");
         let request = Request::parse(version, &message).expect("a request");
@@ -184,6 +191,28 @@ fn what_is_encoded_is_decoded() {
             .map(|sample| sample.expect("a histogram"))
             .collect();
         assert_eq!(found.len(), shapes.len());
+        // 1.0 says apart what is known of metrics.
+        let mut apart = Vec::new();
+        decompress(&encode_metadata(&known), 1 << 20, &mut apart).expect("snappy");
+        let apart = Request::parse(Version::V1, &apart).expect("a request");
+        let said: Vec<_> = match version {
+            Version::V1 => apart.metadata().map(|said| said.expect("metadata")).collect(),
+            Version::V2 => series
+                .iter()
+                .map(|series| series.metadata().expect("metadata").expect("it says some"))
+                .collect(),
+        };
+        let said: Vec<_> = said
+            .iter()
+            .map(|said| (said.kind, said.help, said.unit))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                (MetricKind::Gauge, "About floats.", "s"),
+                (MetricKind::Histogram, "About histograms.", "s")
+            ]
+        );
         for (index, (found, wanted)) in found.iter().zip(&shapes).enumerate() {
             assert_eq!(found.t_ms, i64::MAX - index as i64);
             assert!(found.histogram.same_bits(wanted), "{:?}", found.histogram);

@@ -63,12 +63,15 @@ fn version_1_to_the_byte() {
     ]
     .concat();
     let expected = [&[0x0a, up.len() as u8][..], &up, &[0x0a, down.len() as u8], &down].concat();
-    assert_eq!(message(&entries(), &external, Protocol::V1), expected);
+    assert_eq!(
+        message(&entries(), &external, Protocol::V1, &Families::default()),
+        expected
+    );
 }
 
 #[test]
 fn version_2_has_each_text_once() {
-    let bytes = message(&entries(), &Labels::new(), Protocol::V2);
+    let bytes = message(&entries(), &Labels::new(), Protocol::V2, &Families::default());
     let symbols = ["", "__name__", "up", "job", "a", "down", "cell", "x"];
     let mut expected = Vec::new();
     for symbol in symbols {
@@ -102,7 +105,7 @@ fn long_texts_have_long_lengths() {
         t_ms: 1,
         value: SampleValue::Float(1.0),
     };
-    let bytes = message(&[entry], &Labels::new(), Protocol::V1);
+    let bytes = message(&[entry], &Labels::new(), Protocol::V1, &Families::default());
     // Request: 1 + 2 + series; label: 1 + 2 + (1 + 1 + 1) + (1 + 2 + 300); sample: 2 + 9 + 2.
     assert_eq!(bytes.len(), 3 + (3 + 3 + 303) + 13);
     assert_eq!(bytes[..3], [0x0a, 0xc2, 0x02]);

@@ -1,5 +1,6 @@
 //! Samples, rules and targets that are always the same.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mainstay_kernel::{Labels, Principal};
@@ -134,11 +135,12 @@ impl Metrics for Fake {
         ])
     }
 
-    fn targets(&self) -> Answer<'_, Vec<ScrapedTarget>, QueryError> {
+    fn targets(&self) -> Answer<'_, Targets, QueryError> {
         let target = |job: &str, error: Option<&str>| ScrapedTarget {
             discovered: Labels::from_iter([("__address__", "h:1")]),
             labels: Labels::from_iter([("instance", "h:1"), ("job", job)]),
             job: job.to_owned(),
+            pool: job.to_owned(),
             url: "http://h:1/metrics".to_owned(),
             interval_ms: 15_000,
             timeout_ms: 10_000,
@@ -148,7 +150,20 @@ impl Metrics for Fake {
                 error: error.map(str::to_owned),
             }),
         };
-        now(vec![target("api", None), target("db", Some("refused"))])
+        let dropped = |count, addresses: &[&str]| DroppedTargets {
+            count,
+            discovered: addresses
+                .iter()
+                .map(|address| Labels::from_iter([("__address__", *address)]))
+                .collect(),
+        };
+        now(Targets {
+            active: vec![target("api", None), target("db", Some("refused"))],
+            dropped: BTreeMap::from([
+                ("api".to_owned(), dropped(0, &[])),
+                ("db".to_owned(), dropped(3, &["h:8", "h:9"])),
+            ]),
+        })
     }
 
     fn rule_groups(&self) -> Answer<'_, Vec<RuleGroup>, QueryError> {
@@ -225,6 +240,7 @@ impl Metrics for Fake {
                 status: if unpacked { 200 } else { 503 },
                 content_type: "application/json",
                 body: b"{}".to_vec(),
+                problem: (!unpacked).then(|| "the disk is full: é".to_owned()),
             })
         })
     }
