@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mainstay_ingest::otlp::OtlpBatch;
-use mainstay_kernel::TenantId;
+use mainstay_kernel::reach::TENANT_LABEL;
 use mainstay_series::{Appended, Row, SeriesError};
 
 use super::Telemetry;
-use super::receive::{TENANT, of_another_tenant, why_refused};
+use super::receive::{of_another_tenant, why_refused};
 
 impl Telemetry {
     /// Takes the samples of a request in, and notes in it what is refused. If a tenant is given, every series is that
@@ -17,19 +17,19 @@ impl Telemetry {
     ///
     /// # Errors
     /// If the log cannot be written. Some of the request may have been taken then.
-    pub fn receive_otlp(&self, batch: &mut OtlpBatch, tenant: Option<&TenantId>) -> Result<(), SeriesError> {
+    pub fn receive_otlp(&self, batch: &mut OtlpBatch, tenant: Option<&str>) -> Result<(), SeriesError> {
         for said in std::mem::take(&mut batch.metadata) {
-            self.note_told(said);
+            self.note_told(tenant.unwrap_or_default(), said);
         }
         let mut refused: BTreeMap<usize, String> = BTreeMap::new();
         if let Some(tenant) = tenant {
             for (at, sample) in batch.samples.iter_mut().enumerate() {
-                match sample.labels.get(TENANT) {
-                    Some(named) if named != tenant.as_str() => {
+                match sample.labels.get(TENANT_LABEL) {
+                    Some(named) if named != tenant => {
                         refused.insert(at, of_another_tenant(named, tenant));
                     }
                     Some(_) => {}
-                    None => Arc::make_mut(&mut sample.labels).set(TENANT, tenant.as_str()),
+                    None => Arc::make_mut(&mut sample.labels).set(TENANT_LABEL, tenant),
                 }
             }
         }

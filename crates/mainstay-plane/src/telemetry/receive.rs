@@ -11,15 +11,15 @@ use mainstay_ingest::remote_write::{
     Receipt, RemoteWriteError, Request, SeriesCache, SeriesKey, Version, decompress,
 };
 use mainstay_ingest::{Exemplar, FamilyMetadata};
-use mainstay_kernel::TenantId;
+use mainstay_kernel::reach::TENANT_LABEL;
 use mainstay_series::{Appended, HistogramSample, Outcome, Sample, SeriesError, SeriesRef};
 
 use super::Telemetry;
 
-/// The label that says whose a series is.
-pub(super) const TENANT: &str = "tenant";
 /// How many label sets are remembered per tenant: about 60 MB at most.
 const CACHED_SERIES: usize = 1_000_000;
+/// Of how many tenants label sets are remembered; of others they are looked up anew.
+const CACHED_TENANTS: usize = 1_000;
 /// How many buffers are kept for requests to come.
 const BUFFERS: usize = 8;
 /// A buffer that grew larger than this is not kept.
@@ -31,7 +31,7 @@ type Cache = Arc<Mutex<SeriesCache<SeriesRef>>>;
 /// What is remembered between requests.
 #[derive(Default)]
 pub(super) struct Inbox {
-    caches: Mutex<BTreeMap<Option<TenantId>, Cache>>,
+    caches: Mutex<BTreeMap<Option<String>, Cache>>,
     buffers: Mutex<Vec<Buffers>>,
 }
 
@@ -46,13 +46,16 @@ struct Buffers {
 }
 
 impl Inbox {
-    fn cache(&self, tenant: Option<&TenantId>) -> Cache {
+    fn cache(&self, tenant: Option<&str>) -> Cache {
+        let tenant = tenant.map(str::to_owned);
         let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cache) = caches.get(&tenant.cloned()) {
+        if let Some(cache) = caches.get(&tenant) {
             return Arc::clone(cache);
         }
         let cache = Arc::new(Mutex::new(SeriesCache::new(CACHED_SERIES)));
-        caches.insert(tenant.cloned(), Arc::clone(&cache));
+        if caches.len() < CACHED_TENANTS {
+            caches.insert(tenant, Arc::clone(&cache));
+        }
         cache
     }
 
@@ -82,7 +85,7 @@ impl Telemetry {
         &self,
         version: Version,
         body: &[u8],
-        tenant: Option<&TenantId>,
+        tenant: Option<&str>,
         limit_bytes: usize,
     ) -> Receipt {
         let mut buffers = self.inbox.borrow();
@@ -96,7 +99,7 @@ impl Telemetry {
         buffers: &mut Buffers,
         version: Version,
         body: &[u8],
-        tenant: Option<&TenantId>,
+        tenant: Option<&str>,
         limit_bytes: usize,
     ) -> Result<Receipt, RemoteWriteError> {
         let Buffers {
@@ -110,7 +113,8 @@ impl Telemetry {
         let request = Request::parse(version, message)?;
         for said in request.metadata() {
             let said = said?;
-            self.note_told(FamilyMetadata::new(said.family, said.kind, said.help, said.unit));
+            let said = FamilyMetadata::new(said.family, said.kind, said.help, said.unit);
+            self.note_told(tenant.unwrap_or_default(), said);
         }
         let cache = self.inbox.cache(tenant);
         // The second time for series that retention removed since they were looked up.
@@ -199,22 +203,23 @@ impl Telemetry {
         cache: &mut SeriesCache<SeriesRef>,
         key: SeriesKey,
         series: &mainstay_ingest::remote_write::Series<'_>,
-        tenant: Option<&TenantId>,
+        tenant: Option<&str>,
     ) -> Result<SeriesRef, Refusal> {
         let mut labels = series.labels()?;
         if let Some(tenant) = tenant {
-            match labels.get(TENANT) {
-                Some(named) if named != tenant.as_str() => {
+            match labels.get(TENANT_LABEL) {
+                Some(named) if named != tenant => {
                     return Err(Refusal::Tenant(of_another_tenant(named, tenant)));
                 }
                 Some(_) => {}
-                None => labels.set(TENANT, tenant.as_str()),
+                None => labels.set(TENANT_LABEL, tenant),
             }
         }
         // 2.0 says it of every series every time: it is enough to hear it once.
         if let Some(said) = series.metadata()? {
             let family = family_of(labels.metric_name(), said.kind);
-            self.note_told(FamilyMetadata::new(family, said.kind, said.help, said.unit));
+            let said = FamilyMetadata::new(family, said.kind, said.help, said.unit);
+            self.note_told(labels.get(TENANT_LABEL).unwrap_or_default(), said);
         }
         let found = self.store.series_ref(&labels)?;
         cache.insert(key, found);
@@ -308,11 +313,8 @@ pub(super) fn why_refused(outcome: Outcome) -> Option<&'static str> {
     }
 }
 
-pub(super) fn of_another_tenant(named: &str, tenant: &TenantId) -> String {
-    format!(
-        "a series of tenant {named:?} came from tenant {:?}",
-        tenant.as_str()
-    )
+pub(super) fn of_another_tenant(named: &str, tenant: &str) -> String {
+    format!("a series of tenant {named:?} came from tenant {tenant:?}")
 }
 
 /// Why one series of a request is refused. It becomes a text only where it is told: a request may have millions.

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode, header};
 
+use super::tenant::Within;
 use super::write::as_it_came;
 use crate::app::App;
 use crate::error::WebError;
@@ -17,10 +18,11 @@ const RETRY_AFTER_S: &str = "5";
 pub(super) async fn metrics(
     State(app): State<App>,
     caller: Caller,
+    within: Within,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, WebError> {
-    let request = as_it_came(&headers, body);
+    let request = as_it_came(&headers, within, body);
     let OtlpAnswer {
         status,
         content_type,

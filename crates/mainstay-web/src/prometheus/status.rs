@@ -64,7 +64,7 @@ pub(super) async fn store(State(app): State<App>, given: Given) -> Answered {
             _ => return Err(bad("limit must be a positive number".to_owned())),
         },
     };
-    let status = app.console.store_status(limit).await?;
+    let status = app.console.store_status(limit, &given.reach).await?;
     let list = |entries: &[(String, usize)]| -> Value {
         let entries = entries.iter();
         entries

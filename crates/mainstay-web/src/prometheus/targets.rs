@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answered, Good};
 use super::given::{Given, wrong};
+use super::tenant::Within;
 use crate::app::App;
 use crate::view::{MetricMetadata, ScrapedTarget};
 
@@ -21,7 +22,7 @@ pub(super) async fn targets(State(app): State<App>, given: Given) -> Answered {
     };
     let in_pool = targets
         .iter()
-        .filter(|target| pool.is_none_or(|pool| target.job == pool));
+        .filter(|target| pool.is_none_or(|pool| target.job == pool) && given.reach.includes(&target.labels));
     Ok(Good::data(json!({
         "activeTargets": in_pool.map(target_json).collect::<Vec<_>>(),
         // What relabelling drops is never a target.
@@ -56,9 +57,10 @@ fn duration(ms: i64) -> String {
     mainstay_promql::duration::format_ms(ms)
 }
 
-pub(super) async fn pools(State(app): State<App>) -> Answered {
+pub(super) async fn pools(State(app): State<App>, Within(reach): Within) -> Answered {
     let targets = app.console.targets().await?;
-    let pools: BTreeSet<&str> = targets.iter().map(|target| target.job.as_str()).collect();
+    let within = targets.iter().filter(|target| reach.includes(&target.labels));
+    let pools: BTreeSet<&str> = within.map(|target| target.job.as_str()).collect();
     Ok(Good::data(json!({ "scrapePools": pools })))
 }
 
@@ -73,7 +75,7 @@ pub(super) async fn metadata(State(app): State<App>, given: Given) -> Answered {
     let limit = at_most(&given, "limit")?.unwrap_or(usize::MAX);
     let per_metric = at_most(&given, "limit_per_metric")?.filter(|limit| *limit > 0);
     let wanted = given.get("metric");
-    let known = app.console.metric_metadata().await?;
+    let known = app.console.metric_metadata(&given.reach).await?;
     let mut by_metric: BTreeMap<&str, BTreeSet<(&str, &str, &str)>> = BTreeMap::new();
     let known = known
         .iter()
@@ -106,7 +108,7 @@ pub(super) async fn target_metadata(State(app): State<App>, given: Given) -> Ans
         .transpose()
         .map_err(|error| wrong("match_target", &error.to_string()))?
         .unwrap_or_default();
-    let known = app.console.metric_metadata().await?;
+    let known = app.console.metric_metadata(&given.reach).await?;
     let data = known
         .iter()
         .filter(|known| !known.target.is_empty())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mainstay_kernel::{Labels, Matcher};
+use mainstay_kernel::{Labels, Matcher, Reach};
 use mainstay_promql::Outcome;
 
 /// A value at an instant: milliseconds since the epoch, and the value.
@@ -27,6 +27,8 @@ pub struct InstantQuery {
     pub at_ms: i64,
     /// Limits.
     pub options: QueryOptions,
+    /// Whose series it sees.
+    pub reach: Reach,
 }
 
 /// A range query. `start_ms <= end_ms`, `step_ms > 0`, and at most 11,000 steps: checked before it comes here.
@@ -42,6 +44,8 @@ pub struct RangeQuery {
     pub step_ms: i64,
     /// Limits.
     pub options: QueryOptions,
+    /// Whose series it sees.
+    pub reach: Reach,
 }
 
 /// What a query found.
@@ -75,6 +79,8 @@ pub struct Selection {
     pub start_ms: i64,
     /// Until when.
     pub end_ms: i64,
+    /// Whose series are meant.
+    pub reach: Reach,
 }
 
 /// The exemplars of one series.
@@ -106,6 +112,8 @@ pub struct WriteRequest {
     pub content_encoding: Option<String>,
     /// Itself.
     pub body: Bytes,
+    /// Whose the samples are.
+    pub reach: Reach,
 }
 
 /// What became of a remote write request.

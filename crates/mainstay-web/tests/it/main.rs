@@ -9,3 +9,4 @@ mod prometheus;
 mod protocol;
 mod security;
 mod streams;
+mod tenancy;

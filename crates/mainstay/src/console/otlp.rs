@@ -1,7 +1,6 @@
 //! OTLP metrics: unpacked, read, stored, answered.
 
 use mainstay_ingest::otlp::{self, OtlpEncoding, OtlpError, OtlpSettings};
-use mainstay_kernel::TenantId;
 use mainstay_plane::Telemetry;
 use mainstay_web::view::{OtlpAnswer, WriteRequest};
 
@@ -9,7 +8,7 @@ use mainstay_web::view::{OtlpAnswer, WriteRequest};
 pub(super) fn receive(
     telemetry: &Telemetry,
     request: &WriteRequest,
-    tenant: Option<&TenantId>,
+    tenant: Option<&str>,
     limit_bytes: usize,
 ) -> OtlpAnswer {
     let content_type = request.content_type.as_deref().unwrap_or_default();

@@ -1,12 +1,13 @@
 //! Expressions, asked of the samples: beside the other work, with limits on samples, time and how many run at once.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mainstay_kernel::{Labels, Matcher, Summary};
+use mainstay_kernel::{Labels, Matcher, Reach, Summary};
 use mainstay_plane::telemetry::StoreSamples;
 use mainstay_promql::{
     Expr, Limits, Outcome, QueryError as PromqlError, Samples, Series, SourceError, Value, parse,
@@ -61,6 +62,7 @@ impl Questions {
         &self,
         expr: &str,
         options: QueryOptions,
+        reach: &Reach,
         evaluate: impl FnOnce(&Expr, &dyn Samples, &Limits<'_>) -> Result<Outcome, PromqlError> + Send + 'static,
     ) -> Result<(Outcome, QueryCost), QueryError> {
         let expr = parse(expr).map_err(|error| QueryError::Parse(error.to_string()))?;
@@ -69,7 +71,7 @@ impl Questions {
         let queueing = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.slots).acquire_owned());
         let slot = queueing.await.map_err(|_| QueryError::Timeout("query queue"))?;
         let gone = StopWhenGone(Arc::new(AtomicBool::new(false)));
-        let (samples, stop) = (self.samples.clone(), Arc::clone(&gone.0));
+        let (samples, limit, stop) = (self.samples.clone(), reach.matcher(), Arc::clone(&gone.0));
         let work = tokio::task::spawn_blocking(move || {
             let _slot = slot;
             let started = Instant::now();
@@ -80,8 +82,9 @@ impl Questions {
                 cancelled: &|| stop.load(Ordering::Relaxed) || Instant::now() >= deadline,
                 ..default
             };
-            let samples = Counted {
+            let samples = Within {
                 samples: &samples,
+                limit,
                 read: Cell::new(0),
             };
             let outcome = evaluate(&expr, &samples, &limits)?;
@@ -107,7 +110,9 @@ impl Questions {
         let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
             mainstay_promql::instant(expr, at_ms, samples, limits)
         };
-        self.ask(expr, OWN, work).await.map(|(outcome, _)| outcome)
+        self.ask(expr, OWN, &Reach::All, work)
+            .await
+            .map(|(outcome, _)| outcome)
     }
 
     /// The value per series at one instant; none if the question fails: unknown.
@@ -163,7 +168,7 @@ impl Questions {
         let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
             mainstay_promql::range(expr, start_ms, end_ms, step_ms, samples, limits)
         };
-        let (outcome, _) = self.ask(expr, OWN, work).await?;
+        let (outcome, _) = self.ask(expr, OWN, &Reach::All, work).await?;
         Ok(match outcome.value {
             Value::Matrix(series) => series,
             _ => Vec::new(),
@@ -176,7 +181,7 @@ impl Questions {
         let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
             mainstay_promql::instant(expr, at_ms, samples, limits)
         };
-        let (outcome, cost) = self.ask(&query.expr, query.options, work).await?;
+        let (outcome, cost) = self.ask(&query.expr, query.options, &query.reach, work).await?;
         Ok(QueryAnswer { outcome, at_ms, cost })
     }
 
@@ -191,7 +196,7 @@ impl Questions {
             };
             mainstay_promql::range(expr, start_ms, end_ms, step_ms, samples, &limits)
         };
-        let (outcome, cost) = self.ask(&query.expr, query.options, work).await?;
+        let (outcome, cost) = self.ask(&query.expr, query.options, &query.reach, work).await?;
         Ok(QueryAnswer {
             outcome,
             at_ms: end_ms,
@@ -203,13 +208,24 @@ impl Questions {
 /// Where Prometheus says that a query ran out of time.
 const EVALUATION: &str = "expression evaluation";
 
-/// Samples, and how many of them were looked at.
-struct Counted<'a> {
+/// The samples that a question may see, and how many of them were looked at.
+struct Within<'a> {
     samples: &'a StoreSamples,
+    /// What every selector has to say too.
+    limit: Option<Matcher>,
     read: Cell<u64>,
 }
 
-impl Samples for Counted<'_> {
+impl Within<'_> {
+    fn limited<'m>(&self, matchers: &'m [Matcher]) -> Cow<'m, [Matcher]> {
+        match &self.limit {
+            None => Cow::Borrowed(matchers),
+            Some(limit) => matchers.iter().chain([limit]).cloned().collect(),
+        }
+    }
+}
+
+impl Samples for Within<'_> {
     fn select(
         &self,
         matchers: &[Matcher],
@@ -218,7 +234,7 @@ impl Samples for Counted<'_> {
     ) -> Result<Vec<Series>, SourceError> {
         let found = self
             .samples
-            .select(matchers, min_ms_exclusive, max_ms_inclusive)?;
+            .select(&self.limited(matchers), min_ms_exclusive, max_ms_inclusive)?;
         let of_series = |series: &Series| series.samples.len() + series.histograms.len();
         let read: usize = found.iter().map(of_series).sum();
         self.read.set(self.read.get() + read as u64);
@@ -232,11 +248,15 @@ impl Samples for Counted<'_> {
         end_ms: i64,
         visit: &mut dyn FnMut(&Arc<Labels>, &Summary),
     ) -> Result<bool, SourceError> {
-        self.samples
-            .summaries(matchers, range_ms, end_ms, &mut |labels, summary| {
+        self.samples.summaries(
+            &self.limited(matchers),
+            range_ms,
+            end_ms,
+            &mut |labels, summary| {
                 self.read.set(self.read.get() + summary.count);
                 visit(labels, summary);
-            })
+            },
+        )
     }
 }
 
