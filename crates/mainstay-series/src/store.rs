@@ -11,6 +11,7 @@ use mainstay_segment::{Lsn, SegmentError, Wal, WalOptions, remove_temporaries};
 use crate::block::{self, Block};
 use crate::error::SeriesError;
 use crate::index::SeriesRef;
+use crate::limits::{LimitsByTenant, SeriesLimits};
 use crate::record;
 use crate::snapshot::{self, Snapshot};
 use crate::state::State;
@@ -29,7 +30,8 @@ pub struct Options {
     pub retention_ms: i64,
     /// The most series held at once.
     pub max_series: usize,
-    /// The most series held at once that bear the same value of `tenant_label`.
+    /// The most series held at once that bear the same value of `tenant_label`, unless [`Store::limit_tenants`] says
+    /// otherwise.
     pub max_tenant_series: usize,
     /// The label that names the tenant whom a series belongs to.
     pub tenant_label: String,
@@ -101,6 +103,7 @@ pub struct Store {
     pub(crate) options: Options,
     pub(crate) wal: Wal,
     state: RwLock<State>,
+    limits: RwLock<Arc<LimitsByTenant>>,
     /// One flush, retention pass or backup at a time.
     maintenance: Mutex<()>,
     /// Held for as long as the store is open.
@@ -173,6 +176,7 @@ impl Store {
         let known = state.holds.values().copied().chain([state.flushed.lsn]).max();
         wal.skip_to(known.unwrap_or_default())?;
         let store = Self {
+            limits: RwLock::new(Arc::new(LimitsByTenant::of(&options))),
             dir: dir.to_path_buf(),
             options,
             wal,
@@ -202,6 +206,9 @@ impl Store {
         if labels.is_empty() {
             return Err(SeriesError::NoLabels);
         }
+        let tenant = labels.get(&self.options.tenant_label).unwrap_or_default();
+        let limits = self.limits().of_tenant(tenant);
+        limits.check(tenant, labels)?;
         let mut state = self.write();
         if let Some(id) = state.find(labels) {
             return Ok(SeriesRef(id));
@@ -210,13 +217,8 @@ impl Store {
         if state.index.len() >= limit {
             return Err(SeriesError::SeriesLimit { limit });
         }
-        let tenant = labels.get(&self.options.tenant_label).unwrap_or_default();
-        let tenant_limit = self.options.max_tenant_series;
-        if state
-            .tenants
-            .get(tenant)
-            .is_some_and(|series| *series >= tenant_limit)
-        {
+        let tenant_limit = limits.max_series;
+        if state.tenants.get(tenant).copied().unwrap_or_default() >= tenant_limit {
             return Err(SeriesError::TenantSeriesLimit {
                 tenant: tenant.to_owned(),
                 limit: tenant_limit,
@@ -232,6 +234,16 @@ impl Store {
         };
         state.insert(entry, None);
         Ok(SeriesRef(id))
+    }
+
+    /// Puts other limits on what series tenants may make, by the value of the tenant label. Series that are there stay.
+    pub fn limit_tenants(&self, default: SeriesLimits, tenants: BTreeMap<String, SeriesLimits>) {
+        let limits = Arc::new(LimitsByTenant::new(default, tenants));
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    fn limits(&self) -> Arc<LimitsByTenant> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Records when the counter behind a series began. Durable with the next append; repeating it costs nothing.

@@ -13,6 +13,7 @@ mod receive;
 pub mod remote;
 mod rules;
 mod store;
+mod tenants;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,9 +38,14 @@ use exemplars::Exemplars;
 pub use exemplars::{SeriesExemplars, StoredExemplar};
 use intake::Watched;
 use metadata::MetadataTable;
+pub use otlp::IntakeError;
 use receive::Inbox;
 use remote::RemoteEngine;
 use rules::RuleBook;
+pub use tenants::{
+    LimitInfo, LimitsSpec, NO_LIMIT, Overrun, QueryRefusal, QueryTurn, Reason, TenantLimits, TenantReport,
+};
+use tenants::{Limits, SharedTenants};
 
 /// The consumer name under which the log is held for the counts.
 const COUNTS: &str = "slo";
@@ -75,6 +81,8 @@ pub struct Judged {
     pub slos: SloCatalog,
     /// Alerting and recording rules.
     rules: RuleBook,
+    /// What tenants may take up.
+    limits: LimitsSpec,
 }
 
 fn write_counts(file: &Path, bytes: &[u8]) -> Result<(), TelemetryError> {
@@ -92,6 +100,7 @@ impl Judged {
         Self {
             slos,
             rules: RuleBook::of(&catalog.documents, diagnostics),
+            limits: LimitsSpec::of(&catalog.documents, diagnostics),
         }
     }
 }
@@ -115,6 +124,7 @@ pub struct Telemetry {
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
     inbox: Inbox,
+    tenants: SharedTenants,
     metadata: Mutex<MetadataTable>,
     exemplars: Mutex<Exemplars>,
     /// What rules look through, kept between evaluations.
@@ -179,6 +189,7 @@ impl Telemetry {
             rules: Mutex::new(judged.rules),
             intake: Mutex::default(),
             inbox: Inbox::default(),
+            tenants: SharedTenants::default(),
             metadata: Mutex::default(),
             exemplars: Mutex::default(),
             windows: Arc::default(),
@@ -187,6 +198,7 @@ impl Telemetry {
             clock,
             engine: None,
         };
+        telemetry.limit_tenants(&judged.limits);
         telemetry.checkpoint()?;
         Ok((telemetry, recovery))
     }
@@ -236,10 +248,26 @@ impl Telemetry {
         strangers.into_iter().map(|alert| over(alert, now)).collect()
     }
 
+    /// Puts the limits of a catalog in force, on top of those that the store was opened with.
+    fn limit_tenants(&self, spec: &LimitsSpec) {
+        let base = TenantLimits {
+            series: self.store.options().max_tenant_series as u64,
+            ..TenantLimits::default()
+        };
+        self.tenants.limit(Limits::of(base, spec), &self.store);
+    }
+
+    /// What every tenant took and was refused since the start, in order of name. O(tenants).
+    #[must_use]
+    pub fn tenant_reports(&self) -> Vec<TenantReport> {
+        self.tenants.report(&self.store)
+    }
+
     /// Judges by another catalog from `now` on. What it still has keeps its counts, states and alerts; gives observations
     /// that end the alerts of what it does not have any more.
     pub fn reconfigure(&self, judged: Judged, now: Timestamp) -> Vec<Observation> {
         let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+        self.limit_tenants(&judged.limits);
         let gone = self.slos().reconfigure(judged.slos, now);
         watched.forget();
         drop(watched);
@@ -319,6 +347,16 @@ impl Sink for Telemetry {
     fn accept(&self, mut scrape: ScrapeBatch) {
         if let Some(said) = scrape.metadata.take() {
             self.note_scraped(&scrape.job, &scrape.instance, said);
+        }
+        let whose = self
+            .tenants
+            .runs(scrape.samples.iter().map(|sample| &*sample.labels));
+        let now_ms = self.clock.now().as_millisecond();
+        let refused = self.tenants.charge(&tenants::totals([&whose]), now_ms);
+        if let Some(overrun) = refused.values().next() {
+            // Nobody waits for an answer: it is in the figures, and the next scrape brings the counters again.
+            tracing::warn!(job = scrape.job, instance = scrape.instance, %overrun, "samples of a scrape are refused");
+            whose.drop_of(&refused, &mut scrape.samples);
         }
         let rows: Vec<Row<'_>> = scrape
             .samples

@@ -15,18 +15,28 @@ use mainstay_kernel::reach::TENANT_LABEL;
 use mainstay_series::{Appended, HistogramSample, Outcome, Sample, SeriesError, SeriesRef};
 
 use super::Telemetry;
+use super::tenants::{Overrun, Reason, Runs, TenantNo, tenant_of, totals};
 
 /// How many label sets are remembered per tenant: about 60 MB at most.
 const CACHED_SERIES: usize = 1_000_000;
 /// Of how many tenants label sets are remembered; of others they are looked up anew.
 const CACHED_TENANTS: usize = 1_000;
+/// The fewest bytes that a sample takes in a request: those of its tag and its length.
+const SAMPLE_MIN_BYTES: usize = 2;
 /// How many buffers are kept for requests to come.
 const BUFFERS: usize = 8;
 /// A buffer that grew larger than this is not kept.
 const BUFFER_MAX_BYTES: usize = 8 << 20;
 
+/// What a label set is: a series, and whose.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    series: SeriesRef,
+    tenant: TenantNo,
+}
+
 /// Which series the label sets of one tenant are.
-type Cache = Arc<Mutex<SeriesCache<SeriesRef>>>;
+type Cache = Arc<Mutex<SeriesCache<Known>>>;
 
 /// What is remembered between requests.
 #[derive(Default)]
@@ -43,6 +53,8 @@ struct Buffers {
     created_ms: Vec<Option<i64>>,
     histograms: Vec<HistogramSample>,
     exemplars: Vec<(SeriesRef, Exemplar)>,
+    /// Whose the samples, the histograms and the exemplars are.
+    whose: [Runs; 3],
 }
 
 impl Inbox {
@@ -69,6 +81,7 @@ impl Inbox {
         used.created_ms.clear();
         used.histograms.clear();
         used.exemplars.clear();
+        used.whose.iter_mut().for_each(Runs::clear);
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         if buffers.len() < BUFFERS && used.message.capacity() <= BUFFER_MAX_BYTES {
             buffers.push(used);
@@ -108,6 +121,7 @@ impl Telemetry {
             created_ms,
             histograms,
             exemplars,
+            whose,
         } = buffers;
         decompress(body, limit_bytes, message)?;
         let request = Request::parse(version, message)?;
@@ -116,13 +130,21 @@ impl Telemetry {
             let said = FamilyMetadata::new(said.family, said.kind, said.help, said.unit);
             self.note_told(tenant.unwrap_or_default(), said);
         }
+        if let Some(tenant) = tenant
+            && let Some(overrun) = self.overrun(&request, message.len(), tenant)?
+        {
+            return Ok(refusal(&overrun));
+        }
         let cache = self.inbox.cache(tenant);
+        // Of a request of everybody's the tenants are known only with its series.
+        let mut overruns = tenant.map(|_| BTreeMap::new());
         // The second time for series that retention removed since they were looked up.
         for first in [true, false] {
             samples.clear();
             created_ms.clear();
             histograms.clear();
             exemplars.clear();
+            whose.iter_mut().for_each(Runs::clear);
             let mut receipt = Receipt::default();
             {
                 let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,12 +158,21 @@ impl Telemetry {
                     let found = match found {
                         Ok(found) => found,
                         Err(refusal) => {
-                            for _ in 0..series.counts().iter().sum::<u64>().max(1) {
+                            let [floats, native, examples] = series.counts();
+                            for _ in 0..(floats + native + examples).max(1) {
                                 receipt.refuse(refusal.status(), &refusal);
+                            }
+                            if first && let Some(reason) = refusal.reason() {
+                                let named = series.labels().ok();
+                                let named = named.as_ref().map_or("", tenant_of);
+                                let whose = self.tenants.number(tenant.unwrap_or(named));
+                                self.tenants.refuse(whose, reason, floats + native);
                             }
                             continue;
                         }
                     };
+                    let (found, owner) = (found.series, found.tenant);
+                    let before = [samples.len(), histograms.len(), exemplars.len()];
                     for sample in series.samples() {
                         let sample = sample?;
                         samples.push(Sample {
@@ -172,9 +203,28 @@ impl Telemetry {
                             Err(error) => receipt.refuse(400, &error),
                         }
                     }
+                    let after = [samples.len(), histograms.len(), exemplars.len()];
+                    for ((runs, after), before) in whose.iter_mut().zip(after).zip(before) {
+                        runs.push(owner, after - before);
+                    }
                 }
             }
-            let written = self.write(samples, created_ms, histograms, &mut receipt);
+            let overruns = overruns.get_or_insert_with(|| {
+                let now_ms = self.clock.now().as_millisecond();
+                self.tenants.charge(&totals([&whose[0], &whose[1]]), now_ms)
+            });
+            if !overruns.is_empty() {
+                let all = samples.len() + histograms.len();
+                created_ms.resize(samples.len(), None);
+                whose[0].drop_of(overruns, created_ms);
+                whose[0].drop_of(overruns, samples);
+                whose[1].drop_of(overruns, histograms);
+                whose[2].drop_of(overruns, exemplars);
+                whose.iter_mut().for_each(|runs| runs.forget(overruns));
+                let kept = samples.len() + histograms.len();
+                refuse_some(&mut receipt, overruns, all - kept, kept == 0);
+            }
+            let written = self.write(samples, created_ms, histograms, whose, &mut receipt);
             let removed = match written {
                 Ok(removed) => removed,
                 Err(error) => {
@@ -192,19 +242,43 @@ impl Telemetry {
                 return Ok(receipt);
             }
             let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.retain(|series| !removed.contains(series));
+            cache.retain(|known| !removed.contains(&known.series));
         }
         Ok(Receipt::default())
+    }
+
+    /// Charges the tenant whose a request is for all of it, before any of it is taken apart; says why it is refused.
+    fn overrun(
+        &self,
+        request: &Request<'_>,
+        message_bytes: usize,
+        tenant: &str,
+    ) -> Result<Option<Overrun>, RemoteWriteError> {
+        let sender = self.tenants.number(tenant);
+        if self
+            .tenants
+            .cannot_overrun(sender, (message_bytes / SAMPLE_MIN_BYTES) as u64)
+        {
+            return Ok(None);
+        }
+        let mut samples = 0;
+        for series in request.series() {
+            let [floats, native, _] = series?.counts();
+            samples += floats + native;
+        }
+        let total = BTreeMap::from([(sender, samples)]);
+        let now_ms = self.clock.now().as_millisecond();
+        Ok(self.tenants.charge(&total, now_ms).remove(&sender))
     }
 
     /// Finds or makes the series that a request names.
     fn resolve(
         &self,
-        cache: &mut SeriesCache<SeriesRef>,
+        cache: &mut SeriesCache<Known>,
         key: SeriesKey,
         series: &mainstay_ingest::remote_write::Series<'_>,
         tenant: Option<&str>,
-    ) -> Result<SeriesRef, Refusal> {
+    ) -> Result<Known, Refusal> {
         let mut labels = series.labels()?;
         if let Some(tenant) = tenant {
             match labels.get(TENANT_LABEL) {
@@ -221,7 +295,9 @@ impl Telemetry {
             let said = FamilyMetadata::new(family, said.kind, said.help, said.unit);
             self.note_told(labels.get(TENANT_LABEL).unwrap_or_default(), said);
         }
-        let found = self.store.series_ref(&labels)?;
+        let series = self.store.series_ref(&labels)?;
+        let tenant = self.tenants.number(tenant_of(&labels));
+        let found = Known { series, tenant };
         cache.insert(key, found);
         Ok(found)
     }
@@ -232,6 +308,7 @@ impl Telemetry {
         samples: &[Sample],
         created_ms: &[Option<i64>],
         histograms: &[HistogramSample],
+        whose: &[Runs; 3],
         receipt: &mut Receipt,
     ) -> Result<BTreeSet<SeriesRef>, SeriesError> {
         let mut removed = BTreeSet::new();
@@ -247,6 +324,7 @@ impl Telemetry {
         }
         if !samples.is_empty() {
             let appended = self.take(samples, |at| created_ms.get(at).copied().flatten())?;
+            self.tenants.settle(&whose[0], &appended.outcomes);
             receipt.samples = tell(
                 &appended,
                 receipt,
@@ -256,6 +334,7 @@ impl Telemetry {
         }
         if !histograms.is_empty() {
             let appended = self.take_histograms(histograms)?;
+            self.tenants.settle(&whose[1], &appended.outcomes);
             receipt.histograms = tell(
                 &appended,
                 receipt,
@@ -265,6 +344,32 @@ impl Telemetry {
         }
         Ok(removed)
     }
+}
+
+/// The answer to a request of which nothing is taken, for it is more than its tenant may send.
+fn refusal(overrun: &Overrun) -> Receipt {
+    let mut receipt = Receipt::default();
+    let status = if overrun.retry_after_s().is_some() {
+        429
+    } else {
+        413
+    };
+    receipt.refuse(status, overrun);
+    receipt.retry_after_s = overrun.retry_after_s();
+    receipt
+}
+
+/// Notes the samples of tenants that may not send so many. A sender that is told to try again holds back what it has of
+/// other tenants too: that is said only if nothing was taken.
+fn refuse_some(receipt: &mut Receipt, overruns: &BTreeMap<TenantNo, Overrun>, samples: usize, is_all: bool) {
+    let longest = overruns.values().max_by_key(|overrun| overrun.retry_after_s());
+    let Some(overrun) = longest else { return };
+    let retry_after_s = overrun.retry_after_s().filter(|_| is_all);
+    let status = if retry_after_s.is_some() { 429 } else { 400 };
+    for _ in 0..samples {
+        receipt.refuse(status, overrun);
+    }
+    receipt.retry_after_s = retry_after_s;
 }
 
 /// Says what became of samples, and counts those that are held now.
@@ -329,6 +434,15 @@ enum Refusal {
 }
 
 impl Refusal {
+    /// Under what it is counted; not what the disk is to blame for.
+    fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Request(_) => Some(Reason::Malformed),
+            Self::Store(error) => error.is_limit().then(|| Reason::of(error)),
+            Self::Tenant(_) => Some(Reason::OtherTenant),
+        }
+    }
+
     /// What a limit refuses is refused for good; a log that cannot be written may be tried again.
     fn status(&self) -> u16 {
         match self {

@@ -6,14 +6,14 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode, header};
 
 use super::tenant::Within;
-use super::write::as_it_came;
+use super::write::{as_it_came, tell_when};
 use crate::app::App;
 use crate::error::WebError;
 use crate::guard::Caller;
 use crate::view::OtlpAnswer;
 
 /// After how many seconds a sender may try again what could not be taken.
-const RETRY_AFTER_S: &str = "5";
+const RETRY_AFTER_S: u64 = 5;
 
 pub(super) async fn metrics(
     State(app): State<App>,
@@ -27,12 +27,12 @@ pub(super) async fn metrics(
         status,
         content_type,
         body,
+        retry_after_s,
     } = app.console.write_otlp(&caller.principal, request).await?;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = [(header::CONTENT_TYPE, content_type)];
-    let again = (status == StatusCode::SERVICE_UNAVAILABLE).then_some([(header::RETRY_AFTER, RETRY_AFTER_S)]);
-    Ok(match again {
-        Some(again) => (status, content_type, again, body).into_response(),
-        None => (status, content_type, body).into_response(),
-    })
+    let when = retry_after_s.or((status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S));
+    let mut response = (status, content_type, body).into_response();
+    tell_when(&mut response, when);
+    Ok(response)
 }

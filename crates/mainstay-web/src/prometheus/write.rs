@@ -22,7 +22,16 @@ pub(super) async fn write(
     let written = app.console.write(&caller.principal, request).await?;
     let status = StatusCode::from_u16(written.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let counts = written.counts.map(|(name, count)| (name, count.to_string()));
-    Ok((status, counts, written.problem).into_response())
+    let mut response = (status, counts, written.problem).into_response();
+    tell_when(&mut response, written.retry_after_s);
+    Ok(response)
+}
+
+/// Says when to try again, if that is known.
+pub(super) fn tell_when(response: &mut Response, retry_after_s: Option<u64>) {
+    if let Some(seconds) = retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
 }
 
 /// What is sent, and what it says it is.

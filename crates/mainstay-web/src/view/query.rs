@@ -125,17 +125,21 @@ pub struct Written {
     pub counts: [(&'static str, u64); 3],
     /// What was refused, and why; empty if nothing was.
     pub problem: String,
+    /// When to try again, in seconds, if that is known.
+    pub retry_after_s: Option<u64>,
 }
 
 /// What is answered to an OTLP request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtlpAnswer {
-    /// The HTTP status: 200 even if some of it was refused, 503 if it may be tried again.
+    /// The HTTP status: 200 even if some of it was refused, 429 or 503 if it may be tried again.
     pub status: u16,
     /// The encoding of the body: that of the request.
     pub content_type: &'static str,
     /// What was refused, and why.
     pub body: Vec<u8>,
+    /// When to try again, in seconds, if that is known.
+    pub retry_after_s: Option<u64>,
 }
 
 /// Why a query has no answer.
@@ -153,6 +157,9 @@ pub enum QueryError {
     /// It took too long (Prometheus: `timeout`).
     #[error("query timed out in {0}")]
     Timeout(&'static str),
+    /// Whoever asks has as many queries under way as they may; `too_many_requests`, as Mimir has it.
+    #[error("{0}")]
+    TooMany(String),
     /// The store cannot answer (Prometheus: `internal`).
     #[error("{0}")]
     Internal(String),
@@ -166,6 +173,7 @@ impl QueryError {
             Self::Parse(_) | Self::BadData(_) => "bad_data",
             Self::Execution(_) => "execution",
             Self::Timeout(_) => "timeout",
+            Self::TooMany(_) => "too_many_requests",
             Self::Internal(_) => "internal",
         }
     }
@@ -178,6 +186,7 @@ impl QueryError {
             Self::Parse(_) | Self::BadData(_) => StatusCode::BAD_REQUEST,
             Self::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Timeout(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

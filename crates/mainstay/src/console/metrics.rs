@@ -12,7 +12,7 @@ use mainstay_ingest::remote_write::{Receipt, negotiate};
 use mainstay_journal::Journal;
 use mainstay_kernel::{Labels, Matcher, Principal, Reach};
 use mainstay_plane::{Telemetry, telemetry};
-use mainstay_promql::{Samples, is_stale};
+use mainstay_promql::{SourceError, is_stale};
 use mainstay_series::Store;
 use mainstay_web::view::{
     Exemplar, InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError, RangeQuery, RuleGroup,
@@ -20,8 +20,7 @@ use mainstay_web::view::{
 };
 use mainstay_web::{Answer, Failure, Metrics};
 
-use super::{PlaneConsole, Scrapes, otlp, rule};
-use tokio::sync::Semaphore;
+use super::{PlaneConsole, Scrapes, otlp, question, rule};
 
 /// How large a remote write request may be once it is unpacked, in bytes.
 const WRITE_MAX_BYTES: usize = 32 << 20;
@@ -44,29 +43,32 @@ const WRITES_AT_ONCE: usize = 8;
 
 /// Whose turn it is to do what takes memory or a thread.
 pub(super) struct Turns {
-    looks: Arc<Semaphore>,
-    writes: Arc<Semaphore>,
+    looks: question::turns::Turns,
+    writes: question::turns::Turns,
 }
 
 impl Default for Turns {
     fn default() -> Self {
         Self {
-            looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
-            writes: Arc::new(Semaphore::new(WRITES_AT_ONCE)),
+            looks: question::turns::Turns::new(LOOKS_AT_ONCE),
+            writes: question::turns::Turns::new(WRITES_AT_ONCE),
         }
     }
 }
 
 impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
-    /// Asks the telemetry for something that may take long.
+    /// Asks the telemetry for something that may take long, about the series within reach.
     async fn look_up<T: Send + 'static>(
         &self,
+        reach: &Reach,
         look: impl FnOnce(&Telemetry) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let telemetry = Arc::clone(&self.telemetry);
-        let turn = Arc::clone(&self.turns.looks).acquire_owned().await;
+        let query = telemetry.begin_query(reach);
+        let query = query.map_err(|refused| QueryError::TooMany(refused.to_string()))?;
+        let turn = self.turns.looks.take(reach).await;
         let work = move || {
-            let _turn = turn;
+            let _turns = (turn, query);
             look(&telemetry)
         };
         let done = tokio::task::spawn_blocking(work).await;
@@ -81,7 +83,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     ) -> Result<T, Failure> {
         let tenant = one_tenant(&request.reach)?;
         let telemetry = Arc::clone(&self.telemetry);
-        let turn = Arc::clone(&self.turns.writes).acquire_owned().await;
+        let turn = self.turns.writes.take(&request.reach).await;
         let work = move || {
             let _turn = turn;
             receive(&telemetry, request, tenant.as_deref())
@@ -123,8 +125,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn exemplars<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<SeriesExemplars>, QueryError> {
-        let selection = selection.clone();
-        Box::pin(self.look_up(move |telemetry| {
+        let (reach, selection) = (&selection.reach, selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
             let found = telemetry.exemplars(&within(&selection), selection.start_ms, selection.end_ms);
             let shown = |(labels, exemplars): telemetry::SeriesExemplars| SeriesExemplars {
                 labels,
@@ -135,17 +137,17 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn series<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<Arc<Labels>>, QueryError> {
-        let selection = selection.clone();
-        Box::pin(
-            self.look_up(move |telemetry| Ok(selected(telemetry.store(), &selection).into_iter().collect())),
-        )
+        let (reach, selection) = (&selection.reach, selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
+            Ok(selected(telemetry.store(), &selection).into_iter().collect())
+        }))
     }
 
     /// Of all series the names are those in the index, whatever the time: that costs nothing, and Prometheus' own answer
     /// is no more exact than its blocks.
     fn label_names<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<String>, QueryError> {
-        let selection = selection.clone();
-        Box::pin(self.look_up(move |telemetry| {
+        let (reach, selection) = (&selection.reach, selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
             if selection.selectors.is_empty() {
                 let within: Vec<Matcher> = selection.reach.matcher().into_iter().collect();
                 return Ok(telemetry.store().label_names(&within));
@@ -168,8 +170,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         name: &'a str,
         selection: &'a Selection,
     ) -> Answer<'a, Vec<String>, QueryError> {
-        let (name, selection) = (name.to_owned(), selection.clone());
-        Box::pin(self.look_up(move |telemetry| {
+        let (reach, name, selection) = (&selection.reach, name.to_owned(), selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
             if selection.selectors.is_empty() {
                 let within: Vec<Matcher> = selection.reach.matcher().into_iter().collect();
                 return Ok(telemetry.store().label_values(&name, &within));
@@ -181,15 +183,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn latest<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<(Arc<Labels>, Sample)>, QueryError> {
-        let selection = selection.clone();
-        Box::pin(self.look_up(move |telemetry| {
+        let (reach, selection) = (&selection.reach, selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
             let samples = telemetry.samples();
+            let limits = telemetry.query_limits(&selection.reach);
             let (after_ms, until_ms) = (selection.start_ms.saturating_sub(1), selection.end_ms);
             let mut newest = BTreeMap::new();
             for matchers in &within(&selection) {
-                let found = samples
-                    .select(matchers, after_ms, until_ms)
-                    .map_err(|error| QueryError::Internal(error.to_string()))?;
+                let found = samples.select_at_most(matchers, after_ms, until_ms, limits.query_samples);
+                let found = found.map_err(|error| match error {
+                    SourceError::Failed(problem) => QueryError::Internal(problem),
+                    limit => QueryError::Execution(limit.to_string()),
+                })?;
                 let last = found.into_iter().filter_map(|series| {
                     let sample = *series.samples.last()?;
                     (!is_stale(sample.1)).then_some((series.labels, sample))
@@ -222,12 +227,14 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn rule_groups(&self) -> Answer<'_, Vec<RuleGroup>, QueryError> {
-        Box::pin(self.look_up(|telemetry| Ok(telemetry.rule_groups(rule::group))))
+        Box::pin(self.look_up(&Reach::All, |telemetry| Ok(telemetry.rule_groups(rule::group))))
     }
 
     fn store_status<'a>(&'a self, limit: usize, reach: &'a Reach) -> Answer<'a, StoreStatus, QueryError> {
         let within: Vec<Matcher> = reach.matcher().into_iter().collect();
-        Box::pin(self.look_up(move |telemetry| Ok(status(telemetry.store(), &within, limit))))
+        Box::pin(self.look_up(reach, move |telemetry| {
+            Ok(status(telemetry.store(), &within, limit))
+        }))
     }
 
     fn write<'a>(&'a self, _who: &'a Principal, request: WriteRequest) -> Answer<'a, Written> {
@@ -244,6 +251,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
                 status: receipt.status(),
                 counts: receipt.headers(),
                 problem: receipt.body(),
+                retry_after_s: receipt.retry_after_s,
             })
         })
     }

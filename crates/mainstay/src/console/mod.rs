@@ -89,7 +89,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         Self {
             charts: Charts::new(questions.clone()),
             questions,
-            foreign_questions: Questions::new(telemetry.samples()),
+            foreign_questions: Questions::of_others(&telemetry),
             turns: metrics::Turns::default(),
             program,
             plane,

@@ -2,6 +2,7 @@
 
 use mainstay_ingest::otlp::{self, OtlpEncoding, OtlpError, OtlpSettings};
 use mainstay_plane::Telemetry;
+use mainstay_plane::telemetry::IntakeError;
 use mainstay_web::view::{OtlpAnswer, WriteRequest};
 
 /// Takes a request in; `limit_bytes` bounds it once it is unpacked. Blocks until what is taken is durable.
@@ -28,8 +29,21 @@ pub(super) fn receive(
             status: 200,
             content_type: encoding.content_type(),
             body: batch.response(encoding),
+            retry_after_s: None,
         },
-        Err(error) => {
+        Err(IntakeError::Overrun(overrun)) => OtlpAnswer {
+            retry_after_s: overrun.retry_after_s(),
+            ..refusal(
+                if overrun.retry_after_s().is_some() {
+                    429
+                } else {
+                    413
+                },
+                &overrun.to_string(),
+                encoding,
+            )
+        },
+        Err(IntakeError::Store(error)) => {
             tracing::error!(%error, "an OTLP request could not be stored");
             refusal(503, "the samples cannot be stored now", encoding)
         }
@@ -41,5 +55,6 @@ fn refusal(status: u16, message: &str, encoding: OtlpEncoding) -> OtlpAnswer {
         status,
         content_type: encoding.content_type(),
         body: otlp::refusal(message, encoding),
+        retry_after_s: None,
     }
 }

@@ -226,6 +226,7 @@ impl Metrics for Fake {
             Ok(Written {
                 status: if unpacked { 204 } else { 415 },
                 counts: [("x-samples", 3), ("x-histograms", 2), ("x-exemplars", 1)],
+                retry_after_s: None,
                 problem: if unpacked { "" } else { "cannot unpack" }.to_owned(),
             })
         })
@@ -240,6 +241,7 @@ impl Metrics for Fake {
                 status: if unpacked { 200 } else { 503 },
                 content_type: "application/json",
                 body: b"{}".to_vec(),
+                retry_after_s: None,
             })
         })
     }
