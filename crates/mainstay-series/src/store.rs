@@ -94,6 +94,8 @@ pub struct Stats {
     pub block_bytes: u64,
     /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
+    /// Fsyncs of the log since the store was opened.
+    pub wal_fsyncs: u64,
 }
 
 /// An embedded series store. Shared by `Arc` among any number of threads.
@@ -318,6 +320,7 @@ impl Store {
             series: state.index.len(),
             blocks: state.blocks.len(),
             wal_bytes: self.wal.bytes(),
+            wal_fsyncs: self.wal.fsyncs(),
             ..Stats::default()
         };
         let frozen = state.frozen.iter().flat_map(|freeze| freeze.samples.values());

@@ -323,6 +323,15 @@ pub(crate) fn routes() -> Vec<Route> {
         .bytes("application/x-protobuf")
         .content(Gives::Other("application/x-protobuf"))
         .body_max_bytes(INGEST_MAX_BYTES),
+        get(
+            "/metrics",
+            "What Mainstay says of itself, in Prometheus' text format: what each tenant sent, asked and was refused",
+            &[],
+            status::own_metrics,
+        )
+        .platform()
+        .program()
+        .content(Gives::Other("text/plain")),
         Route::get("/-/healthy", "Whether this process lives", status::healthy)
             .public()
             .program()

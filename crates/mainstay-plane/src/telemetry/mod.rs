@@ -18,7 +18,7 @@ mod tenants;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::{AlertState, Observation};
 use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
@@ -116,6 +116,19 @@ pub struct Found {
     pub failures: Vec<String>,
 }
 
+/// How the opening went.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened {
+    /// How long it took, the log and the counts included.
+    pub took: SignedDuration,
+    /// Samples read back from the log.
+    pub replayed_samples: u64,
+    /// Records of the log that were lost.
+    pub orphan_records: u64,
+    /// Block files that are damaged.
+    pub corrupt_blocks: u64,
+}
+
 /// Samples, counts and rules.
 pub struct Telemetry {
     pub(crate) store: Arc<Store>,
@@ -125,6 +138,7 @@ pub struct Telemetry {
     intake: Mutex<Watched>,
     inbox: Inbox,
     tenants: SharedTenants,
+    opened: Opened,
     metadata: Mutex<MetadataTable>,
     exemplars: Mutex<Exemplars>,
     /// What rules look through, kept between evaluations.
@@ -162,9 +176,9 @@ impl Telemetry {
         limits: Options,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), TelemetryError> {
+        let now = clock.now();
         let (store, recovery) = Store::open(dir, limits)?;
         let counts_file = dir.join(COUNTS_FILE);
-        let now = clock.now();
         let mut slos = match std::fs::read(&counts_file) {
             Ok(bytes) => SloEngine::from_bytes(&bytes, judged.slos, settings, now).map_err(|source| {
                 TelemetryError::Counts {
@@ -190,6 +204,12 @@ impl Telemetry {
             intake: Mutex::default(),
             inbox: Inbox::default(),
             tenants: SharedTenants::default(),
+            opened: Opened {
+                took: clock.now().duration_since(now),
+                replayed_samples: recovery.replayed_samples,
+                orphan_records: recovery.orphan_records,
+                corrupt_blocks: recovery.corrupt_blocks.len() as u64,
+            },
             metadata: Mutex::default(),
             exemplars: Mutex::default(),
             windows: Arc::default(),
@@ -255,6 +275,12 @@ impl Telemetry {
             ..TenantLimits::default()
         };
         self.tenants.limit(Limits::of(base, spec), &self.store);
+    }
+
+    /// How the opening went.
+    #[must_use]
+    pub fn opened(&self) -> Opened {
+        self.opened
     }
 
     /// What every tenant took and was refused since the start, in order of name. O(tenants).

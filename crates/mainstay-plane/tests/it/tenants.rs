@@ -11,7 +11,7 @@ use mainstay_ingest::{ScrapeBatch, SeriesSample, Sink as _};
 use mainstay_kernel::testing::ManualClock;
 use mainstay_kernel::{Clock as _, Labels, Reach, SampleValue};
 use mainstay_plane::Telemetry;
-use mainstay_plane::telemetry::{IntakeError, Judged, Reason, TenantReport};
+use mainstay_plane::telemetry::{IntakeError, Judged, NO_LIMIT, Reason, TenantLimits, TenantReport};
 use mainstay_remote::write::{Entry, Protocol, encode};
 use mainstay_slo::Settings;
 
@@ -276,4 +276,31 @@ fn queries_of_a_tenant_are_limited_and_counted() {
     assert_eq!((report.queries, report.queries_now), (3, 0));
     let refused: Vec<(Reason, u64)> = report.refused_queries.into_iter().collect();
     assert_eq!(refused, [(Reason::Queries, 1), (Reason::QueryBytes, 1)]);
+}
+
+/// A number with commas between its thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[test]
+fn the_guide_lists_every_limit_as_it_is() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/metrics-store.md");
+    let guide = std::fs::read_to_string(guide).expect("it is committed");
+    for limit in TenantLimits::TABLE {
+        let default = match limit.default {
+            NO_LIMIT => "none".to_owned(),
+            number => grouped(number),
+        };
+        let row = format!("| `{}` | {default} | {} |\n", limit.name, limit.about);
+        assert!(guide.contains(&row), "the guide has not: {row}");
+    }
 }

@@ -42,6 +42,8 @@ pub trait Metrics: Send + Sync + 'static {
     fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written>;
     /// [`Metrics::write`], of OTLP metrics.
     fn write_otlp<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer>;
+    /// Figures about the program itself, in Prometheus' text format.
+    fn own_metrics(&self) -> Answer<'_, String, QueryError>;
     /// How the program runs.
     fn runtime(&self) -> Answer<'_, Runtime, QueryError>;
 }

@@ -1,6 +1,8 @@
 //! The program and its store.
 
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::header;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answered, Good};
@@ -85,6 +87,18 @@ pub(super) async fn replay() -> Answered {
     Ok(Good::data(
         json!({"min": 0, "max": 0, "current": 0, "state": "done"}),
     ))
+}
+
+/// What Mainstay says of itself.
+pub(super) async fn own_metrics(State(app): State<App>) -> Response {
+    match app.console.own_metrics().await {
+        Ok(text) => (
+            [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+            text,
+        )
+            .into_response(),
+        Err(error) => (error.status(), error.to_string()).into_response(),
+    }
 }
 
 pub(super) async fn healthy() -> &'static str {

@@ -20,7 +20,7 @@ use mainstay_web::view::{
 };
 use mainstay_web::{Answer, Failure, Metrics};
 
-use super::{PlaneConsole, Scrapes, otlp, question, rule};
+use super::{PlaneConsole, Scrapes, otlp, own_metrics, question, rule};
 
 /// How large a remote write request may be once it is unpacked, in bytes.
 const WRITE_MAX_BYTES: usize = 32 << 20;
@@ -260,6 +260,15 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         Box::pin(self.take_in(request, |telemetry, request, tenant| {
             otlp::receive(telemetry, &request, tenant, WRITE_MAX_BYTES)
         }))
+    }
+
+    fn own_metrics(&self) -> Answer<'_, String, QueryError> {
+        // Not a query: what is refused must be seen when everything is.
+        let telemetry = Arc::clone(&self.telemetry);
+        Box::pin(async move {
+            let text = tokio::task::spawn_blocking(move || own_metrics::exposition(&telemetry)).await;
+            text.map_err(|panic| QueryError::Internal(format!("it broke off: {panic}")))
+        })
     }
 
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {

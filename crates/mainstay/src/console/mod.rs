@@ -14,6 +14,7 @@ mod journal;
 mod metrics;
 mod otlp;
 mod overview;
+mod own_metrics;
 mod page;
 mod question;
 mod rule;

@@ -11,6 +11,7 @@ mod import;
 mod otlp;
 mod scraping;
 mod server;
+mod tenancy;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

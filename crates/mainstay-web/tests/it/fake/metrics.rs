@@ -246,6 +246,10 @@ impl Metrics for Fake {
         })
     }
 
+    fn own_metrics(&self) -> Answer<'_, String, QueryError> {
+        now("mainstay_series{tenant=\"\"} 3\n".to_owned())
+    }
+
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {
         now(Runtime {
             started_at: at("2025-01-15T10:00:00Z"),
