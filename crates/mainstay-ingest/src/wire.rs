@@ -61,9 +61,17 @@ impl<'a> Fields<'a> {
         Some(bytes)
     }
 
-    /// A number that stands by itself, after a tag that the caller knows.
+    /// A number that stands by itself, after a tag that the caller knows. Six bytes is what times of our days take.
     #[inline]
     pub(crate) fn number(&mut self) -> Result<u64, WireError> {
+        if let Some((bytes, rest)) = self.rest.split_first_chunk::<6>()
+            && bytes[..5].iter().all(|byte| *byte >= 0x80)
+            && bytes[5] < 0x80
+        {
+            self.rest = rest;
+            let parts = bytes.iter().rev();
+            return Ok(parts.fold(0, |number, byte| (number << 7) | u64::from(*byte & 0x7f)));
+        }
         self.varint()
     }
 

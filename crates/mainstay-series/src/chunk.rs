@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use mainstay_kernel::Histogram;
 
-use crate::codec::{Reader, pack, put_int};
+use crate::codec::{Packing, Reader, pack, put_int};
 use crate::error::SeriesError;
 use crate::histogram;
 
@@ -70,17 +70,17 @@ pub(crate) struct Chunk {
 
 impl Chunk {
     /// Compresses `samples`, which are in strictly rising order of time and not empty.
-    pub(crate) fn encode(samples: &[(i64, f64)]) -> Self {
+    pub(crate) fn encode(samples: &[(i64, f64)], packing: Packing) -> Self {
         let mut bytes = Vec::with_capacity(16 + samples.len() * 2);
-        encode_times(&mut bytes, samples.iter().map(|sample| sample.0));
-        encode_values(&mut bytes, samples);
+        encode_times(&mut bytes, samples.iter().map(|sample| sample.0), packing);
+        encode_values(&mut bytes, samples, packing);
         Self::of(ChunkKind::Float, samples.iter().map(|sample| sample.0), &bytes)
     }
 
     /// [`Chunk::encode`], of native histograms.
     pub(crate) fn encode_histograms(samples: &[HistogramPoint]) -> Self {
         let mut bytes = Vec::new();
-        encode_times(&mut bytes, samples.iter().map(|sample| sample.0));
+        encode_times(&mut bytes, samples.iter().map(|sample| sample.0), Packing::Fast);
         histogram::encode(&mut bytes, samples.iter().map(|sample| &*sample.1));
         Self::of(
             ChunkKind::Histogram,
@@ -204,7 +204,7 @@ impl Chunk {
     }
 }
 
-fn encode_times(out: &mut Vec<u8>, times: impl Iterator<Item = i64> + Clone) {
+fn encode_times(out: &mut Vec<u8>, times: impl Iterator<Item = i64> + Clone, packing: Packing) {
     let deltas: Vec<i64> = times
         .clone()
         .zip(times.skip(1))
@@ -216,21 +216,23 @@ fn encode_times(out: &mut Vec<u8>, times: impl Iterator<Item = i64> + Clone) {
         put_int(out, step);
     } else {
         out.push(3);
-        pack(out, &deltas);
+        pack(out, &deltas, packing);
     }
 }
 
-fn encode_values(out: &mut Vec<u8>, samples: &[(i64, f64)]) {
+fn encode_values(out: &mut Vec<u8>, samples: &[(i64, f64)], packing: Packing) {
     let first_bits = samples.first().map_or(0, |sample| sample.1.to_bits());
     if samples.iter().all(|(_, value)| value.to_bits() == first_bits) {
         out.push(0);
         out.extend_from_slice(&first_bits.to_le_bytes());
-    } else if let Some((exponent, wholes)) = decimals(samples) {
+    } else if let Some((exponent, mut wholes)) = decimals(samples) {
         out.push(1);
         out.push(exponent);
         put_int(out, wholes[0]);
-        let deltas: Vec<i64> = wholes.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        pack(out, &deltas);
+        for at in (1..wholes.len()).rev() {
+            wholes[at] -= wholes[at - 1];
+        }
+        pack(out, &wholes[1..], packing);
     } else {
         out.push(2);
         let mut before = 0;
@@ -276,22 +278,16 @@ fn decode_values(
 
 /// The values as whole numbers of 10^-e, with the smallest e that holds them all exactly.
 fn decimals(samples: &[(i64, f64)]) -> Option<(u8, Vec<i64>)> {
-    let mut exponent = 0;
-    for (_, value) in samples {
-        while to_decimal(*value, power_of_ten(exponent)).is_none() {
-            exponent += 1;
-            if exponent > MAX_EXPONENT {
-                return None;
-            }
+    let mut wholes = Vec::with_capacity(samples.len());
+    for exponent in 0..=MAX_EXPONENT {
+        let scale = power_of_ten(exponent);
+        wholes.clear();
+        wholes.extend(samples.iter().map_while(|(_, value)| to_decimal(*value, scale)));
+        if wholes.len() == samples.len() {
+            return Some((exponent, wholes));
         }
     }
-    // A value that was exact at a smaller exponent may not be at this one: all are checked at the final one.
-    let scale = power_of_ten(exponent);
-    let wholes = samples
-        .iter()
-        .map(|(_, value)| to_decimal(*value, scale))
-        .collect::<Option<_>>()?;
-    Some((exponent, wholes))
+    None
 }
 
 fn to_decimal(value: f64, scale: f64) -> Option<i64> {
@@ -350,11 +346,14 @@ mod tests {
     }
 
     fn round_trip(samples: &[(i64, f64)]) -> usize {
-        let chunk = Chunk::encode(samples);
-        let mut back = Vec::new();
-        chunk.decode(&mut back).expect("decodes");
-        assert_eq!(bits(&back), bits(samples));
-        chunk.payload().len()
+        let sizes = [Packing::Fast, Packing::Tight].map(|packing| {
+            let chunk = Chunk::encode(samples, packing);
+            let mut back = Vec::new();
+            chunk.decode(&mut back).expect("decodes");
+            assert_eq!(bits(&back), bits(samples));
+            chunk.payload().len()
+        });
+        sizes[1]
     }
 
     fn value() -> impl Strategy<Value = f64> {

@@ -44,26 +44,100 @@ pub(crate) fn put_float(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(&bytes[..significant]);
 }
 
-/// Packs integers group by group: minimum, width in bits, then the differences to the minimum.
-pub(crate) fn pack(out: &mut Vec<u8>, values: &[i64]) {
+/// How hard [`pack`] tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// Each offset in a whole number of bits: what is written often.
+    Fast,
+    /// Where it is shorter, several offsets as the digits of one number: what is written once and kept.
+    Tight,
+}
+
+/// Packs integers group by group: their minimum, then their offsets from it.
+///
+/// ```text
+/// min int | width u8, up to 64     | per offset so many bits
+/// min int | 64 + digits u8 | radix uint | per so many offsets the bits that `radix^digits` takes; the first is the lowest
+/// ```
+/// Offsets below 100 take 7 bits each, or 20 bits by three.
+pub(crate) fn pack(out: &mut Vec<u8>, values: &[i64], packing: Packing) {
     for group in values.chunks(GROUP) {
         let min = group.iter().copied().min().unwrap_or_default();
         let max = group.iter().copied().max().unwrap_or_default();
-        let width = u64::BITS - max.wrapping_sub(min).cast_unsigned().leading_zeros();
+        let span = max.wrapping_sub(min).cast_unsigned();
+        let width = u64::BITS - span.leading_zeros();
+        let offsets = group.iter().map(|value| value.wrapping_sub(min).cast_unsigned());
         put_int(out, min);
-        out.push(width.to_le_bytes()[0]);
-        let (mut held, mut bits) = (0u128, 0);
-        for value in group {
-            held |= u128::from(value.wrapping_sub(min).cast_unsigned()) << bits;
-            bits += width;
-            if bits >= u64::BITS {
-                #[expect(clippy::cast_possible_truncation, reason = "the low half is what is meant")]
-                out.extend_from_slice(&(held as u64).to_le_bytes());
-                held >>= u64::BITS;
-                bits -= u64::BITS;
-            }
+        let digits = match packing {
+            Packing::Fast => None,
+            Packing::Tight => Digits::shorter_than(width, span, group.len()),
+        };
+        let Some(digits) = digits else {
+            out.push(width.to_le_bytes()[0]);
+            put_bits(out, width, offsets);
+            continue;
+        };
+        out.push(DIGITS + digits.count.to_le_bytes()[0]);
+        put_uint(out, digits.radix);
+        let words = group.chunks(digits.count as usize).map(|few| {
+            let digits_of = few.iter().rev();
+            digits_of.fold(0, |word, value| {
+                word * digits.radix + value.wrapping_sub(min).cast_unsigned()
+            })
+        });
+        put_bits(out, digits.bits(), words);
+    }
+}
+
+/// The lowest bits of each number, one after another.
+fn put_bits(out: &mut Vec<u8>, width: u32, numbers: impl Iterator<Item = u64>) {
+    let (mut held, mut bits) = (0u128, 0);
+    for number in numbers {
+        held |= u128::from(number) << bits;
+        bits += width;
+        if bits >= u64::BITS {
+            #[expect(clippy::cast_possible_truncation, reason = "the low half is what is meant")]
+            out.extend_from_slice(&(held as u64).to_le_bytes());
+            held >>= u64::BITS;
+            bits -= u64::BITS;
         }
-        out.extend_from_slice(&held.to_le_bytes()[..bits.div_ceil(8) as usize]);
+    }
+    out.extend_from_slice(&held.to_le_bytes()[..bits.div_ceil(8) as usize]);
+}
+
+/// Added to the number of digits where a width would stand.
+const DIGITS: u8 = 64;
+/// A number made of digits stays below this: dividing it by the radix is then a multiplication.
+const MAX_WORD_BITS: u32 = 32;
+
+/// So many offsets, each below the radix, as digits of one number of at most [`MAX_WORD_BITS`].
+#[derive(Debug, Clone, Copy)]
+struct Digits {
+    count: u32,
+    radix: u64,
+}
+
+impl Digits {
+    fn checked(count: u32, radix: u64) -> Option<Self> {
+        let digits = Self { count, radix };
+        let whole = radix.checked_pow(count)?;
+        (count >= 2 && radix >= 2 && whole <= 1 << MAX_WORD_BITS).then_some(digits)
+    }
+
+    fn bits(self) -> u32 {
+        u64::BITS - (self.radix.pow(self.count) - 1).leading_zeros()
+    }
+
+    /// The shortest way for so many offsets up to `span`, if it is shorter than `width` bits each.
+    fn shorter_than(width: u32, span: u64, offsets: usize) -> Option<Self> {
+        let radix = span.checked_add(1)?;
+        let bytes = |words: usize, bits: u32| (words * bits as usize).div_ceil(8);
+        let radix_bytes = if radix < 0x80 { 1 } else { 2 };
+        let found = (2..=8)
+            .map_while(|count| Self::checked(count, radix))
+            .min_by_key(|digits| bytes(offsets.div_ceil(digits.count as usize), digits.bits()))?;
+        let taken = bytes(offsets.div_ceil(found.count as usize), found.bits()) + radix_bytes;
+        (taken < bytes(offsets, width)).then_some(found)
     }
 }
 
@@ -172,28 +246,53 @@ impl<'a> Reader<'a> {
             let size = left.min(GROUP);
             left -= size;
             let min = self.int()?;
-            let width = usize::from(self.byte()?);
-            if width > 64 {
-                return Err(self.corrupt());
+            let width = self.byte()?;
+            if width <= DIGITS {
+                self.bits(size, usize::from(width), |offset| {
+                    each(min.wrapping_add(offset.cast_signed()));
+                })?;
+                continue;
             }
-            let packed = self.take((size * width).div_ceil(8))?;
-            // With room behind them, so that every value is a read of nine bytes.
-            let mut bytes = [0; GROUP * 8 + 9];
-            bytes[..packed.len()].copy_from_slice(packed);
-            let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
-            let mut bit = 0;
-            for _ in 0..size {
-                let at = bit / 8;
-                let mut word = [0; 8];
-                word.copy_from_slice(&bytes[at..at + 8]);
-                let shift = bit % 8;
-                let mut offset = u64::from_le_bytes(word) >> shift;
-                if shift + width > 64 {
-                    offset |= u64::from(bytes[at + 8]) << (64 - shift);
+            let digits = Digits::checked(u32::from(width - DIGITS), self.uint()?);
+            let digits = digits.ok_or_else(|| self.corrupt())?;
+            let radix = digits.radix;
+            // The quotient by it is the upper half of the product, exactly, for numbers of 32 bits.
+            let inverse = u128::from(u64::MAX / radix + 1);
+            let mut offsets = size;
+            let words = size.div_ceil(digits.count as usize);
+            self.bits(words, digits.bits() as usize, |mut word| {
+                for _ in 0..offsets.min(digits.count as usize) {
+                    #[expect(clippy::cast_possible_truncation, reason = "shifted into 64 bits")]
+                    let quotient = ((u128::from(word) * inverse) >> u64::BITS) as u64;
+                    each(min.wrapping_add((word - quotient * radix).cast_signed()));
+                    word = quotient;
                 }
-                bit += width;
-                each(min.wrapping_add((offset & mask).cast_signed()));
+                offsets = offsets.saturating_sub(digits.count as usize);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Hands out so many numbers of so many bits, at most a group and 64.
+    #[inline]
+    fn bits(&mut self, count: usize, width: usize, mut each: impl FnMut(u64)) -> Result<(), SeriesError> {
+        let packed = self.take((count * width).div_ceil(8))?;
+        // With room behind them, so that every number is a read of nine bytes.
+        let mut bytes = [0; GROUP * 8 + 9];
+        bytes[..packed.len()].copy_from_slice(packed);
+        let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+        let mut bit = 0;
+        for _ in 0..count {
+            let at = bit / 8;
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[at..at + 8]);
+            let shift = bit % 8;
+            let mut number = u64::from_le_bytes(word) >> shift;
+            if shift + width > 64 {
+                number |= u64::from(bytes[at + 8]) << (64 - shift);
             }
+            bit += width;
+            each(number & mask);
         }
         Ok(())
     }
@@ -205,17 +304,49 @@ mod tests {
 
     use super::*;
 
+    /// Three of them in 20 bits instead of 21; at the edges of what a word holds nothing is lost.
+    #[test]
+    fn offsets_as_digits() {
+        let packed = |values: &[i64]| {
+            let mut bytes = Vec::new();
+            pack(&mut bytes, values, Packing::Tight);
+            let mut back = Vec::new();
+            let mut reader = Reader::new(&bytes, "test");
+            reader
+                .unpack(values.len(), |value| back.push(value))
+                .expect("unpacks");
+            assert_eq!(back, values);
+            bytes.len()
+        };
+        let below_100: Vec<i64> = (0..64).map(|at| at * 37 % 99 + at / 63).collect();
+        assert!(packed(&below_100) <= 3 + 22 * 20 / 8, "{}", packed(&below_100));
+        for radix in [
+            2, 3, 5, 9, 10, 100, 127, 128, 129, 255, 1625, 1626, 65_535, 65_536, 65_537,
+        ] {
+            packed(&[0, radix - 1, radix - 1, radix - 1, 0, radix - 1, radix - 1].repeat(9));
+        }
+    }
+
     proptest! {
         #[test]
-        fn packed_integers_come_back(values in prop::collection::vec(any::<i64>(), 0..200), small in 0u32..63) {
-            let values: Vec<i64> = values.into_iter().map(|v| v >> small).collect();
-            let mut bytes = Vec::new();
-            pack(&mut bytes, &values);
-            let mut reader = Reader::new(&bytes, "test");
-            let mut back = Vec::new();
-            reader.unpack(values.len(), |v| back.push(v)).expect("unpacks");
-            prop_assert!(reader.bytes.is_empty());
-            prop_assert_eq!(back, values);
+        fn packed_integers_come_back(
+            values in prop::collection::vec(any::<i64>(), 0..200),
+            small in 0u32..63,
+            radix in 1i64..70_000,
+            tight in any::<bool>(),
+        ) {
+            let values: Vec<i64> = values.into_iter().map(|v| if tight { (v >> small) % radix } else { v >> small }).collect();
+            let (mut fast, mut bytes) = (Vec::new(), Vec::new());
+            pack(&mut fast, &values, Packing::Fast);
+            pack(&mut bytes, &values, Packing::Tight);
+            prop_assert!(bytes.len() <= fast.len());
+            for bytes in [fast, bytes] {
+                let mut reader = Reader::new(&bytes, "test");
+                let mut back = Vec::new();
+                reader.unpack(values.len(), |v| back.push(v)).expect("unpacks");
+                prop_assert!(reader.bytes.is_empty());
+                prop_assert_eq!(&back, &values);
+            }
         }
 
         #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mainstay_kernel::Histogram;
 
 use crate::chunk::{Chunk, ChunkKind, HistogramPoint};
+use crate::codec::Packing;
 use crate::error::SeriesError;
 
 /// Samples held uncompressed before they are sealed: more would cost memory, fewer would compress worse.
@@ -106,7 +107,7 @@ impl HeadSamples {
         let at = side.late.partition_point(|held| held.0 < t_ms);
         side.late.insert(at, (t_ms, value));
         if side.late.len() >= TAIL_SAMPLES {
-            let chunk = Chunk::encode(&side.late);
+            let chunk = Chunk::encode(&side.late, Packing::Fast);
             side.late.clear();
             self.add_sealed(chunk);
         }
@@ -127,7 +128,7 @@ impl HeadSamples {
     fn seal_tail(&mut self) {
         let samples = self.tail.take();
         if !samples.is_empty() {
-            self.add_sealed(Chunk::encode(&samples));
+            self.add_sealed(Chunk::encode(&samples, Packing::Fast));
         }
     }
 
@@ -287,7 +288,8 @@ fn split(chunk: &Chunk, boundary_ms: i64) -> Result<(Chunk, Chunk), SeriesError>
             let mut samples = Vec::new();
             chunk.decode(&mut samples)?;
             let (old, new) = samples.split_at(samples.partition_point(|sample| sample.0 < boundary_ms));
-            Ok((Chunk::encode(old), Chunk::encode(new)))
+            let part = |samples| Chunk::encode(samples, Packing::Fast);
+            Ok((part(old), part(new)))
         }
         ChunkKind::Histogram => {
             let mut samples = Vec::new();

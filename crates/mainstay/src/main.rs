@@ -21,6 +21,9 @@ mod inbox;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // One provider of TLS for the whole process; a second installation would be refused, and is not made.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -83,7 +83,7 @@ enum ServeError {
 pub(crate) fn run(options: Options) -> Exit {
     start_logging();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build();
     let result = runtime.map_err(ServeError::from).and_then(|runtime| {

@@ -66,6 +66,8 @@ pub struct Series<'r> {
     start_ms: Option<i64>,
     /// Whether it has a sample or a histogram.
     brings: bool,
+    /// What follows the labels and the samples behind them, mostly nothing: only here can other things stand.
+    more: &'r [u8],
     layout: &'static Layout,
     symbols: &'r [Symbol<'r>],
 }
@@ -86,10 +88,15 @@ impl<'r> Series<'r> {
             labels: Cow::Borrowed(&message[..message.len() - rest.len()]),
             rest,
             start_ms: None,
-            brings: fields.take_bytes(SAMPLES_TAG).is_some(),
+            brings: false,
+            more: rest,
             layout,
             symbols,
         };
+        while fields.take_bytes(SAMPLES_TAG).is_some() {
+            series.brings = true;
+        }
+        series.more = fields.rest();
         if !fields.rest().is_empty() {
             series.read_rest(fields)?;
         }
@@ -159,7 +166,7 @@ impl<'r> Series<'r> {
     /// Its native histograms, in order. Those after one that is refused follow.
     pub fn histograms(&self) -> impl Iterator<Item = Result<HistogramSample, RemoteWriteError>> + use<'r> {
         let start_ms = self.start_ms;
-        messages(self.rest, self.layout.histograms).map(move |message| {
+        messages(self.more, self.layout.histograms).map(move |message| {
             let mut sample = read_histogram(message?)?;
             sample.start_ms = sample.start_ms.or(start_ms);
             Ok(sample)
@@ -168,7 +175,7 @@ impl<'r> Series<'r> {
 
     /// Its exemplars, in order. Those after one that is refused follow.
     pub fn exemplars(&self) -> impl Iterator<Item = Result<Exemplar, RemoteWriteError>> {
-        messages(self.rest, self.layout.exemplars).map(|message| self.exemplar(message?))
+        messages(self.more, self.layout.exemplars).map(|message| self.exemplar(message?))
     }
 
     /// How many samples, histograms and exemplars it has: what is refused with it. O(fields).
@@ -193,7 +200,7 @@ impl<'r> Series<'r> {
         if !self.layout.has_symbols {
             return Ok(None);
         }
-        let Some(message) = messages(self.rest, METADATA).last().transpose()? else {
+        let Some(message) = messages(self.more, METADATA).last().transpose()? else {
             return Ok(None);
         };
         let mut metadata = Metadata {

@@ -8,6 +8,8 @@
 //! table …       the labels of every series; read only to rebuild a lost series index
 //! index         span | where the areas begin | crc32 of the table | the first id of each group
 //! ```
+//! In version 2, integers were packed without digits ([`crate::codec::pack`]); version 1 is [`v1`]. Both are read.
+//!
 //! Only the first id of each group stays in memory. A series costs one read in the directory, one for its header, and
 //! one per chunk that is decoded; neighbours share the first two ([`Cursor`]).
 
@@ -28,7 +30,7 @@ pub(crate) use section::{Cursor, Section};
 pub(crate) use write::BlockWriter;
 
 const MAGIC: [u8; 8] = *b"MSTYBLCK";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const MAX_INDEX_BYTES: u64 = 1 << 30;
 /// How the names of block files end.
 pub(crate) const EXTENSION: &str = "block";

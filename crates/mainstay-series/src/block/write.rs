@@ -6,13 +6,14 @@ use mainstay_segment::SealedWriter;
 
 use super::{Block, GROUP_ENTRIES, MAGIC, VERSION};
 use crate::chunk::{Chunk, HistogramPoint};
-use crate::codec::{put_int, put_uint};
+use crate::codec::{Packing, put_int, put_uint};
 use crate::error::SeriesError;
 use crate::known::Known;
 use crate::table::{self, TableEntry};
 
-/// Samples in one chunk: more make the file smaller and the edge of a window dearer.
-const CHUNK_SAMPLES: usize = 480;
+/// Samples in one chunk: more make the file smaller and the edge of a window dearer. Two hours at one sample each 15 s
+/// are one chunk, and half a day at one each 30 s.
+const CHUNK_SAMPLES: usize = 1440;
 /// Native histograms in one chunk.
 const CHUNK_HISTOGRAMS: usize = 120;
 
@@ -58,7 +59,7 @@ impl BlockWriter {
         };
         let floats = samples
             .chunks(CHUNK_SAMPLES)
-            .map(|run| (Chunk::encode(run), Known::of(run)));
+            .map(|run| (Chunk::encode(run, Packing::Tight), Known::of(run)));
         let of_histograms = |run| (Chunk::encode_histograms(run), Known::Unread);
         let chunks: Vec<(Chunk, Known)> = floats
             .chain(histograms.chunks(CHUNK_HISTOGRAMS).map(of_histograms))

@@ -1,4 +1,4 @@
-//! Files of format version 1, as they were written when that version was made, can still be read. To make the files
+//! Files of every format version, as they were written when that version was made, can still be read. To make the files
 //! of a new version: run with `MAINSTAY_WRITE_GOLDEN` naming an empty directory.
 
 use std::fs;
@@ -85,30 +85,36 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn version_1_is_read() {
+fn every_version_is_read() {
     if let Some(dir) = environment("MAINSTAY_WRITE_GOLDEN") {
         write(Path::new(&dir));
         return;
     }
-    let dir = tempfile::tempdir().expect("a directory");
-    copy(
-        &PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1"),
-        dir.path(),
-    );
-    let (store, recovery) = Store::open(dir.path(), Options::default()).expect("opens");
-    assert!(recovery.corrupt_blocks.is_empty() && !recovery.index_rebuilt);
-    for name in NAMES {
-        let mut bits: Vec<(i64, u64)> = expected(name)
-            .into_iter()
-            .map(|(t_ms, v)| (t_ms, v.to_bits()))
-            .collect();
-        if name == "counter" {
-            bits.push((300 * MINUTE_MS, 0.5f64.to_bits()));
+    for version in ["v1", "v2", "v3"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        copy(&golden.join(version), dir.path());
+        let (store, recovery) = Store::open(dir.path(), Options::default()).expect("opens");
+        assert!(
+            recovery.corrupt_blocks.is_empty() && !recovery.index_rebuilt,
+            "{version}"
+        );
+        for name in NAMES {
+            let mut bits: Vec<(i64, u64)> = expected(name)
+                .into_iter()
+                .map(|(t_ms, v)| (t_ms, v.to_bits()))
+                .collect();
+            if name == "counter" {
+                bits.push((300 * MINUTE_MS, 0.5f64.to_bits()));
+            }
+            assert_eq!(held(&store, name), bits, "{version} {name}");
         }
-        assert_eq!(held(&store, name), bits, "{name}");
+        assert_eq!(store.stats().blocks, 2, "{version}");
+        assert_eq!(store.holds().len(), 1, "{version}");
+        let selected = store.select(&[], 0, i64::MAX, 10_000).expect("selected");
+        assert!(
+            selected.iter().all(|series| series.created_ms == Some(-5)),
+            "{version}"
+        );
     }
-    assert_eq!(store.stats().blocks, 2);
-    assert_eq!(store.holds().len(), 1);
-    let selected = store.select(&[], 0, i64::MAX, 10_000).expect("selected");
-    assert!(selected.iter().all(|series| series.created_ms == Some(-5)));
 }
