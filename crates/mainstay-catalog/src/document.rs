@@ -33,6 +33,7 @@ pub const KINDS: &[&str] = &[
     "Rota",
     "EscalationPolicy",
     "Channels",
+    "MetricsLimits",
 ];
 
 /// Most documents in one file.

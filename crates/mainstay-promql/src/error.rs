@@ -24,6 +24,12 @@ pub enum SourceError {
         /// The limit.
         limit: u64,
     },
+    /// It would have to look at more series than it does for one query.
+    #[error("query processing would look at too many series: the limit is {limit}")]
+    TooManySeries {
+        /// The limit.
+        limit: u64,
+    },
 }
 
 /// A query that could not be answered.
@@ -38,6 +44,18 @@ pub enum QueryError {
     /// More samples than the limit allows.
     #[error("query processing would load too many samples into memory: the limit is {limit}")]
     TooManySamples {
+        /// The limit.
+        limit: u64,
+    },
+    /// More memory than the limit allows.
+    #[error("query processing would take too much memory: the limit is {limit_bytes} bytes")]
+    TooManyBytes {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// More series than the source hands out to one query.
+    #[error("query processing would look at too many series: the limit is {limit}")]
+    TooManySeries {
         /// The limit.
         limit: u64,
     },
@@ -56,6 +74,7 @@ impl From<SourceError> for QueryError {
     fn from(error: SourceError) -> Self {
         match error {
             SourceError::TooManySamples { limit } => Self::TooManySamples { limit },
+            SourceError::TooManySeries { limit } => Self::TooManySeries { limit },
             failed @ SourceError::Failed(_) => Self::Source(failed),
         }
     }

@@ -46,6 +46,8 @@ use notes::{Notes, OverlapsByMetric};
 pub struct Limits<'a> {
     /// How many samples may be loaded and produced.
     pub max_samples: u64,
+    /// How many bytes what is loaded and produced may take: 16 a sample, the size of a histogram, 160 a series.
+    pub max_bytes: u64,
     /// How many steps a range query may have.
     pub max_steps: u64,
     /// How old a sample may be to count as current, in milliseconds.
@@ -60,10 +62,11 @@ pub struct Limits<'a> {
 }
 
 impl Default for Limits<'_> {
-    /// Prometheus' own: 50 million samples, 11,000 steps, 5 minutes, 1 minute, no deadline.
+    /// Prometheus' own: 50 million samples, of any size, 11,000 steps, 5 minutes, 1 minute, no deadline.
     fn default() -> Self {
         Self {
             max_samples: 50_000_000,
+            max_bytes: u64::MAX,
             max_steps: 11_000,
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
@@ -72,6 +75,11 @@ impl Default for Limits<'_> {
         }
     }
 }
+
+/// What a series takes beside its samples, about, in bytes. Its labels are the store's.
+pub(crate) const SERIES_BYTES: u64 = 160;
+/// What a sample takes: a time and a number.
+const SAMPLE_BYTES: u64 = 16;
 
 /// The times of a query or of a subquery.
 #[derive(Debug, Clone, Copy)]
@@ -336,6 +344,7 @@ struct Evaluator<'a> {
     repairs: RepairsByMetric,
     overlaps: OverlapsByMetric,
     loaded: u64,
+    bytes: u64,
 }
 
 impl<'a> Evaluator<'a> {
@@ -351,6 +360,7 @@ impl<'a> Evaluator<'a> {
             repairs: RepairsByMetric::new(),
             overlaps: OverlapsByMetric::new(),
             loaded: 0,
+            bytes: 0,
         }
     }
 
@@ -377,6 +387,17 @@ impl<'a> Evaluator<'a> {
                 limit: self.limits.max_samples,
             });
         }
+        self.weigh(SAMPLE_BYTES.saturating_mul(samples as u64))
+    }
+
+    /// Counts what something takes against the limit of memory.
+    fn weigh(&mut self, bytes: u64) -> Result<(), QueryError> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > self.limits.max_bytes {
+            return Err(QueryError::TooManyBytes {
+                limit_bytes: self.limits.max_bytes,
+            });
+        }
         Ok(())
     }
 
@@ -395,6 +416,7 @@ impl<'a> Evaluator<'a> {
             };
             // A step costs something even when it gives nothing.
             self.count(samples.len() + 1)?;
+            let known = tracks.len();
             for (position, sample) in samples.into_iter().enumerate() {
                 // Series mostly come in the order of the step before.
                 let same = tracks.get(position).is_some_and(|track| {
@@ -418,6 +440,7 @@ impl<'a> Evaluator<'a> {
                 };
                 tracks[track].push(at_ms, sample.value)?;
             }
+            self.weigh(SERIES_BYTES.saturating_mul((tracks.len() - known) as u64))?;
             match at_ms.checked_add(times.step_ms) {
                 Some(next) => at_ms = next,
                 None => break,

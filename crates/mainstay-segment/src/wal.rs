@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::ops::ControlFlow;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::atomic::{backup_by_link, sync_dir};
@@ -26,6 +27,7 @@ pub struct Wal {
     options: WalOptions,
     state: Mutex<State>,
     synced: Condvar,
+    fsyncs: AtomicU64,
     /// Where recent readers stopped: after this frame comes this offset in the segment of this first number.
     readers: Mutex<BTreeMap<u64, (u64, u64)>>,
     #[cfg(test)]
@@ -96,6 +98,7 @@ impl Wal {
             options,
             state: Mutex::new(state),
             synced: Condvar::new(),
+            fsyncs: AtomicU64::new(0),
             readers: Mutex::default(),
             #[cfg(test)]
             probe: tests::Probe::default(),
@@ -380,7 +383,14 @@ impl Wal {
     fn sync_data(&self, file: &File) -> std::io::Result<()> {
         #[cfg(test)]
         self.probe.sync()?;
+        self.fsyncs.fetch_add(1, Ordering::Relaxed);
         file.sync_data()
+    }
+
+    /// How many fsyncs were run since it was opened.
+    #[must_use]
+    pub fn fsyncs(&self) -> u64 {
+        self.fsyncs.load(Ordering::Relaxed)
     }
 
     fn readers(&self) -> MutexGuard<'_, BTreeMap<u64, (u64, u64)>> {

@@ -1,6 +1,6 @@
 //! Taking samples in.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mainstay_kernel::{Histogram, Labels};
@@ -119,8 +119,8 @@ impl Appended {
         *counter += 1;
     }
 
-    /// Puts in samples that were refused by a limit, at these places of the batch.
-    pub fn refuse(&mut self, places: &BTreeSet<usize>) {
+    /// Puts in samples that were refused by a limit, at these places of the batch, in rising order.
+    pub fn refuse<'a>(&mut self, places: impl IntoIterator<Item = &'a usize>) {
         for at in places {
             self.outcomes
                 .insert((*at).min(self.outcomes.len()), Outcome::Limit);
@@ -209,22 +209,26 @@ impl Store {
     pub fn append_rows(&self, rows: &[Row<'_>], now_ms: i64) -> Result<Appended, SeriesError> {
         let (batch, refused) = self.resolve(rows)?;
         let mut appended = self.append(&batch, now_ms)?;
-        appended.refuse(&refused);
+        appended.refuse(refused.keys());
         Ok(appended)
     }
 
-    /// The rows as samples, but for those (by their places, in rising order) whose series a limit keeps out.
+    /// The rows as samples, but for those (by their places, in rising order) whose series a limit keeps out, with the
+    /// reason.
     ///
     /// # Errors
     /// If the log cannot be written.
-    pub fn resolve(&self, rows: &[Row<'_>]) -> Result<(Vec<Sample>, BTreeSet<usize>), SeriesError> {
+    pub fn resolve(
+        &self,
+        rows: &[Row<'_>],
+    ) -> Result<(Vec<Sample>, BTreeMap<usize, SeriesError>), SeriesError> {
         let mut batch = Vec::with_capacity(rows.len());
-        let mut refused = BTreeSet::new();
+        let mut refused = BTreeMap::new();
         for (at, row) in rows.iter().enumerate() {
             let series = match self.series_ref(row.labels) {
                 Ok(series) => series,
                 Err(error) if error.is_limit() => {
-                    refused.insert(at);
+                    refused.insert(at, error);
                     continue;
                 }
                 Err(error) => return Err(error),

@@ -34,6 +34,18 @@ pub enum SeriesError {
         /// The limit.
         limit: usize,
     },
+    /// A tenant's series has more of something in its labels than it may.
+    #[error("a series of tenant {tenant:?} has {found} {what}, allowed are {limit}")]
+    LabelLimit {
+        /// The tenant; "" of series that name none.
+        tenant: String,
+        /// Of what.
+        what: &'static str,
+        /// How much it has.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The names and values of a series' labels are too long.
     #[error("labels of {bytes} bytes, allowed are {limit_bytes}")]
     LabelsTooLarge {
@@ -107,6 +119,7 @@ impl SeriesError {
             self,
             Self::SeriesLimit { .. }
                 | Self::TenantSeriesLimit { .. }
+                | Self::LabelLimit { .. }
                 | Self::LabelsTooLarge { .. }
                 | Self::NoLabels
         )

@@ -192,6 +192,13 @@ impl Store {
         found.into_iter().collect()
     }
 
+    /// How many series pass every matcher, whatever samples they have. O(values of the labels that regular expressions look
+    /// at + series matched).
+    #[must_use]
+    pub fn count_matching(&self, matchers: &[Matcher]) -> usize {
+        self.read().index.select(matchers).len()
+    }
+
     /// The names of the labels of the series that pass every matcher, sorted.
     #[must_use]
     pub fn label_names(&self, matchers: &[Matcher]) -> Vec<String> {

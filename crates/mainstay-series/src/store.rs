@@ -11,6 +11,7 @@ use mainstay_segment::{Lsn, SegmentError, Wal, WalOptions, remove_temporaries};
 use crate::block::{self, Block};
 use crate::error::SeriesError;
 use crate::index::SeriesRef;
+use crate::limits::{LimitsByTenant, SeriesLimits};
 use crate::record;
 use crate::snapshot::{self, Snapshot};
 use crate::state::{NEVER_MS, State};
@@ -34,7 +35,8 @@ pub struct Options {
     pub retention_1h_ms: i64,
     /// The most series held at once.
     pub max_series: usize,
-    /// The most series held at once that bear the same value of `tenant_label`.
+    /// The most series held at once that bear the same value of `tenant_label`, unless [`Store::limit_tenants`] says
+    /// otherwise.
     pub max_tenant_series: usize,
     /// The label that names the tenant whom a series belongs to.
     pub tenant_label: String,
@@ -118,6 +120,8 @@ pub struct Stats {
     pub block_bytes: u64,
     /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
+    /// Fsyncs of the log since the store was opened.
+    pub wal_fsyncs: u64,
 }
 
 /// An embedded series store. Shared by `Arc` among any number of threads.
@@ -127,6 +131,7 @@ pub struct Store {
     pub(crate) options: Options,
     pub(crate) wal: Wal,
     state: RwLock<State>,
+    limits: RwLock<Arc<LimitsByTenant>>,
     /// One flush, retention pass or backup at a time.
     maintenance: Mutex<()>,
     /// Held for as long as the store is open.
@@ -228,6 +233,7 @@ impl Store {
         let known = state.holds.values().copied().chain([state.flushed.lsn]).max();
         wal.skip_to(known.unwrap_or_default())?;
         let store = Self {
+            limits: RwLock::new(Arc::new(LimitsByTenant::of(&options))),
             dir: dir.to_path_buf(),
             options,
             wal,
@@ -258,6 +264,9 @@ impl Store {
         if labels.is_empty() {
             return Err(SeriesError::NoLabels);
         }
+        let tenant = labels.get(&self.options.tenant_label).unwrap_or_default();
+        let limits = self.limits().of_tenant(tenant);
+        limits.check(tenant, labels)?;
         let mut state = self.write();
         if let Some(id) = state.find(labels) {
             return Ok(SeriesRef(id));
@@ -266,13 +275,8 @@ impl Store {
         if state.index.len() >= limit {
             return Err(SeriesError::SeriesLimit { limit });
         }
-        let tenant = labels.get(&self.options.tenant_label).unwrap_or_default();
-        let tenant_limit = self.options.max_tenant_series;
-        if state
-            .tenants
-            .get(tenant)
-            .is_some_and(|series| *series >= tenant_limit)
-        {
+        let tenant_limit = limits.max_series;
+        if state.tenants.get(tenant).copied().unwrap_or_default() >= tenant_limit {
             return Err(SeriesError::TenantSeriesLimit {
                 tenant: tenant.to_owned(),
                 limit: tenant_limit,
@@ -288,6 +292,16 @@ impl Store {
         };
         state.insert(entry, None);
         Ok(SeriesRef(id))
+    }
+
+    /// Puts other limits on what series tenants may make, by the value of the tenant label. Series that are there stay.
+    pub fn limit_tenants(&self, default: SeriesLimits, tenants: BTreeMap<String, SeriesLimits>) {
+        let limits = Arc::new(LimitsByTenant::new(default, tenants));
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    fn limits(&self) -> Arc<LimitsByTenant> {
+        Arc::clone(&self.limits.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The labels of a series.
@@ -344,6 +358,7 @@ impl Store {
             series: state.index.len(),
             blocks: state.blocks.len(),
             wal_bytes: self.wal.bytes(),
+            wal_fsyncs: self.wal.fsyncs(),
             ..Stats::default()
         };
         let frozen = state.frozen.iter().flat_map(|freeze| freeze.samples.values());

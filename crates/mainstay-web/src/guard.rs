@@ -21,7 +21,7 @@ use crate::access::{Auth, local_admin};
 use crate::app::App;
 use crate::console::Failure;
 use crate::error::WebError;
-use crate::route::{Access, Gives, Kind, RouteInfo, Tenancy};
+use crate::route::{Access, Gives, Kind, RouteInfo, Takes, Tenancy};
 use crate::session;
 
 /// The header that carries the anti-forgery token of a session when it calls the API.
@@ -138,7 +138,9 @@ async fn run(info: &RouteInfo, request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let limit = Duration::from_millis(info.timeout_ms);
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    // A query by form reads too: one that nobody waits for any more is dropped.
+    let reads =
+        matches!(*request.method(), Method::GET | Method::HEAD) || matches!(info.takes, Takes::Parameters(_));
     let answer = async move {
         if reads {
             return next.run(request).await;

@@ -16,6 +16,7 @@ mod rules;
 mod select;
 mod status;
 mod targets;
+mod tenant;
 mod tree;
 mod write;
 
@@ -140,12 +141,11 @@ pub(crate) const TIMEOUT_MS: u64 = 125_000;
 fn api(route: Route) -> Route {
     route
         .role(Role::Viewer)
-        .platform()
         .content(Gives::Prometheus)
         .timeout_ms(TIMEOUT_MS)
 }
 
-/// A route that reads, by parameters in the address.
+/// A route that reads, by parameters in the address. It shows the series that the caller reaches.
 fn get<T: 'static, H: Handler<T, App>>(
     path: &'static str,
     summary: &'static str,
@@ -228,37 +228,43 @@ pub(crate) fn routes() -> Vec<Route> {
             "What is scraped, and how that went",
             TARGETS,
             targets::targets,
-        ),
+        )
+        .platform(),
         get(
             "/api/v1/targets/metadata",
             "What each target says about its metrics",
             TARGET_METADATA,
             targets::target_metadata,
-        ),
+        )
+        .platform(),
         get(
             "/api/v1/scrape_pools",
             "The jobs that scrape",
             &[],
             targets::pools,
-        ),
+        )
+        .platform(),
         get(
             "/api/v1/rules",
             "The rules of the catalog, and how they stand",
             RULES,
             rules::rules,
-        ),
+        )
+        .platform(),
         get(
             "/api/v1/alerts",
             "The alerts of the catalog's rules that are pending or fire",
             &[],
             rules::alerts,
-        ),
+        )
+        .platform(),
         get(
             "/api/v1/alertmanagers",
             "The Alertmanagers that alerts are sent to: none",
             &[],
             rules::alertmanagers,
-        ),
+        )
+        .platform(),
         get(
             "/api/v1/status/buildinfo",
             "The version of Prometheus whose API this is",
@@ -270,26 +276,30 @@ pub(crate) fn routes() -> Vec<Route> {
             "How the program runs",
             &[],
             status::runtime,
-        ),
-        get("/api/v1/status/flags", "Its options", &[], status::flags),
+        )
+        .platform(),
+        get("/api/v1/status/flags", "Its options", &[], status::flags).platform(),
         get(
             "/api/v1/status/config",
             "What is scraped and judged, as a Prometheus configuration",
             &[],
             status::config,
-        ),
+        )
+        .platform(),
         get(
             "/api/v1/status/tsdb",
             "What the store holds",
             STORE,
             status::store,
-        ),
+        )
+        .platform(),
         get(
             "/api/v1/status/walreplay",
             "How far the log has been read at the start",
             &[],
             status::replay,
-        ),
+        )
+        .platform(),
         get(
             "/federate",
             "The newest samples of series, in Prometheus' text format",
@@ -314,6 +324,15 @@ pub(crate) fn routes() -> Vec<Route> {
         .bytes("application/x-protobuf")
         .content(Gives::Other("application/x-protobuf"))
         .body_max_bytes(INGEST_MAX_BYTES),
+        get(
+            "/metrics",
+            "What Mainstay says of itself, in Prometheus' text format: what each tenant sent, asked and was refused",
+            &[],
+            status::own_metrics,
+        )
+        .platform()
+        .program()
+        .content(Gives::Other("text/plain")),
         Route::get("/-/healthy", "Whether this process lives", status::healthy)
             .public()
             .program()

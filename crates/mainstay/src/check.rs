@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use mainstay_catalog::runbook::{RunbookDoc, StepAction};
 use mainstay_catalog::{At, Catalog, Diagnostic, Diagnostics, Document, Documents, Format, Level, lint};
 use mainstay_kernel::{Labels, Severity};
+use mainstay_plane::telemetry::LimitsSpec;
 use mainstay_promql::dialect::{Dialect, differences};
 use mainstay_rules::{RuleFile, RuleKind, RuleSpec};
 use serde::Serialize;
@@ -53,8 +54,9 @@ struct Found {
 /// Checks everything that any capability can see in a catalog or a file.
 pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
     let (catalog, mut diagnostics) = Catalog::check(path);
-    // What it counts is of no use here; what it finds is.
+    // What they make of it is of no use here; what they find is.
     let _ = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut diagnostics);
+    let _ = LimitsSpec::of(&catalog.documents, &mut diagnostics);
     for document in catalog.documents.of_format(Format::PrometheusRules) {
         check_rules(document, &mut diagnostics);
     }

@@ -72,6 +72,8 @@ pub struct Receipt {
     pub exemplars: u64,
     /// What was refused, or why the whole request was; the first of them with the number of all. `None` if nothing was.
     pub refused: Option<Refused>,
+    /// When what was refused may be tried again, in seconds, if that is known.
+    pub retry_after_s: Option<u64>,
 }
 
 /// What of a request was refused.

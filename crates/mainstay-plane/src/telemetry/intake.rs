@@ -11,6 +11,7 @@ use mainstay_series::{Appended, HistogramSample, Row, Sample, SeriesError, Serie
 use mainstay_slo::engine::RawSample;
 
 use super::Telemetry;
+use super::tenants::{Reason, Runs, tenant_of};
 
 /// Which series the counts look at, by the store's number: most samples are passed by without a look at their labels.
 #[derive(Debug, Default)]
@@ -82,10 +83,12 @@ impl Telemetry {
     ) -> Result<Appended, SeriesError> {
         let mut samples = Vec::new();
         let mut refused = BTreeSet::new();
+        let mut whose = Runs::default();
         for (at, (labels, created_ms, t_ms, value)) in rows.enumerate() {
             match self.store.series_ref(labels) {
                 Ok(series) => {
                     self.store.set_start(series, t_ms, created_ms)?;
+                    whose.push(self.tenants.number(tenant_of(labels)), 1);
                     samples.push(HistogramSample {
                         series,
                         t_ms,
@@ -93,6 +96,7 @@ impl Telemetry {
                     });
                 }
                 Err(error) if error.is_limit() => {
+                    self.refuse_series(labels, &error);
                     refused.insert(at);
                 }
                 Err(error) => return Err(error),
@@ -103,6 +107,7 @@ impl Telemetry {
         } else {
             self.take_histograms(&samples)?
         };
+        self.tenants.settle(&whose, &appended.outcomes);
         appended.refuse(&refused);
         Ok(appended)
     }
@@ -154,14 +159,27 @@ impl Telemetry {
     /// If the log cannot be written.
     pub fn append(&self, rows: &[Row<'_>]) -> Result<Appended, SeriesError> {
         let (batch, refused) = self.store.resolve(rows)?;
-        let created: Vec<Option<i64>> = rows
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| !refused.contains(at))
-            .map(|(_, row)| row.created_ms)
-            .collect();
+        let resolved = || {
+            let rows = rows.iter().enumerate();
+            rows.filter(|(at, _)| !refused.contains_key(at))
+                .map(|(_, row)| row)
+        };
+        for (at, error) in &refused {
+            if let Some(row) = rows.get(*at) {
+                self.refuse_series(row.labels, error);
+            }
+        }
+        let created: Vec<Option<i64>> = resolved().map(|row| row.created_ms).collect();
         let mut appended = self.take(&batch, |at| created.get(at).copied().flatten())?;
-        appended.refuse(&refused);
+        let whose = self.tenants.runs(resolved().map(|row| row.labels));
+        self.tenants.settle(&whose, &appended.outcomes);
+        appended.refuse(refused.keys());
         Ok(appended)
+    }
+
+    /// Counts a sample whose series a limit keeps out.
+    fn refuse_series(&self, labels: &Labels, error: &SeriesError) {
+        let tenant = self.tenants.number(tenant_of(labels));
+        self.tenants.refuse(tenant, Reason::of(error), 1);
     }
 }

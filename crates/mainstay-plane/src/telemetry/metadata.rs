@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use mainstay_ingest::FamilyMetadata;
+use mainstay_kernel::Reach;
 
 use super::Telemetry;
 
 /// How many families are kept of all targets; targets that say the same count once.
 const SCRAPED_MAX: usize = 200_000;
-/// How many metrics are kept of senders.
+/// How many metrics are kept of senders, and of those of one tenant.
 const TOLD_MAX: usize = 50_000;
+const TOLD_TENANT_MAX: usize = 20_000;
 /// How many different things may be said of one of them: the newest stay.
 const SAYINGS_MAX: usize = 5;
 
@@ -26,8 +28,10 @@ pub(super) struct MetadataTable {
     distinct: BTreeSet<Families>,
     /// How many families are in `distinct`.
     families: usize,
-    /// What senders say, by metric.
-    told: BTreeMap<String, VecDeque<FamilyMetadata>>,
+    /// What senders say, by tenant ("" of nobody's) and metric: what one says, no other reads or pushes out.
+    told: BTreeMap<String, BTreeMap<String, VecDeque<FamilyMetadata>>>,
+    /// How many metrics are in `told`.
+    metrics: usize,
 }
 
 impl MetadataTable {
@@ -54,11 +58,17 @@ impl MetadataTable {
         }
     }
 
-    fn tell(&mut self, said: FamilyMetadata) {
-        if self.told.len() >= TOLD_MAX && !self.told.contains_key(&said.family) {
-            return;
+    fn tell(&mut self, tenant: &str, said: FamilyMetadata) {
+        let known = self.told.get(tenant);
+        if !known.is_some_and(|told| told.contains_key(&said.family)) {
+            let of_tenant = known.map_or(0, BTreeMap::len);
+            if self.metrics >= TOLD_MAX || of_tenant >= TOLD_TENANT_MAX {
+                return;
+            }
+            self.metrics += 1;
         }
-        let sayings = self.told.entry(said.family.clone()).or_default();
+        let told = self.told.entry(tenant.to_owned()).or_default();
+        let sayings = told.entry(said.family.clone()).or_default();
         if !sayings.contains(&said) {
             if sayings.len() == SAYINGS_MAX {
                 sayings.pop_front();
@@ -79,9 +89,9 @@ impl Telemetry {
             .scrape((job.to_owned(), instance.to_owned()), said);
     }
 
-    /// Notes what a sender says of a metric. O(log metrics).
-    pub(super) fn note_told(&self, said: FamilyMetadata) {
-        self.metadata().tell(said);
+    /// Notes what a sender says of a metric of a tenant, "" of nobody's. O(log metrics).
+    pub(super) fn note_told(&self, tenant: &str, said: FamilyMetadata) {
+        self.metadata().tell(tenant, said);
     }
 
     /// What a target said in its last scrape, in order of family; empty if nothing is known of it.
@@ -96,14 +106,27 @@ impl Telemetry {
     pub fn known_metadata(&self) -> Vec<FamilyMetadata> {
         let table = self.metadata();
         let scraped = table.distinct.iter().flat_map(|families| families.iter());
-        let known: BTreeSet<&FamilyMetadata> = scraped.chain(table.told.values().flatten()).collect();
+        let told = table.told.values().flat_map(BTreeMap::values).flatten();
+        let known: BTreeSet<&FamilyMetadata> = scraped.chain(told).collect();
         known.into_iter().cloned().collect()
     }
 
-    /// What senders said, in order of metric.
+    /// What senders said of the metrics within reach, in order of tenant and metric.
     #[must_use]
-    pub fn told_metadata(&self) -> Vec<FamilyMetadata> {
-        self.metadata().told.values().flatten().cloned().collect()
+    pub fn told_metadata(&self, reach: &Reach) -> Vec<FamilyMetadata> {
+        let known = self.metadata();
+        let told: Vec<_> = match reach {
+            Reach::All => known.told.values().collect(),
+            Reach::Only(_) => reach
+                .tenants()
+                .filter_map(|tenant| known.told.get(tenant))
+                .collect(),
+        };
+        told.into_iter()
+            .flat_map(BTreeMap::values)
+            .flatten()
+            .cloned()
+            .collect()
     }
 }
 
@@ -133,17 +156,26 @@ mod tests {
     }
 
     #[test]
-    fn of_many_sayings_the_newest_stay_and_metrics_are_limited() {
+    fn of_many_sayings_the_newest_stay_and_metrics_are_limited_by_tenant() {
         let mut table = MetadataTable::default();
         for n in 0..SAYINGS_MAX + 2 {
-            table.tell(said(&n.to_string()));
-            table.tell(said(&n.to_string()));
+            table.tell("a", said(&n.to_string()));
+            table.tell("a", said(&n.to_string()));
         }
-        let kept: Vec<&str> = table.told["a"].iter().map(|said| said.help.as_str()).collect();
+        let kept: Vec<&str> = table.told["a"]["a"]
+            .iter()
+            .map(|said| said.help.as_str())
+            .collect();
         assert_eq!(kept, ["2", "3", "4", "5", "6"]);
-        for n in 0..TOLD_MAX + 5 {
-            table.tell(FamilyMetadata::new(&format!("m{n}"), MetricKind::Gauge, "", ""));
+        for tenant in ["a", "b", "c", "d"] {
+            for n in 0..TOLD_TENANT_MAX + 5 {
+                let metric = FamilyMetadata::new(&format!("m{n}"), MetricKind::Gauge, "", "");
+                table.tell(tenant, metric);
+            }
         }
-        assert_eq!(table.told.len(), TOLD_MAX);
+        let told = |tenant: &str| table.told[tenant].len();
+        assert_eq!((told("a"), told("b")), (TOLD_TENANT_MAX, TOLD_TENANT_MAX));
+        assert!(!table.told.contains_key("d"));
+        assert_eq!(told("c"), TOLD_MAX - 2 * TOLD_TENANT_MAX);
     }
 }

@@ -15,6 +15,7 @@ pub mod remote;
 mod rule_state;
 mod rules;
 mod store;
+mod tenants;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,9 +40,14 @@ use exemplars::Exemplars;
 pub use exemplars::{SeriesExemplars, StoredExemplar};
 use intake::Watched;
 use metadata::MetadataTable;
+pub use otlp::IntakeError;
 use receive::Inbox;
 use remote::RemoteEngine;
 use rules::RuleBook;
+pub use tenants::{
+    LimitInfo, LimitsSpec, NO_LIMIT, Overrun, QueryRefusal, QueryTurn, Reason, TenantLimits, TenantReport,
+};
+use tenants::{Limits, SharedTenants};
 
 /// The consumer name under which the log is held for the counts.
 const COUNTS: &str = "slo";
@@ -80,6 +86,8 @@ pub struct Judged {
     pub slos: SloCatalog,
     /// Alerting and recording rules.
     rules: RuleBook,
+    /// What tenants may take up.
+    limits: LimitsSpec,
 }
 
 fn write_counts(file: &Path, bytes: &[u8]) -> Result<(), TelemetryError> {
@@ -97,6 +105,7 @@ impl Judged {
         Self {
             slos,
             rules: RuleBook::of(&catalog.documents, diagnostics),
+            limits: LimitsSpec::of(&catalog.documents, diagnostics),
         }
     }
 }
@@ -112,6 +121,19 @@ pub struct Found {
     pub failures: Vec<String>,
 }
 
+/// How the opening went.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened {
+    /// How long it took, the log and the counts included.
+    pub took: SignedDuration,
+    /// Samples read back from the log.
+    pub replayed_samples: u64,
+    /// Records of the log that were lost.
+    pub orphan_records: u64,
+    /// Block files that are damaged.
+    pub corrupt_blocks: u64,
+}
+
 /// Samples, counts and rules.
 pub struct Telemetry {
     pub(crate) store: Arc<Store>,
@@ -120,6 +142,8 @@ pub struct Telemetry {
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
     inbox: Inbox,
+    tenants: SharedTenants,
+    opened: Opened,
     metadata: Mutex<MetadataTable>,
     exemplars: Mutex<Exemplars>,
     /// What rules look through, kept between evaluations.
@@ -159,9 +183,9 @@ impl Telemetry {
         limits: Options,
         clock: Arc<dyn Clock>,
     ) -> Result<(Self, Recovery), TelemetryError> {
+        let now = clock.now();
         let (store, recovery) = Store::open(dir, limits)?;
         let counts_file = dir.join(COUNTS_FILE);
-        let now = clock.now();
         let mut slos = match std::fs::read(&counts_file) {
             Ok(bytes) => SloEngine::from_bytes(&bytes, judged.slos, settings, now).map_err(|source| {
                 TelemetryError::Counts {
@@ -195,6 +219,13 @@ impl Telemetry {
             rules: Mutex::new(rules),
             intake: Mutex::default(),
             inbox: Inbox::default(),
+            tenants: SharedTenants::default(),
+            opened: Opened {
+                took: clock.now().duration_since(now),
+                replayed_samples: recovery.replayed_samples,
+                orphan_records: recovery.orphan_records,
+                corrupt_blocks: recovery.corrupt_blocks.len() as u64,
+            },
             metadata: Mutex::default(),
             exemplars: Mutex::default(),
             windows: Arc::default(),
@@ -204,6 +235,7 @@ impl Telemetry {
             clock,
             engine: None,
         };
+        telemetry.limit_tenants(&judged.limits);
         telemetry.checkpoint()?;
         Ok((telemetry, recovery))
     }
@@ -248,10 +280,32 @@ impl Telemetry {
         self.rules().adopt(strangers, now)
     }
 
+    /// Puts the limits of a catalog in force, on top of those that the store was opened with.
+    fn limit_tenants(&self, spec: &LimitsSpec) {
+        let base = TenantLimits {
+            series: self.store.options().max_tenant_series as u64,
+            ..TenantLimits::default()
+        };
+        self.tenants.limit(Limits::of(base, spec), &self.store);
+    }
+
+    /// How the opening went.
+    #[must_use]
+    pub fn opened(&self) -> Opened {
+        self.opened
+    }
+
+    /// What every tenant took and was refused since the start, in order of name. O(tenants).
+    #[must_use]
+    pub fn tenant_reports(&self) -> Vec<TenantReport> {
+        self.tenants.report(&self.store)
+    }
+
     /// Judges by another catalog from `now` on. What it still has keeps its counts, states and alerts; gives observations
     /// that end the alerts of what it does not have any more.
     pub fn reconfigure(&self, judged: Judged, now: Timestamp) -> Vec<Observation> {
         let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+        self.limit_tenants(&judged.limits);
         let gone = self.slos().reconfigure(judged.slos, now);
         watched.forget();
         drop(watched);
@@ -341,6 +395,16 @@ impl Sink for Telemetry {
     fn accept(&self, mut scrape: ScrapeBatch) {
         if let Some(said) = scrape.metadata.take() {
             self.note_scraped(&scrape.job, &scrape.instance, said);
+        }
+        let whose = self
+            .tenants
+            .runs(scrape.samples.iter().map(|sample| &*sample.labels));
+        let now_ms = self.clock.now().as_millisecond();
+        let refused = self.tenants.charge(&tenants::totals([&whose]), now_ms);
+        if let Some(overrun) = refused.values().next() {
+            // Nobody waits for an answer: it is in the figures, and the next scrape brings the counters again.
+            tracing::warn!(job = scrape.job, instance = scrape.instance, %overrun, "samples of a scrape are refused");
+            whose.drop_of(&refused, &mut scrape.samples);
         }
         let rows: Vec<Row<'_>> = scrape
             .samples

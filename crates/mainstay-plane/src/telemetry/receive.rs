@@ -11,35 +11,39 @@ use mainstay_ingest::remote_write::{
     Receipt, RemoteWriteError, Request, Series, SeriesCache, SeriesKey, Version, decompress,
 };
 use mainstay_ingest::{Exemplar, FamilyMetadata};
-use mainstay_kernel::TenantId;
+use mainstay_kernel::reach::TENANT_LABEL;
 use mainstay_series::{Appended, HistogramSample, Outcome, Sample, SeriesError, SeriesRef};
 
 use super::Telemetry;
+use super::tenants::{Overrun, Reason, Runs, TenantNo, tenant_of, totals};
 
-/// The label that says whose a series is.
-pub(super) const TENANT: &str = "tenant";
 /// How many label sets are remembered per tenant: about 60 MB at most.
 const CACHED_SERIES: usize = 1_000_000;
+/// Of how many tenants label sets are remembered; of others they are looked up anew.
+const CACHED_TENANTS: usize = 1_000;
+/// The fewest bytes that a sample takes in a request: those of its tag and its length.
+const SAMPLE_MIN_BYTES: usize = 2;
 /// How many buffers are kept for requests to come.
 const BUFFERS: usize = 8;
 /// A buffer that grew larger than this is not kept.
 const BUFFER_MAX_BYTES: usize = 8 << 20;
 
-/// Which series the label sets of one tenant are.
-type Cache = Arc<Mutex<SeriesCache<Known>>>;
-
-/// What is remembered of a label set.
+/// What a label set is: a series, and whose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Known {
     series: SeriesRef,
+    tenant: TenantNo,
     /// Enough of a hash of what was said of it last to know whether anything else is said; 0 if nothing was.
     said: u32,
 }
 
+/// Which series the label sets of one tenant are.
+type Cache = Arc<Mutex<SeriesCache<Known>>>;
+
 /// What is remembered between requests.
 #[derive(Default)]
 pub(super) struct Inbox {
-    caches: Mutex<BTreeMap<Option<TenantId>, Cache>>,
+    caches: Mutex<BTreeMap<Option<String>, Cache>>,
     buffers: Mutex<Vec<Buffers>>,
 }
 
@@ -52,16 +56,21 @@ struct Buffers {
     histograms: Vec<HistogramSample>,
     histograms_created_ms: Vec<Option<i64>>,
     exemplars: Vec<(SeriesRef, Exemplar)>,
+    /// Whose the samples, the histograms and the exemplars are.
+    whose: [Runs; 3],
 }
 
 impl Inbox {
-    fn cache(&self, tenant: Option<&TenantId>) -> Cache {
+    fn cache(&self, tenant: Option<&str>) -> Cache {
+        let tenant = tenant.map(str::to_owned);
         let mut caches = self.caches.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cache) = caches.get(&tenant.cloned()) {
+        if let Some(cache) = caches.get(&tenant) {
             return Arc::clone(cache);
         }
         let cache = Arc::new(Mutex::new(SeriesCache::new(CACHED_SERIES)));
-        caches.insert(tenant.cloned(), Arc::clone(&cache));
+        if caches.len() < CACHED_TENANTS {
+            caches.insert(tenant, Arc::clone(&cache));
+        }
         cache
     }
 
@@ -76,6 +85,7 @@ impl Inbox {
         used.histograms.clear();
         used.histograms_created_ms.clear();
         used.exemplars.clear();
+        used.whose.iter_mut().for_each(Runs::clear);
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         if buffers.len() < BUFFERS && used.message.capacity() <= BUFFER_MAX_BYTES {
             buffers.push(used);
@@ -92,7 +102,7 @@ impl Telemetry {
         &self,
         version: Version,
         body: &[u8],
-        tenant: Option<&TenantId>,
+        tenant: Option<&str>,
         limit_bytes: usize,
     ) -> Receipt {
         let mut buffers = self.inbox.borrow();
@@ -106,7 +116,7 @@ impl Telemetry {
         buffers: &mut Buffers,
         version: Version,
         body: &[u8],
-        tenant: Option<&TenantId>,
+        tenant: Option<&str>,
         limit_bytes: usize,
     ) -> Result<Receipt, RemoteWriteError> {
         let Buffers {
@@ -116,14 +126,23 @@ impl Telemetry {
             histograms,
             histograms_created_ms,
             exemplars,
+            whose,
         } = buffers;
         decompress(body, limit_bytes, message)?;
         let request = Request::parse(version, message)?;
         for said in request.metadata() {
             let said = said?;
-            self.note_told(FamilyMetadata::new(said.family, said.kind, said.help, said.unit));
+            let said = FamilyMetadata::new(said.family, said.kind, said.help, said.unit);
+            self.note_told(tenant.unwrap_or_default(), said);
+        }
+        if let Some(tenant) = tenant
+            && let Some(overrun) = self.overrun(&request, message.len(), tenant)?
+        {
+            return Ok(refusal(&overrun));
         }
         let cache = self.inbox.cache(tenant);
+        // Of a request of everybody's the tenants are known only with its series.
+        let mut overruns = tenant.map(|_| BTreeMap::new());
         // The second time for series that retention removed since they were looked up.
         for first in [true, false] {
             samples.clear();
@@ -131,6 +150,7 @@ impl Telemetry {
             histograms.clear();
             histograms_created_ms.clear();
             exemplars.clear();
+            whose.iter_mut().for_each(Runs::clear);
             let mut receipt = Receipt::default();
             {
                 let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,12 +163,21 @@ impl Telemetry {
                     let found = match found {
                         Ok(found) => found,
                         Err(refusal) => {
-                            for _ in 0..series.counts().iter().sum::<u64>().max(1) {
+                            let [floats, native, examples] = series.counts();
+                            for _ in 0..(floats + native + examples).max(1) {
                                 receipt.refuse(refusal.status(), &refusal);
+                            }
+                            if first && let Some(reason) = refusal.reason() {
+                                let named = series.labels().ok();
+                                let named = named.as_ref().map_or("", tenant_of);
+                                let whose = self.tenants.number(tenant.unwrap_or(named));
+                                self.tenants.refuse(whose, reason, floats + native);
                             }
                             continue;
                         }
                     };
+                    let (found, owner) = (found.series, found.tenant);
+                    let before = [samples.len(), histograms.len(), exemplars.len()];
                     for sample in series.samples() {
                         let sample = sample?;
                         samples.push(Sample {
@@ -185,13 +214,33 @@ impl Telemetry {
                             Err(error) => receipt.refuse(400, &error),
                         }
                     }
+                    let after = [samples.len(), histograms.len(), exemplars.len()];
+                    for ((runs, after), before) in whose.iter_mut().zip(after).zip(before) {
+                        runs.push(owner, after - before);
+                    }
                 }
             }
+            let overruns = overruns.get_or_insert_with(|| {
+                let now_ms = self.clock.now().as_millisecond();
+                self.tenants.charge(&totals([&whose[0], &whose[1]]), now_ms)
+            });
+            if !overruns.is_empty() {
+                let all = samples.len() + histograms.len();
+                created_ms.resize(samples.len(), None);
+                histograms_created_ms.resize(histograms.len(), None);
+                whose[0].drop_of(overruns, created_ms);
+                whose[0].drop_of(overruns, samples);
+                whose[1].drop_of(overruns, histograms_created_ms);
+                whose[1].drop_of(overruns, histograms);
+                whose[2].drop_of(overruns, exemplars);
+                whose.iter_mut().for_each(|runs| runs.forget(overruns));
+                let kept = samples.len() + histograms.len();
+                refuse_some(&mut receipt, overruns, all - kept, kept == 0);
+            }
             let written = self.write(
-                samples,
-                created_ms,
-                histograms,
-                histograms_created_ms,
+                (samples, created_ms),
+                (histograms, histograms_created_ms),
+                whose,
                 &mut receipt,
             );
             let removed = match written {
@@ -216,6 +265,30 @@ impl Telemetry {
         Ok(Receipt::default())
     }
 
+    /// Charges the tenant whose a request is for all of it, before any of it is taken apart; says why it is refused.
+    fn overrun(
+        &self,
+        request: &Request<'_>,
+        message_bytes: usize,
+        tenant: &str,
+    ) -> Result<Option<Overrun>, RemoteWriteError> {
+        let sender = self.tenants.number(tenant);
+        if self
+            .tenants
+            .cannot_overrun(sender, (message_bytes / SAMPLE_MIN_BYTES) as u64)
+        {
+            return Ok(None);
+        }
+        let mut samples = 0;
+        for series in request.series() {
+            let [floats, native, _] = series?.counts();
+            samples += floats + native;
+        }
+        let total = BTreeMap::from([(sender, samples)]);
+        let now_ms = self.clock.now().as_millisecond();
+        Ok(self.tenants.charge(&total, now_ms).remove(&sender))
+    }
+
     /// The series that a request names: one that is remembered, or else found or made. What 2.0 says of its metric is noted
     /// when it is another than last time.
     fn known(
@@ -223,57 +296,60 @@ impl Telemetry {
         cache: &mut SeriesCache<Known>,
         key: SeriesKey,
         series: &Series<'_>,
-        tenant: Option<&TenantId>,
-    ) -> Result<SeriesRef, Refusal> {
+        tenant: Option<&str>,
+    ) -> Result<Known, Refusal> {
         #[expect(clippy::cast_possible_truncation, reason = "enough of it")]
         let said = series.metadata_hash()?.map(|hash| hash as u32);
         let known = cache.get(key);
         if let Some(known) = known
             && said.is_none_or(|said| said == known.said)
         {
-            return Ok(known.series);
+            return Ok(known);
         }
-        let found = match known {
-            Some(known) => known.series,
+        let mut found = match known {
+            Some(known) => known,
             None => self.resolve(series, tenant)?,
         };
         // It is said in every request: it is enough to hear it once.
         if let Some(said) = series.metadata()?
-            && let Some(labels) = self.store.labels(found)
+            && let Some(labels) = self.store.labels(found.series)
         {
             let family = family_of(labels.metric_name(), said.kind);
-            self.note_told(FamilyMetadata::new(family, said.kind, said.help, said.unit));
+            let said = FamilyMetadata::new(family, said.kind, said.help, said.unit);
+            self.note_told(labels.get(TENANT_LABEL).unwrap_or_default(), said);
         }
-        let known = Known {
-            series: found,
-            said: said.unwrap_or_default(),
-        };
-        cache.insert(key, known);
+        found.said = said.unwrap_or_default();
+        cache.insert(key, found);
         Ok(found)
     }
 
     /// Finds or makes the series that a request names.
-    fn resolve(&self, series: &Series<'_>, tenant: Option<&TenantId>) -> Result<SeriesRef, Refusal> {
+    fn resolve(&self, series: &Series<'_>, tenant: Option<&str>) -> Result<Known, Refusal> {
         let mut labels = series.labels()?;
         if let Some(tenant) = tenant {
-            match labels.get(TENANT) {
-                Some(named) if named != tenant.as_str() => {
+            match labels.get(TENANT_LABEL) {
+                Some(named) if named != tenant => {
                     return Err(Refusal::Tenant(of_another_tenant(named, tenant)));
                 }
                 Some(_) => {}
-                None => labels.set(TENANT, tenant.as_str()),
+                None => labels.set(TENANT_LABEL, tenant),
             }
         }
-        Ok(self.store.series_ref(&labels)?)
+        let series = self.store.series_ref(&labels)?;
+        let tenant = self.tenants.number(tenant_of(&labels));
+        Ok(Known {
+            series,
+            tenant,
+            said: 0,
+        })
     }
 
-    /// Stores everything, tells the receipt what became of it, and gives the series that are no more.
+    /// Stores everything, each with when its count began, tells the receipt what became of it, and gives the series that are no more.
     fn write(
         &self,
-        samples: &[Sample],
-        created_ms: &[Option<i64>],
-        histograms: &[HistogramSample],
-        histograms_created_ms: &[Option<i64>],
+        (samples, created_ms): (&[Sample], &[Option<i64>]),
+        (histograms, histograms_created_ms): (&[HistogramSample], &[Option<i64>]),
+        whose: &[Runs; 3],
         receipt: &mut Receipt,
     ) -> Result<BTreeSet<SeriesRef>, SeriesError> {
         let mut removed = BTreeSet::new();
@@ -292,6 +368,7 @@ impl Telemetry {
         }
         if !samples.is_empty() {
             let appended = self.take(samples, |at| created_ms.get(at).copied().flatten())?;
+            self.tenants.settle(&whose[0], &appended.outcomes);
             receipt.samples = tell(
                 &appended,
                 receipt,
@@ -301,6 +378,7 @@ impl Telemetry {
         }
         if !histograms.is_empty() {
             let appended = self.take_histograms(histograms)?;
+            self.tenants.settle(&whose[1], &appended.outcomes);
             receipt.histograms = tell(
                 &appended,
                 receipt,
@@ -310,6 +388,32 @@ impl Telemetry {
         }
         Ok(removed)
     }
+}
+
+/// The answer to a request of which nothing is taken, for it is more than its tenant may send.
+fn refusal(overrun: &Overrun) -> Receipt {
+    let mut receipt = Receipt::default();
+    let status = if overrun.retry_after_s().is_some() {
+        429
+    } else {
+        413
+    };
+    receipt.refuse(status, overrun);
+    receipt.retry_after_s = overrun.retry_after_s();
+    receipt
+}
+
+/// Notes the samples of tenants that may not send so many. A sender that is told to try again holds back what it has of
+/// other tenants too: that is said only if nothing was taken.
+fn refuse_some(receipt: &mut Receipt, overruns: &BTreeMap<TenantNo, Overrun>, samples: usize, is_all: bool) {
+    let longest = overruns.values().max_by_key(|overrun| overrun.retry_after_s());
+    let Some(overrun) = longest else { return };
+    let retry_after_s = overrun.retry_after_s().filter(|_| is_all);
+    let status = if retry_after_s.is_some() { 429 } else { 400 };
+    for _ in 0..samples {
+        receipt.refuse(status, overrun);
+    }
+    receipt.retry_after_s = retry_after_s;
 }
 
 /// Says what became of samples, and counts those that are held now.
@@ -358,11 +462,8 @@ pub(super) fn why_refused(outcome: Outcome) -> Option<&'static str> {
     }
 }
 
-pub(super) fn of_another_tenant(named: &str, tenant: &TenantId) -> String {
-    format!(
-        "a series of tenant {named:?} came from tenant {:?}",
-        tenant.as_str()
-    )
+pub(super) fn of_another_tenant(named: &str, tenant: &str) -> String {
+    format!("a series of tenant {named:?} came from tenant {tenant:?}")
 }
 
 /// Why one series of a request is refused. It becomes a text only where it is told: a request may have millions.
@@ -377,6 +478,15 @@ enum Refusal {
 }
 
 impl Refusal {
+    /// Under what it is counted; not what the disk is to blame for.
+    fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Request(_) => Some(Reason::Malformed),
+            Self::Store(error) => error.is_limit().then(|| Reason::of(error)),
+            Self::Tenant(_) => Some(Reason::OtherTenant),
+        }
+    }
+
     /// What a limit refuses is refused for good; a log that cannot be written may be tried again.
     fn status(&self) -> u16 {
         match self {

@@ -96,16 +96,33 @@ fn failed(error: SeriesError) -> SourceError {
     }
 }
 
-impl Samples for StoreSamples {
-    fn select(
+impl StoreSamples {
+    /// How many series of the store pass every matcher: what a query would look at, known before it costs anything.
+    #[must_use]
+    pub fn count_series(&self, matchers: &[Matcher]) -> u64 {
+        self.store.count_matching(matchers) as u64
+    }
+
+    /// [`Samples::select`], of at most so many samples.
+    ///
+    /// # Errors
+    /// As there, and if there are more.
+    pub fn select_at_most(
         &self,
         matchers: &[Matcher],
         min_ms_exclusive: i64,
         max_ms_inclusive: i64,
+        limit_samples: u64,
     ) -> Result<Vec<Series>, SourceError> {
+        let limit = usize::try_from(limit_samples).unwrap_or(usize::MAX);
         let selected = self
             .store
-            .select(matchers, min_ms_exclusive, max_ms_inclusive, SELECT_SAMPLES_MAX)
+            .select(
+                matchers,
+                min_ms_exclusive,
+                max_ms_inclusive,
+                limit.min(SELECT_SAMPLES_MAX),
+            )
             .map_err(failed)?;
         let selected = selected.into_iter().map(|series| Series {
             labels: series.labels,
@@ -119,6 +136,17 @@ impl Samples for StoreSamples {
                 Ok(merge(selected.collect(), further))
             }
         }
+    }
+}
+
+impl Samples for StoreSamples {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        min_ms_exclusive: i64,
+        max_ms_inclusive: i64,
+    ) -> Result<Vec<Series>, SourceError> {
+        self.select_at_most(matchers, min_ms_exclusive, max_ms_inclusive, u64::MAX)
     }
 
     fn starts(

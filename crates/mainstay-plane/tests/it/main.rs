@@ -7,4 +7,5 @@ mod facts;
 mod received;
 mod scripts;
 mod telemetry;
+mod tenants;
 mod tiers;

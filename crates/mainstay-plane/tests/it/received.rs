@@ -8,7 +8,7 @@ use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::exposition::MetricKind;
 use mainstay_ingest::otlp::{self, OtlpEncoding, OtlpSettings};
 use mainstay_ingest::remote_write::Version;
-use mainstay_kernel::TenantId;
+use mainstay_kernel::Reach;
 use mainstay_kernel::testing::ManualClock;
 use mainstay_plane::Telemetry;
 use mainstay_plane::telemetry::Judged;
@@ -100,7 +100,7 @@ fn exemplars_and_metadata_of_remote_write_are_kept() {
     assert_eq!(found[0].1[0].labels.get("trace_id"), Some("7f"));
     assert_eq!(found[0].1[0].t_ms, now.as_millisecond() - 5);
 
-    let told = telemetry.told_metadata();
+    let told = telemetry.told_metadata(&Reach::All);
     assert_eq!(told.len(), 1);
     assert_eq!(
         (told[0].family.as_str(), told[0].kind, told[0].help.as_str()),
@@ -127,7 +127,7 @@ fn metadata_of_2_0_is_heard_again_when_it_changes() {
         let receipt = telemetry.receive(Version::V2, &body, None, 1 << 20);
         assert_eq!((receipt.status(), receipt.samples), (204, 1));
         telemetry
-            .told_metadata()
+            .told_metadata(&Reach::All)
             .into_iter()
             .map(|said| said.help)
             .collect::<Vec<_>>()
@@ -161,12 +161,11 @@ fn otlp_of_a_tenant_is_that_tenants_and_nobody_elses() {
         point(""),
         named("STD-022")
     );
-    let tenant = TenantId::new("STD-021").expect("a name");
     for _ in 0..2 {
         let mut batch =
             otlp::read(body.as_bytes(), OtlpEncoding::Json, &OtlpSettings::default()).expect("OTLP");
         telemetry
-            .receive_otlp(&mut batch, Some(&tenant))
+            .receive_otlp(&mut batch, Some("STD-021"))
             .expect("the disk works");
         assert_eq!(batch.rejected, 1, "{}", batch.reason);
         assert!(batch.reason.contains("STD-022"), "{}", batch.reason);

@@ -13,7 +13,7 @@ use crate::source::{is_stale, is_stale_histogram};
 use super::extended;
 use super::leaf::{Leaf, LeafSeries};
 use super::shared::Shared;
-use super::{Evaluator, Times, Track};
+use super::{Evaluator, SERIES_BYTES, Times, Track};
 
 /// The functions that look at when counts began.
 const LOOK_AT_STARTS: [&str; 5] = ["increase", "irate", "rate", "resets", "start_timestamp"];
@@ -155,6 +155,7 @@ impl Evaluator<'_> {
             if detail == Detail::Counts {
                 keep_counts(&mut track.histograms);
             }
+            self.weigh(SERIES_BYTES)?;
             self.count(track.samples.len())?;
             self.count(track.histograms.iter().map(|(_, held)| weight(held)).sum())?;
             if !track.samples.is_empty() || !track.histograms.is_empty() {
@@ -232,6 +233,7 @@ impl Evaluator<'_> {
             .source
             .select(matchers, min_ms, leaf.reference_ms(times.end_ms))?
         {
+            self.weigh(SERIES_BYTES)?;
             self.count(series.samples.len())?;
             leaf.series.push(LeafSeries::from(Track {
                 labels: series.labels,

@@ -42,6 +42,7 @@ async fn exposition(app: &App, given: &Given) -> Result<String, QueryError> {
         selectors,
         start_ms: now_ms - LOOKBACK_MS,
         end_ms: now_ms,
+        reach: given.reach.clone(),
     };
     let mut newest = app.console.latest(&selection).await?;
     newest.retain(|(labels, _)| !labels.metric_name().is_empty());

@@ -4,9 +4,11 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::Method;
 use jiff::Timestamp;
-use mainstay_kernel::Matcher;
+use mainstay_kernel::{Matcher, Reach};
 
+use super::tenant;
 use crate::app::App;
+use crate::error::WebError;
 use crate::view::{InstantQuery, QueryError, QueryOptions, RangeQuery, Selection};
 
 /// The most steps a range query may have, as in Prometheus.
@@ -23,26 +25,37 @@ const EVER: [(&str, i64); 2] = [
 /// The fields of a form, then the parameters of the address: as Go's `ParseForm`, which Prometheus uses. A name may
 /// occur several times.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Given(Vec<(String, String)>);
+pub(super) struct Given {
+    fields: Vec<(String, String)>,
+    /// Whose series may be seen.
+    pub(super) reach: Reach,
+}
 
 impl FromRequest<App> for Given {
-    type Rejection = std::convert::Infallible;
+    type Rejection = WebError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
+        let reach = tenant::reach(request.headers(), request.extensions())?;
         let query = request.uri().query().unwrap_or_default().to_owned();
         let body = match *request.method() {
             // The guard has read the body, so it is there.
             Method::POST | Method::PUT => Bytes::from_request(request, app).await.unwrap_or_default(),
             _ => Bytes::new(),
         };
-        Ok(Self::of(&body, query.as_bytes()))
+        Ok(Self {
+            reach,
+            ..Self::of(&body, query.as_bytes())
+        })
     }
 }
 
 impl Given {
     fn of(form: &[u8], query: &[u8]) -> Self {
         let read = |text| form_urlencoded::parse(text).into_owned();
-        Self(read(form).chain(read(query)).collect())
+        Self {
+            fields: read(form).chain(read(query)).collect(),
+            reach: Reach::All,
+        }
     }
 
     /// The first value of a parameter; absent and empty are the same.
@@ -52,7 +65,7 @@ impl Given {
 
     /// Every value of a parameter.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
-        let named = self.0.iter().filter(move |(held, _)| held == name);
+        let named = self.fields.iter().filter(move |(held, _)| held == name);
         named.map(|(_, value)| value.as_str())
     }
 
@@ -61,6 +74,7 @@ impl Given {
         Ok(InstantQuery {
             at_ms: self.time_or("time", now.as_millisecond())?,
             options: self.options()?,
+            reach: self.reach.clone(),
             expr: self.get("query").unwrap_or_default().to_owned(),
         })
     }
@@ -92,6 +106,7 @@ impl Given {
             end_ms,
             step_ms,
             options: self.options()?,
+            reach: self.reach.clone(),
             expr: self.get("query").unwrap_or_default().to_owned(),
         })
     }
@@ -150,6 +165,7 @@ impl Given {
             start_ms: self.time_or("start", i64::MIN)?,
             end_ms: self.time_or("end", i64::MAX)?,
             selectors: self.selectors()?,
+            reach: self.reach.clone(),
         })
     }
 

@@ -1,12 +1,13 @@
 //! Rules and their alerts.
 
 use axum::extract::State;
-use mainstay_kernel::{Digest, Matcher};
+use mainstay_kernel::{Digest, Matcher, Reach};
 use serde_json::{Value, json};
 
 use super::answer::{Answered, Good};
 use super::given::{Given, wrong};
 use super::json;
+use super::tenant::Within;
 use crate::app::App;
 use crate::view::{Alerting, Evaluated, QueryError, Rule, RuleAlert, RuleGroup};
 
@@ -55,7 +56,7 @@ pub(super) async fn rules(State(app): State<App>, given: Given) -> Answered {
             && (selectors.is_empty() || selectors.iter().any(is_selected))
     };
 
-    let mut groups = app.console.rule_groups().await?;
+    let mut groups = rule_groups(&app, &given.reach).await?;
     if let Some(token) = page.as_ref().and_then(|page| page.token) {
         let Some(first) = groups.iter().position(|group| token_of(group) == token) else {
             let problem = format!("invalid group_next_token '{token}'. were rule groups changed?");
@@ -78,6 +79,16 @@ pub(super) async fn rules(State(app): State<App>, given: Given) -> Answered {
         data["groupNextToken"] = token.into();
     }
     Ok(Good::data(data))
+}
+
+/// The groups of rules, with the alerts that are within reach: rules are the platform's, alerts bear labels of series.
+async fn rule_groups(app: &App, reach: &Reach) -> Result<Vec<RuleGroup>, QueryError> {
+    let mut groups = app.console.rule_groups().await?;
+    let rules = groups.iter_mut().flat_map(|group| &mut group.rules);
+    for alerting in rules.filter_map(|rule| rule.alerting.as_mut()) {
+        alerting.alerts.retain(|alert| reach.includes(&alert.labels));
+    }
+    Ok(groups)
 }
 
 fn page(given: &Given) -> Result<Option<Page<'_>>, QueryError> {
@@ -167,8 +178,8 @@ fn put_evaluated(value: &mut Value, evaluated: Option<Evaluated>) {
         .into();
 }
 
-pub(super) async fn alerts(State(app): State<App>) -> Answered {
-    let groups = app.console.rule_groups().await?;
+pub(super) async fn alerts(State(app): State<App>, Within(reach): Within) -> Answered {
+    let groups = rule_groups(&app, &reach).await?;
     let rules = groups.iter().flat_map(|group| &group.rules);
     let alerts = rules
         .filter_map(|rule| rule.alerting.as_ref())

@@ -1,6 +1,8 @@
 //! The program and its store.
 
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::header;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answered, Good};
@@ -64,7 +66,7 @@ pub(super) async fn store(State(app): State<App>, given: Given) -> Answered {
             _ => return Err(bad("limit must be a positive number".to_owned())),
         },
     };
-    let status = app.console.store_status(limit).await?;
+    let status = app.console.store_status(limit, &given.reach).await?;
     let list = |entries: &[(String, usize)]| -> Value {
         let entries = entries.iter();
         entries
@@ -85,6 +87,18 @@ pub(super) async fn replay() -> Answered {
     Ok(Good::data(
         json!({"min": 0, "max": 0, "current": 0, "state": "done"}),
     ))
+}
+
+/// What Mainstay says of itself.
+pub(super) async fn own_metrics(State(app): State<App>) -> Response {
+    match app.console.own_metrics().await {
+        Ok(text) => (
+            [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+            text,
+        )
+            .into_response(),
+        Err(error) => (error.status(), error.to_string()).into_response(),
+    }
 }
 
 pub(super) async fn healthy() -> &'static str {

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
+use mainstay_kernel::Reach;
 use serde_json::{Value, json};
 
 use super::answer::{Answered, Good};
 use super::given::{Given, wrong};
+use super::tenant::Within;
 use crate::app::App;
 use crate::view::{MetricMetadata, ScrapedTarget};
 
@@ -19,22 +21,27 @@ pub(super) async fn targets(State(app): State<App>, given: Given) -> Answered {
     let active = targets
         .active
         .iter()
-        .filter(|target| matches!(state, "any" | "active") && in_pool(&target.pool));
+        .filter(|target| matches!(state, "any" | "active") && in_pool(&target.pool))
+        .filter(|target| given.reach.includes(&target.labels));
     let shows_dropped = matches!(state, "any" | "dropped");
     let dropped = targets
         .dropped
         .iter()
         .filter(|(name, _)| shows_dropped && in_pool(name))
         .flat_map(|(name, dropped)| {
+            let within = dropped
+                .discovered
+                .iter()
+                .filter(|labels| given.reach.includes(labels));
             let one = move |labels| json!({"discoveredLabels": labels, "scrapePool": name});
-            dropped.discovered.iter().map(one)
+            within.map(one)
         });
-    // As in Prometheus, of every pool, or of none.
+    // As in Prometheus, of every pool, or of none. How many others have is not a tenant's to know.
     let counts = targets
         .dropped
         .iter()
         .map(|(name, dropped)| (name, dropped.count));
-    let counts = shows_dropped.then(|| counts.collect::<BTreeMap<_, _>>());
+    let counts = (shows_dropped && given.reach == Reach::All).then(|| counts.collect::<BTreeMap<_, _>>());
     Ok(Good::data(json!({
         "activeTargets": active.map(target_json).collect::<Vec<_>>(),
         "droppedTargets": dropped.collect::<Vec<_>>(),
@@ -68,9 +75,16 @@ fn duration(ms: i64) -> String {
     mainstay_promql::duration::format_ms(ms)
 }
 
-pub(super) async fn pools(State(app): State<App>) -> Answered {
+pub(super) async fn pools(State(app): State<App>, Within(reach): Within) -> Answered {
     let targets = app.console.targets().await?;
-    let pools: Vec<&String> = targets.dropped.keys().collect();
+    let of_targets = targets
+        .active
+        .iter()
+        .filter(|target| reach.includes(&target.labels));
+    let mut pools: BTreeSet<&str> = of_targets.map(|target| target.pool.as_str()).collect();
+    if reach == Reach::All {
+        pools.extend(targets.dropped.keys().map(String::as_str));
+    }
     Ok(Good::data(json!({ "scrapePools": pools })))
 }
 
@@ -85,7 +99,7 @@ pub(super) async fn metadata(State(app): State<App>, given: Given) -> Answered {
     let limit = at_most(&given, "limit")?.unwrap_or(usize::MAX);
     let per_metric = at_most(&given, "limit_per_metric")?.filter(|limit| *limit > 0);
     let wanted = given.get("metric");
-    let known = app.console.metric_metadata().await?;
+    let known = app.console.metric_metadata(&given.reach).await?;
     let mut by_metric: BTreeMap<&str, BTreeSet<(&str, &str, &str)>> = BTreeMap::new();
     let known = known
         .iter()
@@ -118,7 +132,7 @@ pub(super) async fn target_metadata(State(app): State<App>, given: Given) -> Ans
         .transpose()
         .map_err(|error| wrong("match_target", &error.to_string()))?
         .unwrap_or_default();
-    let known = app.console.metric_metadata().await?;
+    let known = app.console.metric_metadata(&given.reach).await?;
     let data = known
         .iter()
         .filter(|known| !known.target.is_empty())

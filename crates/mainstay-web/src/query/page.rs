@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
+use mainstay_kernel::Reach;
 use mainstay_promql::histogram::text as histogram_text;
 use mainstay_promql::{Outcome, SampleValue, Value};
 use mainstay_ui::number::{Unit, measured};
@@ -74,6 +75,8 @@ async fn found(app: &App, expr: &str, range_ms: u64) -> Markup {
         expr: expr.to_owned(),
         at_ms: now.as_millisecond(),
         options: OPTIONS,
+        // The page is only for who sees the platform as a whole.
+        reach: Reach::All,
     };
     let answer = match app.console.query(&instant).await {
         Ok(answer) => answer,
@@ -89,6 +92,7 @@ async fn found(app: &App, expr: &str, range_ms: u64) -> Markup {
         end_ms,
         step_ms: (range_ms / 300).max(1_000),
         options: OPTIONS,
+        reach: Reach::All,
     };
     // A range makes no sense of some expressions (texts, matrices): then there is no chart, and that is no error.
     let over_time = app

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mainstay_kernel::{Labels, Matcher};
+use mainstay_kernel::{Labels, Matcher, Reach};
 use mainstay_promql::Outcome;
 
 /// A value at an instant: milliseconds since the epoch, and the value.
@@ -27,6 +27,8 @@ pub struct InstantQuery {
     pub at_ms: i64,
     /// Limits.
     pub options: QueryOptions,
+    /// Whose series it sees.
+    pub reach: Reach,
 }
 
 /// A range query. `start_ms <= end_ms`, `step_ms > 0`, and at most 11,000 steps: checked before it comes here.
@@ -42,6 +44,8 @@ pub struct RangeQuery {
     pub step_ms: i64,
     /// Limits.
     pub options: QueryOptions,
+    /// Whose series it sees.
+    pub reach: Reach,
 }
 
 /// What a query found.
@@ -75,6 +79,8 @@ pub struct Selection {
     pub start_ms: i64,
     /// Until when.
     pub end_ms: i64,
+    /// Whose series are meant.
+    pub reach: Reach,
 }
 
 /// The exemplars of one series.
@@ -106,6 +112,8 @@ pub struct WriteRequest {
     pub content_encoding: Option<String>,
     /// Itself.
     pub body: Bytes,
+    /// Whose the samples are.
+    pub reach: Reach,
 }
 
 /// What became of a remote write request.
@@ -117,12 +125,14 @@ pub struct Written {
     pub counts: [(&'static str, u64); 3],
     /// What was refused, and why; empty if nothing was.
     pub problem: String,
+    /// When to try again, in seconds, if that is known.
+    pub retry_after_s: Option<u64>,
 }
 
 /// What is answered to an OTLP request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OtlpAnswer {
-    /// The HTTP status: 200 even if some of it was refused, 503 if it may be tried again.
+    /// The HTTP status: 200 even if some of it was refused, 429 or 503 if it may be tried again.
     pub status: u16,
     /// The encoding of the body: that of the request.
     pub content_type: &'static str,
@@ -130,6 +140,8 @@ pub struct OtlpAnswer {
     pub body: Vec<u8>,
     /// Why the whole of it was refused, in words, if it was.
     pub problem: Option<String>,
+    /// When to try again, in seconds, if that is known.
+    pub retry_after_s: Option<u64>,
 }
 
 /// What is to be deleted.
@@ -167,6 +179,9 @@ pub enum QueryError {
     /// It took too long (Prometheus: `timeout`).
     #[error("query timed out in {0}")]
     Timeout(&'static str),
+    /// Whoever asks has as many queries under way as they may; `too_many_requests`, as Mimir has it.
+    #[error("{0}")]
+    TooMany(String),
     /// The store cannot answer (Prometheus: `internal`).
     #[error("{0}")]
     Internal(String),
@@ -180,6 +195,7 @@ impl QueryError {
             Self::Parse(_) | Self::BadData(_) => "bad_data",
             Self::Execution(_) => "execution",
             Self::Timeout(_) => "timeout",
+            Self::TooMany(_) => "too_many_requests",
             Self::Internal(_) => "internal",
         }
     }
@@ -192,6 +208,7 @@ impl QueryError {
             Self::Parse(_) | Self::BadData(_) => StatusCode::BAD_REQUEST,
             Self::Execution(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Timeout(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

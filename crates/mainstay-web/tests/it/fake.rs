@@ -6,7 +6,7 @@ mod metrics;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId, TenantId};
+use mainstay_kernel::{EventId, IncidentId, Principal, Reach, RunbookId, SloId, TenantId};
 use mainstay_web::view::*;
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
@@ -35,6 +35,8 @@ pub(crate) enum Mood {
 pub(crate) struct Fake {
     pub(crate) mood: Mood,
     pub(crate) asked: Mutex<Vec<(&'static str, Principal)>>,
+    /// Whose series were asked for last.
+    pub(crate) reached: Mutex<Option<Reach>>,
     /// How many acknowledgements were carried to their end.
     pub(crate) acknowledged: AtomicU32,
 }
@@ -44,6 +46,7 @@ impl Fake {
         Self {
             mood,
             asked: Mutex::default(),
+            reached: Mutex::default(),
             acknowledged: AtomicU32::new(0),
         }
     }
@@ -59,6 +62,10 @@ impl Fake {
 
     pub(crate) fn forget(&self) {
         self.asked.lock().expect("no test panics while it asks").clear();
+    }
+
+    fn reached(&self, reach: &Reach) {
+        *self.reached.lock().expect("no test panics while it asks") = Some(reach.clone());
     }
 
     fn heard(&self, what: &'static str, who: &Principal) {

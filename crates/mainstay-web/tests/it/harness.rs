@@ -15,11 +15,12 @@ use tower::ServiceExt as _;
 use crate::fake::{Fake, Mood, NOW};
 
 /// The accounts of every test: name, role, tenants. The token is the name with `-token` behind it.
-const ACCOUNTS: [(&str, &str, &str); 6] = [
+const ACCOUNTS: [(&str, &str, &str); 7] = [
     ("viewer", "viewer", "all"),
     ("responder", "responder", "all"),
     ("admin", "admin", "all"),
     ("own-viewer", "viewer", "[std-001]"),
+    ("own-responder", "responder", "[std-001]"),
     ("foreign-viewer", "viewer", "[big-002]"),
     ("foreign-responder", "responder", "[big-002]"),
 ];

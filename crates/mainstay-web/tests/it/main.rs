@@ -10,4 +10,5 @@ mod prometheus;
 mod protocol;
 mod security;
 mod streams;
+mod tenancy;
 mod tsdb;

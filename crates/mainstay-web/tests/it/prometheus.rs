@@ -221,9 +221,9 @@ async fn a_token_may_come_as_a_password_but_not_to_a_page() {
         StatusCode::UNAUTHORIZED
     );
     assert_eq!(
-        send("/api/v1/labels", "own-viewer:own-viewer-token").await,
+        send("/api/v1/targets", "own-viewer:own-viewer-token").await,
         StatusCode::FORBIDDEN,
-        "samples are the platform's"
+        "targets are the platform's"
     );
     assert_eq!(
         send("/query", "grafana:viewer-token").await,

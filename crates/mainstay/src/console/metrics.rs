@@ -10,10 +10,9 @@ use mainstay_hands::Hands;
 use mainstay_ingest::FamilyMetadata;
 use mainstay_ingest::remote_write::{Receipt, negotiate};
 use mainstay_journal::Journal;
-use mainstay_kernel::principal::Tenants;
-use mainstay_kernel::{Labels, Principal, TenantId};
+use mainstay_kernel::{Labels, Matcher, Principal, Reach};
 use mainstay_plane::{Telemetry, telemetry};
-use mainstay_promql::{Samples, is_stale};
+use mainstay_promql::{SourceError, is_stale};
 use mainstay_series::Store;
 use mainstay_web::view::{
     Deleted, Deletion, Exemplar, InstantQuery, MetricMetadata, OtlpAnswer, QueryAnswer, QueryError,
@@ -22,7 +21,7 @@ use mainstay_web::view::{
 };
 use mainstay_web::{Answer, Failure, Metrics};
 
-use super::{PlaneConsole, Scrapes, otlp, rule};
+use super::{PlaneConsole, Scrapes, otlp, own_metrics, question, rule};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How large a remote write request may be once it is unpacked, in bytes.
@@ -46,8 +45,8 @@ const WRITES_AT_ONCE: usize = 8;
 
 /// Whose turn it is to do what takes memory or a thread.
 pub(super) struct Turns {
-    looks: Arc<Semaphore>,
-    writes: Arc<Semaphore>,
+    looks: question::turns::Turns,
+    writes: question::turns::Turns,
     orders: Arc<Semaphore>,
 }
 
@@ -61,23 +60,26 @@ impl Turns {
 impl Default for Turns {
     fn default() -> Self {
         Self {
-            looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
-            writes: Arc::new(Semaphore::new(WRITES_AT_ONCE)),
+            looks: question::turns::Turns::new(LOOKS_AT_ONCE),
+            writes: question::turns::Turns::new(WRITES_AT_ONCE),
             orders: Arc::new(Semaphore::new(1)),
         }
     }
 }
 
 impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
-    /// Asks the telemetry for something that may take long.
+    /// Asks the telemetry for something that may take long, about the series within reach.
     async fn look_up<T: Send + 'static>(
         &self,
+        reach: &Reach,
         look: impl FnOnce(&Telemetry) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let telemetry = Arc::clone(&self.telemetry);
-        let turn = Arc::clone(&self.turns.looks).acquire_owned().await;
+        let query = telemetry.begin_query(reach);
+        let query = query.map_err(|refused| QueryError::TooMany(refused.to_string()))?;
+        let turn = self.turns.looks.take(reach).await;
         let work = move || {
-            let _turn = turn;
+            let _turns = (turn, query);
             look(&telemetry)
         };
         let done = tokio::task::spawn_blocking(work).await;
@@ -87,15 +89,15 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     /// Has the telemetry take in what somebody sends, in its turn.
     async fn take_in<T: Send + 'static>(
         &self,
-        who: &Principal,
-        receive: impl FnOnce(&Telemetry, Option<&TenantId>) -> T + Send + 'static,
+        request: WriteRequest,
+        receive: impl FnOnce(&Telemetry, WriteRequest, Option<&str>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let tenant = own_tenant(who)?;
+        let tenant = one_tenant(&request.reach)?;
         let telemetry = Arc::clone(&self.telemetry);
-        let turn = Arc::clone(&self.turns.writes).acquire_owned().await;
+        let turn = self.turns.writes.take(&request.reach).await;
         let work = move || {
             let _turn = turn;
-            receive(&telemetry, tenant.as_ref())
+            receive(&telemetry, request, tenant.as_deref())
         };
         let received = tokio::task::spawn_blocking(work).await;
         received.map_err(|panic| Failure::Internal {
@@ -104,14 +106,19 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     }
 }
 
+/// The selectors, each limited to what may be seen.
+fn within(selection: &Selection) -> Vec<Vec<Matcher>> {
+    let limit = selection.reach.matcher();
+    let limited = |matchers: &Vec<Matcher>| matchers.iter().chain(&limit).cloned().collect();
+    selection.selectors.iter().map(limited).collect()
+}
+
 /// The series that at least one selector means and that may have samples in the time.
 fn selected(store: &Store, selection: &Selection) -> BTreeSet<Arc<Labels>> {
-    let every = [Vec::new()];
-    let selectors = if selection.selectors.is_empty() {
-        &every[..]
-    } else {
-        &selection.selectors
-    };
+    let mut selectors = within(selection);
+    if selectors.is_empty() {
+        selectors.push(selection.reach.matcher().into_iter().collect());
+    }
     let (after_ms, until_ms) = (selection.start_ms.saturating_sub(1), selection.end_ms);
     selectors
         .iter()
@@ -129,9 +136,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn exemplars<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<SeriesExemplars>, QueryError> {
-        let selection = selection.clone();
-        Box::pin(self.look_up(move |telemetry| {
-            let found = telemetry.exemplars(&selection.selectors, selection.start_ms, selection.end_ms);
+        let (reach, selection) = (&selection.reach, selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
+            let found = telemetry.exemplars(&within(&selection), selection.start_ms, selection.end_ms);
             let shown = |(labels, exemplars): telemetry::SeriesExemplars| SeriesExemplars {
                 labels,
                 exemplars: exemplars.into_iter().map(exemplar).collect(),
@@ -141,19 +148,20 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn series<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<Arc<Labels>>, QueryError> {
-        let selection = selection.clone();
-        Box::pin(
-            self.look_up(move |telemetry| Ok(selected(telemetry.store(), &selection).into_iter().collect())),
-        )
+        let (reach, selection) = (&selection.reach, selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
+            Ok(selected(telemetry.store(), &selection).into_iter().collect())
+        }))
     }
 
     /// Of all series the names are those in the index, whatever the time: that costs nothing, and Prometheus' own answer
     /// is no more exact than its blocks.
     fn label_names<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<String>, QueryError> {
-        let selection = selection.clone();
-        Box::pin(self.look_up(move |telemetry| {
+        let (reach, selection) = (&selection.reach, selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
             if selection.selectors.is_empty() {
-                return Ok(telemetry.store().label_names(&[]));
+                let within: Vec<Matcher> = selection.reach.matcher().into_iter().collect();
+                return Ok(telemetry.store().label_names(&within));
             }
             let mut names = BTreeSet::new();
             for labels in selected(telemetry.store(), &selection) {
@@ -173,10 +181,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         name: &'a str,
         selection: &'a Selection,
     ) -> Answer<'a, Vec<String>, QueryError> {
-        let (name, selection) = (name.to_owned(), selection.clone());
-        Box::pin(self.look_up(move |telemetry| {
+        let (reach, name, selection) = (&selection.reach, name.to_owned(), selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
             if selection.selectors.is_empty() {
-                return Ok(telemetry.store().label_values(&name, &[]));
+                let within: Vec<Matcher> = selection.reach.matcher().into_iter().collect();
+                return Ok(telemetry.store().label_values(&name, &within));
             }
             let series = selected(telemetry.store(), &selection);
             let values: BTreeSet<&str> = series.iter().filter_map(|labels| labels.get(&name)).collect();
@@ -185,15 +194,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn latest<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<(Arc<Labels>, Sample)>, QueryError> {
-        let selection = selection.clone();
-        Box::pin(self.look_up(move |telemetry| {
+        let (reach, selection) = (&selection.reach, selection.clone());
+        Box::pin(self.look_up(reach, move |telemetry| {
             let samples = telemetry.samples();
+            let limits = telemetry.query_limits(&selection.reach);
             let (after_ms, until_ms) = (selection.start_ms.saturating_sub(1), selection.end_ms);
             let mut newest = BTreeMap::new();
-            for matchers in &selection.selectors {
-                let found = samples
-                    .select(matchers, after_ms, until_ms)
-                    .map_err(|error| QueryError::Internal(error.to_string()))?;
+            for matchers in &within(&selection) {
+                let found = samples.select_at_most(matchers, after_ms, until_ms, limits.query_samples);
+                let found = found.map_err(|error| match error {
+                    SourceError::Failed(problem) => QueryError::Internal(problem),
+                    limit => QueryError::Execution(limit.to_string()),
+                })?;
                 let last = found.into_iter().filter_map(|series| {
                     let sample = *series.samples.last()?;
                     (!is_stale(sample.1)).then_some((series.labels, sample))
@@ -204,15 +216,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         }))
     }
 
-    fn metric_metadata(&self) -> Answer<'_, Vec<MetricMetadata>, QueryError> {
+    fn metric_metadata<'a>(&'a self, reach: &'a Reach) -> Answer<'a, Vec<MetricMetadata>, QueryError> {
         Box::pin(async {
             let mut known = Vec::new();
             for target in self.program.scrapes.targets().active {
+                if !reach.includes(&target.labels) {
+                    continue;
+                }
                 let instance = target.labels.get("instance").unwrap_or_default();
                 let said = self.telemetry.target_metadata(&target.job, instance);
                 known.extend(said.iter().map(|said| metadata(said, &target.labels)));
             }
-            let told = self.telemetry.told_metadata();
+            let told = self.telemetry.told_metadata(reach);
             known.extend(told.iter().map(|said| metadata(said, &Labels::new())));
             Ok(known)
         })
@@ -223,33 +238,37 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
     }
 
     fn rule_groups(&self) -> Answer<'_, Vec<RuleGroup>, QueryError> {
-        Box::pin(self.look_up(|telemetry| Ok(telemetry.rule_groups(rule::group))))
+        Box::pin(self.look_up(&Reach::All, |telemetry| Ok(telemetry.rule_groups(rule::group))))
     }
 
-    fn store_status(&self, limit: usize) -> Answer<'_, StoreStatus, QueryError> {
-        Box::pin(self.look_up(move |telemetry| Ok(status(telemetry.store(), limit))))
+    fn store_status<'a>(&'a self, limit: usize, reach: &'a Reach) -> Answer<'a, StoreStatus, QueryError> {
+        let within: Vec<Matcher> = reach.matcher().into_iter().collect();
+        Box::pin(self.look_up(reach, move |telemetry| {
+            Ok(status(telemetry.store(), &within, limit))
+        }))
     }
 
-    fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written> {
+    fn write<'a>(&'a self, _who: &'a Principal, request: WriteRequest) -> Answer<'a, Written> {
         Box::pin(async move {
-            let receive = move |telemetry: &Telemetry, tenant: Option<&TenantId>| match negotiate(
+            let receive = |telemetry: &Telemetry, request: WriteRequest, tenant: Option<&str>| match negotiate(
                 request.content_type.as_deref(),
                 request.content_encoding.as_deref(),
             ) {
                 Ok(version) => telemetry.receive(version, &request.body, tenant, WRITE_MAX_BYTES),
                 Err(error) => Receipt::refusal(&error),
             };
-            let receipt = self.take_in(who, receive).await?;
+            let receipt = self.take_in(request, receive).await?;
             Ok(Written {
                 status: receipt.status(),
                 counts: receipt.headers(),
                 problem: receipt.body(),
+                retry_after_s: receipt.retry_after_s,
             })
         })
     }
 
-    fn write_otlp<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer> {
-        Box::pin(self.take_in(who, move |telemetry, tenant| {
+    fn write_otlp<'a>(&'a self, _who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer> {
+        Box::pin(self.take_in(request, |telemetry, request, tenant| {
             otlp::receive(telemetry, &request, tenant, WRITE_MAX_BYTES)
         }))
     }
@@ -268,6 +287,15 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
 
     fn snapshot<'a>(&'a self, _who: &'a Principal, skip_head: bool) -> Answer<'a, String, QueryError> {
         Box::pin(self.copy_store(skip_head))
+    }
+
+    fn own_metrics(&self) -> Answer<'_, String, QueryError> {
+        // Not a query: what is refused must be seen when everything is.
+        let telemetry = Arc::clone(&self.telemetry);
+        Box::pin(async move {
+            let text = tokio::task::spawn_blocking(move || own_metrics::exposition(&telemetry)).await;
+            text.map_err(|panic| QueryError::Internal(format!("it broke off: {panic}")))
+        })
     }
 
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {
@@ -291,21 +319,15 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
 }
 
 /// The tenant whose the samples are that somebody writes; `None` if they may be anybody's.
-fn own_tenant(who: &Principal) -> Result<Option<TenantId>, Failure> {
-    match &who.tenants {
-        Tenants::All => Ok(None),
-        Tenants::Only(tenants) => {
-            let mut tenants = tenants.iter();
-            match (tenants.next(), tenants.next()) {
-                (Some(tenant), None) => Ok(Some(tenant.clone())),
-                _ => Err(Failure::Invalid {
-                    message:
-                        "the account is limited to several tenants, so the samples may be anybody's of them"
-                            .to_owned(),
-                    help: "Write with an account of one tenant, or of all.".to_owned(),
-                }),
-            }
-        }
+fn one_tenant(reach: &Reach) -> Result<Option<String>, Failure> {
+    let mut tenants = reach.tenants();
+    match (tenants.next(), tenants.next()) {
+        (tenant, None) => Ok(tenant.map(str::to_owned)),
+        (_, Some(_)) => Err(Failure::Invalid {
+            message: "the request is of several tenants, so the samples may be anybody's of them".to_owned(),
+            help: "Name one of them in the header X-Scope-OrgID, or write with an account of one tenant."
+                .to_owned(),
+        }),
     }
 }
 
@@ -328,8 +350,8 @@ fn metadata(said: &FamilyMetadata, target: &Labels) -> MetricMetadata {
 }
 
 /// Counts what the series have. O(labels of all series).
-fn status(store: &Store, limit: usize) -> StoreStatus {
-    let series = store.series(&[], i64::MIN, i64::MAX);
+fn status(store: &Store, within: &[Matcher], limit: usize) -> StoreStatus {
+    let series = store.series(within, i64::MIN, i64::MAX);
     let mut by_pair: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for labels in &series {
         for pair in labels.iter() {

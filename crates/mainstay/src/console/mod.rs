@@ -15,6 +15,7 @@ mod journal;
 mod metrics;
 mod otlp;
 mod overview;
+mod own_metrics;
 mod page;
 mod question;
 mod rule;
@@ -90,7 +91,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         Self {
             charts: Charts::new(questions.clone()),
             questions,
-            foreign_questions: Questions::new(telemetry.samples()),
+            foreign_questions: Questions::of_others(&telemetry),
             turns: metrics::Turns::default(),
             program,
             plane,

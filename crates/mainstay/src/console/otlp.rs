@@ -1,15 +1,15 @@
 //! OTLP metrics: unpacked, read, stored, answered.
 
 use mainstay_ingest::otlp::{self, OtlpEncoding, OtlpError, OtlpSettings};
-use mainstay_kernel::TenantId;
 use mainstay_plane::Telemetry;
+use mainstay_plane::telemetry::IntakeError;
 use mainstay_web::view::{OtlpAnswer, WriteRequest};
 
 /// Takes a request in; `limit_bytes` bounds it once it is unpacked. Blocks until what is taken is durable.
 pub(super) fn receive(
     telemetry: &Telemetry,
     request: &WriteRequest,
-    tenant: Option<&TenantId>,
+    tenant: Option<&str>,
     limit_bytes: usize,
 ) -> OtlpAnswer {
     let content_type = request.content_type.as_deref().unwrap_or_default();
@@ -30,8 +30,21 @@ pub(super) fn receive(
             content_type: encoding.content_type(),
             body: batch.response(encoding),
             problem: None,
+            retry_after_s: None,
         },
-        Err(error) => {
+        Err(IntakeError::Overrun(overrun)) => OtlpAnswer {
+            retry_after_s: overrun.retry_after_s(),
+            ..refusal(
+                if overrun.retry_after_s().is_some() {
+                    429
+                } else {
+                    413
+                },
+                &overrun.to_string(),
+                encoding,
+            )
+        },
+        Err(IntakeError::Store(error)) => {
             tracing::error!(%error, "an OTLP request could not be stored");
             refusal(503, "the samples cannot be stored now", encoding)
         }
@@ -44,5 +57,6 @@ fn refusal(status: u16, message: &str, encoding: OtlpEncoding) -> OtlpAnswer {
         content_type: encoding.content_type(),
         body: otlp::refusal(message, encoding),
         problem: Some(message.to_owned()),
+        retry_after_s: None,
     }
 }

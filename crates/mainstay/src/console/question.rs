@@ -1,28 +1,30 @@
 //! Expressions, asked of the samples: beside the other work, with limits on samples, time and how many run at once.
 
-use std::cell::Cell;
+pub(super) mod turns;
+mod within;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mainstay_kernel::{Labels, Matcher, Summary};
-use mainstay_plane::telemetry::StoreSamples;
-use mainstay_promql::{
-    Expr, Limits, Outcome, QueryError as PromqlError, Resolution, Samples, Series, SourceError, Value, parse,
-};
+use mainstay_kernel::{Labels, Reach};
+use mainstay_plane::Telemetry;
+use mainstay_plane::telemetry::{QueryTurn, Reason, StoreSamples, TenantLimits};
+use mainstay_promql::{Expr, Limits, Outcome, QueryError as PromqlError, Samples, Series, Value, parse};
 use mainstay_web::view::{InstantQuery, QueryAnswer, QueryCost, QueryError, QueryOptions, RangeQuery};
-use tokio::sync::Semaphore;
+
+use turns::Turns;
+use within::Within;
 
 /// The longest that a question of the console's own pages may take, waiting for its turn included.
 const OWN: QueryOptions = QueryOptions {
     timeout_ms: 10_000,
     lookback_ms: None,
 };
+
 /// How many questions are worked on at once; further ones wait.
 const AT_ONCE: usize = 4;
-/// How many samples one question may load and produce: about 320 MB.
-const SAMPLES_MAX: u64 = 20_000_000;
 
 /// Answers for the console's own pages are this many milliseconds old at most.
 const LATELY_MS: i64 = 5_000;
@@ -35,7 +37,9 @@ type Values = Vec<(Labels, f64)>;
 #[derive(Clone)]
 pub(super) struct Questions {
     samples: StoreSamples,
-    slots: Arc<Semaphore>,
+    turns: Arc<Turns>,
+    /// Has the limits of those who ask; the console's own questions have none but the defaults.
+    telemetry: Option<Arc<Telemetry>>,
     lately: Arc<Mutex<BTreeMap<(i64, String), Values>>>,
 }
 
@@ -52,8 +56,17 @@ impl Questions {
     pub(super) fn new(samples: StoreSamples) -> Self {
         Self {
             samples,
-            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: Arc::new(Turns::new(AT_ONCE)),
+            telemetry: None,
             lately: Arc::default(),
+        }
+    }
+
+    /// Those of others: what each may ask is limited, and counted.
+    pub(super) fn of_others(telemetry: &Arc<Telemetry>) -> Self {
+        Self {
+            telemetry: Some(Arc::clone(telemetry)),
+            ..Self::new(telemetry.samples())
         }
     }
 
@@ -61,36 +74,52 @@ impl Questions {
         &self,
         expr: &str,
         options: QueryOptions,
+        reach: &Reach,
         evaluate: impl FnOnce(&Expr, &dyn Samples, &Limits<'_>) -> Result<Outcome, PromqlError> + Send + 'static,
     ) -> Result<(Outcome, QueryCost), QueryError> {
         let expr = parse(expr).map_err(|error| QueryError::Parse(error.to_string()))?;
         let asked = Instant::now();
-        let deadline = asked + Duration::from_millis(options.timeout_ms);
-        let queueing = tokio::time::timeout_at(deadline.into(), Arc::clone(&self.slots).acquire_owned());
-        let slot = queueing.await.map_err(|_| QueryError::Timeout("query queue"))?;
+        let turn = match &self.telemetry {
+            None => None,
+            Some(telemetry) => {
+                let turn = telemetry.begin_query(reach);
+                Some(turn.map_err(|refused| QueryError::TooMany(refused.to_string()))?)
+            }
+        };
+        let bounds = turn
+            .as_ref()
+            .map_or_else(TenantLimits::default, |turn| turn.limits);
+        let deadline = asked + Duration::from_millis(options.timeout_ms.min(bounds.query_ms));
+        let Ok(slot) = tokio::time::timeout_at(deadline.into(), self.turns.take(reach)).await else {
+            note(turn.as_ref(), Some(Reason::QueryTime));
+            return Err(QueryError::Timeout("query queue"));
+        };
         let gone = StopWhenGone(Arc::new(AtomicBool::new(false)));
-        let (samples, stop) = (self.samples.clone(), Arc::clone(&gone.0));
+        let (samples, reach, stop) = (self.samples.clone(), reach.clone(), Arc::clone(&gone.0));
         let work = tokio::task::spawn_blocking(move || {
             let _slot = slot;
             let started = Instant::now();
             let default = Limits::default();
             let limits = Limits {
-                max_samples: SAMPLES_MAX,
+                max_samples: bounds.query_samples,
+                max_bytes: bounds.query_bytes,
                 lookback_ms: options.lookback_ms.unwrap_or(default.lookback_ms),
                 cancelled: &|| stop.load(Ordering::Relaxed) || Instant::now() >= deadline,
                 ..default
             };
-            let samples = Counted {
-                samples: &samples,
-                read: Cell::new(0),
-            };
-            let outcome = evaluate(&expr, &samples, &limits)?;
+            let samples = Within::new(&samples, &reach, bounds);
+            let outcome = evaluate(&expr, &samples, &limits);
+            let is_late = Instant::now() >= deadline;
+            note(
+                turn.as_ref(),
+                outcome.as_ref().err().and_then(|error| ended_by(error, is_late)),
+            );
             let cost = QueryCost {
                 queued_s: started.duration_since(asked).as_secs_f64(),
                 evaluated_s: started.elapsed().as_secs_f64(),
-                samples_read: samples.read.get(),
+                samples_read: samples.samples_read(),
             };
-            Ok((outcome, cost))
+            Ok((outcome?, cost))
         });
         let answer = tokio::time::timeout_at(deadline.into(), work)
             .await
@@ -107,7 +136,9 @@ impl Questions {
         let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
             mainstay_promql::instant(expr, at_ms, samples, limits)
         };
-        self.ask(expr, OWN, work).await.map(|(outcome, _)| outcome)
+        self.ask(expr, OWN, &Reach::All, work)
+            .await
+            .map(|(outcome, _)| outcome)
     }
 
     /// The value per series at one instant; none if the question fails: unknown.
@@ -163,7 +194,7 @@ impl Questions {
         let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
             mainstay_promql::range(expr, start_ms, end_ms, step_ms, samples, limits)
         };
-        let (outcome, _) = self.ask(expr, OWN, work).await?;
+        let (outcome, _) = self.ask(expr, OWN, &Reach::All, work).await?;
         Ok(match outcome.value {
             Value::Matrix(series) => series,
             _ => Vec::new(),
@@ -176,7 +207,7 @@ impl Questions {
         let work = move |expr: &Expr, samples: &dyn Samples, limits: &Limits<'_>| {
             mainstay_promql::instant(expr, at_ms, samples, limits)
         };
-        let (outcome, cost) = self.ask(&query.expr, query.options, work).await?;
+        let (outcome, cost) = self.ask(&query.expr, query.options, &query.reach, work).await?;
         Ok(QueryAnswer { outcome, at_ms, cost })
     }
 
@@ -191,7 +222,7 @@ impl Questions {
             };
             mainstay_promql::range(expr, start_ms, end_ms, step_ms, samples, &limits)
         };
-        let (outcome, cost) = self.ask(&query.expr, query.options, work).await?;
+        let (outcome, cost) = self.ask(&query.expr, query.options, &query.reach, work).await?;
         Ok(QueryAnswer {
             outcome,
             at_ms: end_ms,
@@ -203,73 +234,21 @@ impl Questions {
 /// Where Prometheus says that a query ran out of time.
 const EVALUATION: &str = "expression evaluation";
 
-/// Samples, and how many of them were looked at.
-struct Counted<'a> {
-    samples: &'a StoreSamples,
-    read: Cell<u64>,
+/// Counts that a limit ended a question, if one did.
+fn note(turn: Option<&QueryTurn>, reason: Option<Reason>) {
+    if let (Some(turn), Some(reason)) = (turn, reason) {
+        turn.ended_by(reason);
+    }
 }
 
-impl Samples for Counted<'_> {
-    fn select(
-        &self,
-        matchers: &[Matcher],
-        min_ms_exclusive: i64,
-        max_ms_inclusive: i64,
-    ) -> Result<Vec<Series>, SourceError> {
-        let found = self
-            .samples
-            .select(matchers, min_ms_exclusive, max_ms_inclusive)?;
-        let of_series = |series: &Series| series.samples.len() + series.histograms.len();
-        let read: usize = found.iter().map(of_series).sum();
-        self.read.set(self.read.get() + read as u64);
-        Ok(found)
-    }
-
-    fn summaries(
-        &self,
-        matchers: &[Matcher],
-        range_ms: i64,
-        end_ms: i64,
-        visit: &mut dyn FnMut(&Arc<Labels>, &Summary),
-    ) -> Result<bool, SourceError> {
-        self.samples
-            .summaries(matchers, range_ms, end_ms, &mut |labels, summary| {
-                self.read.set(self.read.get() + summary.count);
-                visit(labels, summary);
-            })
-    }
-
-    fn moving_summaries(
-        &self,
-        matchers: &[Matcher],
-        range_ms: i64,
-        ends_ms: &[i64],
-        cancelled: &dyn Fn() -> bool,
-        visit: &mut dyn FnMut(usize, &Arc<Labels>, &Summary),
-    ) -> Result<bool, SourceError> {
-        self.samples.moving_summaries(
-            matchers,
-            range_ms,
-            ends_ms,
-            cancelled,
-            &mut |at, labels, summary| {
-                self.read.set(self.read.get() + summary.count);
-                visit(at, labels, summary);
-            },
-        )
-    }
-
-    fn resolution(&self, min_ms_exclusive: i64, max_ms_inclusive: i64) -> Resolution {
-        self.samples.resolution(min_ms_exclusive, max_ms_inclusive)
-    }
-
-    fn starts(
-        &self,
-        labels: &Labels,
-        min_ms_exclusive: i64,
-        max_ms_inclusive: i64,
-    ) -> Result<Vec<(i64, i64)>, SourceError> {
-        self.samples.starts(labels, min_ms_exclusive, max_ms_inclusive)
+/// The limit that ended an evaluation; one that nobody waited for any more was ended by none.
+fn ended_by(error: &PromqlError, is_late: bool) -> Option<Reason> {
+    match error {
+        PromqlError::TooManySamples { .. } => Some(Reason::QuerySamples),
+        PromqlError::TooManySeries { .. } => Some(Reason::QuerySeries),
+        PromqlError::TooManyBytes { .. } => Some(Reason::QueryBytes),
+        PromqlError::Cancelled if is_late => Some(Reason::QueryTime),
+        _ => None,
     }
 }
 
@@ -279,8 +258,10 @@ fn refusal(error: PromqlError) -> QueryError {
         PromqlError::BadRange(_) => QueryError::BadData(text),
         PromqlError::Cancelled => QueryError::Timeout(EVALUATION),
         PromqlError::Source(_) => QueryError::Internal(text),
-        PromqlError::Execution(_) | PromqlError::Unsupported(_) | PromqlError::TooManySamples { .. } => {
-            QueryError::Execution(text)
-        }
+        PromqlError::Execution(_)
+        | PromqlError::Unsupported(_)
+        | PromqlError::TooManySamples { .. }
+        | PromqlError::TooManySeries { .. }
+        | PromqlError::TooManyBytes { .. } => QueryError::Execution(text),
     }
 }

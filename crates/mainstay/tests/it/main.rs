@@ -15,6 +15,7 @@ mod otlp_grpc;
 mod scraping;
 mod server;
 mod store;
+mod tenancy;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::harness::{Server, encoded, http, quiet_catalog};
 
 /// An answer: its status, its head in lower case, its body.
-fn export(server: &Server, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Vec<u8>) {
+pub(crate) fn export(server: &Server, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Vec<u8>) {
     let authority = server.address.strip_prefix("http://").expect("an address");
     let mut stream = TcpStream::connect(authority).expect("it listens");
     let headers: String = headers
@@ -53,7 +53,7 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
     [&[number << 3 | 2, length], content].concat()
 }
 
-const JSON: (&str, &str) = ("Content-Type", "application/json");
+pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
 const PROTOBUF: (&str, &str) = ("Content-Type", "application/x-protobuf");
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mainstay_kernel::histogram::BucketSpan;
 use mainstay_kernel::{Histogram, Labels, SampleValue};
-use mainstay_remote::write::{Entry, Protocol, encode};
+use mainstay_remote::write::{Entry, Families, Protocol, encode};
 use mainstay_series::{Options, Store};
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ impl Place {
                 value,
             })
             .collect();
-        let body = encode(&entries, &Labels::new(), Protocol::V2);
+        let body = encode(&entries, &Labels::new(), Protocol::V2, &Families::default());
         let authority = self.server.address.strip_prefix("http://").expect("an address");
         let mut stream = TcpStream::connect(authority).expect("it listens");
         let head = format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mainstay_kernel::{Labels, Principal};
+use mainstay_kernel::{Labels, Principal, Reach};
 use mainstay_promql::{Annotation, Annotations, Level, Outcome, Series, Value as Found, VectorSample, parse};
 use mainstay_web::view::*;
 use mainstay_web::{Answer, Metrics};
@@ -34,6 +34,7 @@ fn now<'a, T: Send + 'a>(value: T) -> Answer<'a, T, QueryError> {
 /// Three series of `up`; a remark of each kind if the expression says `remarked`, and every kind of failure.
 impl Metrics for Fake {
     fn query<'a>(&'a self, query: &'a InstantQuery) -> Answer<'a, QueryAnswer, QueryError> {
+        self.reached(&query.reach);
         Box::pin(async move {
             let expr = parse(&query.expr).map_err(|error| QueryError::Parse(error.to_string()))?;
             match query.expr.as_str() {
@@ -72,6 +73,7 @@ impl Metrics for Fake {
     }
 
     fn query_range<'a>(&'a self, query: &'a RangeQuery) -> Answer<'a, QueryAnswer, QueryError> {
+        self.reached(&query.reach);
         let samples = vec![(query.start_ms, 1.0), (query.end_ms, 1.0)];
         let labels = series(&[("__name__", "up")]);
         let value = Found::Matrix(vec![Series {
@@ -83,6 +85,7 @@ impl Metrics for Fake {
     }
 
     fn exemplars<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<SeriesExemplars>, QueryError> {
+        self.reached(&selection.reach);
         now(vec![SeriesExemplars {
             labels: series(&[("__name__", selection.selectors[0][0].value())]),
             exemplars: vec![Exemplar {
@@ -93,29 +96,38 @@ impl Metrics for Fake {
         }])
     }
 
-    fn series<'a>(&'a self, _: &'a Selection) -> Answer<'a, Vec<Arc<Labels>>, QueryError> {
+    fn series<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<Arc<Labels>>, QueryError> {
+        self.reached(&selection.reach);
         let cells = ["cell-5", "cell-6"];
         now(cells
             .map(|cell| series(&[("__name__", "up"), ("cell", cell)]))
             .into())
     }
 
-    fn label_names<'a>(&'a self, _: &'a Selection) -> Answer<'a, Vec<String>, QueryError> {
+    fn label_names<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<String>, QueryError> {
+        self.reached(&selection.reach);
         now(vec!["__name__".to_owned(), "cell".to_owned()])
     }
 
-    fn label_values<'a>(&'a self, name: &'a str, _: &'a Selection) -> Answer<'a, Vec<String>, QueryError> {
+    fn label_values<'a>(
+        &'a self,
+        name: &'a str,
+        selection: &'a Selection,
+    ) -> Answer<'a, Vec<String>, QueryError> {
+        self.reached(&selection.reach);
         now(vec![format!("{name} 1"), format!("{name} 2")])
     }
 
-    fn latest<'a>(&'a self, _: &'a Selection) -> Answer<'a, Vec<(Arc<Labels>, Sample)>, QueryError> {
+    fn latest<'a>(&'a self, selection: &'a Selection) -> Answer<'a, Vec<(Arc<Labels>, Sample)>, QueryError> {
+        self.reached(&selection.reach);
         now(vec![(
             series(&[("__name__", "up"), ("cell", "cell-5")]),
             (1_736_935_200_000, 1.0),
         )])
     }
 
-    fn metric_metadata(&self) -> Answer<'_, Vec<MetricMetadata>, QueryError> {
+    fn metric_metadata<'a>(&'a self, reach: &'a Reach) -> Answer<'a, Vec<MetricMetadata>, QueryError> {
+        self.reached(reach);
         let said = |metric: &str, instance: &str, help: &str| MetricMetadata {
             metric: metric.to_owned(),
             target: Labels::from_iter([("instance", instance)]),
@@ -208,7 +220,8 @@ impl Metrics for Fake {
         ])
     }
 
-    fn store_status(&self, limit: usize) -> Answer<'_, StoreStatus, QueryError> {
+    fn store_status<'a>(&'a self, limit: usize, reach: &'a Reach) -> Answer<'a, StoreStatus, QueryError> {
+        self.reached(reach);
         let list = vec![("up".to_owned(), limit)];
         now(StoreStatus {
             series: 3,
@@ -222,11 +235,13 @@ impl Metrics for Fake {
 
     fn write<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, Written> {
         self.heard("write", who);
+        self.reached(&request.reach);
         let unpacked = request.content_encoding.is_none();
         Box::pin(async move {
             Ok(Written {
                 status: if unpacked { 204 } else { 415 },
                 counts: [("x-samples", 3), ("x-histograms", 2), ("x-exemplars", 1)],
+                retry_after_s: None,
                 problem: if unpacked { "" } else { "cannot unpack" }.to_owned(),
             })
         })
@@ -234,6 +249,7 @@ impl Metrics for Fake {
 
     fn write_otlp<'a>(&'a self, who: &'a Principal, request: WriteRequest) -> Answer<'a, OtlpAnswer> {
         self.heard("write_otlp", who);
+        self.reached(&request.reach);
         let unpacked = request.content_encoding.is_none();
         Box::pin(async move {
             Ok(OtlpAnswer {
@@ -241,6 +257,7 @@ impl Metrics for Fake {
                 content_type: "application/json",
                 body: b"{}".to_vec(),
                 problem: (!unpacked).then(|| "the disk is full: é".to_owned()),
+                retry_after_s: None,
             })
         })
     }
@@ -270,6 +287,10 @@ impl Metrics for Fake {
     fn snapshot<'a>(&'a self, who: &'a Principal, skip_head: bool) -> Answer<'a, String, QueryError> {
         self.heard("snapshot", who);
         now(format!("20250115T100000Z-{skip_head}"))
+    }
+
+    fn own_metrics(&self) -> Answer<'_, String, QueryError> {
+        now("mainstay_series{tenant=\"\"} 3\n".to_owned())
     }
 
     fn runtime(&self) -> Answer<'_, Runtime, QueryError> {

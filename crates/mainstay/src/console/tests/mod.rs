@@ -2,7 +2,7 @@
 
 mod world;
 
-use mainstay_kernel::{Clock as _, Labels};
+use mainstay_kernel::{Clock as _, Labels, Reach};
 use mainstay_promql::Value as Found;
 use mainstay_web::Metrics as _;
 use mainstay_web::view::{InstantQuery, QueryError, QueryOptions, Share, Status, StepState};
@@ -313,6 +313,7 @@ async fn questions_are_answered_within_limits() {
     let mut world = World::new().await;
     world.run(4, 0).await;
     let query = |expr: &str, timeout_ms| InstantQuery {
+        reach: Reach::All,
         expr: expr.to_owned(),
         at_ms: world.clock.now().as_millisecond(),
         options: QueryOptions {
