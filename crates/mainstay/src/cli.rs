@@ -54,7 +54,7 @@ enum Command {
     Why(crate::remote::Why),
     /// Ask the metrics, in PromQL.
     Query(crate::remote::QueryOptions),
-    /// Samples: import files of them.
+    /// The store of samples: import, delete, clean, snapshot.
     #[command(subcommand)]
     Metrics(crate::remote::MetricsCommand),
     /// The journal: verify its hash chains.

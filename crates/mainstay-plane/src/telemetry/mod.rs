@@ -422,13 +422,24 @@ impl Sink for Telemetry {
             let value = sample.value.histogram()?;
             Some((&*sample.labels, sample.created_ms, sample.t_ms, value))
         });
-        let stored = self
-            .append(&rows)
-            .and_then(|_| self.append_histograms(histograms));
+        let stored = self.append(&rows).and_then(|floats| {
+            let histograms = self.append_histograms(histograms)?;
+            Ok(floats.limit + histograms.limit)
+        });
         self.note_exemplars(examples(&mut scrape.samples));
-        if let Err(error) = stored {
+        let (job, instance) = (&scrape.job, &scrape.instance);
+        match stored {
+            Ok(0) => {}
+            Ok(samples) => {
+                tracing::warn!(
+                    job,
+                    instance,
+                    samples,
+                    "samples of a scrape are refused: a limit on series or labels, see MetricsLimits"
+                );
+            }
             // The next scrape brings the counters again; what is lost is only this instant's resolution.
-            tracing::error!(job = scrape.job, instance = scrape.instance, %error, "a scrape could not be stored");
+            Err(error) => tracing::error!(job, instance, %error, "a scrape could not be stored"),
         }
     }
 }

@@ -23,6 +23,8 @@ use super::options::without_password;
 use super::target_files;
 use crate::check::dialect;
 
+/// How the receiver that the options name is called.
+const OF_OPTIONS: &str = "--remote-write-url";
 /// How long sending rests when the log cannot be read.
 const REST: Duration = Duration::from_secs(5);
 /// How often it is looked at how sending fares.
@@ -150,9 +152,14 @@ impl Engines {
     ) -> Result<Vec<(String, Sender)>, ServeError> {
         let mut senders = Vec::new();
         if let Some(sender) = self.sender(telemetry, data, clock.clone(), entropy.clone())? {
-            senders.push(("--remote-write-url".to_owned(), sender));
+            senders.push((OF_OPTIONS.to_owned(), sender));
         }
         for receiver in &sources.remote_write {
+            // Two of one name would have one place in the log.
+            if receiver.name == OF_OPTIONS {
+                let reason = format!("remote_write: no receiver may be called {OF_OPTIONS}");
+                return Err(ServeError::Engine(reason));
+            }
             let wrong = |reason: &dyn std::fmt::Display| {
                 ServeError::Engine(format!("remote_write {}: {reason}", receiver.name))
             };
@@ -184,6 +191,8 @@ impl Engines {
             );
             senders.push((receiver.name.clone(), sender));
         }
+        let names: Vec<&str> = senders.iter().map(|(name, _)| name.as_str()).collect();
+        StoreLog::keep_only(telemetry.store(), &names);
         Ok(senders)
     }
 
@@ -208,7 +217,7 @@ impl Engines {
             return Ok(None);
         };
         let place = data.join("series").join("remote-write.place");
-        let log = StoreLog::open(Arc::clone(telemetry.store()), "serve", place);
+        let log = StoreLog::open(Arc::clone(telemetry.store()), OF_OPTIONS, place);
         let log = self.not_back(log.map_err(|error| trouble(url, &error))?, telemetry);
         let token = self.remote_write_token_file.as_deref();
         let connection = Connection::new(&endpoint(url, &self.remote_write_header, token)?);

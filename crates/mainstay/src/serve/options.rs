@@ -1,6 +1,7 @@
 //! The options of `mainstay serve`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use super::engines::Engines;
@@ -29,7 +30,7 @@ pub(crate) struct Options {
     /// A list of targets in the form of Prometheus' HTTP service discovery; may be given several times.
     #[arg(long = "targets-url", env = "MAINSTAY_TARGETS_URL", value_delimiter = ',')]
     pub(crate) targets_urls: Vec<String>,
-    /// A Prometheus configuration: its `scrape_configs` with static targets and target files are scraped too.
+    /// A Prometheus configuration: its `scrape_configs` are scraped, its `remote_write` receivers are sent to.
     #[arg(long, env = "MAINSTAY_SCRAPE_CONFIG")]
     pub(crate) scrape_config: Option<PathBuf>,
     /// How often targets of lists are scraped, in seconds.
@@ -45,11 +46,11 @@ pub(crate) struct Options {
     #[arg(long, env = "MAINSTAY_METRICS_1H_RETENTION_DAYS", default_value_t = 396, value_parser = clap::value_parser!(u32).range(0..=4000))]
     pub(crate) metrics_1h_retention_days: u32,
     /// How many series are held at most.
-    #[arg(long, env = "MAINSTAY_METRICS_MAX_SERIES", default_value_t = 1_000_000)]
-    pub(crate) metrics_max_series: usize,
-    /// How many series one tenant may have, by the label `tenant`.
-    #[arg(long, env = "MAINSTAY_METRICS_MAX_TENANT_SERIES", default_value_t = 500_000)]
-    pub(crate) metrics_max_tenant_series: usize,
+    #[arg(long, env = "MAINSTAY_METRICS_MAX_SERIES", default_value = "1000000")]
+    pub(crate) metrics_max_series: NonZeroUsize,
+    /// How many series one tenant may have, by the label `tenant`, unless the catalog says otherwise.
+    #[arg(long, env = "MAINSTAY_METRICS_MAX_TENANT_SERIES", default_value = "500000")]
+    pub(crate) metrics_max_tenant_series: NonZeroUsize,
     /// Engines of others beside the embedded one.
     #[command(flatten)]
     pub(crate) engines: Engines,
@@ -71,8 +72,8 @@ impl Options {
             retention_ms: days_ms(self.metrics_retention_days),
             retention_5m_ms: days_ms(self.metrics_5m_retention_days),
             retention_1h_ms: days_ms(self.metrics_1h_retention_days),
-            max_series: self.metrics_max_series,
-            max_tenant_series: self.metrics_max_tenant_series,
+            max_series: self.metrics_max_series.get(),
+            max_tenant_series: self.metrics_max_tenant_series.get(),
             ..mainstay_series::Options::default()
         }
     }

@@ -54,6 +54,8 @@ fn what_is_not_understood_ends_with_exit_code_2() {
         &["check"],
         &["incident", "show"],
         &["query", "up", "--range", "soon"],
+        &["serve", "--catalog", "c", "--metrics-max-series", "0"],
+        &["serve", "--catalog", "c", "--metrics-max-tenant-series", "0"],
     ] {
         let output = mainstay(arguments).output().expect("the program starts");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

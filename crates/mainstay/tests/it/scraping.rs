@@ -152,3 +152,31 @@ fn what_targets_say_of_their_metrics_and_their_exemplars_can_be_asked() {
         json!([])
     );
 }
+
+#[test]
+fn what_a_limit_takes_of_a_scrape_is_said_with_its_target() {
+    let (address, _) = serve("a 1\nb 1\nc 1\n");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("prometheus.yml");
+    let config = format!(
+        "global: {{scrape_interval: 1s}}
+scrape_configs: [{{job_name: many, fallback_scrape_protocol: PrometheusText0.0.4, static_configs: [{{targets: ['{address}']}}]}}]"
+    );
+    std::fs::write(&path, config).expect("written");
+    let catalog = quiet_catalog();
+    let server = Server::start_for(
+        tempfile::tempdir().expect("a directory"),
+        &catalog.path().display().to_string(),
+        &[
+            "--scrape-config",
+            &path.display().to_string(),
+            "--metrics-max-series",
+            "1",
+        ],
+    );
+    until("the refusal is in the log", || {
+        let log = server.log();
+        log.lines()
+            .any(|line| line.contains("a limit on series or labels") && line.contains(&address))
+    });
+}

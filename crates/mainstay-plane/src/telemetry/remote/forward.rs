@@ -25,6 +25,9 @@ pub struct StoreLog {
     telemetry: Option<Arc<Telemetry>>,
 }
 
+/// What the names of receivers begin with among the consumers of the log.
+const CONSUMER: &str = "remote-write ";
+
 /// Whether a series leaves.
 type Leaves = dyn Fn(&Labels) -> bool + Send + Sync;
 
@@ -37,7 +40,7 @@ impl StoreLog {
     pub fn open(store: Arc<Store>, name: &str, file: PathBuf) -> Result<Self, LogError> {
         let log = Self {
             store,
-            consumer: format!("remote-write {name}"),
+            consumer: format!("{CONSUMER}{name}"),
             file,
             leaves: Box::new(|_| true),
             departure: None,
@@ -57,6 +60,18 @@ impl StoreLog {
             Err(error) => return Err(log.trouble(&error)),
         }
         Ok(log)
+    }
+
+    /// Keeps the log for these receivers, and no longer for others that there were.
+    pub fn keep_only(store: &Store, names: &[&str]) {
+        for consumer in store.holds().into_keys() {
+            let gone = consumer
+                .strip_prefix(CONSUMER)
+                .is_some_and(|name| !names.contains(&name));
+            if gone {
+                store.release(&consumer);
+            }
+        }
     }
 
     /// Sends only series for which `leaves` says yes: not those, say, that were read from the receiver itself.
@@ -163,5 +178,24 @@ impl Log for StoreLog {
             unit: said.unit,
         };
         known.unwrap_or_default().into_iter().map(told).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_not_kept_for_a_receiver_that_is_gone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (store, _) = Store::open(dir.path(), mainstay_series::Options::default()).expect("a store");
+        let store = Arc::new(store);
+        store.hold("counts", Lsn::ZERO).expect("a place");
+        for name in ["stays", "gone"] {
+            StoreLog::open(Arc::clone(&store), name, dir.path().join(name)).expect("a place");
+        }
+        StoreLog::keep_only(&store, &["stays"]);
+        let holds: Vec<String> = store.holds().into_keys().collect();
+        assert_eq!(holds, ["counts", "remote-write stays"]);
     }
 }

@@ -53,7 +53,8 @@ impl Bucket {
         self.at_ms = now_ms;
         let after = self.taken + u128::from(samples) * PARTS;
         let over = after.saturating_sub(u128::from(burst) * PARTS);
-        if over == 0 {
+        // Nothing has room even in a bucket that became smaller than what is taken.
+        if over == 0 || samples == 0 {
             self.taken = after;
             return Ok(());
         }

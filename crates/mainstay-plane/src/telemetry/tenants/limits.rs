@@ -90,7 +90,7 @@ limits! {
 
 /// A number, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a whole number, or none for no limit")]
 enum Amount {
     Number(u64),
     None(Unlimited),
@@ -195,6 +195,19 @@ mod tests {
         assert_eq!((a.series, a.samples_per_s, a.query_series), (3, NO_LIMIT, 9));
         assert_eq!((b.series, b.samples_per_s, b.query_series), (7, 50, 9));
         assert_eq!(a.strictest(b).samples_per_s, 50);
+    }
+
+    #[test]
+    fn what_is_no_amount_is_told_what_is() {
+        for amount in ["-1", "1.5", "lots"] {
+            let findings = read(&format!("  default: {{series: {amount}}}\n")).1;
+            assert!(findings.has_errors(), "{amount}");
+            let said = format!("{findings:?}");
+            assert!(
+                said.contains("expected a whole number, or none for no limit"),
+                "{said}"
+            );
+        }
     }
 
     #[test]
