@@ -96,6 +96,8 @@ pub struct Appended {
     pub too_far_ahead: usize,
     /// Samples refused by a limit.
     pub limit: usize,
+    /// Which limit kept the first series out, if one did.
+    pub series_limit: Option<String>,
     /// Samples of unknown series.
     pub unknown: usize,
     /// Per sample, in the order of the batch.
@@ -119,9 +121,10 @@ impl Appended {
         *counter += 1;
     }
 
-    /// Puts in samples that were refused by a limit, at these places of the batch, in rising order.
-    pub fn refuse<'a>(&mut self, places: impl IntoIterator<Item = &'a usize>) {
-        for at in places {
+    /// Puts in samples whose series a limit keeps out, by their places in the batch.
+    pub fn refuse(&mut self, refused: &BTreeMap<usize, SeriesError>) {
+        self.series_limit = refused.values().next().map(ToString::to_string);
+        for at in refused.keys() {
             self.outcomes
                 .insert((*at).min(self.outcomes.len()), Outcome::Limit);
             self.limit += 1;
@@ -209,7 +212,7 @@ impl Store {
     pub fn append_rows(&self, rows: &[Row<'_>], now_ms: i64) -> Result<Appended, SeriesError> {
         let (batch, refused) = self.resolve(rows)?;
         let mut appended = self.append(&batch, now_ms)?;
-        appended.refuse(refused.keys());
+        appended.refuse(&refused);
         Ok(appended)
     }
 

@@ -3,7 +3,7 @@
 //! Storing and counting happen under one lock, so that counts follow the order of the log; waiting for the disk does not,
 //! so that many who write share one fsync.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use mainstay_kernel::{Histogram, Labels};
@@ -82,7 +82,7 @@ impl Telemetry {
         rows: impl Iterator<Item = (&'a Labels, Option<i64>, i64, &'a Arc<Histogram>)>,
     ) -> Result<Appended, SeriesError> {
         let mut samples = Vec::new();
-        let mut refused = BTreeSet::new();
+        let mut refused = BTreeMap::new();
         let mut whose = Runs::default();
         for (at, (labels, created_ms, t_ms, value)) in rows.enumerate() {
             match self.store.series_ref(labels) {
@@ -97,7 +97,7 @@ impl Telemetry {
                 }
                 Err(error) if error.is_limit() => {
                     self.refuse_series(labels, &error);
-                    refused.insert(at);
+                    refused.insert(at, error);
                 }
                 Err(error) => return Err(error),
             }
@@ -173,7 +173,7 @@ impl Telemetry {
         let mut appended = self.take(&batch, |at| created.get(at).copied().flatten())?;
         let whose = self.tenants.runs(resolved().map(|row| row.labels));
         self.tenants.settle(&whose, &appended.outcomes);
-        appended.refuse(refused.keys());
+        appended.refuse(&refused);
         Ok(appended)
     }
 

@@ -424,18 +424,20 @@ impl Sink for Telemetry {
         });
         let stored = self.append(&rows).and_then(|floats| {
             let histograms = self.append_histograms(histograms)?;
-            Ok(floats.limit + histograms.limit)
+            let reason = floats.series_limit.or(histograms.series_limit);
+            Ok((floats.limit + histograms.limit, reason.unwrap_or_default()))
         });
         self.note_exemplars(examples(&mut scrape.samples));
         let (job, instance) = (&scrape.job, &scrape.instance);
         match stored {
-            Ok(0) => {}
-            Ok(samples) => {
+            Ok((0, _)) => {}
+            Ok((samples, reason)) => {
                 tracing::warn!(
                     job,
                     instance,
                     samples,
-                    "samples of a scrape are refused: a limit on series or labels, see MetricsLimits"
+                    reason,
+                    "samples of a scrape are refused by a limit"
                 );
             }
             // The next scrape brings the counters again; what is lost is only this instant's resolution.

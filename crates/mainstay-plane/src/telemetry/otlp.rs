@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mainstay_ingest::otlp::OtlpBatch;
 use mainstay_kernel::reach::TENANT_LABEL;
-use mainstay_series::{Appended, Row, SeriesError};
+use mainstay_series::{Appended, Outcome, Row, SeriesError};
 
 use super::Telemetry;
 use super::receive::{of_another_tenant, why_refused};
@@ -87,6 +87,8 @@ impl Telemetry {
         let mut note = |places: &[usize], appended: &Appended| {
             for (at, outcome) in places.iter().zip(&appended.outcomes) {
                 if let Some(reason) = why_refused(*outcome) {
+                    let limit = appended.series_limit.as_deref();
+                    let reason = limit.filter(|_| *outcome == Outcome::Limit).unwrap_or(reason);
                     refused.insert(*at, reason.to_owned());
                 }
             }

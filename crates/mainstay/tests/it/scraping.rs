@@ -177,6 +177,6 @@ scrape_configs: [{{job_name: many, fallback_scrape_protocol: PrometheusText0.0.4
     until("the refusal is in the log", || {
         let log = server.log();
         log.lines()
-            .any(|line| line.contains("a limit on series or labels") && line.contains(&address))
+            .any(|line| line.contains("the store holds 1 series, its limit") && line.contains(&address))
     });
 }

@@ -6,7 +6,8 @@ use crate::harness::{Reply, Server, encoded, http, quiet_catalog};
 use crate::otlp::{JSON, export};
 
 /// Sends so many samples of a gauge for a tenant; gives the status and the head of the answer.
-fn send(server: &Server, tenant: &str, metric: &str, count: usize) -> (u16, String) {
+/// The status, the head and the body of the answer.
+fn export_points(server: &Server, tenant: &str, metric: &str, count: usize) -> (u16, String, String) {
     let now_nano = Timestamp::now().as_nanosecond();
     let points: Vec<String> = (0..count)
         .map(|n| {
@@ -19,7 +20,12 @@ fn send(server: &Server, tenant: &str, metric: &str, count: usize) -> (u16, Stri
         r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"name":"{metric}","gauge":{{"dataPoints":[{}]}}}}]}}]}}]}}"#,
         points.join(",")
     );
-    let (status, head, _) = export(server, &[JSON, ("X-Scope-OrgID", tenant)], body.as_bytes());
+    let (status, head, body) = export(server, &[JSON, ("X-Scope-OrgID", tenant)], body.as_bytes());
+    (status, head, String::from_utf8_lossy(&body).into_owned())
+}
+
+fn send(server: &Server, tenant: &str, metric: &str, count: usize) -> (u16, String) {
+    let (status, head, _) = export_points(server, tenant, metric, count);
     (status, head)
 }
 
@@ -34,7 +40,7 @@ fn tenants_see_their_own_and_are_limited_alone() {
     std::fs::write(
         catalog.path().join("limits.yaml"),
         "apiVersion: mainstay/v1\nkind: MetricsLimits\nmetadata: {name: metrics}\nspec:\n  tenants:\n    \
-         greedy: {samples_per_s: 1, burst_samples: 50, query_series: 10, query_bytes: 4000}\n",
+         greedy: {samples_per_s: 1, burst_samples: 50, query_series: 10, query_bytes: 4000}\n    small: {series: 2}\n",
     )
     .expect("the disk works");
     let server = Server::start_with(
@@ -47,6 +53,13 @@ fn tenants_see_their_own_and_are_limited_alone() {
     let (status, head) = send(&server, "greedy", "depth", 50);
     assert_eq!(status, 429, "{head}");
     assert!(head.contains("retry-after: "), "{head}");
+
+    let (status, _, body) = export_points(&server, "small", "width", 3);
+    assert_eq!(status, 200, "{body}");
+    assert!(
+        body.contains("tenant \\\"small\\\" has 2 series, its limit"),
+        "{body}"
+    );
 
     let number = |query: &str, tenant| {
         let reply = ask(&server, "/api/v1/query", &[("query", query)], tenant);
