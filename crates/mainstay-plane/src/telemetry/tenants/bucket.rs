@@ -56,8 +56,7 @@ impl Bucket {
         }
         let after = self.taken + u128::from(samples) * PARTS;
         let over = after.saturating_sub(u128::from(burst) * PARTS);
-        // Nothing has room even in a bucket that became smaller than what is taken.
-        if over == 0 || samples == 0 {
+        if over == 0 {
             self.taken = after;
             return Ok(());
         }
