@@ -118,6 +118,17 @@ pub struct TenantReport {
     pub refused_queries: BTreeMap<Reason, u64>,
 }
 
+impl TenantReport {
+    /// Whether it has anything, or was refused anything: a name that was only asked for is no tenant.
+    fn is_worth_telling(&self) -> bool {
+        self.tenant.is_empty()
+            || self.series > 0
+            || self.samples > 0
+            || !self.refused_samples.is_empty()
+            || !self.refused_queries.is_empty()
+    }
+}
+
 /// A tenant, by its place in the register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TenantNo(u32);
@@ -417,6 +428,7 @@ impl Tenants {
         let in_order = register.numbers.values();
         in_order
             .filter_map(|number| register.accounts.get(number.0 as usize))
+            .filter(|account| account.report.is_worth_telling())
             .map(|account| account.report.clone())
             .collect()
     }

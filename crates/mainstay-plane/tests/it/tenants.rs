@@ -276,6 +276,14 @@ fn queries_of_a_tenant_are_limited_and_counted() {
     assert_eq!((report.queries, report.queries_now), (3, 0));
     let refused: Vec<(Reason, u64)> = report.refused_queries.into_iter().collect();
     assert_eq!(refused, [(Reason::Queries, 1), (Reason::QueryBytes, 1)]);
+    // A name that was only asked for is no tenant.
+    let nosuch = Reach::named("nosuch").expect("a tenant");
+    assert!(bench.telemetry.begin_query(&nosuch).is_ok());
+    let reports = bench.telemetry.tenant_reports();
+    assert!(
+        reports.iter().all(|report| report.tenant != "nosuch"),
+        "{reports:?}"
+    );
 }
 
 /// A number with commas between its thousands.
