@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use mainstay_series::{Deleted, Sample, Store, Windows};
+use mainstay_kernel::Histogram;
+use mainstay_series::{Deleted, HistogramSample, Sample, Store, Windows};
 
 use crate::delete::{MARKER, append, files_with, name};
 use crate::golden::copy;
@@ -124,6 +126,8 @@ fn records_that_a_range_touches_go_whole_and_everything_else_stays_as_it_was() {
     after.maintain(end_ms + 2 * DAY_MS).expect("maintained");
     assert_eq!(shown_of(&after, "a", end_ms).as_ref(), Some(&known));
     assert_eq!(shown_of(&after, "b", end_ms), other_whole);
+    let list = dir.path().join("tombstones");
+    let before = fs::read(&list).expect("there");
     let cleaned = store.clean_tombstones().expect("cleaned");
     assert_eq!(cleaned.files, 3, "two days of hours and one of five minutes");
     assert_eq!(right(&store), known);
@@ -132,6 +136,10 @@ fn records_that_a_range_touches_go_whole_and_everything_else_stays_as_it_was() {
     after.maintain(end_ms + 2 * DAY_MS).expect("maintained");
     assert_eq!(shown_of(&after, "a", end_ms).as_ref(), Some(&known));
     assert_eq!(after.clean_tombstones().expect("clean").files, 0);
+    // Killed when the files were written anew, and the list was not yet.
+    fs::write(&list, before).expect("written");
+    let (_killed, after) = killed(dir.path());
+    assert_eq!(right(&after), known);
 }
 
 #[test]
@@ -343,4 +351,42 @@ fn what_is_damaged_in_a_tier_is_deleted_whole_or_not_at_all() {
         assert!(held(store, "b") == b);
         assert_eq!(shown_of(store, "b", end_ms), other);
     }
+}
+
+#[test]
+fn native_histograms_that_were_kept_of_records_go_too() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open_with(dir.path(), options());
+    let h = series(&store, "h");
+    let batch: Vec<HistogramSample> = (1..=720)
+        .map(|at| HistogramSample {
+            series: h,
+            t_ms: START_MS + at * 2 * MINUTE_MS,
+            value: Arc::new(Histogram::default()),
+        })
+        .collect();
+    store
+        .append_histograms(&batch, START_MS + DAY_MS)
+        .expect("appended");
+    let end_ms = fill(&store, 6);
+    store.maintain(end_ms).expect("maintained");
+    let times = |store: &Store| -> Vec<i64> {
+        let found = store
+            .select(&name("h"), i64::MIN, i64::MAX, usize::MAX)
+            .expect("readable");
+        let times = found.iter().flat_map(|series| &series.histograms);
+        times.map(|held| held.0).collect()
+    };
+    let before = times(&store);
+    assert_eq!(before.len(), 48 + 1, "the first and the last of every hour");
+    let (min_ms, max_ms) = (START_MS + 5 * HOUR_MS + MINUTE_MS, START_MS + 9 * HOUR_MS);
+    store.delete(&[name("h")], min_ms, max_ms).expect("deleted");
+    let left: Vec<i64> = before
+        .into_iter()
+        .filter(|t_ms| *t_ms < min_ms || *t_ms > max_ms)
+        .collect();
+    assert_eq!(times(&store), left);
+    store.clean_tombstones().expect("cleaned");
+    let (_killed, after) = killed(dir.path());
+    assert_eq!(times(&after), left);
 }
