@@ -330,9 +330,14 @@ fn what_is_damaged_in_a_tier_is_deleted_whole_or_not_at_all() {
     let error = of_a(day_ms + HOUR_MS, day_ms + 2 * HOUR_MS).expect_err("damaged");
     assert!(error.to_string().contains("5m-20002.tier"), "{error}");
     assert!(held(&store, "b") == b);
+    // All of a series can go unread.
+    let (_killed, after) = killed(dir.path());
+    after.delete(&[name("a")], i64::MIN, i64::MAX).expect("deleted");
+    after.clean_tombstones().expect("cleaned");
+    assert!(held(&after, "a").is_empty() && held(&after, "b") == b);
     // A day further on it is of no account.
     of_a(day_ms + DAY_MS + HOUR_MS, day_ms + DAY_MS + 2 * HOUR_MS).expect("deleted");
-    // All of it can go unread, and then everything is sound again.
+    // The whole day can go unread, and then everything is sound again.
     of_a(day_ms, day_ms + DAY_MS - 1).expect("deleted");
     let left: Vec<_> = a
         .into_iter()
