@@ -1,7 +1,7 @@
 //! Deleting what only records know any more: a record goes whole if any of its samples may be meant, and stays away.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use mainstay_kernel::Histogram;
@@ -256,7 +256,7 @@ fn a_file_of_which_all_was_deleted_goes_and_what_it_stood_for_with_it() {
         .expect("deleted");
     assert!(held(&store, "a") == left);
     store.clean_tombstones().expect("cleaned");
-    assert_eq!(tier_files(dir.path()), [PathBuf::new(); 0]);
+    assert!(tier_files(dir.path()).is_empty());
     let (killed, after) = killed(dir.path());
     for store in [&store, &after] {
         assert!(held(store, "a") == left);
