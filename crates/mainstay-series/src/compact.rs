@@ -10,6 +10,7 @@ use std::sync::Arc;
 use mainstay_segment::{SegmentError, sync_dir};
 
 use crate::block::{Block, BlockWriter};
+use crate::codec::Packing;
 use crate::error::SeriesError;
 use crate::flush::Maintained;
 use crate::head::in_order;
@@ -60,7 +61,7 @@ impl Store {
             ids.extend(block.ids()?);
         }
         let number = self.next_block_number(&self.read());
-        let mut writer = BlockWriter::create(self.block_path(number))?;
+        let mut writer = BlockWriter::create(self.block_path(number), Packing::Tight)?;
         let mut cursors: Vec<_> = blocks.iter().map(|block| block.cursor()).collect();
         let (mut samples, mut histograms) = (Vec::new(), Vec::new());
         for id in ids {

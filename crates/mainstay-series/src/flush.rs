@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mainstay_segment::{Lsn, SegmentError, backup_by_link, sync_dir};
 
 use crate::block::{self, Block, BlockWriter};
+use crate::codec::Packing;
 use crate::error::SeriesError;
 use crate::head::{Frozen, HeadSamples, in_order};
 use crate::snapshot::{self, Flushed, Snapshot};
@@ -199,7 +200,7 @@ impl Store {
                     Entry::Vacant(free) => {
                         let path = self.block_path(number);
                         number += 1;
-                        free.insert(BlockWriter::create(path)?)
+                        free.insert(BlockWriter::create(path, Packing::Fast)?)
                     }
                 };
                 writer.push(entry.clone(), inside, also)?;

@@ -175,8 +175,8 @@ mod tests {
     use super::*;
     use mainstay_kernel::STALE_NAN;
 
-    /// Everything that means something, with what is said of the sums.
-    fn shown<S: std::fmt::Debug>(known: &Known, sums: impl Fn(&Summary) -> S) -> String {
+    /// Everything that means something.
+    fn shown(known: &Known, sums: impl Fn(&Summary) -> Option<(f64, f64)>) -> String {
         match known {
             Known::Run(run) => {
                 let Summary {
@@ -214,8 +214,9 @@ mod tests {
             let (left, right) = samples.split_at(split.min(samples.len()));
             let mut joined = Known::of(left);
             joined.join(&Known::of(right));
-            // The last digits of a rounded sum depend on how it was joined.
-            prop_assert_eq!(shown(&joined, Summary::exact_sum), shown(&known, Summary::exact_sum));
+            // Rounded sums depend on where they were joined.
+            let exact = |run: &Summary| run.sums().filter(|sums| sums.1.is_finite());
+            prop_assert_eq!(shown(&joined, exact), shown(&known, exact));
         }
     }
 }

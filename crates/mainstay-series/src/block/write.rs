@@ -24,6 +24,7 @@ pub(crate) struct BlockWriter {
     file: SealedWriter,
     /// The width of its slices, if it is a file of a tier.
     width_ms: Option<i64>,
+    packing: Packing,
     series: Vec<TableEntry>,
     headers: Vec<u8>,
     /// Per series: length and offset of its header, offset of its payload.
@@ -38,19 +39,21 @@ fn of_histograms(histograms: &[HistogramPoint]) -> impl Iterator<Item = (Chunk, 
 }
 
 impl BlockWriter {
-    pub(crate) fn create(path: PathBuf) -> Result<Self, SeriesError> {
+    /// A file that is packed tightly is one that stays; others are merged soon.
+    pub(crate) fn create(path: PathBuf, packing: Packing) -> Result<Self, SeriesError> {
         let file = SealedWriter::create(&path, MAGIC, VERSION)?;
-        Ok(Self::of(path, file, None))
+        Ok(Self::of(path, file, None, packing))
     }
 
     /// A file of a tier with slices of this width.
     pub(crate) fn create_tier(path: PathBuf, width_ms: i64) -> Result<Self, SeriesError> {
         let file = SealedWriter::create(&path, TIER_MAGIC, TIER_VERSION)?;
-        Ok(Self::of(path, file, Some(width_ms)))
+        Ok(Self::of(path, file, Some(width_ms), Packing::Tight))
     }
 
-    fn of(path: PathBuf, file: SealedWriter, width_ms: Option<i64>) -> Self {
+    fn of(path: PathBuf, file: SealedWriter, width_ms: Option<i64>, packing: Packing) -> Self {
         Self {
+            packing,
             file,
             width_ms,
             path,
@@ -72,9 +75,10 @@ impl BlockWriter {
         if samples.is_empty() && histograms.is_empty() {
             return Ok(());
         }
+        let packing = self.packing;
         let floats = samples
             .chunks(CHUNK_SAMPLES)
-            .map(|run| (Chunk::encode(run, Packing::Tight), Known::of(run)));
+            .map(|run| (Chunk::encode(run, packing), Known::of(run)));
         let chunks = floats.chain(of_histograms(histograms)).collect();
         self.push_chunks(entry, chunks, None)
     }

@@ -262,7 +262,7 @@ fn a_slow_body_is_given_up_and_holds_nobody_up() {
 fn a_hostile_query_is_refused_with_the_right_status() {
     let (server, _catalog) = server();
     assert_eq!(
-        write(&server, PROTOBUF, &one_series(&[label("a", vec![b'a'; 10_000])])),
+        write(&server, PROTOBUF, &one_series(&[label("a", vec![b'a'; 8_000])])),
         204
     );
     let before_bytes = server.peak_bytes();

@@ -51,6 +51,9 @@ impl Bucket {
         let passed_ms = u128::from(now_ms.saturating_sub(self.at_ms).max(0).unsigned_abs());
         self.taken = self.taken.saturating_sub(passed_ms * u128::from(rate));
         self.at_ms = now_ms;
+        if samples == 0 {
+            return Ok(());
+        }
         let after = self.taken + u128::from(samples) * PARTS;
         let over = after.saturating_sub(u128::from(burst) * PARTS);
         if over == 0 {
