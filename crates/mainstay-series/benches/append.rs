@@ -1,5 +1,5 @@
 //! What the store alone costs, without HTTP and without decoding: CPU time per sample, bytes per sample in files, memory
-//! per series, and windows of 30 days. Run with `cargo bench -p mainstay-series`; figures are of the machine it runs on.
+//! per series, and windows of 30 days: over samples, and over samples and records of 5 minutes. Run with `cargo bench -p mainstay-series`; figures are of the machine it runs on.
 
 #![expect(
     clippy::disallowed_methods,
@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use mainstay_kernel::testing::SeededEntropy;
 use mainstay_kernel::{Labels, Matcher};
@@ -120,6 +121,78 @@ fn append(dir: &Path, stream: &Stream) -> (Store, Vec<SeriesRef>) {
     (store, refs)
 }
 
+/// Windows of 30 days that end with the stream: from the files, and tick by tick.
+fn windows(name: &str, store: &Store, refs: &[SeriesRef], end_ms: i64, step_ms: i64) {
+    const COLD: u32 = 20;
+    const TICKS: i64 = 100;
+    let new = || Windows::new(vec![Matcher::equal("job", "payments")], 30 * DAY_MS);
+    let mut sum = 0.0;
+    let began = cpu_us();
+    for _ in 0..COLD {
+        store
+            .windows(&mut new(), end_ms, |_, summary| sum += summary.increase())
+            .expect("readable");
+    }
+    let cold_ms = (cpu_us() - began) / 1_000.0 / f64::from(COLD);
+    let mut windows = new();
+    let mut spent = Duration::ZERO;
+    for tick in 0..=TICKS {
+        let t_ms = end_ms + tick * step_ms;
+        if tick > 0 {
+            let sample = |series: &SeriesRef| Sample {
+                series: *series,
+                t_ms,
+                value: 1e9 + tick as f64,
+            };
+            let batch: Vec<Sample> = refs.iter().map(sample).collect();
+            store.append(&batch, t_ms).expect("appended");
+        }
+        let began = Instant::now();
+        store
+            .windows(&mut windows, t_ms, |_, summary| sum += summary.increase())
+            .expect("readable");
+        if tick > 0 {
+            spent += began.elapsed();
+        }
+    }
+    println!(
+        "{name}: window of 30 days over {} series: cold {cold_ms:.2} ms of CPU time, a tick {:.3} ms; {} bytes of windows, sum {sum}",
+        windows.len(),
+        spent.as_secs_f64() * 1_000.0 / TICKS as f64,
+        windows.bytes(),
+    );
+}
+
+/// The same with the older half of the window as records of 5 minutes.
+fn condensed(dir: &Path, end_ms: i64, stream: &Stream, refs: &[SeriesRef]) {
+    let options = Options {
+        retention_ms: 15 * DAY_MS,
+        ..Options::default()
+    };
+    let (store, _) = Store::open(dir, options).expect("opens");
+    let began = cpu_us();
+    let done = store.maintain(end_ms).expect("maintained");
+    let spent_s = (cpu_us() - began) / 1e6;
+    let files = fs::read_dir(dir.join("tiers")).expect("listable");
+    let bytes: u64 = files
+        .map(|entry| entry.and_then(|entry| entry.metadata()).expect("a file").len())
+        .sum();
+    let records = (stream.series * done.days_condensed) as i64 * DAY_MS / (5 * 60_000);
+    println!(
+        "{} condensed: {} days in {spent_s:.2} s of CPU time; {:.2} B/record of 5 minutes",
+        stream.name,
+        done.days_condensed,
+        bytes as f64 / records as f64,
+    );
+    windows(
+        &format!("{} condensed", stream.name),
+        &store,
+        refs,
+        end_ms,
+        stream.step_ms,
+    );
+}
+
 fn main() {
     let only: Vec<String> = std::env::args()
         .skip(1)
@@ -156,45 +229,8 @@ fn main() {
             continue;
         }
         let end_ms = BEGIN_MS + (stream.steps as i64 - 1) * stream.step_ms;
-        let mut windows = Windows::new(vec![Matcher::equal("job", "payments")], 30 * DAY_MS);
-        let mut sum = 0.0;
-        let began = cpu_us();
-        for _ in 0..100 {
-            let mut cold = Windows::new(vec![Matcher::equal("job", "payments")], 30 * DAY_MS);
-            store
-                .windows(&mut cold, end_ms, |_, summary| sum += summary.increase())
-                .expect("readable");
-        }
-        println!(
-            "B: window of 30 days over {} series, cold: {:.2} ms of CPU time",
-            refs.len(),
-            (cpu_us() - began) / 100_000.0
-        );
-        for tick in 0..100i64 {
-            let t_ms = end_ms + tick * stream.step_ms;
-            if tick > 0 {
-                let batch: Vec<Sample> = refs
-                    .iter()
-                    .map(|series| Sample {
-                        series: *series,
-                        t_ms,
-                        value: 1e9 + tick as f64,
-                    })
-                    .collect();
-                store.append(&batch, t_ms).expect("appended");
-            }
-            let began = std::time::Instant::now();
-            store
-                .windows(&mut windows, t_ms, |_, summary| sum += summary.increase())
-                .expect("readable");
-            if tick < 2 || tick == 99 {
-                println!(
-                    "B: window of 30 days over {} series, tick {tick}: {:?}",
-                    windows.len(),
-                    began.elapsed()
-                );
-            }
-        }
-        println!("B: {} bytes of windows, sum {sum}", windows.bytes());
+        windows(stream.name, &store, &refs, end_ms, stream.step_ms);
+        drop(store);
+        condensed(dir.path(), end_ms + 100 * stream.step_ms, stream, &refs);
     }
 }

@@ -1,6 +1,7 @@
 //! Deleting: what some selectors name, between two times, as it is now. What comes later stays, at whatever time it is.
 //!
-//! A record of a tier goes whole if any of its samples may be meant.
+//! A record of a tier goes whole if any of its samples may be meant: what of it is meant cannot be told from the rest.
+//! What is made of samples or records that are hidden, in a coarser tier, is made without them.
 //!
 //! Memory lets the samples go at once. Of block files, which never change, a mask hides them ([`crate::tombstone`]) until
 //! the file is written anew, by compaction or by [`Store::clean_tombstones`]. A record in the log makes both durable: a
@@ -29,7 +30,7 @@ const RECORD_SERIES: usize = 64 << 10;
 pub struct Deleted {
     /// Series of which at least one sample went.
     pub series: u64,
-    /// Their samples that went.
+    /// Their samples that went; of records of tiers, the records.
     pub samples: u64,
 }
 
@@ -108,6 +109,8 @@ impl Store {
     /// If files cannot be read or written; what was done until then stays.
     pub fn clean_tombstones(&self) -> Result<Cleaned, SeriesError> {
         let _one_at_a_time = self.maintaining();
+        // Nobody masks those that coarser tiers stand for: they must not outlive what stands for them.
+        self.remove_superseded()?;
         let masked: Vec<Arc<Block>> = {
             let state = self.read();
             let masked = state.blocks.iter().filter(|block| !block.mask().is_empty());
@@ -150,13 +153,13 @@ impl Store {
 
     /// Looks at what block files hold. They do not change meanwhile: the caller holds up maintenance.
     fn plan(&self, selectors: &[Vec<Matcher>], min_ms: i64, max_ms: i64) -> Result<Plan, SeriesError> {
-        let (candidates, mut blocks) = {
+        let (candidates, mut blocks, tiers_until_ms) = {
             let state = self.read();
             let ids = selectors.iter().flat_map(|matchers| state.index.select(matchers));
             let ids: BTreeSet<u32> = ids.collect();
             let newest = |id| Some((id, state.get(id)?.newest()));
             let candidates: Vec<_> = ids.into_iter().filter_map(newest).collect();
-            (candidates, state.blocks.clone())
+            (candidates, state.blocks.clone(), state.superseded_ms(0))
         };
         blocks.sort_by_key(|block| std::cmp::Reverse(block.max_ms));
         let mut plan = Plan::default();
@@ -184,7 +187,10 @@ impl Store {
             .map(|block| (block.max_ms, block.cursor()))
             .collect();
         for (id, mut newest) in candidates {
-            if newest.is_some_and(|newest| newest.0 >= min_ms && newest.0 <= max_ms) {
+            // The newest goes if it is meant, and may go with its record if it is behind what is meant.
+            let may_go =
+                |newest_ms: i64| newest_ms >= min_ms && (newest_ms <= max_ms || newest_ms < tiers_until_ms);
+            if newest.is_some_and(|newest| may_go(newest.0)) {
                 newest = None;
                 for (block_max_ms, cursor) in &mut cursors {
                     if newest.is_some_and(|newest| newest.0 >= *block_max_ms) {
@@ -376,7 +382,8 @@ impl State {
         let (min_ms, max_ms) = (deletion.min_ms, deletion.max_ms);
         let mut masks = Vec::new();
         for block in &self.blocks {
-            // A file of a tier that is younger than the deletion was made by a process that knew of it.
+            // The names of files of tiers tell no age. One made since was made without what was deleted: little is left to
+            // hide in it.
             let there = |number: &u64| block.width_ms != 0 || *number <= deletion.last_file;
             let number = block.number().filter(there);
             let Some(number) = number.filter(|_| block.min_ms <= max_ms && block.max_ms >= min_ms) else {

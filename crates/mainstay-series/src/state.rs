@@ -178,6 +178,9 @@ impl State {
 
     pub(crate) fn replay(&mut self, lsn: Lsn, frame: &[u8], recovery: &mut Recovery) {
         let mut max_ms = i64::MIN;
+        // Where the series index was lost, the log has samples too that are records by now: they would count twice.
+        let (flushed, records_until_ms) = (self.flushed, self.superseded_ms(0));
+        let in_files = |t_ms: i64| t_ms < records_until_ms || flushed.covers(lsn, t_ms);
         match record::read(frame) {
             // An id far beyond those known cannot be ours, and must not ask for memory.
             Ok(Record::Series { id, .. }) if id as usize > self.series.len() + (1 << 20) => {
@@ -200,14 +203,13 @@ impl State {
                 None => self.orphan(id),
             },
             Ok(Record::Samples(samples)) => {
-                let flushed = self.flushed;
                 for sample in samples {
                     max_ms = max_ms.max(sample.t_ms);
                     let Some(series) = self.get_mut(sample.series.0) else {
                         self.orphan(sample.series.0);
                         continue;
                     };
-                    if flushed.covers(lsn, sample.t_ms) {
+                    if in_files(sample.t_ms) {
                         continue;
                     }
                     series.store(sample.t_ms, sample.value);
@@ -215,14 +217,13 @@ impl State {
                 }
             }
             Ok(Record::Histograms(samples)) => {
-                let flushed = self.flushed;
                 for HistogramSample { series, t_ms, value } in samples {
                     max_ms = max_ms.max(t_ms);
                     let Some(series) = self.get_mut(series.0) else {
                         self.orphan(series.0);
                         continue;
                     };
-                    if !flushed.covers(lsn, t_ms) {
+                    if !in_files(t_ms) {
                         series.store_histogram(t_ms, value);
                         recovery.replayed_samples += 1;
                     }

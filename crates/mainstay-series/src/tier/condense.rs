@@ -143,7 +143,7 @@ impl Store {
     }
 
     /// Removes the files that coarser tiers stand for.
-    fn remove_superseded(&self) -> Result<(), SeriesError> {
+    pub(crate) fn remove_superseded(&self) -> Result<(), SeriesError> {
         let paths: Vec<PathBuf> = std::mem::take(&mut self.write().superseded);
         for (at, path) in paths.iter().enumerate() {
             if let Err(source) = fs::remove_file(path) {

@@ -53,7 +53,7 @@ const NUMBERS: u64 = 1 << 63;
 pub(crate) fn number_of(path: &Path) -> Option<u64> {
     let (width_ms, day) = of_name(path)?;
     let tier = WIDTHS.iter().position(|(width, _)| *width == width_ms)?;
-    let day = u64::from(u32::try_from(day).ok()?);
+    let day = u64::from(i32::try_from(day).ok()?.cast_unsigned());
     Some(NUMBERS | (tier as u64) << 32 | day)
 }
 
@@ -61,7 +61,8 @@ pub(crate) fn number_of(path: &Path) -> Option<u64> {
 pub(crate) fn name_of(number: u64) -> Option<String> {
     let tier = usize::try_from((number & !NUMBERS) >> 32).ok()?;
     let (width_ms, _) = WIDTHS.get(tier).filter(|_| number >= NUMBERS)?;
-    Some(file_name(*width_ms, i64::try_from(number & 0xffff_ffff).ok()?))
+    let day = u32::try_from(number & 0xffff_ffff).ok()?.cast_signed();
+    Some(file_name(*width_ms, i64::from(day)))
 }
 
 fn file_name(width_ms: i64, day: i64) -> String {

@@ -36,8 +36,8 @@ pub(super) struct Moving {
 #[derive(Debug, Default)]
 struct Far {
     middle: VecDeque<Summary>,
-    /// The last time of a record at the front of `middle` that the window begins in: it cannot be cut.
-    uncut_ms: Option<i64>,
+    /// Up to which time `middle` begins with records one by one, which cannot be cut.
+    records_until_ms: Option<i64>,
     joined: Option<Summary>,
     end: Vec<Point>,
     end_summary: Option<Summary>,
@@ -126,10 +126,10 @@ impl Moving {
             for piece in found.list {
                 match piece {
                     // Records are older than all samples.
-                    Piece::Run(run) if new.is_empty() => runs.push(run),
+                    Piece::Run(run) | Piece::Record(run) if new.is_empty() => runs.push(run),
                     Piece::Samples(points) => new.extend(points),
                     // So much came at once that the window is not worth keeping.
-                    Piece::Run(_) => return Ok(false),
+                    Piece::Run(_) | Piece::Record(_) => return Ok(false),
                 }
             }
         }
@@ -179,16 +179,13 @@ impl Moving {
                     far.middle.pop_front();
                     far.join();
                 }
-                Some(run) if far.uncut_ms == Some(run.last.0) => break,
+                Some(run) if Some(run.last.0) <= far.records_until_ms => break,
                 Some(run) => {
                     let until_ms = run.last.0;
                     far.middle.pop_front();
                     let list = between(state, id, blocks, begin_ms, until_ms)?.list;
                     let first = far.runs_before_the_rest(list);
-                    if first.is_empty() {
-                        let cut = far.middle.front().filter(|run| run.first.0 <= begin_ms);
-                        far.uncut_ms = cut.map(|record| record.last.0);
-                    } else {
+                    if !first.is_empty() {
                         self.begin_with(first);
                     }
                 }
@@ -317,13 +314,16 @@ impl Far {
             Some(Piece::Samples(points)) => points,
             _ => Vec::new(),
         };
+        self.records_until_ms = None;
         let behind = first.split_off(first.len().min(MAX_BEGIN));
         first.shrink_to_fit();
-        let list: Vec<Summary> = Summary::of_all(&behind)
-            .into_iter()
-            .chain(list.filter_map(|piece| piece.summary()))
-            .collect();
-        list.into_iter().rev().for_each(|run| self.middle.push_front(run));
+        let mut runs: Vec<Summary> = Summary::of_all(&behind).into_iter().collect();
+        while let Some(Piece::Record(record)) = list.next_if(|piece| matches!(piece, Piece::Record(_))) {
+            self.records_until_ms = Some(record.last.0);
+            runs.push(record);
+        }
+        runs.extend(list.filter_map(Piece::into_summary));
+        runs.into_iter().rev().for_each(|run| self.middle.push_front(run));
         self.join();
         first
     }

@@ -18,7 +18,12 @@ pub(super) enum Piece {
     Samples(Vec<Point>),
     /// What is known of samples that are not at hand.
     Run(Summary),
+    /// The same, of a record: it cannot be cut.
+    Record(Summary),
 }
+
+/// So many records are at hand at a window's beginning: more would cost memory, fewer have a chunk decoded more often.
+const MAX_RECORDS: usize = 32;
 
 /// Everything a range holds.
 #[derive(Debug, Default)]
@@ -39,10 +44,10 @@ enum Part<'p> {
 }
 
 impl Piece {
-    pub(super) fn summary(&self) -> Option<Summary> {
+    pub(super) fn into_summary(self) -> Option<Summary> {
         match self {
-            Self::Samples(points) => Summary::of_all(points),
-            Self::Run(run) => Some(run.clone()),
+            Self::Samples(points) => Summary::of_all(&points),
+            Self::Run(run) | Self::Record(run) => Some(run),
         }
     }
 }
@@ -167,15 +172,25 @@ impl Pieces {
         self.newest_ms = self.newest_ms.max(Some(t_ms));
     }
 
-    /// A record is in the range if its last sample is: what cannot be cut stands at its end.
+    /// A record is in the range if its last sample is: what cannot be cut stands at its end. Where the range begins in
+    /// them, the first are told apart; the others are one run.
     fn take_records(&mut self, records: &[Record], min_exclusive: i64, max_inclusive: i64) {
         let inside = |t_ms: i64| t_ms > min_exclusive && t_ms <= max_inclusive;
         for record in records {
             for point in record.points().filter(|point| inside(point.0)) {
                 self.saw(point.0);
             }
-            let run = record.run.iter().filter(|run| inside(run.last.0));
-            self.list.extend(run.cloned().map(Piece::Run));
+        }
+        let begins = records
+            .first()
+            .is_some_and(|first| first.begin_ms() <= min_exclusive);
+        let runs = records.iter().filter_map(|record| record.run.as_ref());
+        let mut runs = runs.filter(|run| inside(run.last.0));
+        let apart = runs.by_ref().take(if begins { MAX_RECORDS } else { 0 });
+        self.list.extend(apart.cloned().map(Piece::Record));
+        if let Some(mut rest) = runs.next().cloned() {
+            runs.for_each(|run| rest.join(run));
+            self.list.push(Piece::Run(rest));
         }
     }
 

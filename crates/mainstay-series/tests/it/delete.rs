@@ -11,14 +11,14 @@ use crate::golden::copy;
 use crate::{HOUR_MS, MINUTE_MS, held, labels, open, open_with};
 
 /// A label and a value that nothing else in the files looks like.
-const MARKER: &str = "customer-4711-erase-me";
+pub(crate) const MARKER: &str = "customer-4711-erase-me";
 const VALUE_BITS: u64 = 0x4321_dead_beef_cafe;
 
-fn name(name: &str) -> Vec<Matcher> {
+pub(crate) fn name(name: &str) -> Vec<Matcher> {
     vec![Matcher::equal("__name__", name)]
 }
 
-fn append(store: &Store, of: &Labels, times_ms: impl Iterator<Item = i64>, value: f64) {
+pub(crate) fn append(store: &Store, of: &Labels, times_ms: impl Iterator<Item = i64>, value: f64) {
     let series = store.series_ref(of).expect("a series");
     let batch: Vec<Sample> = times_ms.map(|t_ms| Sample { series, t_ms, value }).collect();
     let now_ms = batch.last().map_or(0, |last| last.t_ms);
@@ -54,7 +54,7 @@ fn killed(dir: &Path) -> (tempfile::TempDir, Store) {
 }
 
 /// The files below a directory in which the bytes are found.
-fn files_with(dir: &Path, bytes: &[u8]) -> Vec<String> {
+pub(crate) fn files_with(dir: &Path, bytes: &[u8]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).expect("listable") {
         let path = entry.expect("an entry").path();

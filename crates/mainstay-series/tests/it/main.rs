@@ -11,6 +11,7 @@ mod histograms;
 mod model;
 mod query;
 mod starts;
+mod tier_delete;
 mod tier_files;
 mod tiers;
 mod windows;

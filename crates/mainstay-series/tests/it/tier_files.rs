@@ -14,10 +14,10 @@ use mainstay_series::{Options, Sample, Store, Windows};
 use crate::windows::shown;
 use crate::{HOUR_MS, MINUTE_MS, environment, held, open_with, series};
 
-const DAY_MS: i64 = 24 * HOUR_MS;
-const START_MS: i64 = 20_000 * DAY_MS;
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+pub(crate) const START_MS: i64 = 20_000 * DAY_MS;
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options {
         retention_ms: DAY_MS,
         retention_5m_ms: 3 * DAY_MS,
@@ -27,7 +27,7 @@ fn options() -> Options {
 }
 
 /// What is known of the series of this name over everything that was ever kept.
-fn whole(store: &Store, name: &str, now_ms: i64) -> Option<Summary> {
+pub(crate) fn whole(store: &Store, name: &str, now_ms: i64) -> Option<Summary> {
     let mut windows = Windows::new(vec![Matcher::equal("__name__", name)], 100 * DAY_MS);
     let mut found = None;
     let answered = store.windows(&mut windows, now_ms, |_, summary| found = Some(summary.clone()));
@@ -41,7 +41,7 @@ fn whole_shown(store: &Store, now_ms: i64) -> Option<String> {
 
 /// `days` of samples every 2 minutes of a counter that falls once a day and a gauge that goes stale at times, flushed
 /// but not condensed.
-fn fill(store: &Store, days: i64) -> i64 {
+pub(crate) fn fill(store: &Store, days: i64) -> i64 {
     let end_ms = START_MS + days * DAY_MS;
     let (a, b) = (series(store, "a"), series(store, "b"));
     for day in 0..days {
@@ -73,7 +73,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn tier_files(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn tier_files(dir: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(dir.join("tiers"))
         .expect("listable")
         .map(|entry| entry.expect("an entry").path())
@@ -242,6 +242,21 @@ fn a_damaged_day_of_samples_is_condensed_but_for_what_is_damaged() {
     assert_eq!(b.first.0, START_MS + 2 * MINUTE_MS, "the other series is whole");
     let a = whole(&store, "a", end_ms).expect("a series");
     assert!(a.first.0 >= START_MS + 2 * HOUR_MS && a.last.0 == end_ms, "{a:?}");
+}
+
+#[test]
+fn a_lost_series_index_does_not_have_the_log_count_again_what_records_count() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open_with(dir.path(), options());
+    let end_ms = fill(&store, 6);
+    store.maintain(end_ms).expect("maintained");
+    let (all, selected) = (whole_shown(&store, end_ms), held(&store, "a"));
+    drop(store);
+    fs::write(dir.path().join("series.idx"), b"damaged").expect("written");
+    let (store, recovery) = Store::open(dir.path(), options()).expect("opens");
+    assert!(recovery.index_rebuilt);
+    assert_eq!(whole_shown(&store, end_ms), all);
+    assert!(held(&store, "a") == selected, "nothing else is read");
 }
 
 /// To make the files of a new version: run with `MAINSTAY_WRITE_GOLDEN_TIERS` naming an empty directory.

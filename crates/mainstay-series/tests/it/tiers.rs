@@ -173,6 +173,7 @@ fn run(seed: u64, hours: i64) {
                 store = open_with(dir.path(), options());
                 kept = new();
             }
+            26..=27 => delete(&store, &mut model, (begin_ms, now_ms), &entropy),
             22..=25 => look(&store, &model, &mut kept, &ranges, (begin_ms, now_ms), &entropy),
             _ => {}
         }
@@ -181,6 +182,41 @@ fn run(seed: u64, hours: i64) {
     look(&store, &model, &mut kept, &ranges, (begin_ms, now_ms), &entropy);
     let reached = store.resolution(begin_ms - 1, now_ms).records;
     assert_eq!(reached.len(), 2, "seed {seed}: both tiers were reached");
+}
+
+/// Deletes a part of one series, and of the model every run that has a sample there.
+fn delete(store: &Store, model: &mut Model, (begin_ms, now_ms): (i64, i64), entropy: &SeededEntropy) {
+    let reached = store.resolution(i64::MIN, now_ms);
+    let stream = entropy.below(model.len() as u64) as usize;
+    let Some((labels, samples)) = model.iter_mut().nth(stream) else {
+        return;
+    };
+    let any = |from_ms: i64| from_ms + entropy.below((now_ms - from_ms + 1) as u64) as i64;
+    let min_ms = any(begin_ms);
+    // Often it lies within a record, and seldom is it more than a day.
+    let max_ms = min_ms + entropy.below([1, HOUR_MS, DAY_MS][entropy.below(3) as usize] as u64) as i64;
+    let kept = |run: &Vec<(i64, f64)>| {
+        // What a record knows begins with its first number.
+        let first = run.iter().find(|sample| !is_stale(sample.1)).or(run.last());
+        let last = run.last().filter(|last| is_stale(last.1));
+        let last = last.or(run.iter().rev().find(|sample| !is_stale(sample.1)));
+        !first
+            .zip(last)
+            .is_some_and(|(first, last)| first.0 <= max_ms && last.0 >= min_ms)
+    };
+    *samples = runs(samples, &reached)
+        .into_iter()
+        .filter(kept)
+        .flatten()
+        .collect();
+    let selector: Vec<Matcher> = labels
+        .iter()
+        .map(|(name, value)| Matcher::equal(name, value))
+        .collect();
+    store.delete(&[selector], min_ms, max_ms).expect("deleted");
+    if entropy.below(3) == 0 {
+        store.clean_tombstones().expect("cleaned");
+    }
 }
 
 fn look(

@@ -94,6 +94,10 @@ impl Cursor<'_> {
             if newest.is_some_and(|newest| newest.0 >= placed.max_ms) {
                 break;
             }
+            // Nothing of it stays: it need not even be sound.
+            if placed.min_ms >= min_ms && placed.max_ms <= max_ms {
+                continue;
+            }
             let left = self
                 .load(placed)?
                 .without(|from_ms, to_ms| from_ms <= max_ms && to_ms >= min_ms)?;
