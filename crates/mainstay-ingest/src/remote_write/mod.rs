@@ -30,7 +30,7 @@ use mainstay_kernel::Histogram;
 pub use self::cache::SeriesCache;
 pub use self::negotiation::{Receipt, Refused, VERSION_HEADER, Version, negotiate};
 pub use self::request::{Request, SeriesIter, type_number};
-pub use self::series::{Samples, Series};
+pub use self::series::{Guess, Samples, Series};
 use crate::exposition::MetricKind;
 pub use crate::native_histogram::HistogramRefusal;
 pub use crate::sample::Exemplar;

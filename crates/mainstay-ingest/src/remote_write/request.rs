@@ -2,7 +2,7 @@
 
 use std::str;
 
-use super::series::{Layout, Series};
+use super::series::{Guess, Layout, Series};
 use super::{Metadata, RemoteWriteError, Version};
 use crate::exposition::MetricKind;
 use crate::series_key::SeriesKey;
@@ -183,6 +183,14 @@ impl<'r> Iterator for SeriesIter<'r> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        self.next_guessed(Guess::default())
+    }
+}
+
+impl<'r> SeriesIter<'r> {
+    /// The next series, which may be the one guessed. A right guess spares a look at each label, a wrong one costs a hash.
+    #[inline]
+    pub fn next_guessed(&mut self, guess: Guess) -> Option<Result<Series<'r>, RemoteWriteError>> {
         loop {
             let message = match self.fields.take_bytes(self.layout.series_tag) {
                 Some(message) => Ok(message),
@@ -192,7 +200,7 @@ impl<'r> Iterator for SeriesIter<'r> {
                     Err(error) => Err(error),
                 },
             };
-            let series = message.and_then(|message| Series::read(message, self.layout, self.symbols));
+            let series = message.and_then(|message| Series::read(message, guess, self.layout, self.symbols));
             if series.is_err() {
                 self.fields = Fields::new(&[]);
             }

@@ -65,9 +65,30 @@ const SAMPLES_TAG: u8 = 0x12;
 const METADATA: u32 = 5;
 const CREATED_TIMESTAMP: u32 = 6;
 
+/// What labels a series may bear, before it is looked at: senders write the same series in the same order again and again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Guess {
+    key: SeriesKey,
+    /// How many bytes the labels have; 0 for no guess.
+    labels_bytes: u32,
+}
+
+impl Guess {
+    /// The labels of a series of 1.0, if it begins with them.
+    #[inline]
+    fn begins(self, message: &[u8]) -> bool {
+        let (labels, rest) = message
+            .split_at_checked(self.labels_bytes as usize)
+            .unwrap_or_default();
+        !labels.is_empty() && rest.first() == Some(&SAMPLES_TAG) && SeriesKey::of(labels) == self.key
+    }
+}
+
 /// One series of a request.
 #[derive(Debug, Clone)]
 pub struct Series<'r> {
+    /// What identifies its label set, if that was guessed.
+    key: Option<SeriesKey>,
     /// All fields of labels, one after another, as they stand.
     labels: Cow<'r, [u8]>,
     /// The fields from the first that is no label.
@@ -88,14 +109,20 @@ impl<'r> Series<'r> {
     #[inline]
     pub(super) fn read(
         message: &'r [u8],
+        guess: Guess,
         layout: &'static Layout,
         symbols: &'r [Symbol<'r>],
     ) -> Result<Self, WireError> {
-        let mut fields = Fields::new(message);
+        let guessed = guess.begins(message);
+        let mut fields = match guessed {
+            true => Fields::new(&message[guess.labels_bytes as usize..]),
+            false => Fields::new(message),
+        };
         // Senders write the labels first: their bytes are the key as they stand.
         while fields.take_bytes(LABELS_TAG).is_some() {}
         let rest = fields.rest();
         let mut series = Self {
+            key: guessed.then_some(guess.key),
             labels: Cow::Borrowed(&message[..message.len() - rest.len()]),
             rest,
             start_ms: None,
@@ -125,6 +152,7 @@ impl<'r> Series<'r> {
             if number == LABELS {
                 let field = &before[..before.len() - fields.rest().len()];
                 self.labels.to_mut().extend_from_slice(field);
+                self.key = None;
             } else if number == CREATED_TIMESTAMP && self.layout.has_symbols {
                 self.start_ms = unless_zero(value.signed()?);
             } else if number == METADATA && self.layout.has_symbols {
@@ -141,11 +169,21 @@ impl<'r> Series<'r> {
     #[inline]
     pub fn key(&self) -> Result<SeriesKey, RemoteWriteError> {
         if !self.layout.has_symbols {
-            Ok(SeriesKey::of(&self.labels))
+            Ok(self.key.unwrap_or_else(|| SeriesKey::of(&self.labels)))
         } else if self.brings {
             key_of_references(&self.labels, self.symbols)
         } else {
             Err(RemoteWriteError::NoSamples)
+        }
+    }
+
+    /// What to guess where this series, whose key that is, is expected again. In 2.0 the bytes of labels say nothing.
+    #[inline]
+    #[must_use]
+    pub fn guess(&self, key: SeriesKey) -> Guess {
+        match (&self.labels, u32::try_from(self.labels.len())) {
+            (Cow::Borrowed(_), Ok(labels_bytes)) if !self.layout.has_symbols => Guess { key, labels_bytes },
+            _ => Guess::default(),
         }
     }
 

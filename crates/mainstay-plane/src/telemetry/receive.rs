@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mainstay_ingest::exposition::MetricKind;
 use mainstay_ingest::remote_write::{
-    Receipt, RemoteWriteError, Request, Series, SeriesCache, SeriesKey, Version, decompress,
+    Guess, Receipt, RemoteWriteError, Request, Series, SeriesCache, SeriesKey, Version, decompress,
 };
 use mainstay_ingest::{Exemplar, FamilyMetadata};
 use mainstay_kernel::reach::TENANT_LABEL;
@@ -35,6 +35,8 @@ struct Known {
     tenant: TenantNo,
     /// Enough of a hash of what was said of it last to know whether anything else is said; 0 if nothing was.
     said: u32,
+    /// What came after it last.
+    next: Guess,
 }
 
 /// Which series the label sets of one tenant are.
@@ -154,15 +156,28 @@ impl Telemetry {
             let mut receipt = Receipt::default();
             {
                 let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-                for series in request.series() {
+                let mut all = request.series();
+                let mut before: Option<(SeriesKey, Known)> = None;
+                while let Some(series) = all.next_guessed(before.map_or_else(Guess::default, |it| it.1.next))
+                {
                     let series = series?;
                     let found = series
                         .key()
                         .map_err(Refusal::from)
-                        .and_then(|key| self.known(&mut cache, key, &series, tenant));
+                        .and_then(|key| Ok((key, self.known(&mut cache, key, &series, tenant)?)));
                     let found = match found {
-                        Ok(found) => found,
+                        Ok((key, found)) => {
+                            let guess = series.guess(key);
+                            if let Some((key, known)) = before
+                                && known.next != guess
+                            {
+                                cache.insert(key, Known { next: guess, ..known });
+                            }
+                            before = Some((key, found));
+                            found
+                        }
                         Err(refusal) => {
+                            before = None;
                             let [floats, native, examples] = series.counts();
                             for _ in 0..(floats + native + examples).max(1) {
                                 receipt.refuse(refusal.status(), &refusal);
@@ -221,6 +236,9 @@ impl Telemetry {
                 }
             }
             let overruns = overruns.get_or_insert_with(|| {
+                if self.tenants.all_may_send(samples.len() + histograms.len()) {
+                    return BTreeMap::new();
+                }
                 let now_ms = self.clock.now().as_millisecond();
                 self.tenants.charge(&totals([&whose[0], &whose[1]]), now_ms)
             });
@@ -341,6 +359,7 @@ impl Telemetry {
             series,
             tenant,
             said: 0,
+            next: Guess::default(),
         })
     }
 

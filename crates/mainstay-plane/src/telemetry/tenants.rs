@@ -143,6 +143,8 @@ struct Account {
 #[derive(Debug, Default)]
 struct Register {
     limits: Limits,
+    /// [`Limits::free_samples`]
+    free_samples: u64,
     numbers: BTreeMap<String, TenantNo>,
     accounts: Vec<Account>,
 }
@@ -296,6 +298,7 @@ impl Tenants {
             .map(|(tenant, limits)| (tenant.to_owned(), of_series(limits)));
         store.limit_tenants(of_series(limits.default()), own.collect());
         let mut register = self.register();
+        register.free_samples = limits.free_samples();
         register.limits = limits;
         let Register { limits, accounts, .. } = &mut *register;
         for account in accounts {
@@ -329,6 +332,11 @@ impl Tenants {
         let mut register = self.register();
         let limits = register.account(tenant).map(|account| account.limits);
         limits.is_none_or(|limits| limits.samples_per_s == NO_LIMIT && at_most <= limits.request_samples)
+    }
+
+    /// Whether nobody has a rate, and a request of so many samples may be of any tenant.
+    pub(super) fn all_may_send(&self, samples: usize) -> bool {
+        samples as u64 <= self.register().free_samples
     }
 
     /// Charges each tenant for the samples it sends at `now_ms`, and says whose are refused. All of a tenant's are, or

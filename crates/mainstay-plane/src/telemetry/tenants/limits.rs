@@ -157,6 +157,16 @@ impl Limits {
         self.tenants.get(tenant).copied().unwrap_or(self.default)
     }
 
+    /// How many samples may come at once whosever they are; 0 where any tenant has a rate.
+    pub(crate) fn free_samples(&self) -> u64 {
+        let all = self.tenants.values().chain([&self.default]);
+        let free = all.map(|limits| match limits.samples_per_s {
+            NO_LIMIT => limits.request_samples,
+            _ => 0,
+        });
+        free.min().unwrap_or_default()
+    }
+
     pub(crate) fn default(&self) -> TenantLimits {
         self.default
     }
