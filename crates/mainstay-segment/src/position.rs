@@ -66,6 +66,9 @@ pub struct Recovery {
     pub read_bytes: u64,
     /// Bytes cut from the end of the last segment: a write that a crash interrupted.
     pub truncated_bytes: u64,
+    /// Segments at the end that were removed because there is no frame in them: a crash left them half made, or what they
+    /// held is lost, which cannot be told apart.
+    pub removed_segments: u64,
     /// Where segments are damaged in the middle. The frames there are lost; those that can be found behind them, and the
     /// segments after them, are not.
     pub corrupt_segments: Vec<CorruptSegment>,

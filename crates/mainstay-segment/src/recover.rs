@@ -38,8 +38,9 @@ pub(crate) fn recover(dir: &Path, mut visit: impl FnMut(u64, &[u8])) -> Result<F
         let bytes = fs::read(&path).at(&path)?;
         found.recovery.read_bytes += bytes.len() as u64;
         if index == last && bytes.len() < HEADER_BYTES {
-            // A crash while the segment was made: it never held a frame.
+            // A crash while the segment was made: it never held a frame, as far as can be told.
             found.recovery.truncated_bytes += bytes.len() as u64;
+            found.recovery.removed_segments += 1;
             fs::remove_file(&path).at(&path)?;
             // Where numbers were skipped, what is written next must not seem to follow the segment before.
             found.writable = found.writable.filter(|_| named <= found.next);

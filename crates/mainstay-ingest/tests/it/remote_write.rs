@@ -1,8 +1,6 @@
 //! Remote write, encoded by somebody else's protobuf.
 
-use mainstay_ingest::remote_write::{
-    HistogramRefusal, RemoteWriteError, Request, Series, SeriesCache, Version,
-};
+use mainstay_ingest::remote_write::{HistogramRefusal, RemoteWriteError, Request, SeriesCache, Version};
 use mainstay_kernel::histogram::{BucketSpan, HistogramError, ResetHint};
 use mainstay_kernel::{Histogram, Labels};
 use prost::Message;
@@ -96,51 +94,6 @@ pub(crate) fn lines(version: Version, body: &[u8]) -> Vec<String> {
     }
     lines.extend(request.metadata().map(|metadata| format!("{metadata:?}")));
     lines
-}
-
-/// Right or wrong, a guess changes nothing of what is read.
-#[test]
-fn a_guess_of_the_labels_changes_nothing() {
-    let sets: [&[(&str, &str)]; 5] = [
-        &[("__name__", "up")],
-        &[("__name__", "up"), ("job", "a")],
-        &[("job", "a"), ("__name__", "up")],
-        &[("__name__", "up"), ("job", "b")],
-        &[],
-    ];
-    let mut timeseries: Vec<_> = sets
-        .iter()
-        .map(|set| series(set, &[(1, 1.0), (2, 2.0)]))
-        .collect();
-    timeseries.push(series(sets[1], &[]));
-    let mut body = prompb::WriteRequest {
-        timeseries,
-        metadata: Vec::new(),
-    }
-    .encode_to_vec();
-    // A label behind the samples: the guess of those before them must not stand.
-    let split = [series(sets[0], &[(3, 3.0)]), series(&[("job", "a")], &[])];
-    let split: Vec<u8> = split.iter().flat_map(Message::encode_to_vec).collect();
-    body.extend([&[0x0a, u8::try_from(split.len()).expect("short")][..], &split].concat());
-    let request = Request::parse(Version::V1, &body).expect("reads");
-    let plain: Vec<_> = request.series().map(|series| series.expect("reads")).collect();
-    let key = |series: &Series<'_>| series.key().expect("a key");
-    for guessed in &plain {
-        let guess = guessed.guess(key(guessed));
-        let mut all = request.series();
-        for expected in &plain {
-            let series = all.next_guessed(guess).expect("a series").expect("reads");
-            assert_eq!(key(&series), key(expected));
-            assert_eq!(series.counts(), expected.counts());
-            assert_eq!(
-                format!("{:?}", series.labels()),
-                format!("{:?}", expected.labels())
-            );
-        }
-        assert!(all.next_guessed(guess).is_none());
-    }
-    assert_eq!(key(&plain[1]), key(&plain[5]));
-    assert_eq!(plain[6].labels().expect("labels").to_string(), r#"up{job="a"}"#);
 }
 
 #[test]

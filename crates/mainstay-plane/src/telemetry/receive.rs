@@ -3,6 +3,8 @@
 //! What is good of a request is kept and what is not is told, of 1.0 too: a sender does not send a refused request again,
 //! so refusing the good with the bad would only lose it. Writing the same request twice changes nothing.
 
+mod refusal;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,10 +14,12 @@ use mainstay_ingest::remote_write::{
 };
 use mainstay_ingest::{Exemplar, FamilyMetadata};
 use mainstay_kernel::reach::TENANT_LABEL;
-use mainstay_series::{Appended, HistogramSample, Outcome, Sample, SeriesError, SeriesRef};
+use mainstay_series::{HistogramSample, Sample, SeriesError, SeriesRef};
 
 use super::Telemetry;
-use super::tenants::{Overrun, Reason, Runs, TenantNo, tenant_of, totals};
+use super::tenants::{Overrun, Runs, TenantNo, tenant_of, totals};
+use refusal::{Refusal, refusal, refuse_some, tell};
+pub(super) use refusal::{of_another_tenant, why_refused};
 
 /// How many label sets are remembered per tenant: about 60 MB at most.
 const CACHED_SERIES: usize = 1_000_000;
@@ -409,54 +413,6 @@ impl Telemetry {
     }
 }
 
-/// The answer to a request of which nothing is taken, for it is more than its tenant may send.
-fn refusal(overrun: &Overrun) -> Receipt {
-    let mut receipt = Receipt::default();
-    let status = if overrun.retry_after_s().is_some() {
-        429
-    } else {
-        413
-    };
-    receipt.refuse(status, overrun);
-    receipt.retry_after_s = overrun.retry_after_s();
-    receipt
-}
-
-/// Notes the samples of tenants that may not send so many. A sender that is told to try again holds back what it has of
-/// other tenants too: that is said only if nothing was taken.
-fn refuse_some(receipt: &mut Receipt, overruns: &BTreeMap<TenantNo, Overrun>, samples: usize, is_all: bool) {
-    let longest = overruns.values().max_by_key(|overrun| overrun.retry_after_s());
-    let Some(overrun) = longest else { return };
-    let retry_after_s = overrun.retry_after_s().filter(|_| is_all);
-    let status = if retry_after_s.is_some() { 429 } else { 400 };
-    for _ in 0..samples {
-        receipt.refuse(status, overrun);
-    }
-    receipt.retry_after_s = retry_after_s;
-}
-
-/// Says what became of samples, and counts those that are held now.
-fn tell(
-    appended: &Appended,
-    receipt: &mut Receipt,
-    series: impl Iterator<Item = SeriesRef>,
-    removed: &mut BTreeSet<SeriesRef>,
-) -> u64 {
-    let held = (appended.stored + appended.duplicate) as u64;
-    if held == appended.outcomes.len() as u64 {
-        return held;
-    }
-    for (outcome, series) in appended.outcomes.iter().zip(series) {
-        if *outcome == Outcome::UnknownSeries {
-            removed.insert(series);
-        }
-        if let Some(reason) = why_refused(*outcome) {
-            receipt.refuse(400, &reason);
-        }
-    }
-    held
-}
-
 /// The family that a series of this kind belongs to.
 fn family_of(metric: &str, kind: MetricKind) -> &str {
     let suffixes: &[&str] = match kind {
@@ -466,52 +422,4 @@ fn family_of(metric: &str, kind: MetricKind) -> &str {
     };
     let family = suffixes.iter().find_map(|suffix| metric.strip_suffix(suffix));
     family.unwrap_or(metric)
-}
-
-/// Why a sample with this outcome is not held; `None` if it is.
-pub(super) fn why_refused(outcome: Outcome) -> Option<&'static str> {
-    match outcome {
-        Outcome::Stored | Outcome::Duplicate => None,
-        Outcome::OutOfOrder => Some(
-            "out of order sample: older than retention or the window for late samples, or another value is held",
-        ),
-        Outcome::TooFarAhead => Some("a sample is too far in the future"),
-        Outcome::Limit => Some("a limit on series, labels or the buckets of a histogram is exceeded"),
-        Outcome::UnknownSeries => Some("a series was removed meanwhile"),
-    }
-}
-
-pub(super) fn of_another_tenant(named: &str, tenant: &str) -> String {
-    format!("a series of tenant {named:?} came from tenant {tenant:?}")
-}
-
-/// Why one series of a request is refused. It becomes a text only where it is told: a request may have millions.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error(transparent)]
-    Request(#[from] RemoteWriteError),
-    #[error(transparent)]
-    Store(#[from] SeriesError),
-    #[error("{0}")]
-    Tenant(String),
-}
-
-impl Refusal {
-    /// Under what it is counted; not what the disk is to blame for.
-    fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Request(_) => Some(Reason::Malformed),
-            Self::Store(error) => error.is_limit().then(|| Reason::of(error)),
-            Self::Tenant(_) => Some(Reason::OtherTenant),
-        }
-    }
-
-    /// What a limit refuses is refused for good; a log that cannot be written may be tried again.
-    fn status(&self) -> u16 {
-        match self {
-            Self::Request(error) => error.status(),
-            Self::Store(error) if !error.is_limit() => 503,
-            Self::Store(_) | Self::Tenant(_) => 400,
-        }
-    }
 }

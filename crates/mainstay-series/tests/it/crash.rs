@@ -27,6 +27,9 @@ fn options() -> Options {
     let mut options = Options {
         block_ms: BLOCK_MS,
         retention_ms: RETENTION_MS,
+        // Files are to be removed here; those that become records are killed in `tier_files`.
+        retention_5m_ms: 0,
+        retention_1h_ms: 0,
         ..Options::default()
     };
     options.wal.segment_bytes = 4096;

@@ -111,7 +111,7 @@ fn is_told(recovery: &Recovery, file: &Path) -> bool {
     let path = file.display().to_string();
     let of_log = file.starts_with("wal");
     recovery.damage.iter().any(|damage| damage.contains(&path))
-        || (of_log && recovery.wal.truncated_bytes > 0)
+        || (of_log && recovery.wal.truncated_bytes + recovery.wal.removed_segments > 0)
 }
 
 #[test]

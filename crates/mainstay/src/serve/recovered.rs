@@ -11,6 +11,7 @@ pub(super) fn tell(recovery: &Recovery, took: Duration) {
         bytes = recovery.wal.read_bytes,
         samples = recovery.replayed_samples,
         torn_bytes = recovery.wal.truncated_bytes,
+        empty_segments = recovery.wal.removed_segments,
         seconds = took.as_secs_f64(),
         "samples recovered from the log"
     );
