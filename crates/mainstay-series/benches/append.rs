@@ -124,7 +124,8 @@ fn append(dir: &Path, stream: &Stream) -> (Store, Vec<SeriesRef>) {
 /// Windows of 30 days that end with the stream: from the files, and tick by tick.
 fn windows(name: &str, store: &Store, refs: &[SeriesRef], end_ms: i64, step_ms: i64) {
     const COLD: u32 = 20;
-    const TICKS: i64 = 100;
+    // Long enough for the samples at the beginning of windows to run out several times.
+    const TICKS: i64 = 1_000;
     let new = || Windows::new(vec![Matcher::equal("job", "payments")], 30 * DAY_MS);
     let mut sum = 0.0;
     let began = cpu_us();
@@ -231,6 +232,6 @@ fn main() {
         let end_ms = BEGIN_MS + (stream.steps as i64 - 1) * stream.step_ms;
         windows(stream.name, &store, &refs, end_ms, stream.step_ms);
         drop(store);
-        condensed(dir.path(), end_ms + 100 * stream.step_ms, stream, &refs);
+        condensed(dir.path(), end_ms + 1_000 * stream.step_ms, stream, &refs);
     }
 }
