@@ -83,8 +83,11 @@ enum ServeError {
 /// Runs until it is told to stop.
 pub(crate) fn run(options: Options) -> Exit {
     start_logging();
+    // These threads only pass on what comes and goes: whatever computes or waits for the disk has threads of its own, and
+    // every further one here has to be woken for each request.
+    let workers = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(workers)
         .enable_all()
         .build();
     let result = runtime.map_err(ServeError::from).and_then(|runtime| {
