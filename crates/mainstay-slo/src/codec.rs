@@ -45,6 +45,11 @@ impl Writer {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.len(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+    }
+
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -117,13 +122,18 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn text(&mut self) -> Result<&'a str, SloError> {
-        let length = self.len()?;
-        if length > TEXT_MAX_BYTES {
+        let text = self.bytes()?;
+        if text.len() > TEXT_MAX_BYTES {
             return Err(broken("a text is too long"));
         }
-        let (text, rest) = self.bytes.split_at(length);
-        self.bytes = rest;
         std::str::from_utf8(text).map_err(|_| broken("a text is not UTF-8"))
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], SloError> {
+        let length = self.len()?;
+        let (bytes, rest) = self.bytes.split_at(length);
+        self.bytes = rest;
+        Ok(bytes)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

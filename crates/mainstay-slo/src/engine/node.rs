@@ -12,7 +12,7 @@ use crate::tally::{Counts, Doubt, Tally};
 use crate::window::Bounds;
 
 /// How often slices are thinned out, in the time of the samples, in milliseconds.
-const THIN_OUT_EVERY_MS: i64 = 3_600_000;
+const THIN_OUT_EVERY_MS: i64 = 6 * 3_600_000;
 
 /// Where a series counts: the same group at every level, full group first.
 #[derive(Debug, Clone)]
