@@ -27,6 +27,7 @@ pub use status::{GroupWindow, Status, StatusValue};
 
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
+use crate::prefix::Edges;
 use crate::sli::SliDefinition;
 use crate::window::Bounds;
 use calm::Calms;
@@ -133,6 +134,8 @@ struct Sli {
     counting: Counting,
     /// The time of the samples at which slices were last thinned out, in milliseconds since the epoch.
     thinned_ms: i64,
+    /// Where the tiers of all groups meet since then.
+    edges: Edges,
     nodes: Vec<Node>,
     sources: Sources,
     by_group: BTreeMap<Labels, u32>,

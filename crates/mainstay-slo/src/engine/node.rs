@@ -62,9 +62,11 @@ impl Node {
                 at_ms,
                 [side(link.marked, tally.events), side(link.total, tally.events)],
             );
-            let missed = [side(link.marked, tally.missed), side(link.total, tally.missed)];
-            self.doubt
-                .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
+            if (tally.missed, tally.restarts) != (0, 0) {
+                let missed = [side(link.marked, tally.missed), side(link.total, tally.missed)];
+                self.doubt
+                    .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
+            }
         }
         self.counts.thin_out(edges);
         self.doubt.thin_out(edges);
@@ -78,6 +80,7 @@ impl Sli {
             definition,
             counting,
             thinned_ms: 0,
+            edges: Edges::at(0),
             nodes: Vec::new(),
             sources: Sources::default(),
             by_group: std::collections::BTreeMap::new(),
@@ -89,11 +92,10 @@ impl Sli {
     pub(super) fn count(&mut self, link: &Link, t_ms: i64, effects: [(i64, Tally); 2], max_gap_ms: i64) {
         // By the time of the samples and not of the wall: replay thins out what live thinned out.
         if t_ms.saturating_sub(self.thinned_ms) >= THIN_OUT_EVERY_MS {
-            self.thinned_ms = t_ms;
+            self.thin_out_from(t_ms);
         }
-        let edges = self.edges();
         for node in &link.nodes {
-            self.nodes[*node as usize].count(link, t_ms, effects, edges, max_gap_ms);
+            self.nodes[*node as usize].count(link, t_ms, effects, self.edges, max_gap_ms);
         }
     }
 
@@ -119,7 +121,7 @@ impl Sli {
     }
 
     fn doubt(&mut self, source: u32, changes: impl IntoIterator<Item = impl Into<Option<Change>>>) {
-        let edges = self.edges();
+        let edges = self.edges;
         for change in changes.into_iter().filter_map(Into::into) {
             for node in self.sources.nodes(source) {
                 let doubt = &mut self.nodes[node as usize].doubt;
@@ -132,15 +134,16 @@ impl Sli {
         }
     }
 
-    /// Where the tiers of all groups meet.
-    fn edges(&self) -> Edges {
-        Edges::at(self.thinned_ms)
+    /// Thins out the slices of all groups, each at its next sample, to where they are at an instant.
+    pub(super) fn thin_out_from(&mut self, t_ms: i64) {
+        self.thinned_ms = t_ms;
+        self.edges = Edges::at(t_ms);
     }
 
     /// A group's counts after `from_ms` up to `to_ms`, between which edges they are exact, and what they cannot say.
     pub(super) fn window(&self, node: &Node, from_ms: i64, to_ms: i64) -> GroupWindow {
-        let span = node.counts.window(self.edges(), from_ms, to_ms);
-        let doubt = node.doubt.window(self.edges(), from_ms, to_ms).sums;
+        let span = node.counts.window(self.edges, from_ms, to_ms);
+        let doubt = node.doubt.window(self.edges, from_ms, to_ms).sums;
         let [missed_marked, missed_total, restarts, ended, unbounded, unread] = doubt;
         GroupWindow {
             counted: Bounds {
@@ -161,7 +164,7 @@ impl Sli {
 
     /// A group's counts alone.
     pub(super) fn counts(&self, node: &Node, from_ms: i64, to_ms: i64) -> Counts {
-        self.counts_of(node.counts.window(self.edges(), from_ms, to_ms).sums)
+        self.counts_of(node.counts.window(self.edges, from_ms, to_ms).sums)
     }
 
     /// Bad events among running sums, for comparing one with another: of good and all events it is no sum that only
@@ -214,7 +217,7 @@ impl Sli {
     /// before starts from now on, so for a while a sum knows more than its parts.
     pub(super) fn regrouped(self, definition: SliDefinition) -> Self {
         let mut new = Self::new(definition, self.counting);
-        new.thinned_ms = self.thinned_ms;
+        new.thin_out_from(self.thinned_ms);
         new.sources = self.sources;
         for old in self.nodes {
             let kept = old

@@ -362,11 +362,9 @@ fn decode_sli(version: u8, input: &mut Reader<'_>) -> Result<Sli, SloError> {
         warm_until_ms: input.i64()?,
     };
     let mut sli = Sli::new(definition, counting);
-    sli.thinned_ms = input.i64()?;
-    if version == 1 {
-        // Its tiers met at a quarter of an hour; now they meet at the full hour before that.
-        sli.thinned_ms = sli.thinned_ms.saturating_add(V1_EDGES_MS);
-    }
+    // Where tiers of version 1 met at a quarter of an hour, they now meet at the full hour before that.
+    let later_ms = if version == 1 { V1_EDGES_MS } else { 0 };
+    sli.thin_out_from(input.i64()?.saturating_add(later_ms));
     for _ in 0..input.len()? {
         let index = sli.node(decode_labels(input)?) as usize;
         if index + 1 != sli.nodes.len() {
