@@ -50,6 +50,28 @@ impl Writer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Eight bytes that are to be filled later; gives where they are.
+    pub(crate) fn length_later(&mut self) -> usize {
+        self.bytes.extend_from_slice(&[0; 8]);
+        self.bytes.len()
+    }
+
+    /// Fills the eight bytes before `at` with the length of what came after them.
+    pub(crate) fn fill_length(&mut self, at: usize) {
+        let length = (self.bytes.len() - at) as u64;
+        self.bytes[at - 8..at].copy_from_slice(&length.to_le_bytes());
+    }
+
+    /// Bytes without their length.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What was written from a place on.
+    pub(crate) fn since(&self, at: usize) -> &[u8] {
+        &self.bytes[at..]
+    }
+
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -132,6 +154,16 @@ impl<'a> Reader<'a> {
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], SloError> {
         let length = self.len()?;
         let (bytes, rest) = self.bytes.split_at(length);
+        self.bytes = rest;
+        Ok(bytes)
+    }
+
+    /// What [`Writer::fill_length`] gave a length.
+    pub(crate) fn measured(&mut self) -> Result<&'a [u8], SloError> {
+        let ends_early = || broken("it ends too early");
+        let (length, rest) = self.bytes.split_first_chunk().ok_or_else(ends_early)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let (bytes, rest) = rest.split_at_checked(length).ok_or_else(ends_early)?;
         self.bytes = rest;
         Ok(bytes)
     }

@@ -29,6 +29,8 @@ pub(super) struct Link {
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) group: Labels,
+    /// Its place among the groups of its level.
+    pub(super) place: u32,
     /// The full groups that this one is the sum of; none for a full group.
     pub(super) parts: Vec<u32>,
     /// Marked events and all events.
@@ -45,6 +47,7 @@ impl Node {
     pub(super) fn new(group: Labels) -> Self {
         Self {
             group,
+            place: 0,
             parts: Vec::new(),
             counts: PrefixSums::default(),
             doubt: PrefixSums::default(),
@@ -226,8 +229,10 @@ impl Sli {
                 .all(|(name, _)| new.definition.group_by.iter().any(|label| label == name));
             if kept {
                 let index = new.node(old.group.clone());
-                new.nodes[index as usize] = Node {
+                let made = &mut new.nodes[index as usize];
+                *made = Node {
                     parts: Vec::new(),
+                    place: made.place,
                     ..old
                 };
             }
@@ -278,11 +283,13 @@ impl Sli {
         }
         let index = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let names: Vec<String> = group.iter().map(|(name, _)| name.to_owned()).collect();
+        self.by_group.insert(group.clone(), index);
+        let mut node = Node::new(group);
         if let Some(level) = self.level_of(&names) {
+            node.place = u32::try_from(self.levels[level].len()).unwrap_or(u32::MAX);
             self.levels[level].push(index);
         }
-        self.by_group.insert(group.clone(), index);
-        self.nodes.push(Node::new(group));
+        self.nodes.push(node);
         index
     }
 

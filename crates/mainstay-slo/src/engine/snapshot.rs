@@ -1,7 +1,7 @@
 //! The stored state: last values, sums, doubts, what was last said, and the position in the write-ahead log.
 //!
 //! `MSLO`, one byte of version, the length of the body (8 bytes, little-endian), the body, its SHA-256. The body is a
-//! row of sections, each with its tag, its length and its bytes: variable-length integers and texts in the order of
+//! row of sections, each with its tag, its length (8 bytes again) and its bytes: variable-length integers and texts in the order of
 //! [`SloEngine::to_bytes`]. A section that is not there is empty; one that is not known is of a later program and refused.
 //! Version 1 had the same in one piece, and its sums unpacked. Catalogs are not stored: they are kept by digest elsewhere,
 //! and the state is read back into whichever is in force.
@@ -35,12 +35,16 @@ impl SloEngine {
     /// The whole state, to be stored beside the samples in one write with the log position it includes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut body = Writer::default();
+        // One buffer for all: a state can be hundreds of megabytes.
+        let mut out = Writer::default();
+        out.raw(MAGIC);
+        out.raw(&[VERSION]);
+        let body = out.length_later();
         let mut section = |tag: Tag, fill: &dyn Fn(&mut Writer)| {
-            let mut out = Writer::default();
+            out.u64(tag as u64);
+            let begin = out.length_later();
             fill(&mut out);
-            body.u64(tag as u64);
-            body.bytes(&out.into_bytes());
+            out.fill_length(begin);
         };
         section(Tag::Progress, &|out| self.encode_progress(out));
         section(Tag::Indicators, &|out| {
@@ -55,15 +59,10 @@ impl SloEngine {
             }
         });
         section(Tag::Judged, &|out| self.encode_judges(out));
-        let body = body.into_bytes();
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len() + DIGEST_BYTES);
-        bytes.extend_from_slice(MAGIC);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        let digest = Digest::of(&body);
-        bytes.extend_from_slice(&body);
-        bytes.extend_from_slice(&digest.0);
-        bytes
+        out.fill_length(body);
+        let digest = Digest::of(out.since(body));
+        out.raw(&digest.0);
+        out.into_bytes()
     }
 
     fn encode_progress(&self, out: &mut Writer) {
@@ -169,7 +168,7 @@ impl Stored {
         }
         while version > 1 && !input.is_empty() {
             let tag = Tag::of(input.u64()?).ok_or_else(|| broken("a part of it is of a later program"))?;
-            let mut section = Reader::new(input.bytes()?);
+            let mut section = Reader::new(input.measured()?);
             stored.read(tag, version, &mut section)?;
             if !section.is_empty() {
                 return Err(broken("a part of it is longer than it should be"));

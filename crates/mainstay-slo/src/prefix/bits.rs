@@ -13,13 +13,14 @@ pub(super) struct BitWriter {
 }
 
 impl BitWriter {
+    /// `value` is below 2 to the power of `width`, which is at most 64.
     fn bits(&mut self, value: u64, width: u32) {
         self.pending |= u128::from(value) << self.filled;
         self.filled += width;
-        while self.filled >= 8 {
-            self.bytes.push(self.pending as u8);
-            self.pending >>= 8;
-            self.filled -= 8;
+        if self.filled >= 64 {
+            self.bytes.extend_from_slice(&(self.pending as u64).to_le_bytes());
+            self.pending >>= 64;
+            self.filled -= 64;
         }
     }
 
@@ -29,16 +30,21 @@ impl BitWriter {
         if ones >= u64::from(ESCAPE) {
             self.bits((1 << ESCAPE) - 1, ESCAPE);
             self.bits(value, 64);
+            return;
+        }
+        let head = ones as u32 + 1;
+        let rest = value & ((1 << k) - 1);
+        if head + k <= 64 {
+            self.bits((1 << ones) - 1 | rest << head, head + k);
         } else {
-            self.bits((1 << ones) - 1, ones as u32 + 1);
-            self.bits(value & ((1 << k) - 1), k);
+            self.bits((1 << ones) - 1, head);
+            self.bits(rest, k);
         }
     }
 
     pub(super) fn into_bytes(mut self) -> Vec<u8> {
-        if self.filled > 0 {
-            self.bytes.push(self.pending as u8);
-        }
+        let rest = self.filled.div_ceil(8) as usize;
+        self.bytes.extend(self.pending.to_le_bytes().iter().take(rest));
         self.bytes
     }
 }
