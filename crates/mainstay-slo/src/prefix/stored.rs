@@ -13,7 +13,7 @@ impl<const N: usize> PrefixSums<N> {
         }
         let mut previous = Entry { end: 0, sums: [0; N] };
         encode_entry(out, &mut previous, self.base);
-        for chunks in &self.packed {
+        for chunks in self.packed.iter() {
             out.len(chunks.len());
             chunks.iter().for_each(|chunk| chunk.encode(out));
         }
@@ -34,7 +34,7 @@ impl<const N: usize> PrefixSums<N> {
         let mut previous = Entry { end: 0, sums: [0; N] };
         sums.base = decode_entry(input, &mut previous)?;
         let mut last = sums.base.end;
-        for (chunks, unit) in sums.packed.iter_mut().zip(UNITS) {
+        for (chunks, unit) in sums.packed_mut().iter_mut().zip(UNITS) {
             for _ in 0..input.len()? {
                 let (chunk, end) = Chunk::decode(input, unit, last)?;
                 chunks.push(chunk);
