@@ -121,14 +121,7 @@ impl SloEngine {
     fn index_metrics(&self) -> BTreeMap<String, Vec<usize>> {
         let mut by_metric: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, sli) in self.slis.iter().enumerate() {
-            let definition = &sli.definition;
-            let witness = definition.witness.iter().flat_map(|witness| &witness.counters);
-            for selector in definition
-                .marked_by
-                .iter()
-                .chain(&definition.total)
-                .chain(witness)
-            {
+            for selector in sli.definition.selectors() {
                 let slis = by_metric.entry(selector.metric.clone()).or_default();
                 if slis.last() != Some(&index) {
                     slis.push(index);
@@ -182,14 +175,11 @@ impl SloEngine {
                     sli: *index,
                     source: sli.sources.index(source),
                     nodes: Vec::new(),
-                    marked: false,
-                    total: false,
-                    witness: true,
+                    role: None,
                 });
             }
-            let marked = definition.selects_marked(labels);
-            let total = definition.selects_total(labels);
-            if !(marked || total) {
+            let role = definition.events.role(labels);
+            if role.is_none() {
                 continue;
             }
             let source = labels.get(&definition.source).unwrap_or(NO_VALUE);
@@ -201,9 +191,7 @@ impl SloEngine {
                         sli: *index,
                         source,
                         nodes,
-                        marked,
-                        total,
-                        witness: false,
+                        role,
                     });
                 }
                 None => self.ingested.over_limit += 1,

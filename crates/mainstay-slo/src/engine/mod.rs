@@ -238,9 +238,7 @@ impl SloEngine {
             let sli = &mut self.slis[link.sli];
             if let Some(placed) = placed {
                 let effects = placed.effects(sli.counting, lateness);
-                if !link.witness {
-                    sli.count(link, t_ms, effects, max_gap_ms);
-                }
+                sli.count(link, t_ms, effects, max_gap_ms);
                 sli.follow(link, t_ms, effects[0].1, in_flight_ms);
             } else if verdict == Verdict::Stale {
                 sli.miss(link, t_ms, in_flight_ms);

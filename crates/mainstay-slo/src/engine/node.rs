@@ -7,7 +7,7 @@ use super::{GroupWindow, Sli};
 use crate::counter::Counting;
 use crate::coverage::Coverage;
 use crate::prefix::{Edges, PrefixSums};
-use crate::sli::{Marked, SliDefinition};
+use crate::sli::{Marked, Role, SliDefinition};
 use crate::tally::{Counts, Doubt, Tally};
 use crate::window::Bounds;
 
@@ -21,9 +21,8 @@ pub(super) struct Link {
     pub(super) source: u32,
     /// None where it is a witness's counter, which counts nowhere.
     pub(super) nodes: Vec<u32>,
-    pub(super) marked: bool,
-    pub(super) total: bool,
-    pub(super) witness: bool,
+    /// What it is to the indicator; `None`: a counter of its witness.
+    pub(super) role: Option<Role>,
 }
 
 #[derive(Debug, Clone)]
@@ -53,16 +52,22 @@ impl Node {
         }
     }
 
-    fn count(&mut self, link: &Link, t_ms: i64, effects: [(i64, Tally); 2], edges: Edges, max_gap_ms: i64) {
+    /// Counts what a sample of `t_ms` adds to the marked events, to all, or to both.
+    fn count(
+        &mut self,
+        [marked, total]: [bool; 2],
+        t_ms: i64,
+        effects: [(i64, Tally); 2],
+        edges: Edges,
+        max_gap_ms: i64,
+    ) {
         self.retired = false;
         self.coverage.on_sample(t_ms, max_gap_ms);
         for (at_ms, tally) in effects {
             let side = |on: bool, amount: i64| if on { amount } else { 0 };
-            self.counts.add(
-                at_ms,
-                [side(link.marked, tally.events), side(link.total, tally.events)],
-            );
-            let missed = [side(link.marked, tally.missed), side(link.total, tally.missed)];
+            self.counts
+                .add(at_ms, [side(marked, tally.events), side(total, tally.events)]);
+            let missed = [side(marked, tally.missed), side(total, tally.missed)];
             self.doubt
                 .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
         }
@@ -92,14 +97,17 @@ impl Sli {
             self.thinned_ms = t_ms;
         }
         let edges = self.edges();
+        let Some(Role::Counter { marked, total }) = link.role else {
+            return;
+        };
         for node in &link.nodes {
-            self.nodes[*node as usize].count(link, t_ms, effects, edges, max_gap_ms);
+            self.nodes[*node as usize].count([marked, total], t_ms, effects, edges, max_gap_ms);
         }
     }
 
     /// Keeps up with a source: one of its counters was read, or a witness counted what it was sent.
     pub(super) fn follow(&mut self, link: &Link, t_ms: i64, read: Tally, in_flight_ms: i64) {
-        if link.witness {
+        if link.role.is_none() {
             let sent = u64::try_from(read.events.saturating_add(read.missed)).unwrap_or(0);
             let change = self.sources.on_sent(link.source, t_ms, sent);
             self.doubt(link.source, change);
@@ -112,7 +120,7 @@ impl Sli {
 
     /// A counter was not there when it was to be read.
     pub(super) fn miss(&mut self, link: &Link, t_ms: i64, in_flight_ms: i64) {
-        if !link.witness {
+        if link.role.is_some() {
             let change = self.sources.on_silence(link.source, t_ms, in_flight_ms);
             self.doubt(link.source, change);
         }
@@ -165,7 +173,7 @@ impl Sli {
     }
 
     fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
-        let bad = match self.definition.marked {
+        let bad = match self.definition.events.marked() {
             Marked::Bad => marked,
             Marked::Good => total.saturating_sub(marked),
         };

@@ -226,13 +226,8 @@ impl Puller {
 fn selectors(telemetry: &Telemetry) -> Vec<Vec<Matcher>> {
     let slos = telemetry.slos();
     let of = |indicator: &SliDefinition| {
-        let witnesses = indicator.witness.iter().flat_map(|witness| &witness.counters);
-        let counters = indicator
-            .marked_by
-            .iter()
-            .chain(&indicator.total)
-            .chain(witnesses);
-        counters
+        indicator
+            .selectors()
             .map(|counter| {
                 let name = Matcher::equal(METRIC_NAME, &counter.metric);
                 std::iter::once(name)
