@@ -89,8 +89,9 @@ fn gateway(
 
 /// The specification's outage on day 20, at this hour.
 pub(crate) fn outage(name: &'static str, step_ms: i64, hour: i64) -> Case {
-    let middle_ms = BEGIN_MS + 20 * DAY_MS + hour * 3_600_000;
-    let during = move |t_ms: i64| (t_ms - middle_ms).abs() * 2 < 35 * 60_000;
+    let length_ms = 35 * 60_000;
+    let from_ms = BEGIN_MS + 20 * DAY_MS + hour * 3_600_000 - length_ms / 2;
+    let during = move |t_ms: i64| (from_ms..from_ms + length_ms).contains(&t_ms);
     let failing = move |t_ms| if during(t_ms) { 0.15 + 0.0001 } else { 0.0001 };
     gateway(name, step_ms, requests_per_second, failing, true)
 }
