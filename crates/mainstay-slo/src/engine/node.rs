@@ -185,7 +185,7 @@ impl Sli {
     /// Bad events among running sums, for comparing one with another: of good and all events it is no sum that only
     /// grows, where they come at different times.
     pub(super) fn running_bad(&self, [marked, total]: [u64; 2]) -> i64 {
-        match self.definition.marked {
+        match self.definition.events.marked() {
             Marked::Bad => marked.cast_signed(),
             Marked::Good => total.wrapping_sub(marked).cast_signed(),
         }
