@@ -23,7 +23,8 @@ use mainstay_slo::burn::BurnPolicy;
 use mainstay_slo::selector::parse_event_count;
 use mainstay_slo::window::{Duration, Window};
 use mainstay_slo::{
-    BudgetPolicy, Marked, Objective, Promise, SeriesRef, Settings, SliDefinition, SloCatalog, SloEngine,
+    BudgetPolicy, Counters, Events, Marked, Objective, Promise, SeriesRef, Settings, SliDefinition,
+    SloCatalog, SloEngine,
 };
 
 const SECOND_MS: i64 = 1_000;
@@ -135,9 +136,11 @@ fn indicator(name: &str, metric: &str, group_by: &[&str]) -> SliDefinition {
     let selectors = |query: &str| parse_event_count(query).expect("an event count").selectors;
     SliDefinition {
         name: name.to_owned(),
-        marked: Marked::Bad,
-        marked_by: selectors(&format!(r#"sum(rate({metric}{{code=~"5.."}}[5m]))"#)),
-        total: selectors(metric),
+        events: Events::Counters(Counters {
+            marked: Marked::Bad,
+            marked_by: selectors(&format!(r#"sum(rate({metric}{{code=~"5.."}}[5m]))"#)),
+            total: selectors(metric),
+        }),
         group_by: group_by.iter().map(|label| (*label).to_owned()).collect(),
         source: "instance".to_owned(),
         witness: None,

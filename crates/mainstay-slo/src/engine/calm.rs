@@ -172,7 +172,7 @@ impl View<'_> {
         // No window has more bad events than the one that begins where the fewest were bad until then: of bad events that
         // are counted themselves, at the first edge.
         calm(self.sli.running_bad(begins.before))?;
-        match self.sli.definition.marked {
+        match self.sli.definition.events.marked() {
             Marked::Bad => calm(self.sli.running_bad(begins.before)),
             Marked::Good => calm(sums.least(&begins, |sums| self.sli.running_bad(sums))),
         }

@@ -22,7 +22,7 @@ use crate::counter::{Counter, Counting, Point};
 use crate::coverage::Coverage;
 use crate::error::SloError;
 use crate::prefix::PrefixSums;
-use crate::sli::{GROUP_LABELS_MAX, Marked, SliDefinition};
+use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SliDefinition};
 
 const MAGIC: &[u8; 4] = b"MSLO";
 const VERSION: u8 = 2;
@@ -117,6 +117,7 @@ impl SloEngine {
             judges: Vec::new(),
             position: stored.position,
             started_ms: now.as_millisecond(),
+            reached_ms: now.as_millisecond(),
             swept_ms: stored.swept_ms,
             generation: 0,
             ingested: stored.ingested,
@@ -346,9 +347,11 @@ fn encode_sli(out: &mut Writer, sli: &Sli) {
 fn decode_sli(version: u8, input: &mut Reader<'_>) -> Result<Sli, SloError> {
     let definition = SliDefinition {
         name: input.text()?.to_owned(),
-        marked: Marked::Bad,
-        marked_by: Vec::new(),
-        total: Vec::new(),
+        events: Events::Counters(Counters {
+            marked: Marked::Bad,
+            marked_by: Vec::new(),
+            total: Vec::new(),
+        }),
         group_by: decode_texts(input)?,
         source: String::new(),
         witness: None,

@@ -4,7 +4,7 @@
 use mainstay_kernel::testing::SeededEntropy;
 use mainstay_slo::burn::{BurnPair, BurnPolicy};
 use mainstay_slo::window::{Duration, Window};
-use mainstay_slo::{Marked, SloCatalog, SloEngine};
+use mainstay_slo::{Counters, Events, Marked, SloCatalog, SloEngine};
 
 use crate::fixture::{T0, at, indicator, objective};
 use crate::recount::feed;
@@ -20,8 +20,11 @@ fn the_catalog(seed: u64) -> SloCatalog {
                 .expect("a count")
                 .selectors
         };
-        indicator.marked = Marked::Good;
-        indicator.marked_by = selectors(r#"requests_total{code="200"}"#);
+        indicator.events = Events::Counters(Counters {
+            marked: Marked::Good,
+            marked_by: selectors(r#"requests_total{code="200"}"#),
+            total: selectors("requests_total"),
+        });
     }
     let groups: [&[&str]; 3] = [&[], &["cell"], &["cell", "tenant"]];
     let objectives = (0..4).map(|number: u64| {
