@@ -30,7 +30,7 @@ impl Judge for Telemetry {
     fn verdict(&self, scope: &Scope, since: Option<Timestamp>, now: Timestamp) -> Option<Verdict> {
         let slos = self.slos();
         let objective = judged_by(&slos)?;
-        let group = place(objective, scope);
+        let group = objective.group_of(scope);
         let now_ms = now.as_millisecond();
         let counts = |from_ms: i64, to_ms: i64| {
             slos.window(&objective.sli, &group, from_ms, to_ms)
@@ -62,7 +62,7 @@ impl Judge for Telemetry {
         let slos = self.slos();
         let (from_ms, to_ms) = (from.as_millisecond(), to.as_millisecond());
         let cost = |objective: &Objective| {
-            let group = place(objective, scope);
+            let group = objective.group_of(scope);
             let during = slos.window(&objective.sli, &group, from_ms, to_ms)?;
             let bounds = objective.window.bounds(to);
             let whole = slos.window(&objective.sli, &group, bounds.start_ms, to_ms)?;
@@ -98,21 +98,6 @@ fn is_trouble(objective: &Objective, counts: Counts) -> bool {
     let pages = objective.burn.pairs.iter().filter(|pair| pair.severity.pages());
     let factor = pages.map(|pair| pair.factor).min().unwrap_or(Ratio::ONE);
     counts.bad > 0 && burn_rate(counts, objective.target).is_none_or(|rate| rate >= factor)
-}
-
-/// The group of an indicator that a place is.
-fn place(objective: &Objective, scope: &Scope) -> Labels {
-    let value = |name: &str| match name {
-        "cell" => scope.cell.as_ref().map(ToString::to_string),
-        "tenant" => scope.tenant.as_ref().map(ToString::to_string),
-        "region" => scope.region.as_ref().map(ToString::to_string),
-        _ => None,
-    };
-    objective
-        .group_by
-        .iter()
-        .filter_map(|name| Some((name.clone(), value(name)?)))
-        .collect()
 }
 
 fn tenants(

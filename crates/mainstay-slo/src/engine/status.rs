@@ -75,10 +75,9 @@ impl SloEngine {
         let Some(index) = sli.by_group.get(group) else {
             return Some(self.status_of(judge, &Node::new(group.clone()), None, now));
         };
-        let judged = level
-            .iter()
-            .position(|node| node == index)
-            .and_then(|place| judge.judged.get(place));
+        // Nodes are numbered as they come, and so are in order in their level.
+        let place = level.binary_search(index).ok();
+        let judged = place.and_then(|place| judge.judged.get(place));
         Some(self.status_of(judge, &sli.nodes[*index as usize], judged, now))
     }
 
