@@ -85,16 +85,7 @@ impl Objective {
     /// The group that a part of the platform is, as far as the objective is judged by its labels.
     #[must_use]
     pub fn group_of(&self, scope: &Scope) -> Labels {
-        let value = |name: &str| match name {
-            "cell" => scope.cell.as_ref().map(ToString::to_string),
-            "tenant" => scope.tenant.as_ref().map(ToString::to_string),
-            "region" => scope.region.as_ref().map(ToString::to_string),
-            _ => None,
-        };
-        let labels = self.group_by.iter();
-        labels
-            .filter_map(|name| Some((name.clone(), value(name)?)))
-            .collect()
+        group_of(&self.group_by, scope)
     }
 
     /// The labels among those that it is judged by that say where something runs.
@@ -106,6 +97,20 @@ impl Objective {
             .cloned()
             .collect()
     }
+}
+
+/// The group, of groups by these labels, that a part of the platform is.
+pub(crate) fn group_of(labels: &[String], scope: &Scope) -> Labels {
+    let value = |name: &str| match name {
+        "cell" => scope.cell.as_ref().map(ToString::to_string),
+        "tenant" => scope.tenant.as_ref().map(ToString::to_string),
+        "region" => scope.region.as_ref().map(ToString::to_string),
+        _ => None,
+    };
+    let labels = labels.iter();
+    labels
+        .filter_map(|name| Some((name.clone(), value(name)?)))
+        .collect()
 }
 
 /// The share of events that may be bad: one less the target.

@@ -7,6 +7,8 @@ use mainstay_incident::Impact;
 use mainstay_kernel::{Labels, Ratio, Scope, TenantId};
 use mainstay_review::facts::BudgetCost;
 use mainstay_slo::burn::burn_rate;
+use mainstay_slo::engine::Standing;
+use mainstay_slo::gate::{Covered, Policy};
 use mainstay_slo::{Counts, Objective, Promise, SloEngine};
 
 use crate::judge::{Judge, Verdict};
@@ -56,6 +58,14 @@ impl Judge for Telemetry {
         let quiet = i128::from(now_ms - last_ms) >= QUIET.as_millis();
         let recovered_at = impact.last_bad_at.filter(|_| quiet && after.total > 0);
         Some(Verdict { impact, recovered_at })
+    }
+
+    fn standings(&self, by: &[(Covered, Policy)], scope: &Scope, now: Timestamp) -> Vec<Standing> {
+        self.standings_of(by, scope, now)
+    }
+
+    fn standings_in_places(&self, by: &[Covered], now: Timestamp) -> Vec<Standing> {
+        self.standings_everywhere(by, now)
     }
 
     fn budget_costs(&self, scope: &Scope, from: Timestamp, to: Timestamp) -> Vec<BudgetCost> {

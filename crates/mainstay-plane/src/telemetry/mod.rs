@@ -6,6 +6,7 @@
 
 mod delete;
 mod exemplars;
+mod gate;
 mod intake;
 mod judge;
 mod metadata;
@@ -150,6 +151,8 @@ pub struct Telemetry {
     windows: Arc<Mutex<KeptWindows>>,
     /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
     keeping: Mutex<()>,
+    /// Which places the gate knows to be seen.
+    sights: Mutex<gate::Sights>,
     counts_file: PathBuf,
     alerts_file: PathBuf,
     clock: Arc<dyn Clock>,
@@ -230,6 +233,7 @@ impl Telemetry {
             exemplars: Mutex::default(),
             windows: Arc::default(),
             keeping: Mutex::new(()),
+            sights: Mutex::default(),
             counts_file,
             alerts_file,
             clock,

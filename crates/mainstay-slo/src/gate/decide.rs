@@ -1,8 +1,11 @@
 //! The decision.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
+use mainstay_catalog::duration;
 use mainstay_kernel::fact::BudgetState;
-use mainstay_kernel::{EventId, Role};
+use mainstay_kernel::{EventId, Role, SloId};
 
 use super::answer::{Answer, BudgetRead, Reason, Request, Rule, Verdict, instant};
 use super::machine::{Approval, GateState, LastState};
@@ -47,8 +50,8 @@ impl Demand {
     }
 }
 
-/// Decides on a change. `standings` are those of the objectives that judge the service ([`Policies::judging`]); ones that
-/// fall under no policy say nothing. Cost: the standings, each by the exceptions and approvals there are.
+/// Decides on a change by the objectives that judge its service ([`Policies::judging`]), given how they stand; one that is
+/// not among `standings` was never seen. Cost: those objectives, each by the exceptions and approvals there are.
 #[must_use]
 pub fn decide(
     memory: &GateState,
@@ -61,34 +64,29 @@ pub fn decide(
     let mut budgets = Vec::new();
     let (mut fail_mode, mut valid) = (FailMode::Allow, None);
     let mut for_version_only = false;
-    for standing in standings {
-        let Some((_, policy)) = policies.of(&standing.slo) else {
-            continue;
-        };
+    for (covered, policy) in policies.judging(&request.service) {
         fail_mode = fail_mode.max(policy.fail_mode);
         valid = Some(valid.map_or(policy.last_answer_valid, |valid| {
             policy.last_answer_valid.min(valid)
         }));
-        let last = memory.last(&standing.slo, &standing.group);
-        let state = state_of(standing, last);
-        budgets.push(BudgetRead::of(standing, state, &policy.name));
-        let reason = |rule, verdict, event, text| Reason {
-            rule,
-            verdict,
-            policy: Some(policy.name.clone()),
-            slo: Some(standing.slo.clone()),
-            event,
-            text,
+        let standing = standings.iter().find(|standing| standing.slo == covered.slo);
+        let last = standing.and_then(|standing| memory.last(&standing.slo, &standing.group));
+        let case = Case {
+            slo: &covered.slo,
+            policy,
+            standing,
+            state: standing.map_or(BudgetState::Unknown, |standing| state_of(standing, last)),
+            last,
         };
-        let demands = demands(standing, state, last, policy);
+        budgets.extend(standing.map(|standing| BudgetRead::of(standing, case.state, &policy.name)));
+        let demands = case.demands();
+        if demands.is_empty() {
+            reasons.push(case.nothing_demanded());
+        }
         let excepted = policy
             .exceptions
             .iter()
             .find(|exception| exception.covers(&request.service, &request.cell, now));
-        if demands.is_empty() {
-            let (rule, text) = nothing_demanded(standing, state);
-            reasons.push(reason(rule, Verdict::Allow, None, text));
-        }
         for demand in demands {
             let approved = demand
                 .approval
@@ -99,18 +97,18 @@ pub fn decide(
                         "{}; excepted until {} by {}: {}",
                         demand.text, exception.expires, exception.owner, exception.reason
                     );
-                    reason(Rule::Excepted, Verdict::Allow, demand.event, text)
+                    case.reason(Rule::Excepted, Verdict::Allow, demand.event, text)
                 }
                 (None, Some(approval)) => {
                     for_version_only |= approval.approve.version.is_some();
                     let text = format!("{}; {}", demand.text, approved_words(approval));
-                    reason(Rule::Approved, Verdict::Allow, Some(approval.event), text)
+                    case.reason(Rule::Approved, Verdict::Allow, Some(approval.event), text)
                 }
-                (None, None) => reason(demand.rule, demand.verdict(), demand.event, demand.text),
+                (None, None) => case.reason(demand.rule, demand.verdict(), demand.event, demand.text),
             });
         }
     }
-    if budgets.is_empty() {
+    if reasons.is_empty() {
         reasons.push(Reason {
             rule: Rule::NoPolicy,
             verdict: Verdict::Allow,
@@ -120,9 +118,11 @@ pub fn decide(
             text: format!("no error budget policy judges changes of {}", request.service),
         });
     }
-    reasons.sort_by_key(|reason| (std::cmp::Reverse(reason.verdict), is_plain(reason.rule)));
+    // What decides first; what only says that nothing is wrong last.
+    reasons.sort_by_key(|reason| (Reverse(reason.verdict), reason.rule == Rule::WithinBudget));
     let demanded = reasons.first().map_or(Verdict::Allow, |reason| reason.verdict);
-    let verdict = if demanded > Verdict::Allow && request.kind.is_never_refused() {
+    let spared = demanded > Verdict::Allow && request.kind.is_never_refused();
+    if spared {
         let reason = Reason {
             rule: Rule::NeverRefused,
             verdict: Verdict::Allow,
@@ -132,25 +132,18 @@ pub fn decide(
             text: format!("{} is never refused", request.kind),
         };
         reasons.insert(0, reason);
-        Verdict::Allow
-    } else {
-        demanded
-    };
+    }
+    let verdict = if spared { Verdict::Allow } else { demanded };
     Answer {
         answer: sentence(verdict, &reasons),
         verdict,
         request: request.clone(),
         reasons,
         budgets,
-        for_version_only: for_version_only && verdict == Verdict::Allow && !request.kind.is_never_refused(),
+        for_version_only: for_version_only && verdict == Verdict::Allow && !spared,
         fail_mode,
         valid_ms: i64::try_from(valid.unwrap_or(LAST_ANSWER_VALID).as_millis()).unwrap_or(i64::MAX),
     }
-}
-
-/// Whether a reason only says that nothing is wrong.
-fn is_plain(rule: Rule) -> bool {
-    matches!(rule, Rule::WithinBudget)
 }
 
 fn sentence(verdict: Verdict, reasons: &[Reason]) -> String {
@@ -163,85 +156,130 @@ fn sentence(verdict: Verdict, reasons: &[Reason]) -> String {
     format!("{said}: {why}")
 }
 
-/// What holds a change up, by one objective.
-fn demands(
-    standing: &Standing,
+/// One objective that judges a change.
+struct Case<'a> {
+    slo: &'a SloId,
+    policy: &'a Policy,
+    standing: Option<&'a Standing>,
     state: BudgetState,
-    last: Option<&LastState>,
-    policy: &Policy,
-) -> Vec<Demand> {
-    let mut demands = Vec::new();
-    let event = last.filter(|last| last.state == state).map(|last| last.event);
-    let action = policy.actions.of(state);
-    if action.is_some_and(|action| action.freeze) {
-        demands.push(Demand {
-            rule: Rule::Frozen,
-            approval: None,
+    last: Option<&'a LastState>,
+}
+
+impl Case<'_> {
+    fn reason(&self, rule: Rule, verdict: Verdict, event: Option<EventId>, text: String) -> Reason {
+        Reason {
+            rule,
+            verdict,
+            policy: Some(self.policy.name.clone()),
+            slo: Some(self.slo.clone()),
             event,
-            text: format!("{}: changes are frozen", state_words(standing, state)),
-        });
-    } else if let Some(role) = action.and_then(|action| action.require_approval) {
-        demands.push(Demand {
-            rule: Rule::ApprovalRequired,
-            approval: Some(role),
-            event,
-            text: format!(
-                "{}: {} must approve changes",
-                state_words(standing, state),
-                role_words(role)
-            ),
-        });
-    }
-    let holds_up = policy.actions.exhausted.restricts();
-    if let Some(exhausted) = standing.exhausted.as_ref().filter(|_| holds_up) {
-        let left = policy.recovery.left.unwrap_or(standing.policy.critical_below);
-        if !exhausted.rolling.is_left(left) {
-            let days = exhausted.rolling.window_ms / 86_400_000;
-            let text = format!(
-                "{}: the period up to {} was exhausted ({} of {} allowed bad events), and of the last {days} days {} \
-                 where {} must be ({} of {} allowed): {} must approve changes",
-                place(standing),
-                instant(exhausted.period.end_ms),
-                exhausted.budget.counts.bad,
-                exhausted.budget.allowed(),
-                exhausted.rolling.words(),
-                left.percent(1),
-                exhausted.rolling.counts.bad,
-                exhausted.rolling.allowed(),
-                role_words(policy.recovery.approval),
-            );
-            demands.push(Demand {
-                rule: Rule::Recovering,
-                approval: Some(policy.recovery.approval),
-                event: last.and_then(|last| last.exhausted),
-                text,
-            });
+            text,
         }
     }
-    let unseen = !standing.sight.seen || standing.sight.blind_since_ms.is_some();
-    if let Some(role) = policy.actions.unknown_approval.filter(|_| unseen) {
-        demands.push(Demand {
+
+    /// What holds the change up.
+    fn demands(&self) -> Vec<Demand> {
+        let by_state = self.standing.and_then(|standing| self.by_state(standing));
+        let recovering = self.standing.and_then(|standing| self.recovering(standing));
+        let unseen = match self.standing.map(|standing| standing.sight) {
+            Some(sight) => !sight.seen || sight.blind_since_ms.is_some(),
+            None => true,
+        };
+        let approver = self.policy.actions.unknown_approval.filter(|_| unseen);
+        let blind = approver.map(|role| Demand {
             rule: Rule::BlindApproval,
             approval: Some(role),
             event: None,
             text: format!(
                 "{}: {} must approve changes",
-                sight_words(standing, state),
+                self.sight_words(),
                 role_words(role)
             ),
         });
+        by_state.into_iter().chain(recovering).chain(blind).collect()
     }
-    demands
-}
 
-/// What is said where nothing holds a change up.
-fn nothing_demanded(standing: &Standing, state: BudgetState) -> (Rule, String) {
-    if !standing.sight.seen {
-        (Rule::NeverSeen, sight_words(standing, state))
-    } else if standing.sight.blind_since_ms.is_some() {
-        (Rule::Blind, sight_words(standing, state))
-    } else {
-        (Rule::WithinBudget, state_words(standing, state))
+    fn by_state(&self, standing: &Standing) -> Option<Demand> {
+        let action = self.policy.actions.of(self.state)?;
+        let event = self
+            .last
+            .filter(|last| last.state == self.state)
+            .map(|last| last.event);
+        let words = state_words(standing, self.state);
+        if action.freeze {
+            return Some(Demand {
+                rule: Rule::Frozen,
+                approval: None,
+                event,
+                text: format!("{words}: changes are frozen"),
+            });
+        }
+        let role = action.require_approval?;
+        Some(Demand {
+            rule: Rule::ApprovalRequired,
+            approval: Some(role),
+            event,
+            text: format!("{words}: {} must approve changes", role_words(role)),
+        })
+    }
+
+    /// A new period is no amnesty (ruling R36), where the old one's exhaustion held changes up.
+    fn recovering(&self, standing: &Standing) -> Option<Demand> {
+        let exhausted = standing
+            .exhausted
+            .as_ref()
+            .filter(|_| self.policy.actions.exhausted.restricts())?;
+        let recovery = &self.policy.recovery;
+        let due = recovery.left.unwrap_or(standing.policy.critical_below);
+        if exhausted.rolling.is_left(due) {
+            return None;
+        }
+        let text = format!(
+            "{}: the period up to {} was exhausted ({} bad of {} allowed), and of the last {} {} where {} must be left ({} \
+             bad of {} allowed): {} must approve changes",
+            place(standing),
+            instant(exhausted.period.end_ms),
+            exhausted.budget.counts.bad,
+            exhausted.budget.allowed(),
+            duration::format(recovery.window),
+            exhausted.rolling.words(),
+            due.percent(1),
+            exhausted.rolling.counts.bad,
+            exhausted.rolling.allowed(),
+            role_words(recovery.approval),
+        );
+        Some(Demand {
+            rule: Rule::Recovering,
+            approval: Some(recovery.approval),
+            event: self.last.and_then(|last| last.exhausted),
+            text,
+        })
+    }
+
+    /// What is said where nothing holds the change up.
+    fn nothing_demanded(&self) -> Reason {
+        let (rule, text) = match self.standing {
+            Some(standing) if standing.sight.seen => match standing.sight.blind_since_ms {
+                Some(_) => (Rule::Blind, self.sight_words()),
+                None => (Rule::WithinBudget, state_words(standing, self.state)),
+            },
+            _ => (Rule::NeverSeen, self.sight_words()),
+        };
+        self.reason(rule, Verdict::Allow, None, text)
+    }
+
+    /// What is not seen, and what holds meanwhile.
+    fn sight_words(&self) -> String {
+        let what = self.standing.map_or_else(|| self.slo.to_string(), place);
+        if self.state == BudgetState::Unknown {
+            return format!("{what}: nothing was ever seen of it, and unknown freezes nothing");
+        }
+        let since = self.standing.and_then(|standing| standing.sight.blind_since_ms);
+        let since = since.map_or_else(String::new, |since_ms| format!(" since {}", instant(since_ms)));
+        format!(
+            "{what}: nothing is seen of it{since}; the last known state, {}, holds",
+            self.state.word()
+        )
     }
 }
 
@@ -274,28 +312,6 @@ fn state_words(standing: &Standing, state: BudgetState) -> String {
         standing.window,
         seen,
     )
-}
-
-fn sight_words(standing: &Standing, state: BudgetState) -> String {
-    match (standing.sight.seen, standing.sight.blind_since_ms) {
-        (true, Some(since_ms)) => format!(
-            "{}: nothing is seen of it since {}; the last known state, {}, holds",
-            place(standing),
-            instant(since_ms),
-            state.word()
-        ),
-        _ if state == BudgetState::Unknown => {
-            format!(
-                "{}: nothing was ever seen of it, and unknown freezes nothing",
-                place(standing)
-            )
-        }
-        _ => format!(
-            "{}: nothing is seen of it; the last known state, {}, holds",
-            place(standing),
-            state.word()
-        ),
-    }
 }
 
 fn approved_words(approval: &Approval) -> String {

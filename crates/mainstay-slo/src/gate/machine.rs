@@ -168,6 +168,15 @@ impl GateState {
         self.answers.iter()
     }
 
+    /// The event that a command's answer follows from.
+    #[must_use]
+    pub fn cause(&self, policies: &Policies, command: &GateCommand, now: Timestamp) -> Option<EventId> {
+        match command {
+            GateCommand::Ask(request, standings) => decide(self, policies, request, standings, now).cause(),
+            _ => None,
+        }
+    }
+
     fn state(&self, slo: &SloId, group: &Labels) -> BudgetState {
         self.last(slo, group)
             .map_or(BudgetState::Unknown, |last| last.state)

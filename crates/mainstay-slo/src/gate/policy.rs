@@ -6,8 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_catalog::duration;
 use mainstay_kernel::effect::{Channel, Recipient};
 use mainstay_kernel::fact::BudgetState;
-use mainstay_kernel::{CellId, Labels, Ratio, Role, ServiceId, SloId};
+use mainstay_kernel::{CellId, Labels, Ratio, Role, Scope, ServiceId, SloId};
 use serde::{Deserialize, Serialize};
+
+use crate::objective::group_of;
 
 /// How long an answer holds while the server is away, where a policy says nothing.
 pub const LAST_ANSWER_VALID: SignedDuration = SignedDuration::from_mins(15);
@@ -159,7 +161,7 @@ pub struct Covered {
     /// The labels of its groups that say where something runs.
     pub place_labels: Vec<String>,
     /// All labels that it is judged by.
-    pub group_by: Vec<String>,
+    group_by: Vec<String>,
     /// The policy, as its place among the policies.
     policy: usize,
 }
@@ -231,6 +233,12 @@ impl Covered {
             group_by: objective.group_by.clone(),
             policy: 0,
         }
+    }
+
+    /// The group that a change to a part of the platform is judged by.
+    #[must_use]
+    pub fn group_of(&self, scope: &Scope) -> Labels {
+        group_of(&self.group_by, scope)
     }
 
     /// Whether changes for all tenants are judged by this group.
