@@ -134,6 +134,26 @@ pub enum Rule {
     NoPolicy,
 }
 
+impl Rule {
+    /// As it is written: `approval-required`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Frozen => "frozen",
+            Self::ApprovalRequired => "approval-required",
+            Self::Recovering => "recovering",
+            Self::BlindApproval => "blind-approval",
+            Self::Blind => "blind",
+            Self::NeverSeen => "never-seen",
+            Self::NeverRefused => "never-refused",
+            Self::Excepted => "excepted",
+            Self::Approved => "approved",
+            Self::WithinBudget => "within-budget",
+            Self::NoPolicy => "no-policy",
+        }
+    }
+}
+
 /// Why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {

@@ -4,6 +4,7 @@ mod alerts;
 mod crash;
 mod ended;
 mod fixture;
+mod gate;
 mod golden;
 mod openslo;
 mod recount;
