@@ -346,7 +346,11 @@ async fn judge(
             Err(PlaneError::Refused(refused)) => tracing::error!(%refused, "alerts were refused"),
             Err(fatal) => return Err(fatal.into()),
         }
-        plane.note_budgets(found.budgets).await?;
+        match plane.note_budgets(found.budgets).await {
+            Ok(()) => {}
+            Err(PlaneError::Refused(refused)) => tracing::error!(%refused, "changes of budgets were refused"),
+            Err(fatal) => return Err(fatal.into()),
+        }
         plane.measure().await?;
         plane.renew().await.map_err(PlaneError::from)?;
         // Pages show figures that move without events. Nobody listening is fine.

@@ -1,9 +1,8 @@
 //! The gate: who may change what, by what is left.
 
-use std::collections::BTreeMap;
+mod documents;
+mod month;
 
-use jiff::Timestamp;
-use mainstay_catalog::{Catalog, Diagnostics, Documents};
 use mainstay_journal::Machine as _;
 use mainstay_journal::machine::Meta;
 use mainstay_kernel::fact::BudgetState;
@@ -12,115 +11,16 @@ use mainstay_kernel::{Actor, CellId, EventId, Labels, Role, Scope, ServiceId, Sl
 use mainstay_slo::engine::{ExhaustedPeriod, Sight, Standing};
 use mainstay_slo::gate::{
     Answer, Approve, ChangeKind, FailMode, Gate, GateCommand, GateEvent, GateRefusal, GateState, Policies,
-    Request, Rule, Verdict, decide, load,
+    Request, Rule, Verdict, decide,
 };
 use mainstay_slo::window::Bounds;
-use mainstay_slo::{Budget, BudgetPolicy, Counts, RawSample, Settings, SloEngine};
+use mainstay_slo::{Budget, BudgetPolicy, Counts};
 
 use crate::fixture::{at, labels};
+use documents::{catalog, policies, policy, read};
 
 const T0: i64 = 1_750_000_000_000;
 const DAY_MS: i64 = 86_400_000;
-
-/// A catalog of one gateway, one service behind it, and the policies that are given.
-fn catalog(policies: &str) -> (Catalog, Diagnostics) {
-    const PLATFORM: &str = "
-apiVersion: mainstay/v1
-kind: Platform
-metadata: {name: p}
-spec: {title: P, time_zone: UTC, availability_tiers: [{id: t, title: T, availability: 99.9%}]}
-";
-    const ROUTING: &str = "
-apiVersion: mainstay/v1
-kind: Routing
-metadata: {name: routing}
-spec:
-  receivers: [{name: ops, chat: ['#ops']}]
-  route: {receiver: ops}
-";
-    const SERVICES: &str = "
-apiVersion: mainstay/v1
-kind: Services
-items:
-  - {id: gateway, title: G, team: sre, tier: t}
-  - {id: payments, title: P, team: sre, tier: t}
----
-apiVersion: mainstay/v1
-kind: Teams
-items: [{id: sre, title: S, lead: ada}]
----
-apiVersion: mainstay/v1
-kind: People
-items: [{id: ada, name: Ada, role: Engineer, team: sre}]
-";
-    const SLO: &str = "
-apiVersion: openslo/v1
-kind: Service
-metadata: {name: gateway}
-spec: {}
----
-apiVersion: openslo/v1
-kind: SLO
-metadata:
-  name: availability
-  annotations: {mainstay/group-by: 'tenant,cell'}
-spec:
-  service: gateway
-  budgetingMethod: Occurrences
-  indicator:
-    metadata: {name: api}
-    spec:
-      ratioMetric:
-        counter: true
-        bad: {metricSource: {type: prometheus, spec: {query: 'requests_total{code=~\"5..\"}'}}}
-        total: {metricSource: {type: prometheus, spec: {query: requests_total}}}
-  timeWindow: [{duration: 1M, isRolling: false, calendar: {startTime: '2025-01-01 00:00:00', timeZone: Europe/Berlin}}]
-  objectives: [{displayName: SLO, target: 0.999}]
-";
-    let texts = [
-        ("platform.yaml", PLATFORM),
-        ("routing.yaml", ROUTING),
-        ("services.yaml", SERVICES),
-        ("slo.yaml", SLO),
-        ("policy.yaml", policies),
-    ];
-    let (documents, mut diagnostics) = Documents::from_texts(texts);
-    let catalog = Catalog::build(documents, &mut diagnostics);
-    (catalog, diagnostics)
-}
-
-fn read(policies: &str, now: Timestamp) -> (Policies, Diagnostics) {
-    let (catalog, _) = catalog(policies);
-    let mut said = Diagnostics::default();
-    let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut said);
-    assert_eq!(slos.objectives().len(), 1, "{}", said.render_short());
-    let policies = load(&catalog, &slos, now, &mut said);
-    said.settle();
-    (policies, said)
-}
-
-/// Freezes when exhausted, asks for approval when critical; the spec goes on with `more`.
-fn policies(more: &str) -> Policies {
-    let (policies, said) = read(&policy(more), at(T0));
-    assert!(!said.has_errors(), "{}", said.render_short());
-    policies
-}
-
-fn policy(more: &str) -> String {
-    format!(
-        "apiVersion: mainstay/v1
-kind: ErrorBudgetPolicy
-metadata: {{name: main}}
-spec:
-  objectives: [availability]
-  appliesTo: [payments]
-  states:
-    warning: {{notify: [ops]}}
-    critical: {{requireApproval: responder}}
-    exhausted: {{freeze: true, notify: [ops]}}
-{more}"
-    )
-}
 
 fn slo() -> SloId {
     SloId::new("availability").expect("a name")
@@ -577,161 +477,4 @@ fn a_transition_is_written_and_told_once_and_stands_behind_the_refusal() {
         serde_json::from_slice::<GateEvent>(&bytes).expect("the same"),
         answered
     );
-}
-
-#[test]
-fn what_a_policy_gets_wrong_is_said_with_its_place() {
-    let findings: BTreeMap<&str, &str> = BTreeMap::from([
-        ("  failmode: allow\n", "policy.yaml:11:3: error[unknown-key]"),
-        (
-            "    unknown: {freeze: true}\n",
-            "policy.yaml:11:15: error[unknown-key]",
-        ),
-        ("  failMode: maybe\n", "policy.yaml:11:13: error[bad-value]"),
-        ("  lastAnswerValid: 25h\n", "policy.yaml:11:20: error[bad-value]"),
-        (
-            "    healthy: {notify: [opps]}\n",
-            "policy.yaml:11:24: error[unknown-reference]",
-        ),
-        (
-            "    healthy: {requireApproval: viewer}\n",
-            "policy.yaml:11:32: error[bad-value]",
-        ),
-        (
-            "  services: [gatewy]\n",
-            "policy.yaml:11:14: error[unknown-reference]",
-        ),
-        (
-            "  exceptions: [{reason: r, owner: sre, service: payments, cell: '*'}]\n",
-            "error[missing-key]",
-        ),
-        (
-            "  exceptions: [{reason: r, owner: bob, expires: 2099-01-01T00:00:00Z, service: payments, cell: '*'}]\n",
-            "policy.yaml:11:35: error[unknown-reference]",
-        ),
-    ]);
-    for (more, due) in findings {
-        let (_, said) = read(&policy(more), at(T0));
-        let said = said.render_short();
-        assert!(said.contains(due), "{more}: {said}");
-    }
-    let twice = format!(
-        "{}---\n{}",
-        policy(""),
-        policy("").replace("name: main", "name: other")
-    );
-    let (_, said) = read(&twice, at(T0));
-    assert!(
-        said.render_short()
-            .contains("the objective availability is covered twice"),
-        "{}",
-        said.render_short()
-    );
-}
-
-/// Berlin's October of 2025 has an hour more and ends at 23:00 UTC. Its budget is spent by one bad day, the 20th; November
-/// begins with a budget of its own, and changes need approval until the 20th is out of the last 30 days.
-#[test]
-fn the_counts_remember_an_exhausted_month_over_its_end() {
-    const HOUR_MS: i64 = 3_600_000;
-    let instant = |text: &str| text.parse::<Timestamp>().expect("an instant").as_millisecond();
-    let (catalog, _) = catalog(&policy(""));
-    let mut said = Diagnostics::default();
-    let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut said);
-    let policies = load(&catalog, &slos, at(0), &mut said);
-    assert!(!said.has_errors(), "{}", said.render_short());
-    let settings = Settings {
-        scrape_interval_ms: HOUR_MS,
-        ..Settings::default()
-    };
-    let mut t_ms = instant("2025-09-30T22:00:00Z");
-    let mut engine = SloEngine::new(slos, settings, at(t_ms));
-    let series = |code: &str| {
-        let labels = [
-            ("__name__", "requests_total"),
-            ("tenant", "std-001"),
-            ("cell", "cell-5"),
-            ("code", code),
-        ];
-        labels.into_iter().collect::<Labels>()
-    };
-    let (good, bad) = (series("200"), series("500"));
-    let (mut goods, mut bads, mut position) = (0_u32, 0_u32, 0);
-    let bad_day = instant("2025-10-20T00:00:00Z")..instant("2025-10-21T00:00:00Z");
-    let mut gate = Running::default();
-    let mut feed_until = |engine: &mut SloEngine, gate: &mut Running, end_ms: i64| {
-        while t_ms < end_ms {
-            t_ms += HOUR_MS;
-            goods += 10_000;
-            bads += if bad_day.contains(&t_ms) { 1_000 } else { 0 };
-            position += 1;
-            let samples = [(&good, goods), (&bad, bads)].map(|(labels, value)| RawSample {
-                labels,
-                t_ms,
-                value: f64::from(value),
-                created_ms: Some(0),
-            });
-            engine.on_samples(position, samples);
-            let sight = engine.sight(&slo(), &cell_5(), at(t_ms)).expect("an objective");
-            let standing = engine
-                .standing(&slo(), &cell_5(), sight, 0, at(t_ms))
-                .expect("an objective");
-            gate.command(&policies, GateCommand::Judge(vec![standing]), t_ms)
-                .expect("no refusal");
-        }
-    };
-    let answer = |engine: &SloEngine, gate: &Running, t_ms: i64| {
-        let (_, policy) = policies.of(&slo()).expect("covered");
-        let sight = engine.sight(&slo(), &cell_5(), at(t_ms)).expect("an objective");
-        let standing = engine.standing(&slo(), &cell_5(), sight, policy.recovery.window_ms(), at(t_ms));
-        let standings = [standing.expect("an objective")];
-        decide(
-            &gate.state,
-            &policies,
-            &request(ChangeKind::Deploy),
-            &standings,
-            at(t_ms),
-        )
-    };
-    // 23,000 bad of 7.4 million events, of which 7,400 may be: until the month ends, to the minute, everything is frozen.
-    let end_ms = instant("2025-10-31T23:00:00Z");
-    feed_until(&mut engine, &mut gate, end_ms);
-    let last = answer(&engine, &gate, end_ms);
-    assert_eq!(
-        (last.verdict, last.reasons[0].rule),
-        (Verdict::Refuse, Rule::Frozen)
-    );
-    assert_eq!(last.budgets[0].to_ms, end_ms);
-    assert_eq!(
-        last.budgets[0].to_ms - last.budgets[0].from_ms,
-        31 * DAY_MS + HOUR_MS
-    );
-    feed_until(&mut engine, &mut gate, end_ms + HOUR_MS);
-    let first = answer(&engine, &gate, end_ms + HOUR_MS);
-    assert_eq!(first.budgets[0].state, BudgetState::Healthy, "{}", first.answer);
-    assert_eq!(
-        (first.verdict, first.reasons[0].rule),
-        (Verdict::NeedsApproval, Rule::Recovering)
-    );
-    let period = first.budgets[0].exhausted_period.as_ref().expect("October");
-    assert_eq!(
-        (period.to_ms, period.bad, period.rolling_bad),
-        (end_ms, last.budgets[0].bad, 24_000)
-    );
-    let exhausted = gate.events.iter().find(
-        |(_, event)| matches!(event, GateEvent::BudgetChanged(change) if change.to == BudgetState::Exhausted),
-    );
-    assert_eq!(
-        first.cause(),
-        exhausted.map(|(id, _)| *id),
-        "October's exhaustion stands behind it"
-    );
-    // A rolling window of 30 days holds 7.2 million events; 20 % are left at 5,760 bad ones: 5 of the 24 bad hours.
-    let held = instant("2025-11-19T17:00:00Z");
-    feed_until(&mut engine, &mut gate, held);
-    assert_eq!(answer(&engine, &gate, held).verdict, Verdict::NeedsApproval);
-    let free = instant("2025-11-19T18:00:00Z");
-    feed_until(&mut engine, &mut gate, free);
-    let answer = answer(&engine, &gate, free);
-    assert_eq!(answer.verdict, Verdict::Allow, "{}", answer.answer);
 }

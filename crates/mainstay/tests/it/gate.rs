@@ -24,7 +24,7 @@ fn server(catalog: &Path) -> Server {
 fn gateway_counted(server: &Server, cell: &str, good: u64, bad: u64) {
     let now_nano = Timestamp::now().as_nanosecond();
     let point = |status: &str, count: u64| {
-        let attributes = [("tenant", "std-001"), ("cell", cell), ("status", status)]
+        let attributes = [("tenant", "STD-001"), ("cell", cell), ("status", status)]
             .map(|(key, value)| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#));
         format!(
             r#"{{"timeUnixNano":"{now_nano}","asInt":"{count}","attributes":[{}]}}"#,
@@ -151,7 +151,7 @@ fn a_spent_budget_freezes_its_cell_and_the_journal_says_why() {
             "{kind}"
         );
     }
-    assert_eq!(pipeline.exit("fraud-service", &["--tenant", "std-001"]), Some(4));
+    assert_eq!(pipeline.exit("fraud-service", &["--tenant", "STD-001"]), Some(4));
     asked += 5;
     let typo = pipeline.ask("fraud-servise", &[]);
     assert_eq!(typo.status.code(), Some(1));
