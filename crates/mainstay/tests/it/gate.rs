@@ -179,7 +179,7 @@ fn a_spent_budget_freezes_its_cell_and_the_journal_says_why() {
     );
     server.told(&["journal", "verify"]);
 
-    // Killed and back, nothing seen yet: the last known state holds.
+    // Killed and back: the last known state holds.
     let server = Server::start_with(server.kill(), &catalog.path().display().to_string());
     let pipeline = Pipeline {
         server: &server.address,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mainstay_catalog::Diagnostics;
 use mainstay_kernel::Labels;
 use mainstay_kernel::fact::BudgetState;
-use mainstay_slo::gate::{ChangeKind, GateCommand, GateEvent, Rule, Verdict, decide, load};
+use mainstay_slo::gate::{ChangeKind, GateCommand, GateEvent, GateState, Rule, Verdict, decide, load};
 use mainstay_slo::{RawSample, Settings, SloEngine};
 
 use super::{DAY_MS, Running, catalog, cell_5, policy, request, slo};
@@ -115,4 +115,91 @@ fn the_counts_remember_an_exhausted_month_over_its_end() {
     feed_until(&mut engine, &mut gate, free);
     let answer = answer(&engine, &gate, free);
     assert_eq!(answer.verdict, Verdict::Allow, "{}", answer.answer);
+}
+
+/// A cell goes dark on the second of October, its budget spent. Whatever month it is, that is what is known of it: by the counts
+/// alone, after a restart, and by the journal alone.
+#[test]
+fn a_cell_that_went_dark_stays_as_it_was_last_seen_over_the_months_end() {
+    const HOUR_MS: i64 = 3_600_000;
+    let instant = |text: &str| text.parse::<Timestamp>().expect("an instant").as_millisecond();
+    let (catalog, _) = catalog(&policy(""));
+    let mut said = Diagnostics::default();
+    let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut said);
+    let policies = load(&catalog, &slos, at(0), &mut said);
+    let settings = Settings {
+        scrape_interval_ms: HOUR_MS,
+        ..Settings::default()
+    };
+    let began = instant("2025-10-01T00:00:00Z");
+    let mut engine = SloEngine::new(slos.clone(), settings, at(began));
+    for hour in 1..=24 {
+        let samples = [("200", 10_000.0), ("500", 1_000.0)].map(|(code, each)| {
+            let labels = [
+                ("__name__", "requests_total"),
+                ("tenant", "a"),
+                ("cell", "cell-5"),
+                ("code", code),
+            ];
+            (labels.into_iter().collect::<Labels>(), each * f64::from(hour))
+        });
+        let samples = samples.iter().map(|(labels, value)| RawSample {
+            labels,
+            t_ms: began + i64::from(hour) * HOUR_MS,
+            value: *value,
+            created_ms: Some(0),
+        });
+        engine.on_samples(u64::from(hour.unsigned_abs()), samples);
+    }
+    let standing = |engine: &SloEngine, now_ms: i64| {
+        let sight = engine.sight(&slo(), &cell_5(), at(now_ms)).expect("an objective");
+        let standing = engine.standing(&slo(), &cell_5(), sight, 30 * DAY_MS, at(now_ms));
+        standing.expect("an objective")
+    };
+    let mut gate = Running::default();
+    let seen = began + 24 * HOUR_MS;
+    let command = GateCommand::Judge(vec![standing(&engine, seen)]);
+    assert_eq!(gate.command(&policies, command, seen), Ok(1));
+    let november = instant("2025-11-05T00:00:00Z");
+    let command = GateCommand::Judge(vec![standing(&engine, november)]);
+    assert_eq!(
+        gate.command(&policies, command, november),
+        Ok(0),
+        "blindness is no news"
+    );
+
+    let again =
+        SloEngine::from_bytes(&engine.to_bytes(), slos.clone(), settings, at(november)).expect("the state");
+    let nothing = SloEngine::new(slos, settings, at(november));
+    let deploy = request(ChangeKind::Deploy);
+    for (what, memory, engine) in [
+        ("counts", &GateState::default(), &engine),
+        ("counts read back", &GateState::default(), &again),
+        ("both", &gate.state, &engine),
+        ("the journal", &gate.state, &nothing),
+    ] {
+        let standings = [standing(engine, november)];
+        let answer = decide(memory, &policies, &deploy, &standings, at(november));
+        assert_eq!(
+            (answer.verdict, answer.reasons[0].rule),
+            (Verdict::Refuse, Rule::Frozen),
+            "{what}"
+        );
+        assert_eq!(answer.budgets[0].state, BudgetState::Exhausted, "{what}");
+    }
+    let answer = decide(
+        &gate.state,
+        &policies,
+        &deploy,
+        &[standing(&engine, november)],
+        at(november),
+    );
+    assert_eq!(answer.budgets[0].blind_since_ms, Some(seen));
+    assert!(
+        answer
+            .answer
+            .contains("nothing is seen of it since 2025-10-02T00:00:00Z"),
+        "{}",
+        answer.answer
+    );
 }

@@ -195,6 +195,8 @@ impl World {
                 .submit(Actor::machine("telemetry"), command)
                 .await
                 .expect("alerts are taken");
+            let noted = self.plane.note_budgets(found.budgets).await;
+            noted.expect("changes of budgets are taken");
             self.plane.measure().await.expect("it is measured");
             self.work().await;
         }
