@@ -2,14 +2,14 @@
 
 use std::cmp::Reverse;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mainstay_catalog::duration;
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{EventId, Role, SloId};
 
 use super::answer::{Answer, BudgetRead, Reason, Request, Rule, Verdict, instant};
 use super::machine::{Approval, GateState, LastState};
-use super::policy::{FailMode, LAST_ANSWER_VALID, Policies, Policy, role_words};
+use super::policy::{Exception, FailMode, LAST_ANSWER_VALID, Policies, Policy, role_words};
 use crate::engine::Standing;
 
 /// The state of a budget, given the last one that was written down: worse at once, better past the hysteresis, a new
@@ -60,15 +60,8 @@ pub fn decide(
     standings: &[Standing],
     now: Timestamp,
 ) -> Answer {
-    let mut reasons = Vec::new();
-    let mut budgets = Vec::new();
-    let (mut fail_mode, mut valid) = (FailMode::Allow, None);
-    let mut for_version_only = false;
+    let mut scales = Scales::default();
     for (covered, policy) in policies.judging(&request.service) {
-        fail_mode = fail_mode.max(policy.fail_mode);
-        valid = Some(valid.map_or(policy.last_answer_valid, |valid| {
-            policy.last_answer_valid.min(valid)
-        }));
         let standing = standings.iter().find(|standing| standing.slo == covered.slo);
         let last = standing.and_then(|standing| memory.last(&standing.slo, &standing.group));
         let case = Case {
@@ -78,71 +71,112 @@ pub fn decide(
             state: standing.map_or(BudgetState::Unknown, |standing| state_of(standing, last)),
             last,
         };
-        budgets.extend(standing.map(|standing| BudgetRead::of(standing, case.state, &policy.name)));
+        scales.weigh(&case, memory, request, now);
+    }
+    scales.answer(request, now)
+}
+
+/// What the objectives say, taken together.
+#[derive(Default)]
+struct Scales {
+    reasons: Vec<Reason>,
+    budgets: Vec<BudgetRead>,
+    /// Whether an approval of one version lifts something.
+    for_version_only: bool,
+    /// The strictest of the policies.
+    fail_mode: Option<FailMode>,
+    /// The shortest of the policies.
+    valid: Option<SignedDuration>,
+    /// When the first exception or approval ends that lifts something.
+    lifted_until: Option<Timestamp>,
+}
+
+impl Scales {
+    /// Takes in what one objective says.
+    fn weigh(&mut self, case: &Case<'_>, memory: &GateState, request: &Request, now: Timestamp) {
+        let policy = case.policy;
+        self.fail_mode = self.fail_mode.max(Some(policy.fail_mode));
+        self.valid = Some(earliest(self.valid, policy.last_answer_valid));
+        let read = |standing| BudgetRead::of(standing, case.state, &policy.name);
+        self.budgets.extend(case.standing.map(read));
         let demands = case.demands();
         if demands.is_empty() {
-            reasons.push(case.nothing_demanded());
+            self.reasons.push(case.nothing_demanded());
         }
-        let excepted = policy
-            .exceptions
-            .iter()
-            .find(|exception| exception.covers(&request.service, &request.cell, now));
+        let mut exceptions = policy.exceptions.iter();
+        let excepted = exceptions.find(|exception| exception.covers(&request.service, &request.cell, now));
         for demand in demands {
-            let approved = demand
-                .approval
-                .and_then(|role| memory.approval(request, role, now));
-            reasons.push(match (excepted, approved) {
-                (Some(exception), _) => {
-                    let text = format!(
-                        "{}; excepted until {} by {}: {}",
-                        demand.text, exception.expires, exception.owner, exception.reason
-                    );
-                    case.reason(Rule::Excepted, Verdict::Allow, demand.event, text)
-                }
-                (None, Some(approval)) => {
-                    for_version_only |= approval.approve.version.is_some();
-                    let text = format!("{}; {}", demand.text, approved_words(approval));
-                    case.reason(Rule::Approved, Verdict::Allow, Some(approval.event), text)
-                }
-                (None, None) => case.reason(demand.rule, demand.verdict(), demand.event, demand.text),
-            });
+            let approver = demand.approval.filter(|_| excepted.is_none());
+            let approved = approver.and_then(|role| memory.approval(request, role, now));
+            let reason = if let Some(exception) = excepted {
+                self.lifted_until = Some(earliest(self.lifted_until, exception.expires));
+                let text = format!("{}; {}", demand.text, exception_words(exception));
+                case.reason(Rule::Excepted, Verdict::Allow, demand.event, text)
+            } else if let Some(approval) = approved {
+                self.lifted_until = Some(earliest(self.lifted_until, approval.approve.until));
+                self.for_version_only |= approval.approve.version.is_some();
+                let text = format!("{}; {}", demand.text, approval_words(approval));
+                case.reason(Rule::Approved, Verdict::Allow, Some(approval.event), text)
+            } else {
+                case.reason(demand.rule, demand.verdict(), demand.event, demand.text)
+            };
+            self.reasons.push(reason);
         }
     }
-    if reasons.is_empty() {
-        reasons.push(Reason {
-            rule: Rule::NoPolicy,
-            verdict: Verdict::Allow,
-            policy: None,
-            slo: None,
-            event: None,
-            text: format!("no error budget policy judges changes of {}", request.service),
-        });
+
+    fn answer(mut self, request: &Request, now: Timestamp) -> Answer {
+        if self.reasons.is_empty() {
+            let text = format!("no error budget policy judges changes of {}", request.service);
+            self.reasons.push(of_no_policy(Rule::NoPolicy, None, text));
+        }
+        // What decides first; what only says that nothing is wrong last.
+        self.reasons
+            .sort_by_key(|reason| (Reverse(reason.verdict), reason.rule == Rule::WithinBudget));
+        let demanded = self
+            .reasons
+            .first()
+            .map_or(Verdict::Allow, |reason| reason.verdict);
+        let spared = demanded > Verdict::Allow && request.kind.is_never_refused();
+        if spared {
+            let event = self.reasons.first().and_then(|reason| reason.event);
+            let text = format!("{} is never refused", request.kind);
+            self.reasons
+                .insert(0, of_no_policy(Rule::NeverRefused, event, text));
+        }
+        let verdict = if spared { Verdict::Allow } else { demanded };
+        // Without the server nobody sees an exception or an approval end.
+        let valid = self.valid.unwrap_or(LAST_ANSWER_VALID);
+        let valid = self
+            .lifted_until
+            .map_or(valid, |until| until.duration_since(now).min(valid));
+        Answer {
+            answer: sentence(verdict, &self.reasons),
+            verdict,
+            request: request.clone(),
+            reasons: self.reasons,
+            budgets: self.budgets,
+            for_version_only: self.for_version_only && verdict == Verdict::Allow && !spared,
+            fail_mode: self.fail_mode.unwrap_or(FailMode::Allow),
+            valid_ms: i64::try_from(valid.as_millis()).unwrap_or(i64::MAX),
+        }
     }
-    // What decides first; what only says that nothing is wrong last.
-    reasons.sort_by_key(|reason| (Reverse(reason.verdict), reason.rule == Rule::WithinBudget));
-    let demanded = reasons.first().map_or(Verdict::Allow, |reason| reason.verdict);
-    let spared = demanded > Verdict::Allow && request.kind.is_never_refused();
-    if spared {
-        let reason = Reason {
-            rule: Rule::NeverRefused,
-            verdict: Verdict::Allow,
-            policy: None,
-            slo: None,
-            event: reasons.first().and_then(|reason| reason.event),
-            text: format!("{} is never refused", request.kind),
-        };
-        reasons.insert(0, reason);
+}
+
+fn earliest<T: Ord>(known: Option<T>, other: T) -> T {
+    match known {
+        Some(known) => known.min(other),
+        None => other,
     }
-    let verdict = if spared { Verdict::Allow } else { demanded };
-    Answer {
-        answer: sentence(verdict, &reasons),
-        verdict,
-        request: request.clone(),
-        reasons,
-        budgets,
-        for_version_only: for_version_only && verdict == Verdict::Allow && !spared,
-        fail_mode,
-        valid_ms: i64::try_from(valid.unwrap_or(LAST_ANSWER_VALID).as_millis()).unwrap_or(i64::MAX),
+}
+
+fn of_no_policy(rule: Rule, event: Option<EventId>, text: String) -> Reason {
+    Reason {
+        rule,
+        verdict: Verdict::Allow,
+        policy: None,
+        slo: None,
+        event,
+        text,
     }
 }
 
@@ -314,7 +348,14 @@ fn state_words(standing: &Standing, state: BudgetState) -> String {
     )
 }
 
-fn approved_words(approval: &Approval) -> String {
+fn exception_words(exception: &Exception) -> String {
+    format!(
+        "excepted until {} by {}: {}",
+        exception.expires, exception.owner, exception.reason
+    )
+}
+
+fn approval_words(approval: &Approval) -> String {
     let version = approval.approve.version.as_ref();
     let version = version.map_or_else(String::new, |version| format!(" for {version}"));
     format!(

@@ -388,6 +388,10 @@ fn approvals_lift_what_needs_approval_and_no_freeze() {
     );
     assert!(answer.for_version_only);
     assert_eq!(
+        answer.valid_ms, 1,
+        "no longer than the approval, even without the server"
+    );
+    assert_eq!(
         answer.cause(),
         Some(gate.events[1].0),
         "it follows from the approval"

@@ -158,3 +158,39 @@ fn what_a_policy_gets_wrong_is_said_with_its_place() {
         said.render_short()
     );
 }
+
+#[test]
+fn an_objective_falls_under_the_nearest_policy() {
+    let document = |name: &str, covers: &str| {
+        format!(
+            "apiVersion: mainstay/v1\nkind: ErrorBudgetPolicy\nmetadata: {{name: {name}}}\nspec:\n  {covers}\n  states: {{}}\n"
+        )
+    };
+    let named = document("a-named", "objectives: [availability]");
+    let service = document("b-service", "services: [gateway]");
+    let default = document("c-default", "default: true");
+    let under = |documents: &[&str]| {
+        let (policies, said) = read(&documents.join("---\n"), at(T0));
+        assert!(said.is_empty(), "{}", said.render_short());
+        policies.of(&super::slo()).map(|(_, policy)| policy.name.clone())
+    };
+    assert_eq!(under(&[&named, &service, &default]).as_deref(), Some("a-named"));
+    assert_eq!(under(&[&service, &default]).as_deref(), Some("b-service"));
+    assert_eq!(under(&[&default]).as_deref(), Some("c-default"));
+    assert_eq!(under(&[&document("other", "services: [payments]")]), None);
+    let (_, said) = read(
+        &format!("{default}---\n{}", document("d", "default: true")),
+        at(T0),
+    );
+    assert!(
+        said.render_short().contains("a second policy is the default"),
+        "{}",
+        said.render_short()
+    );
+    let (_, said) = read(&document("e", "objectives: []"), at(T0));
+    assert!(
+        said.render_short().contains("the policy covers nothing"),
+        "{}",
+        said.render_short()
+    );
+}

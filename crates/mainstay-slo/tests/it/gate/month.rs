@@ -133,7 +133,7 @@ fn a_cell_that_went_dark_stays_as_it_was_last_seen_over_the_months_end() {
     };
     let began = instant("2025-10-01T00:00:00Z");
     let mut engine = SloEngine::new(slos.clone(), settings, at(began));
-    for hour in 1..=24 {
+    for hour in 1..=24_i32 {
         let samples = [("200", 10_000.0), ("500", 1_000.0)].map(|(code, each)| {
             let labels = [
                 ("__name__", "requests_total"),
