@@ -6,6 +6,7 @@
 //! nothing, so that a crash neither loses nor doubles a count.
 
 mod alert;
+mod calm;
 mod catalog;
 mod install;
 mod judge;
@@ -29,6 +30,8 @@ pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
 use crate::sli::SliDefinition;
+use crate::window::Bounds;
+use calm::Calms;
 use judge::Judged;
 use node::{Link, Node};
 use source::Sources;
@@ -150,6 +153,10 @@ struct Judge {
     sli: usize,
     level: usize,
     judged: Vec<Judged>,
+    /// How much of it can wait, by group as `judged` is. To be cleared when anything but time and samples changes.
+    calms: Vec<Calms>,
+    /// The window at the last evaluation.
+    bounds: Option<Bounds>,
     /// Since when the alert fires that nothing was ever seen of it.
     never_seen_ms: Option<i64>,
 }
