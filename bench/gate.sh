@@ -5,7 +5,7 @@
 #
 # Serves the payments catalog, sends counters of 10 cells and 1, then 1,000 tenants, and goes on sending them while it asks.
 # Exit status 1 if 99 of 100 answers are not given within 5 ms at 10,000 groups. PROFILE=debug measures a debug build.
-# needs: python3:python3 curl:curl
+# needs: python3:python3
 # shellcheck source-path=SCRIPTDIR source=../e2e/harness/mainstay.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../e2e/harness/mainstay.sh"
 find_mainstay "${PROFILE:-release}"
