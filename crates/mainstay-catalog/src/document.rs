@@ -34,6 +34,8 @@ pub const KINDS: &[&str] = &[
     "EscalationPolicy",
     "Channels",
     "MetricsLimits",
+    "MaintenanceWindow",
+    "ServiceCredits",
 ];
 
 /// Most documents in one file.

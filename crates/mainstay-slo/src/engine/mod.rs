@@ -7,6 +7,7 @@
 
 mod alert;
 mod catalog;
+mod exclude;
 mod install;
 mod judge;
 mod node;
@@ -21,12 +22,15 @@ use mainstay_kernel::Labels;
 
 pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
 pub use catalog::SloCatalog;
+pub use exclude::{ExcludedStretch, Period, Shares};
 pub use judge::Evaluation;
 pub use status::{GroupWindow, Status, StatusValue};
 
+use crate::adjust::Exclusion;
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
 use crate::sli::SliDefinition;
+use exclude::Regions;
 use judge::Judged;
 use node::{Link, Node};
 use source::Sources;
@@ -146,6 +150,9 @@ struct Judge {
     judged: Vec<Judged>,
     /// Since when the alert fires that nothing was ever seen of it.
     never_seen_ms: Option<i64>,
+    /// What does not count towards its budgets, and what not towards its burn alerts either.
+    excluded: Regions,
+    silenced: Regions,
 }
 
 /// Counts, judges and remembers. See the module's words.
@@ -163,6 +170,8 @@ pub struct SloEngine {
     swept_ms: i64,
     generation: u32,
     ingested: Ingested,
+    /// What does not count: data of the catalog and the ledger, given anew at every start.
+    exclusions: Vec<Exclusion>,
 }
 
 /// How often series that are forgotten are swept out, in milliseconds.
@@ -184,6 +193,7 @@ impl SloEngine {
             swept_ms: now.as_millisecond(),
             generation: 0,
             ingested: Ingested::default(),
+            exclusions: Vec::new(),
         };
         engine.install(catalog, BTreeMap::new(), now.as_millisecond());
         engine

@@ -133,7 +133,7 @@ impl Sli {
     }
 
     /// Where the tiers of all groups meet.
-    fn edges(&self) -> Edges {
+    pub(super) fn edges(&self) -> Edges {
         Edges::at(self.thinned_ms)
     }
 
@@ -164,7 +164,7 @@ impl Sli {
         self.counts_of(node.counts.window(self.edges(), from_ms, to_ms).sums)
     }
 
-    fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
+    pub(super) fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
         let bad = match self.definition.marked {
             Marked::Bad => marked,
             Marked::Good => total.saturating_sub(marked),

@@ -125,6 +125,7 @@ impl SloEngine {
             swept_ms,
             generation: 0,
             ingested: Ingested::from_array(ingested),
+            exclusions: Vec::new(),
         };
         engine.install(catalog, judged, now.as_millisecond());
         Ok(engine)

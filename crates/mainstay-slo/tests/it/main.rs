@@ -1,5 +1,6 @@
 //! What a user of the engine would notice: counts against a recount, crashes, alerts, the published table.
 
+mod adjust;
 mod alerts;
 mod crash;
 mod ended;
@@ -7,5 +8,6 @@ mod fixture;
 mod golden;
 mod openslo;
 mod recount;
+mod recurrence;
 mod streams;
 mod table;
