@@ -16,6 +16,8 @@ use mainstay_kernel::effect::Channel;
 use mainstay_kernel::{Actor, Entropy, EventId};
 use mainstay_oncall::{Oncall, OncallCommand, OncallSpec};
 use mainstay_runbook::{RunbookCommand, Runbooks};
+use mainstay_slo::adjust::ledger::{Ledger, LedgerCommand};
+use mainstay_slo::report::machine::{ReportCommand, Reports};
 
 use crate::error::PlaneError;
 
@@ -31,7 +33,9 @@ pub enum Command {
     Alert(AlertCommand),
     Change(ChangeCommand),
     Incident(IncidentCommand),
+    Ledger(LedgerCommand),
     Oncall(OncallCommand),
+    Report(ReportCommand),
     Runbook(RunbookCommand),
     Delivery(Attempted),
 }
@@ -92,7 +96,9 @@ pub(crate) struct Core {
     pub(crate) alerts: Runner<Alerts>,
     pub(crate) changes: Runner<Change>,
     pub(crate) incidents: Runner<Incidents>,
+    pub(crate) ledger: Runner<Ledger>,
     pub(crate) oncall: Runner<Oncall>,
+    pub(crate) reports: Runner<Reports>,
     pub(crate) runbooks: Runner<Runbooks>,
     pub(crate) delivery: Runner<Delivery>,
     /// Where the subscriptions stand, in the order of [`crate::facts::SUBSCRIPTIONS`].
@@ -113,7 +119,9 @@ impl Core {
             alerts: Runner::load(journal).await?,
             changes: Runner::load(journal).await?,
             incidents: Runner::load(journal).await?,
+            ledger: Runner::load(journal).await?,
             oncall: Runner::load(journal).await?,
+            reports: Runner::load(journal).await?,
             runbooks: Runner::load(journal).await?,
             delivery: Runner::load(journal).await?,
             cursors: Vec::new(),
@@ -135,7 +143,9 @@ impl Core {
             self.alerts.seen(),
             self.changes.seen(),
             self.incidents.seen(),
+            self.ledger.seen(),
             self.oncall.seen(),
+            self.reports.seen(),
             self.runbooks.seen(),
             self.delivery.seen(),
         ];
@@ -146,7 +156,9 @@ impl Core {
         self.alerts.take_in(record)?;
         self.changes.take_in(record)?;
         self.incidents.take_in(record)?;
+        self.ledger.take_in(record)?;
         self.oncall.take_in(record)?;
+        self.reports.take_in(record)?;
         self.runbooks.take_in(record)?;
         self.delivery.take_in(record)
     }
@@ -157,7 +169,9 @@ impl Core {
         save(journal, self.epoch, &mut self.alerts, head).await?;
         save(journal, self.epoch, &mut self.changes, head).await?;
         save(journal, self.epoch, &mut self.incidents, head).await?;
+        save(journal, self.epoch, &mut self.ledger, head).await?;
         save(journal, self.epoch, &mut self.oncall, head).await?;
+        save(journal, self.epoch, &mut self.reports, head).await?;
         save(journal, self.epoch, &mut self.runbooks, head).await?;
         save(journal, self.epoch, &mut self.delivery, head).await
     }
@@ -197,6 +211,16 @@ impl Core {
             ),
             Command::Incident(command) => done(
                 self.incidents
+                    .execute(journal, &(), &context, command, settle)
+                    .await?,
+            ),
+            Command::Ledger(command) => done(
+                self.ledger
+                    .execute(journal, &(), &context, command, settle)
+                    .await?,
+            ),
+            Command::Report(command) => done(
+                self.reports
                     .execute(journal, &(), &context, command, settle)
                     .await?,
             ),

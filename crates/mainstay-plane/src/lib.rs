@@ -13,6 +13,7 @@ mod facts;
 pub mod judge;
 mod plane;
 mod postmortem;
+pub mod reports;
 pub mod signing;
 pub mod telemetry;
 mod why;

@@ -15,6 +15,8 @@ use mainstay_journal::{Epoch, Journal, JournalError, Seq, Settle};
 use mainstay_kernel::{Actor, Clock, Digest, Entropy, EventId};
 use mainstay_oncall::OncallState;
 use mainstay_runbook::RunbookState;
+use mainstay_slo::adjust::ledger::LedgerState;
+use mainstay_slo::report::machine::ReportState;
 use tokio::sync::{Mutex, watch};
 
 use crate::core::{Asked, Command, Core, Done, Specs};
@@ -67,8 +69,12 @@ pub struct States<'a> {
     pub changes: &'a ChangeState,
     /// Incidents.
     pub incidents: &'a IncidentState,
+    /// Adjustments.
+    pub ledger: &'a LedgerState,
     /// Pages.
     pub oncall: &'a OncallState,
+    /// Editions of reports.
+    pub reports: &'a ReportState,
     /// Step runs.
     pub runbooks: &'a RunbookState,
     /// Deliveries.
@@ -384,7 +390,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             alerts: core.alerts.state(),
             changes: core.changes.state(),
             incidents: core.incidents.state(),
+            ledger: core.ledger.state(),
             oncall: core.oncall.state(),
+            reports: core.reports.state(),
             runbooks: core.runbooks.state(),
             delivery: core.delivery.state(),
         })

@@ -38,5 +38,5 @@ pub use engine::{
 };
 pub use error::SloError;
 pub use objective::{Budget, BudgetPolicy, Objective, Promise};
-pub use sli::{Marked, SliDefinition, Witness};
+pub use sli::{Counters, Events, Marked, SliDefinition, Witness};
 pub use tally::{Counts, Doubt};

@@ -12,6 +12,82 @@ pub const GROUP_LABELS_MAX: usize = 3;
 /// The value of a group label on series that do not have the label: no name can look like it.
 pub const NO_VALUE: &str = "(none)";
 
+/// What an indicator counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Events {
+    /// What counters say.
+    Counters(Counters),
+}
+
+/// Counters of the events that are marked, and of all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counters {
+    /// Whether `marked_by` selects the bad or the good events.
+    pub marked: Marked,
+    /// The counters of the marked events. A series that several selectors select counts once.
+    pub marked_by: Vec<Selector>,
+    /// The counters of all events.
+    pub total: Vec<Selector>,
+}
+
+/// What a series is to an indicator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A counter of events: of marked ones, of all, or of both at once.
+    Counter {
+        /// Its events are marked.
+        marked: bool,
+        /// Its events are among all.
+        total: bool,
+    },
+}
+
+impl Events {
+    /// What a series is to them; `None`: nothing.
+    pub(crate) fn role(&self, series: &Labels) -> Option<Role> {
+        let selected = |by: &[Selector]| by.iter().any(|selector| selector.matches(series));
+        match self {
+            Self::Counters(counters) => {
+                let (marked, total) = (selected(&counters.marked_by), selected(&counters.total));
+                (marked || total).then_some(Role::Counter { marked, total })
+            }
+        }
+    }
+
+    /// Whether the good events are those of one bucket of each histogram: then a source that counts events and has no such
+    /// bucket says nothing about them.
+    pub(crate) fn needs_bucket(&self) -> bool {
+        match self {
+            Self::Counters(counters) => {
+                let mut selectors = counters.marked_by.iter();
+                counters.marked == Marked::Good && selectors.all(|selector| selector.edge().is_some())
+            }
+        }
+    }
+
+    /// Everything that they are read from, each selector at least once.
+    pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        match self {
+            Self::Counters(counters) => counters.marked_by.iter().chain(&counters.total),
+        }
+    }
+
+    /// The counters, where they are counters.
+    #[must_use]
+    pub fn counters(&self) -> Option<&Counters> {
+        match self {
+            Self::Counters(counters) => Some(counters),
+        }
+    }
+
+    /// Which events the marked side of their sums counts.
+    pub(crate) fn marked(&self) -> Marked {
+        match self {
+            Self::Counters(counters) => counters.marked,
+        }
+    }
+}
+
 /// Which events the marked side counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marked {
@@ -44,12 +120,8 @@ impl Witness {
 pub struct SliDefinition {
     /// Its name, unique in a catalog.
     pub name: String,
-    /// Whether `marked_by` selects the bad or the good events.
-    pub marked: Marked,
-    /// The counters of the marked events. A series that several selectors select counts once.
-    pub marked_by: Vec<Selector>,
-    /// The counters of all events.
-    pub total: Vec<Selector>,
+    /// What it counts.
+    pub events: Events,
     /// The labels that make groups, in order; at most [`GROUP_LABELS_MAX`].
     pub group_by: Vec<String>,
     /// The label of its counters that names their source, such as a pod; [`SOURCE_LABEL`] where nothing else is said.
@@ -64,11 +136,16 @@ impl SliDefinition {
     /// # Errors
     /// If a side selects nothing or there are too many group labels.
     pub fn check(&self) -> Result<(), SloError> {
-        let marked = match self.marked {
-            Marked::Bad => "bad",
-            Marked::Good => "good",
+        let sides = match &self.events {
+            Events::Counters(counters) => {
+                let marked = match counters.marked {
+                    Marked::Bad => "bad",
+                    Marked::Good => "good",
+                };
+                [(marked, &counters.marked_by), ("total", &counters.total)]
+            }
         };
-        for (side, selectors) in [(marked, &self.marked_by), ("total", &self.total)] {
+        for (side, selectors) in sides {
             if selectors.is_empty() {
                 return Err(SloError::EmptySide {
                     sli: self.name.clone(),
@@ -106,16 +183,14 @@ impl SliDefinition {
             .collect()
     }
 
-    pub(crate) fn selects_marked(&self, series: &Labels) -> bool {
-        self.marked_by.iter().any(|selector| selector.matches(series))
+    /// Everything that it is read from, its witness's counters among it, each selector at least once.
+    pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        let witness = self.witness.iter().flat_map(|witness| &witness.counters);
+        self.events.selectors().chain(witness)
     }
 
     pub(crate) fn selects(&self, series: &Labels) -> bool {
-        self.selects_marked(series) || self.selects_total(series)
-    }
-
-    pub(crate) fn selects_total(&self, series: &Labels) -> bool {
-        self.total.iter().any(|selector| selector.matches(series))
+        self.events.role(series).is_some()
     }
 }
 
@@ -127,9 +202,11 @@ mod tests {
     fn every_subset_of_the_group_labels_is_a_level() {
         let sli = SliDefinition {
             name: "api".to_owned(),
-            marked: Marked::Bad,
-            marked_by: Vec::new(),
-            total: Vec::new(),
+            events: Events::Counters(Counters {
+                marked: Marked::Bad,
+                marked_by: Vec::new(),
+                total: Vec::new(),
+            }),
             group_by: vec!["cell".to_owned(), "tenant".to_owned()],
             source: SOURCE_LABEL.to_owned(),
             witness: None,

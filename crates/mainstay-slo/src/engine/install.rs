@@ -94,9 +94,12 @@ impl SloEngine {
         self.slis = definitions
             .into_iter()
             .map(|definition| match former.remove(&definition.name) {
-                Some(known) if known.definition.group_by == definition.group_by => {
-                    Sli { definition, ..known }
-                }
+                Some(known) if known.definition.group_by == definition.group_by => Sli {
+                    needs_bucket: definition.events.needs_bucket(),
+                    edges: std::collections::BTreeSet::new(),
+                    definition,
+                    ..known
+                },
                 Some(known) => known.regrouped(definition),
                 None => Sli::new(definition, counting),
             })
@@ -123,14 +126,7 @@ impl SloEngine {
     fn index_metrics(&self) -> BTreeMap<String, Vec<usize>> {
         let mut by_metric: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, sli) in self.slis.iter().enumerate() {
-            let definition = &sli.definition;
-            let witness = definition.witness.iter().flat_map(|witness| &witness.counters);
-            for selector in definition
-                .marked_by
-                .iter()
-                .chain(&definition.total)
-                .chain(witness)
-            {
+            for selector in sli.definition.selectors() {
                 let slis = by_metric.entry(selector.metric.clone()).or_default();
                 if slis.last() != Some(&index) {
                     slis.push(index);
@@ -145,6 +141,9 @@ impl SloEngine {
         let forgotten = self.swept_ms.saturating_sub(self.settings.lateness.forget_ms);
         for sli in &mut self.slis {
             sli.sources.unlink(forgotten);
+            for node in &mut sli.nodes {
+                node.bucketless = None;
+            }
         }
         let series = std::mem::take(&mut self.series);
         self.by_labels.clear();
@@ -184,28 +183,23 @@ impl SloEngine {
                     sli: *index,
                     source: sli.sources.index(source),
                     nodes: Vec::new(),
-                    marked: false,
-                    total: false,
-                    witness: true,
+                    role: None,
                 });
             }
-            let marked = definition.selects_marked(labels);
-            let total = definition.selects_total(labels);
-            if !(marked || total) {
+            let Some(role) = definition.events.role(labels) else {
+                sli.note_edge(labels);
                 continue;
-            }
+            };
             let source = labels.get(&definition.source).unwrap_or(NO_VALUE);
             let source = sli.sources.index(source);
             match sli.nodes_for(labels, self.settings.groups_max) {
                 Some(nodes) => {
-                    sli.sources.joins(source, &nodes);
+                    sli.join(source, &nodes, role, self.reached_ms);
                     links.push(Link {
                         sli: *index,
                         source,
                         nodes,
-                        marked,
-                        total,
-                        witness: false,
+                        role: Some(role),
                     });
                 }
                 None => self.ingested.over_limit += 1,

@@ -15,7 +15,7 @@ mod snapshot;
 mod source;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mainstay_kernel::Labels;
@@ -24,7 +24,7 @@ pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
 pub use catalog::SloCatalog;
 pub use exclude::{ExcludedStretch, Period, Shares};
 pub use judge::Evaluation;
-pub use status::{GroupWindow, Status, StatusValue};
+pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 
 use crate::adjust::Exclusion;
 use crate::counter::{Counter, Counting, Lateness, Verdict};
@@ -134,6 +134,10 @@ struct Sli {
     counting: Counting,
     /// The time of the samples at which slices were last thinned out, in milliseconds since the epoch.
     thinned_ms: i64,
+    /// Whether its good events are those of one bucket of each histogram.
+    needs_bucket: bool,
+    /// The edges of such histograms that were seen, at most [`EDGES_MAX`].
+    edges: BTreeSet<String>,
     nodes: Vec<Node>,
     sources: Sources,
     by_group: BTreeMap<Labels, u32>,
@@ -167,12 +171,17 @@ pub struct SloEngine {
     judges: Vec<Judge>,
     position: Option<u64>,
     started_ms: i64,
+    /// The time of the newest sample of a series that was not watched before.
+    reached_ms: i64,
     swept_ms: i64,
     generation: u32,
     ingested: Ingested,
     /// What does not count: data of the catalog and the ledger, given anew at every start.
     exclusions: Vec<Exclusion>,
 }
+
+/// The most edges of histograms remembered per indicator: they are for a message.
+const EDGES_MAX: usize = 64;
 
 /// How often series that are forgotten are swept out, in milliseconds.
 const SWEEP_EVERY_MS: i64 = 3_600_000;
@@ -190,6 +199,7 @@ impl SloEngine {
             judges: Vec::new(),
             position: None,
             started_ms: now.as_millisecond(),
+            reached_ms: now.as_millisecond(),
             swept_ms: now.as_millisecond(),
             generation: 0,
             ingested: Ingested::default(),
@@ -248,9 +258,7 @@ impl SloEngine {
             let sli = &mut self.slis[link.sli];
             if let Some(placed) = placed {
                 let effects = placed.effects(sli.counting, lateness);
-                if !link.witness {
-                    sli.count(link, t_ms, effects, max_gap_ms);
-                }
+                sli.count(link, t_ms, effects, max_gap_ms);
                 sli.follow(link, t_ms, effects[0].1, in_flight_ms);
             } else if verdict == Verdict::Stale {
                 sli.miss(link, t_ms, in_flight_ms);
@@ -282,6 +290,7 @@ impl SloEngine {
         if !self.by_metric.contains_key(sample.labels.metric_name()) {
             return None;
         }
+        self.reached_ms = self.reached_ms.max(sample.t_ms);
         let series = self.watch(sample.labels);
         match series {
             Some(series) => {
@@ -292,8 +301,9 @@ impl SloEngine {
         series
     }
 
-    /// Whether a series would be counted but for a limit.
-    fn refuses(&self, labels: &Labels) -> bool {
+    /// Whether a series that is not watched would be counted but for a limit.
+    #[must_use]
+    pub fn refuses(&self, labels: &Labels) -> bool {
         let slis = self.by_metric.get(labels.metric_name());
         slis.is_some_and(|slis| {
             slis.iter().any(|index| {

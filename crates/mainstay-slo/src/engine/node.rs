@@ -3,11 +3,12 @@
 use mainstay_kernel::Labels;
 
 use super::source::{Change, Sources};
-use super::{GroupWindow, Sli};
+use super::{EDGES_MAX, GroupWindow, MissingEdge, Sli};
 use crate::counter::Counting;
 use crate::coverage::Coverage;
 use crate::prefix::{Edges, PrefixSums};
-use crate::sli::{Marked, SliDefinition};
+use crate::selector::EDGE_LABEL;
+use crate::sli::{Marked, Role, SliDefinition};
 use crate::tally::{Counts, Doubt, Tally};
 use crate::window::Bounds;
 
@@ -21,9 +22,8 @@ pub(super) struct Link {
     pub(super) source: u32,
     /// None where it is a witness's counter, which counts nowhere.
     pub(super) nodes: Vec<u32>,
-    pub(super) marked: bool,
-    pub(super) total: bool,
-    pub(super) witness: bool,
+    /// What it is to the indicator; `None`: a counter of its witness.
+    pub(super) role: Option<Role>,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub(super) struct Node {
     /// events that the others took with them.
     pub(super) doubt: PrefixSums<6>,
     pub(super) coverage: Coverage,
+    /// How many of its sources count events and have not the bucket that says which are good, and since when.
+    pub(super) bucketless: Option<(u32, i64)>,
     /// Whether it is known to be over: its silence is no blindness. A sample brings it back.
     pub(super) retired: bool,
 }
@@ -49,20 +51,27 @@ impl Node {
             counts: PrefixSums::default(),
             doubt: PrefixSums::default(),
             coverage: Coverage::default(),
+            bucketless: None,
             retired: false,
         }
     }
 
-    fn count(&mut self, link: &Link, t_ms: i64, effects: [(i64, Tally); 2], edges: Edges, max_gap_ms: i64) {
+    /// Counts what a sample of `t_ms` adds to the marked events, to all, or to both.
+    fn count(
+        &mut self,
+        [marked, total]: [bool; 2],
+        t_ms: i64,
+        effects: [(i64, Tally); 2],
+        edges: Edges,
+        max_gap_ms: i64,
+    ) {
         self.retired = false;
         self.coverage.on_sample(t_ms, max_gap_ms);
         for (at_ms, tally) in effects {
             let side = |on: bool, amount: i64| if on { amount } else { 0 };
-            self.counts.add(
-                at_ms,
-                [side(link.marked, tally.events), side(link.total, tally.events)],
-            );
-            let missed = [side(link.marked, tally.missed), side(link.total, tally.missed)];
+            self.counts
+                .add(at_ms, [side(marked, tally.events), side(total, tally.events)]);
+            let missed = [side(marked, tally.missed), side(total, tally.missed)];
             self.doubt
                 .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
         }
@@ -75,13 +84,15 @@ impl Sli {
     pub(super) fn new(definition: SliDefinition, counting: Counting) -> Self {
         let levels = vec![Vec::new(); 1 << definition.group_by.len()];
         Self {
-            definition,
             counting,
             thinned_ms: 0,
+            needs_bucket: definition.events.needs_bucket(),
+            edges: std::collections::BTreeSet::new(),
             nodes: Vec::new(),
             sources: Sources::default(),
             by_group: std::collections::BTreeMap::new(),
             levels,
+            definition,
         }
     }
 
@@ -92,14 +103,21 @@ impl Sli {
             self.thinned_ms = t_ms;
         }
         let edges = self.edges();
+        let Some(Role::Counter { marked, total }) = link.role else {
+            return;
+        };
+        // Without the bucket every event would look bad.
+        if !marked && self.needs_bucket && !self.sources.is_marked(link.source) {
+            return;
+        }
         for node in &link.nodes {
-            self.nodes[*node as usize].count(link, t_ms, effects, edges, max_gap_ms);
+            self.nodes[*node as usize].count([marked, total], t_ms, effects, edges, max_gap_ms);
         }
     }
 
     /// Keeps up with a source: one of its counters was read, or a witness counted what it was sent.
     pub(super) fn follow(&mut self, link: &Link, t_ms: i64, read: Tally, in_flight_ms: i64) {
-        if link.witness {
+        if link.role.is_none() {
             let sent = u64::try_from(read.events.saturating_add(read.missed)).unwrap_or(0);
             let change = self.sources.on_sent(link.source, t_ms, sent);
             self.doubt(link.source, change);
@@ -112,7 +130,7 @@ impl Sli {
 
     /// A counter was not there when it was to be read.
     pub(super) fn miss(&mut self, link: &Link, t_ms: i64, in_flight_ms: i64) {
-        if !link.witness {
+        if link.role.is_some() {
             let change = self.sources.on_silence(link.source, t_ms, in_flight_ms);
             self.doubt(link.source, change);
         }
@@ -165,11 +183,65 @@ impl Sli {
     }
 
     pub(super) fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
-        let bad = match self.definition.marked {
+        let bad = match self.definition.events.marked() {
             Marked::Bad => marked,
             Marked::Good => total.saturating_sub(marked),
         };
         Counts { bad, total }
+    }
+
+    /// Notes that a source counts in these groups, and which of them it says nothing true about: see [`Events::needs_bucket`].
+    ///
+    /// [`Events::needs_bucket`]: crate::sli::Events::needs_bucket
+    pub(super) fn join(&mut self, source: u32, nodes: &[u32], role: Role, reached_ms: i64) {
+        let new = self.sources.joins(source, nodes);
+        if !self.needs_bucket {
+            return;
+        }
+        let Role::Counter { marked, .. } = role;
+        if marked && self.sources.marks(source) {
+            for node in self.sources.nodes(source) {
+                let lacking = &mut self.nodes[node as usize].bucketless;
+                *lacking = lacking.and_then(|(count, since)| (count > 1).then(|| (count - 1, since)));
+            }
+        } else if !self.sources.is_marked(source) {
+            for node in new {
+                let lacking = &mut self.nodes[node as usize].bucketless;
+                *lacking = Some(lacking.map_or((1, reached_ms), |(count, since)| (count + 1, since)));
+            }
+        }
+    }
+
+    /// Remembers the edge of a bucket that would do but for its edge.
+    pub(super) fn note_edge(&mut self, series: &Labels) {
+        let Some(edge) = series.get(EDGE_LABEL).filter(|_| self.needs_bucket) else {
+            return;
+        };
+        let mut selectors = self.definition.events.selectors();
+        let same_family =
+            selectors.any(|selector| selector.edge().is_some() && selector.matches_beside_edge(series));
+        if same_family && self.edges.len() < EDGES_MAX {
+            self.edges.insert(edge.to_owned());
+        }
+    }
+
+    /// Why a group is not seen, where it lacks the bucket that says which events are good.
+    pub(super) fn missing_edge(&self, node: &Node) -> Option<MissingEdge> {
+        node.bucketless?;
+        let selector = self
+            .definition
+            .events
+            .selectors()
+            .find(|selector| selector.edge().is_some())?;
+        let mut edges: Vec<String> = self.edges.iter().cloned().collect();
+        edges.sort_by(|a, b| {
+            let number = |text: &String| text.parse().unwrap_or(f64::INFINITY);
+            f64::total_cmp(&number(a), &number(b))
+        });
+        Some(MissingEdge {
+            bucket: selector.to_string(),
+            edges,
+        })
     }
 
     /// The level that keeps these labels, whatever their order.
@@ -284,6 +356,9 @@ impl Sli {
     ) -> Option<i64> {
         if node.retired {
             return None;
+        }
+        if let Some((_, since_ms)) = node.bucketless {
+            return Some(since_ms);
         }
         let parts = node.parts.iter().map(|part| &self.nodes[*part as usize]);
         let parts = parts.filter(|part| !part.retired).filter_map(|part| {

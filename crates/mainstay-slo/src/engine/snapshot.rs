@@ -20,7 +20,7 @@ use crate::counter::{Counter, Counting, Point};
 use crate::coverage::Coverage;
 use crate::error::SloError;
 use crate::prefix::PrefixSums;
-use crate::sli::{GROUP_LABELS_MAX, Marked, SliDefinition};
+use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SliDefinition};
 
 const MAGIC: &[u8; 4] = b"MSLO";
 const VERSION: u8 = 1;
@@ -122,6 +122,7 @@ impl SloEngine {
             judges: Vec::new(),
             position,
             started_ms: now.as_millisecond(),
+            reached_ms: now.as_millisecond(),
             swept_ms,
             generation: 0,
             ingested: Ingested::from_array(ingested),
@@ -261,9 +262,11 @@ fn encode_sli(out: &mut Writer, sli: &Sli) {
 fn decode_sli(input: &mut Reader<'_>) -> Result<Sli, SloError> {
     let definition = SliDefinition {
         name: input.text()?.to_owned(),
-        marked: Marked::Bad,
-        marked_by: Vec::new(),
-        total: Vec::new(),
+        events: Events::Counters(Counters {
+            marked: Marked::Bad,
+            marked_by: Vec::new(),
+            total: Vec::new(),
+        }),
         group_by: decode_texts(input)?,
         source: String::new(),
         witness: None,

@@ -447,14 +447,13 @@ fn stretch(bounds: Bounds, zone: &TimeZone) -> Stretch {
     }
 }
 
-/// The same count asked of raw samples.
-fn query(sli: &SliDefinition, group: &Labels, time: Bounds, bad: bool) -> String {
+/// The same count asked of raw samples, where it is one of counters.
+fn query(sli: &SliDefinition, group: &Labels, time: Bounds, bad: bool) -> Option<String> {
     let sum = |selectors: &[Selector]| {
         let read = |selector: &Selector| {
             let mut selector = selector.clone();
-            let own = group
-                .iter()
-                .map(|(name, value)| Matcher::equal(name, if value == NO_VALUE { "" } else { value }));
+            let value = |value| if value == NO_VALUE { "" } else { value };
+            let own = group.iter().map(|(name, text)| Matcher::equal(name, value(text)));
             selector.matchers.extend(own);
             let (length, end) = (time.length_ms() / 1_000, time.end_ms / 1_000);
             format!("increase({selector}[{length}s] @ {end})")
@@ -462,9 +461,10 @@ fn query(sli: &SliDefinition, group: &Labels, time: Bounds, bad: bool) -> String
         let parts: Vec<String> = selectors.iter().map(read).collect();
         format!("sum({})", parts.join(" or "))
     };
-    match (bad, sli.marked) {
-        (false, _) => sum(&sli.total),
-        (true, Marked::Bad) => sum(&sli.marked_by),
-        (true, Marked::Good) => format!("{} - {}", sum(&sli.total), sum(&sli.marked_by)),
-    }
+    let counters = sli.events.counters()?;
+    Some(match (bad, counters.marked) {
+        (false, _) => sum(&counters.total),
+        (true, Marked::Bad) => sum(&counters.marked_by),
+        (true, Marked::Good) => format!("{} - {}", sum(&counters.total), sum(&counters.marked_by)),
+    })
 }

@@ -31,7 +31,7 @@ pub fn csv(report: &Report, signed: Option<&Signed>) -> String {
             incidents.to_string(),
             one.attribution.background.to_string(),
         ];
-        let queries = [one.bad_query.as_str(), one.total_query.as_str()];
+        let queries = [&one.bad_query, &one.total_query].map(|query| query.as_deref().unwrap_or_default());
         let head = [&report.month, subject, &edition];
         row(
             &mut out,

@@ -89,8 +89,9 @@ fn promised(one: &Promised) -> Markup {
             @if let Some(buffer) = &one.buffer { dt { "Buffer" } dd { (words::buffer(buffer)) } }
             @if let Some(credit) = &one.credit { dt { "Service credit" } dd { (words::credit(credit)) } }
             @for doubt in words::doubts(one) { dt { "Not known" } dd { (doubt) } }
-            dt { "Bad events" } dd { code { (one.bad_query) } }
-            dt { "All events" } dd { code { (one.total_query) } }
+            @for (what, query) in [("Bad events", &one.bad_query), ("All events", &one.total_query)] {
+                @if let Some(query) = query { dt { (what) } dd { code { (query) } } }
+            }
         }
         @if one.raw.bad > 0 {
             @let rows = words::attribution(&one.attribution);

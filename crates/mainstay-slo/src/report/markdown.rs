@@ -114,8 +114,12 @@ fn promised(out: &mut String, one: &Promised) {
     for doubt in words::doubts(one) {
         let _ = writeln!(out, "- {doubt}");
     }
-    let _ = writeln!(out, "- Bad events: `{}`", one.bad_query);
-    let _ = writeln!(out, "- All events: `{}`\n", one.total_query);
+    for (what, query) in [("Bad", &one.bad_query), ("All", &one.total_query)] {
+        if let Some(query) = query {
+            let _ = writeln!(out, "- {what} events: `{query}`");
+        }
+    }
+    out.push('\n');
     if one.raw.bad > 0 {
         out.push_str("| Where | What | Bad events |\n|---|---|---|\n");
         for cells in words::attribution(&one.attribution) {

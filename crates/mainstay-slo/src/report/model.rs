@@ -116,10 +116,11 @@ pub struct Promised {
     pub unknown_ms: i64,
     /// What the counts cannot say.
     pub doubt: Doubtful,
-    /// PromQL that counts the bad events of the same time from raw samples, as far as they are kept.
-    pub bad_query: String,
+    /// PromQL that counts the bad events of the same time from raw samples, as far as they are kept; none for what is not
+    /// made of counters.
+    pub bad_query: Option<String>,
     /// The same for all events.
-    pub total_query: String,
+    pub total_query: Option<String>,
     /// How far the contract is behind the objective on the same events.
     pub buffer: Option<Buffer>,
     /// What is given back; none where no table is for it.

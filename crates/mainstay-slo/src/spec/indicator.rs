@@ -8,7 +8,7 @@ use super::objective::is_label_name;
 use super::openslo::{Metadata, Metric, Sli};
 use super::{bad, warning};
 use crate::selector::{EventCount, parse_event_count};
-use crate::sli::{GROUP_LABELS_MAX, Marked, SOURCE_LABEL, SliDefinition, Witness};
+use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SOURCE_LABEL, SliDefinition, Witness};
 
 /// The indicator as an event count, grouped by the labels of its queries; `None`, with a warning, where it is not one.
 pub(super) fn build(
@@ -58,9 +58,11 @@ pub(super) fn build(
     }
     Some(SliDefinition {
         name: name.to_owned(),
-        marked,
-        marked_by: marked_by.selectors,
-        total: total.selectors,
+        events: Events::Counters(Counters {
+            marked,
+            marked_by: marked_by.selectors,
+            total: total.selectors,
+        }),
         group_by: total.by,
         source: source(document, metadata, diagnostics).unwrap_or_else(|| SOURCE_LABEL.to_owned()),
         witness: witness(document, metadata, diagnostics),

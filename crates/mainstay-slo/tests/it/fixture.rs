@@ -6,8 +6,8 @@ use mainstay_slo::burn::BurnPolicy;
 use mainstay_slo::selector::parse_event_count;
 use mainstay_slo::window::{Duration, Window};
 use mainstay_slo::{
-    BudgetPolicy, Evaluation, Marked, Objective, Promise, RawSample, Settings, SliDefinition, SloCatalog,
-    SloEngine,
+    BudgetPolicy, Counters, Evaluation, Events, Marked, Objective, Promise, RawSample, Settings,
+    SliDefinition, SloCatalog, SloEngine,
 };
 
 /// 2025-01-15T00:00:00Z: the day of the specification's outage.
@@ -30,9 +30,11 @@ pub(crate) fn indicator(group_by: &[&str]) -> SliDefinition {
     let selectors = |query: &str| parse_event_count(query).expect("an event count").selectors;
     SliDefinition {
         name: "api".to_owned(),
-        marked: Marked::Bad,
-        marked_by: selectors(r#"sum(rate(requests_total{code=~"5.."}[5m]))"#),
-        total: selectors("requests_total"),
+        events: Events::Counters(Counters {
+            marked: Marked::Bad,
+            marked_by: selectors(r#"sum(rate(requests_total{code=~"5.."}[5m]))"#),
+            total: selectors("requests_total"),
+        }),
         group_by: group_by.iter().map(|label| (*label).to_owned()).collect(),
         source: "pod".to_owned(),
         witness: None,

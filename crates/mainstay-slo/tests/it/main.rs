@@ -2,6 +2,7 @@
 
 mod adjust;
 mod alerts;
+mod buckets;
 mod crash;
 mod ended;
 mod fixture;

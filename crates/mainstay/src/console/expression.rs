@@ -7,7 +7,7 @@ use mainstay_kernel::{Digest, Labels, MatchOp, Matcher, Principal, ServiceId, Te
 use mainstay_rules::{RuleFile, RuleKind};
 use mainstay_slo::selector::Selector;
 use mainstay_slo::sli::NO_VALUE;
-use mainstay_slo::{Marked, Objective, Promise, SliDefinition, SloEngine};
+use mainstay_slo::{Events, Marked, Objective, Promise, SliDefinition, SloEngine};
 use mainstay_web::view::Look;
 
 use super::sight;
@@ -156,13 +156,16 @@ impl Reading<'_> {
 
     /// All events.
     pub(super) fn total(self, sli: &SliDefinition, filter: &Filter) -> String {
-        self.sum(&sli.total, filter)
+        match &sli.events {
+            Events::Counters(counters) => self.sum(&counters.total, filter),
+        }
     }
 
     /// The bad events.
     pub(super) fn bad(self, sli: &SliDefinition, filter: &Filter) -> String {
-        let marked = self.sum(&sli.marked_by, filter);
-        match sli.marked {
+        let Events::Counters(counters) = &sli.events;
+        let marked = self.sum(&counters.marked_by, filter);
+        match counters.marked {
             Marked::Bad => marked,
             Marked::Good => format!("{} - {marked}", self.total(sli, filter)),
         }
@@ -170,8 +173,9 @@ impl Reading<'_> {
 
     /// The bad share of all events.
     pub(super) fn bad_share(self, sli: &SliDefinition, filter: &Filter) -> String {
-        let (marked, total) = (self.sum(&sli.marked_by, filter), self.total(sli, filter));
-        match sli.marked {
+        let Events::Counters(counters) = &sli.events;
+        let (marked, total) = (self.sum(&counters.marked_by, filter), self.total(sli, filter));
+        match counters.marked {
             Marked::Bad => format!("{marked} / {total}"),
             Marked::Good => format!("1 - {marked} / {total}"),
         }
@@ -223,8 +227,10 @@ impl Yardstick {
 /// a bucket.
 pub(super) fn latency_p95(slos: &SloEngine, filter: &Filter, window: &str) -> Option<String> {
     let buckets = |sli: &SliDefinition| {
-        let good = sli.marked == Marked::Good;
-        sli.marked_by
+        let counters = sli.events.counters()?;
+        let good = counters.marked == Marked::Good;
+        counters
+            .marked_by
             .iter()
             .find(|selector| good && selector.metric.ends_with("_bucket"))
             .cloned()

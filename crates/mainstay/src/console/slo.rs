@@ -13,7 +13,7 @@ use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
 use mainstay_slo::engine::{Status as Standing, StatusValue};
 use mainstay_slo::sli::NO_VALUE;
 use mainstay_slo::window::Window;
-use mainstay_slo::{Counts, Doubt, Marked, Objective, Promise, SliDefinition, SloEngine};
+use mainstay_slo::{Counts, Doubt, Events, Marked, Objective, Promise, SliDefinition, SloEngine};
 use mainstay_ui::chart::{Chart, Limit, Series};
 use mainstay_ui::{Unit, time};
 use mainstay_web::Failure;
@@ -309,6 +309,9 @@ fn unknown_reason(standing: &Standing) -> Option<String> {
     if standing.value != StatusValue::Unknown {
         return None;
     }
+    if let Some(missing) = &standing.missing_edge {
+        return Some(missing.to_string());
+    }
     let instant = |ms: i64| {
         Timestamp::from_millisecond(ms)
             .ok()
@@ -385,9 +388,15 @@ fn definition(objective: &Objective, sli: &SliDefinition) -> String {
             .collect::<Vec<_>>()
             .join(" or ")
     };
-    let marked = match sli.marked {
-        Marked::Bad => format!("bad are those of {}", selectors(&sli.marked_by)),
-        Marked::Good => format!("good are those of {}, bad all others", selectors(&sli.marked_by)),
+    let counted = match &sli.events {
+        Events::Counters(counters) => {
+            let marked = selectors(&counters.marked_by);
+            let marked = match counters.marked {
+                Marked::Bad => format!("bad are those of {marked}"),
+                Marked::Good => format!("good are those of {marked}, bad all others"),
+            };
+            format!("Events are counted by {}; {marked}.", selectors(&counters.total))
+        }
     };
     let judged = if objective.group_by.is_empty() {
         String::new()
@@ -395,10 +404,7 @@ fn definition(objective: &Objective, sli: &SliDefinition) -> String {
         format!(" Judged by {}.", objective.group_by.join(" and "))
     };
     let description = objective.description.trim_end_matches('.');
-    format!(
-        "{description}. Events are counted by {}; {marked}.{judged}",
-        selectors(&sli.total)
-    )
+    format!("{description}. {counted}{judged}")
 }
 
 fn burn(reading: &BurnReading, target: Ratio) -> Burn {

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mainstay_kernel::Labels;
 use mainstay_kernel::Matcher;
-use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_promql::Series;
 use mainstay_promql::dialect::Dialect;
 use mainstay_remote::RemoteError;
@@ -226,19 +225,9 @@ impl Puller {
 fn selectors(telemetry: &Telemetry) -> Vec<Vec<Matcher>> {
     let slos = telemetry.slos();
     let of = |indicator: &SliDefinition| {
-        let witnesses = indicator.witness.iter().flat_map(|witness| &witness.counters);
-        let counters = indicator
-            .marked_by
-            .iter()
-            .chain(&indicator.total)
-            .chain(witnesses);
-        counters
-            .map(|counter| {
-                let name = Matcher::equal(METRIC_NAME, &counter.metric);
-                std::iter::once(name)
-                    .chain(counter.matchers.iter().cloned())
-                    .collect()
-            })
+        indicator
+            .selectors()
+            .map(|selector| selector.to_matchers())
             .collect::<Vec<Vec<Matcher>>>()
     };
     let mut all: Vec<Vec<Matcher>> = Vec::new();
