@@ -1,6 +1,7 @@
 //! What the web asks of the plane. The web owns this trait; whoever composes the program implements it.
 
 mod metrics;
+mod reports;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,6 +10,7 @@ use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId};
 use serde_json::Value;
 
 pub use metrics::Metrics;
+pub use reports::Reports;
 
 use crate::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
@@ -25,7 +27,7 @@ pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> 
 /// before a question comes here.
 ///
 /// A question that only reads may be dropped before it is answered; one that acts is always carried to its end.
-pub trait Console: Metrics {
+pub trait Console: Metrics + Reports {
     /// What is true right now. Asked for every page: must be cheap.
     fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation>;
     /// The first screen.

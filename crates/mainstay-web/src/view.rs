@@ -11,6 +11,7 @@ mod journal;
 mod overview;
 mod prometheus;
 mod query;
+mod report;
 mod share;
 mod slo;
 
@@ -37,6 +38,9 @@ pub use prometheus::{
 pub use query::{
     Deleted, Deletion, Exemplar, InstantQuery, OtlpAnswer, QueryAnswer, QueryCost, QueryError, QueryOptions,
     RangeQuery, Sample, Selection, SeriesExemplars, WriteRequest, Written,
+};
+pub use report::{
+    Adjustment, IssuedReport, NewAdjustment, ReportAsk, ReportFile, ReportForm, SigningKeyInfo, Wanted,
 };
 pub use share::Share;
 pub use slo::{Burn, Slo, SloDetail};

@@ -27,6 +27,15 @@ pub struct ExcludedStretch {
     pub stretch: Bounds,
 }
 
+impl ExcludedStretch {
+    /// How long it is that at least one of them lasts, in milliseconds.
+    #[must_use]
+    pub fn length_ms(all: &[Self]) -> i64 {
+        let stretches = merged(all.iter().map(|one| one.stretch).collect());
+        stretches.iter().map(|stretch| stretch.length_ms()).sum()
+    }
+}
+
 /// How one objective stood in one group over any time.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Period {

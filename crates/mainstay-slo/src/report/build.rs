@@ -13,7 +13,7 @@ use super::month::Month;
 use crate::adjust::ledger::{LedgerEntry, LedgerState};
 use crate::adjust::maintenance::MaintenanceWindow;
 use crate::credits::Credits;
-use crate::engine::{Period, SloEngine};
+use crate::engine::{ExcludedStretch, SloEngine};
 use crate::exact::reduced;
 use crate::objective::{Budget, Objective, Promise};
 use crate::selector::Selector;
@@ -179,7 +179,7 @@ impl Maker<'_> {
             verdict: verdict(&adjusted),
             allowed: adjusted.allowed(),
             left: narrow(adjusted.remaining()),
-            excluded_minutes: excluded_minutes(&period),
+            excluded_minutes: ExcludedStretch::length_ms(&period.excluded) / 60_000,
             unknown_ms: period.unknown_ms,
             doubt: doubtful(period.raw.doubt),
             bad_query: query(sli, &group, counted, true),
@@ -425,14 +425,6 @@ fn doubtful(doubt: Doubt) -> Doubtful {
         unread: doubt.unread,
         unbounded_ends: doubt.unbounded,
     }
-}
-
-fn excluded_minutes(period: &Period) -> i64 {
-    let stretches = period
-        .excluded
-        .iter()
-        .map(|one| (one.stretch.start_ms, one.stretch.end_ms));
-    crate::coverage::union_ms(stretches.collect()) / 60_000
 }
 
 fn local(at_ms: i64, zone: &TimeZone) -> String {

@@ -19,4 +19,4 @@ pub use csv::csv;
 pub use html::html;
 pub use markdown::markdown;
 pub use model::*;
-pub use month::Month;
+pub use month::{Month, MonthError};

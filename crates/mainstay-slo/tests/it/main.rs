@@ -7,6 +7,7 @@ mod crash;
 mod ended;
 mod fixture;
 mod golden;
+mod ledger;
 mod openslo;
 mod recount;
 mod recurrence;

@@ -2,6 +2,7 @@
 
 mod data;
 mod metrics;
+mod reports;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,6 @@
 //! A running server, asked over its API: the commands of everyday work.
 
+mod adjust;
 mod alert;
 mod change;
 mod incident;
@@ -7,6 +8,7 @@ mod journal;
 mod metrics;
 mod oncall;
 mod query;
+mod report;
 mod runbook;
 mod slo;
 mod store;

@@ -12,6 +12,7 @@ use mainstay_kernel::effect::{Act, Outcome};
 use mainstay_kernel::principal::Tenants;
 use mainstay_kernel::testing::{ManualClock, SeededEntropy};
 use mainstay_kernel::{Clock as _, Labels, Role, Scope, TenantId};
+use mainstay_plane::signing::SigningKey;
 use mainstay_plane::telemetry::Judged;
 use mainstay_plane::{Directory, Parts};
 use mainstay_series::Row;
@@ -61,7 +62,8 @@ pub(super) struct World {
     pub(super) console: PlaneConsole<MemoryJournal, Post, Obedient>,
     /// Requests counted so far by cell, tenant and status.
     counters: std::collections::BTreeMap<(&'static str, &'static str, &'static str), u32>,
-    _directory: tempfile::TempDir,
+    journal: Arc<MemoryJournal>,
+    directory: tempfile::TempDir,
 }
 
 fn catalog_directory() -> PathBuf {
@@ -97,6 +99,36 @@ impl World {
         let start: Timestamp = "2026-11-24T10:00:00Z".parse().expect("an instant");
         let clock = Arc::new(ManualClock::at(start));
         let entropy = Arc::new(SeededEntropy::new(7));
+        let journal = Arc::new(MemoryJournal::new(clock.clone(), entropy));
+        Self::open(directory, clock, journal).await
+    }
+
+    /// The program ends and begins again on what it kept.
+    pub(super) async fn restarted(self) -> Self {
+        let Self {
+            clock,
+            journal,
+            directory,
+            counters,
+            plane,
+            telemetry,
+            console,
+        } = self;
+        // The last of them lets the files go.
+        drop((plane, telemetry, console));
+        Self {
+            counters,
+            ..Self::open(directory, clock, journal).await
+        }
+    }
+
+    async fn open(
+        directory: tempfile::TempDir,
+        clock: Arc<ManualClock>,
+        journal: Arc<MemoryJournal>,
+    ) -> Self {
+        let start = clock.now();
+        let entropy = Arc::new(SeededEntropy::new(start.as_millisecond().unsigned_abs()));
         let (catalog, _) = Catalog::load(&catalog_directory()).expect("the catalog has no errors");
         let mut diagnostics = Diagnostics::default();
         let judged = Judged::of(&catalog, &mut diagnostics);
@@ -110,7 +142,7 @@ impl World {
         let telemetry = Arc::new(telemetry);
         let addresses = Directory::new(&catalog, |name| Some(format!("http://127.0.0.1/{name}")));
         let parts = Parts {
-            journal: Arc::new(MemoryJournal::new(clock.clone(), entropy.clone())),
+            journal: journal.clone(),
             clock: clock.clone(),
             entropy,
             channels: Arc::new(Post),
@@ -120,6 +152,7 @@ impl World {
         };
         let plane = Plane::open(parts, "test", Arc::new(catalog), addresses.expect("addresses"));
         let plane = Arc::new(plane.await.expect("a plane"));
+        let key = SigningKey::open(directory.path(), &SeededEntropy::new(8)).expect("a key");
         // Nothing here asks an inbox; the client is never used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let console = PlaneConsole::new(
@@ -132,6 +165,7 @@ impl World {
                 started_at: start,
                 flags: Arc::default(),
                 scrapes: Arc::new(Scrapes::new(telemetry.clone())),
+                key: Arc::new(key),
             },
         );
         Self {
@@ -140,7 +174,8 @@ impl World {
             telemetry,
             console,
             counters: std::collections::BTreeMap::new(),
-            _directory: directory,
+            journal,
+            directory,
         }
     }
 
