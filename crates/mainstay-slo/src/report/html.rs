@@ -29,7 +29,7 @@ pub fn html(report: &Report, signed: Option<&Signed>) -> String {
             body {
                 h1 { (title) }
                 p { (words::standing(report, signed)) }
-                p.dim { "The month is from " (report.period.from) " to " (report.period.to) "." }
+                p.dim { "The month is " (words::span(&report.period)) ", " (report.zone) ". Times are of these clocks where nothing else is said." }
                 (corrections(signed))
                 (summary(report))
                 @for one in &report.promises { (promised(one)) }
@@ -81,8 +81,8 @@ fn promised(one: &Promised) -> Markup {
     html! {
         h2 { (one.title) " " span.dim { (one.objective) } }
         dl {
-            dt { "Promised" } dd { (one.target) " over " (one.window) "; " (one.promise) }
-            dt { "Counted" } dd { "from " (one.counted.from) " to " (one.counted.to) }
+            dt { "Promised" } dd { (words::window(one)) "; " (one.promise) }
+            dt { "Counted" } dd { (words::span(&one.counted)) }
             dt { "Raw" } dd { (words::figure(&one.raw)) ": " (verdict(one.raw_verdict)) }
             dt { "Adjusted" } dd { (words::figure(&one.adjusted)) ": " (verdict(one.verdict)) "; " (words::count(one.excluded_minutes)) " min excluded" }
             dt { "Budget" } dd { (words::left(one)) }

@@ -15,7 +15,12 @@ pub fn markdown(report: &Report, signed: Option<&Signed>) -> String {
         text(&words::standing(report, signed))
     );
     let period = &report.period;
-    let _ = writeln!(out, "The month is from {} to {}.\n", period.from, period.to);
+    let _ = writeln!(
+        out,
+        "The month is {}, {}. Times are of these clocks where nothing else is said.\n",
+        words::span(period),
+        report.zone
+    );
     corrections(&mut out, signed);
     out.push_str("## Promises\n\n| Promise | Kind | Target | Raw | Adjusted | Verdict | Budget | Credit |\n|---|---|---|---|---|---|---|---|\n");
     for one in &report.promises {
@@ -88,14 +93,8 @@ fn corrections(out: &mut String, signed: Option<&Signed>) {
 
 fn promised(out: &mut String, one: &Promised) {
     let _ = writeln!(out, "## {} ({})\n", text(&one.title), text(&one.objective));
-    let _ = writeln!(
-        out,
-        "- Promised: {} over {}; {}",
-        one.target,
-        text(&one.window),
-        one.promise
-    );
-    let _ = writeln!(out, "- Counted from {} to {}", one.counted.from, one.counted.to);
+    let _ = writeln!(out, "- Promised: {}; {}", text(&words::window(one)), one.promise);
+    let _ = writeln!(out, "- Counted: {}", words::span(&one.counted));
     let _ = writeln!(out, "- Raw: {}: {}", words::figure(&one.raw), one.raw_verdict);
     let _ = writeln!(
         out,

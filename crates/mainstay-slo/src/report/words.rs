@@ -1,7 +1,7 @@
 //! Words that Markdown and HTML have in common.
 
 use super::edition::Signed;
-use super::model::{Adjusted, Attribution, Buffer, Credit, Doubtful, Figure, Promised, Report};
+use super::model::{Adjusted, Attribution, Buffer, Credit, Doubtful, Figure, Promised, Report, Stretch};
 
 /// `1,234,567`.
 pub(super) fn count(number: impl std::fmt::Display) -> String {
@@ -56,12 +56,47 @@ pub(super) fn figure(figure: &Figure) -> String {
     format!("{} bad of {} ({good})", count(figure.bad), count(figure.total))
 }
 
+/// `2026-11-24 12:01:20 +02:00`: the zone is said once, at the head.
+pub(super) fn when(at: &str) -> String {
+    let local = at.split('[').next().unwrap_or(at);
+    match (local.get(..10), local.get(11..19), local.get(19..)) {
+        (Some(day), Some(time), Some(offset)) => format!("{day} {time} {offset}"),
+        _ => local.to_owned(),
+    }
+}
+
+/// `2026-11-24 12:00:00 to 12:15:00 +02:00`, or both in full where the day or the offset is another.
+pub(super) fn span(stretch: &Stretch) -> String {
+    let (from, to) = (when(&stretch.from), when(&stretch.to));
+    match (from.get(..19), from.get(19..), to.get(..11), to.get(11..)) {
+        (Some(begin), Some(offset), Some(day), Some(end))
+            if begin.starts_with(day) && end.ends_with(offset) =>
+        {
+            format!("{begin} to {end}")
+        }
+        _ => format!("{from} to {to}"),
+    }
+}
+
 pub(super) fn left(promised: &Promised) -> String {
-    format!(
-        "{} of {} bad events left",
-        count(promised.left),
-        count(promised.allowed)
-    )
+    let allowed = count(promised.allowed);
+    match promised.left {
+        ..0 => format!(
+            "{} bad events more than the {allowed} allowed",
+            count(promised.left.unsigned_abs())
+        ),
+        left => format!("{} of {allowed} bad events left", count(left)),
+    }
+}
+
+/// Over what it was promised.
+pub(super) fn window(promised: &Promised) -> String {
+    let counted = if promised.window.starts_with("rolling") {
+        "; counted here over the month"
+    } else {
+        ""
+    };
+    format!("{} over {}{counted}", promised.target, promised.window)
 }
 
 pub(super) fn duration(ms: i64) -> String {
@@ -112,13 +147,16 @@ pub(super) fn doubts(promised: &Promised) -> Vec<String> {
 }
 
 pub(super) fn buffer(buffer: &Buffer) -> String {
+    let contract = match buffer.left {
+        ..0 => format!("it broke by {}", count(buffer.left.unsigned_abs())),
+        left => format!("{} were left before it broke", count(left)),
+    };
     format!(
-        "Our own objective {} ({}) was {}. The contract allows {} bad events more than it; {} were left before the contract broke.",
+        "Our own objective {} ({}) was {}. The contract allows {} more bad events than it does; {contract}.",
         buffer.objective,
         buffer.target,
         buffer.verdict,
         count(buffer.events),
-        count(buffer.left)
     )
 }
 
@@ -144,7 +182,7 @@ pub(super) fn attribution(attribution: &Attribution) -> Vec<[String; 3]> {
         ));
     }
     for part in &attribution.incidents {
-        let mut detail = format!("{}, {} to {}", part.severity, part.stretch.from, part.stretch.to);
+        let mut detail = format!("{}, {}", part.severity, span(&part.stretch));
         if let Some(title) = &part.title {
             detail = format!("{title}; {detail}");
         }
@@ -181,7 +219,7 @@ pub(super) fn adjustment(one: &Adjusted) -> [String; 5] {
         .map_or_else(|| one.author.clone(), |at| format!("{}, {at}", one.author));
     [
         one.source.clone(),
-        format!("{} to {}", one.stretch.from, one.stretch.to),
+        span(&one.stretch),
         format!("{}, {}", one.of.join(", "), one.place),
         reason,
         author,

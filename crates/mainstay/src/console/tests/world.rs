@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use mainstay_alert::AlertCommand;
-use mainstay_catalog::Diagnostics;
+use mainstay_catalog::Documents;
 use mainstay_delivery::channel::{Outgoing, Sent};
 use mainstay_journal::MemoryJournal;
 use mainstay_kernel::effect::{Act, Outcome};
@@ -65,6 +65,46 @@ pub(super) struct World {
     journal: Arc<MemoryJournal>,
     directory: tempfile::TempDir,
 }
+
+/// What the payments catalog does not say: what a breach gives back, and when work on the platform is agreed.
+const CONTRACTS: &str = r#"apiVersion: mainstay/v1
+kind: ServiceCredits
+metadata: {name: availability}
+spec:
+  objective: api-availability-sla
+  tiers:
+    - {below: 99.9%, credit: 10%}
+    - {below: 99%, credit: 25%}
+---
+apiVersion: mainstay/v1
+kind: ServiceCredits
+metadata: {name: availability-large}
+spec:
+  objective: api-availability-sla
+  sizes: [large]
+  tiers:
+    - {below: 99.9%, credit: 12.5%}
+---
+apiVersion: mainstay/v1
+kind: ServiceCredits
+metadata: {name: availability-highveld}
+spec:
+  objective: api-availability-sla
+  tenants: [HIG-001]
+  tiers:
+    - {below: 99.5%, credit: 30%}
+---
+apiVersion: mainstay/v1
+kind: MaintenanceWindow
+metadata: {name: databases}
+spec:
+  title: Work on the databases
+  services: [api-gateway]
+  start: "2026-01-04T02:00"
+  zone: Africa/Johannesburg
+  duration: 2h
+  recurrence: FREQ=WEEKLY;BYDAY=SU
+"#;
 
 fn catalog_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogs/payments")
@@ -129,8 +169,10 @@ impl World {
     ) -> Self {
         let start = clock.now();
         let entropy = Arc::new(SeededEntropy::new(start.as_millisecond().unsigned_abs()));
-        let (catalog, _) = Catalog::load(&catalog_directory()).expect("the catalog has no errors");
-        let mut diagnostics = Diagnostics::default();
+        let (payments, _) = Catalog::load(&catalog_directory()).expect("the catalog has no errors");
+        let files = payments.documents.files().chain([("contracts.yaml", CONTRACTS)]);
+        let (documents, mut diagnostics) = Documents::from_texts(files);
+        let catalog = Catalog::build(documents, &mut diagnostics);
         let judged = Judged::of(&catalog, &mut diagnostics);
         assert!(!diagnostics.has_errors(), "{}", diagnostics.render_short());
         let settings = mainstay_slo::Settings {
