@@ -78,6 +78,14 @@ impl Regions {
         self.0.is_empty()
     }
 
+    /// Whether anything of it is about a group and ends after an instant.
+    pub(super) fn reaches_past(&self, group: &Labels, at_ms: i64) -> bool {
+        let late = |stretches: &[Bounds]| stretches.last().is_some_and(|last| last.end_ms > at_ms);
+        self.0
+            .iter()
+            .any(|(place, stretches)| late(stretches) && common(group, place).is_some())
+    }
+
     /// What of it lies in a group and a time: the groups as parts of `group`, the stretches cut to the time.
     fn within(&self, group: &Labels, time: Bounds) -> Self {
         let parts = self.0.iter().filter_map(|(place, stretches)| {
@@ -232,10 +240,13 @@ impl Judge {
         let ours = exclusions
             .iter()
             .filter(|one| one.of.is(&self.objective) && sli.tells_apart(&one.place));
-        let stretches = |one: &'_ Exclusion| narrowed(one.stretch);
-        self.excluded = Regions::of(ours.clone().map(|one| (&one.place, stretches(one))));
-        let silent = ours.filter(|one| one.silences_burn);
-        self.silenced = Regions::of(silent.map(|one| (&one.place, stretches(one))));
+        let silent = ours.clone().filter(|one| one.silences_burn);
+        let silenced = Regions::of(silent.map(|one| (&one.place, narrowed(one.stretch))));
+        let excluded = Regions::of(ours.map(|one| (&one.place, narrowed(one.stretch))));
+        if excluded != self.excluded || silenced != self.silenced {
+            self.calms.clear();
+        }
+        (self.excluded, self.silenced) = (excluded, silenced);
     }
 
     /// What is excluded of a group in a time.

@@ -6,6 +6,7 @@
 //! nothing, so that a crash neither loses nor doubles a count.
 
 mod alert;
+mod calm;
 mod catalog;
 mod exclude;
 mod install;
@@ -30,6 +31,8 @@ use crate::adjust::Exclusion;
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
 use crate::sli::SliDefinition;
+use crate::window::Bounds;
+use calm::Calms;
 use exclude::Regions;
 use judge::Judged;
 use node::{Link, Node};
@@ -152,6 +155,10 @@ struct Judge {
     sli: usize,
     level: usize,
     judged: Vec<Judged>,
+    /// How much of it can wait, by group as `judged` is. To be cleared when anything but time and samples changes.
+    calms: Vec<Calms>,
+    /// The window at the last evaluation.
+    bounds: Option<Bounds>,
     /// Since when the alert fires that nothing was ever seen of it.
     never_seen_ms: Option<i64>,
     /// What does not count towards its budgets, and what not towards its burn alerts either.

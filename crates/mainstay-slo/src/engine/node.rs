@@ -182,6 +182,15 @@ impl Sli {
         self.counts_of(node.counts.window(self.edges(), from_ms, to_ms).sums)
     }
 
+    /// Bad events among running sums, for comparing one with another: of good and all events it is no sum that only
+    /// grows, where they come at different times.
+    pub(super) fn running_bad(&self, [marked, total]: [u64; 2]) -> i64 {
+        match self.definition.events.marked() {
+            Marked::Bad => marked.cast_signed(),
+            Marked::Good => total.wrapping_sub(marked).cast_signed(),
+        }
+    }
+
     pub(super) fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
         let bad = match self.definition.events.marked() {
             Marked::Bad => marked,

@@ -194,7 +194,7 @@ fn what_is_wrong_with_a_maintenance_window_is_said_where_it_stands() {
         ("Europe/Berlin", "Europe/Atlantis", 9, "time zone"),
         ("2026-01-04T02:00", "2026-01-04T02:10", 8, "start"),
         ("duration: 2h", "duration: 100m", 10, "no length"),
-        ("[api-contract]", "[api-contrct]", 7, "api-contract"),
+        ("[api-contract]", "[api-contrct]", 7, "no objective"),
         ("  objectives: [api-contract]\n", "", 4, "of nothing"),
         ("  title:", "  titel:", 6, "titel"),
     ] {

@@ -3,6 +3,7 @@
 mod adjust;
 mod alerts;
 mod buckets;
+mod calm;
 mod crash;
 mod ended;
 mod fixture;
