@@ -21,7 +21,7 @@ fn exclusion(place: &[(&str, &str)], start_ms: i64, end_ms: i64) -> Exclusion {
 }
 
 /// A few places and times at random, some of them on top of each other.
-fn exclusions(entropy: &SeededEntropy, span_ms: i64) -> Vec<Exclusion> {
+pub(crate) fn exclusions(entropy: &SeededEntropy, span_ms: i64) -> Vec<Exclusion> {
     let quarters = span_ms.unsigned_abs() / QUARTER_HOUR_MS.unsigned_abs() + 2;
     let place = || {
         let mut place = Labels::new();
