@@ -275,3 +275,84 @@ fn exclusions_survive_another_catalog_and_are_no_part_of_the_stored_state() {
     back.reconfigure(catalog(), now);
     assert_eq!(bad(&back), 0);
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+fn ninety_days_are_recomputed_within_a_second() {
+    const DAY_MS: i64 = 86_400_000;
+    let settings = Settings {
+        scrape_interval_ms: QUARTER_HOUR_MS,
+        ..Settings::default()
+    };
+    let mut engine = engine(&["cell", "tenant"], &["tenant"], settings);
+    let series = |tenant: usize, code: &str| {
+        let tenant = format!("tenant-{tenant}");
+        labels(&[
+            ("__name__", "requests_total"),
+            ("cell", "cell-5"),
+            ("tenant", &tenant),
+            ("code", code),
+        ])
+    };
+    let series: Vec<Labels> = (0..10)
+        .flat_map(|tenant| [series(tenant, "200"), series(tenant, "500")])
+        .collect();
+    let mut position = 0;
+    for step in 1..=90 * 96 {
+        position += 1;
+        let samples = series
+            .iter()
+            .enumerate()
+            .map(|(index, labels)| mainstay_slo::RawSample {
+                labels,
+                t_ms: T0 + step * QUARTER_HOUR_MS,
+                value: (step * if index % 2 == 0 { 900 } else { 1 }) as f64,
+                created_ms: Some(T0),
+            });
+        assert!(engine.on_samples(position, samples));
+    }
+    let days = 0..90;
+    let nightly = days.clone().map(|day| {
+        let start_ms = T0 + day * DAY_MS + 2 * 3_600_000;
+        exclusion(&[], start_ms, start_ms + 2 * 3_600_000)
+    });
+    let own = days.map(|day| {
+        let start_ms = T0 + day * DAY_MS + 3 * 3_600_000;
+        let tenant = format!("tenant-{}", day % 10);
+        exclusion(&[("tenant", &tenant)], start_ms, start_ms + 3_600_000 * 3 / 2)
+    });
+    let all: Vec<Exclusion> = nightly.chain(own).collect();
+    let began = std::time::Instant::now();
+    engine.set_exclusions(all);
+    let (from_ms, to_ms) = (T0, T0 + 90 * DAY_MS);
+    let groups: Vec<Labels> = engine.groups("api").cloned().collect();
+    let read = |group: &Labels| {
+        engine
+            .period(&slo(), group, from_ms, to_ms)
+            .expect("the objective")
+    };
+    let periods: Vec<_> = groups.iter().map(read).collect();
+    let took = began.elapsed();
+    eprintln!(
+        "{} groups over 90 days with 180 exclusions in {took:?}",
+        groups.len()
+    );
+    assert!(took < std::time::Duration::from_secs(1), "{took:?}");
+    // 90 nights of two hours, eight quarters each; and nine times half an hour more of each tenant.
+    let whole = periods[groups.iter().position(Labels::is_empty).expect("the whole")].clone();
+    assert_eq!(
+        whole.raw.counts,
+        Counts {
+            bad: 86_400,
+            total: 77_846_400
+        }
+    );
+    let gone = (90 * 8 * 10 + 9 * 2 * 10) as u64;
+    assert_eq!(
+        whole.adjusted,
+        Counts {
+            bad: 86_400 - gone,
+            total: 77_846_400 - gone * 901
+        }
+    );
+}

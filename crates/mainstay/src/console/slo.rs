@@ -312,9 +312,8 @@ pub(super) fn group_text(group: &Labels) -> Option<String> {
 fn excluded(standing: &Standing) -> Option<String> {
     let minutes = ExcludedStretch::length_ms(&standing.excluded) / 60_000;
     (!standing.excluded.is_empty()).then(|| {
-        let counted = crate::check::counted(standing.excluded.len(), "stretch");
         format!(
-            "{} min do not count, by agreement ({counted}).",
+            "{} min do not count, by agreement.",
             time_count(minutes.unsigned_abs())
         )
     })

@@ -113,13 +113,19 @@ fn burn(rate: &Value) -> String {
 
 /// What a row has no room for, on standard error.
 fn remarks(slo: &Value) {
-    let id = text(slo, "id");
-    for (key, what) in [
-        ("unknown_reason", "unknown, "),
-        ("doubt", "in doubt, "),
-        ("excluded", ""),
+    let group = text(slo, "group");
+    let id = if group.is_empty() {
+        text(slo, "id")
+    } else {
+        format!("{} ({group})", text(slo, "id"))
+    };
+    let differs = slo["bad"] != slo["adjusted_bad"] || slo["total"] != slo["adjusted_total"];
+    for (key, what, is_news) in [
+        ("unknown_reason", "unknown, ", true),
+        ("doubt", "in doubt, ", true),
+        ("excluded", "", differs),
     ] {
-        if let Some(words) = slo[key].as_str() {
+        if let Some(words) = slo[key].as_str().filter(|_| is_news) {
             anstream::eprintln!("{id}: {what}{words}");
         }
     }
