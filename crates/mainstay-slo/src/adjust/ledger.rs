@@ -49,7 +49,7 @@ pub struct Adjustment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerCommand {
     /// Write an adjustment down.
-    Exclude(Adjustment),
+    Exclude(Box<Adjustment>),
     /// Take one back. What was counted counts again; both entries stay.
     Withdraw {
         /// Its number.
@@ -312,7 +312,7 @@ impl Machine for Ledger {
                 let last = state.entries.last_key_value().map_or(0, |(number, _)| *number);
                 Ok(vec![LedgerEvent::Excluded {
                     number: last + 1,
-                    adjustment,
+                    adjustment: *adjustment,
                 }])
             }
             LedgerCommand::Withdraw { number, reason } => {

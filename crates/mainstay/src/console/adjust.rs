@@ -74,7 +74,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             "{} does not count from {} to {}, {}",
             entry.of, entry.from, entry.to, entry.scope
         );
-        let command = Command::Ledger(LedgerCommand::Exclude(entry));
+        let command = Command::Ledger(LedgerCommand::Exclude(Box::new(entry)));
         let events = self.submit(&who.actor, command).await;
         let events =
             events.map_err(|error| failure(error, "Counts are kept in quarter hours, for 400 days."))?;
