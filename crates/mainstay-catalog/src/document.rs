@@ -35,6 +35,8 @@ pub const KINDS: &[&str] = &[
     "EscalationPolicy",
     "Channels",
     "MetricsLimits",
+    "MaintenanceWindow",
+    "ServiceCredits",
 ];
 
 /// Most documents in one file.

@@ -152,6 +152,15 @@ impl Window {
         Calendar::new(month, civil::date(2020, 1, 1).at(0, 0, 0, 0), zone).map(Self::Calendar)
     }
 
+    /// Whose clocks it follows; none where it rolls.
+    #[must_use]
+    pub fn zone(&self) -> Option<&TimeZone> {
+        match self {
+            Self::Rolling(_) => None,
+            Self::Calendar(calendar) => Some(&calendar.zone),
+        }
+    }
+
     /// The window at `now`.
     #[must_use]
     pub fn bounds(&self, now: Timestamp) -> Bounds {

@@ -4,6 +4,7 @@
 //! Counts are not events. They are kept in a file beside the samples together with the position of the log up to which
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
+mod adjusting;
 mod delete;
 mod exemplars;
 mod gate;
@@ -32,6 +33,8 @@ use mainstay_segment::write_atomic;
 use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
+use adjusting::Adjusting;
+pub use adjusting::Contracts;
 pub(crate) use judge::RESOLUTION;
 pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
@@ -87,6 +90,8 @@ pub enum TelemetryError {
 pub struct Judged {
     /// Objectives and indicators.
     pub slos: SloCatalog,
+    /// What does not count, and what is given back.
+    pub contracts: Contracts,
     /// Alerting and recording rules.
     rules: RuleBook,
     /// What tenants may take up.
@@ -106,6 +111,7 @@ impl Judged {
     pub fn of(catalog: &Catalog, diagnostics: &mut Diagnostics) -> Self {
         let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, diagnostics);
         Self {
+            contracts: Contracts::of(&catalog.documents, &catalog.platform, &slos, diagnostics),
             slos,
             rules: RuleBook::of(&catalog.documents, diagnostics),
             limits: LimitsSpec::of(&catalog.documents, diagnostics),
@@ -141,6 +147,7 @@ pub struct Opened {
 pub struct Telemetry {
     pub(crate) store: Arc<Store>,
     pub(crate) slos: Mutex<SloEngine>,
+    adjusting: Mutex<Adjusting>,
     rules: Mutex<RuleBook>,
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
@@ -222,6 +229,7 @@ impl Telemetry {
         let telemetry = Self {
             store: Arc::new(store),
             slos: Mutex::new(slos),
+            adjusting: Mutex::new(Adjusting::of(judged.contracts)),
             rules: Mutex::new(rules),
             intake: Mutex::default(),
             inbox: Inbox::default(),
@@ -314,6 +322,7 @@ impl Telemetry {
         let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
         self.limit_tenants(&judged.limits);
         let gone = self.slos().reconfigure(judged.slos, now);
+        *self.adjusting() = Adjusting::of(judged.contracts);
         watched.forget();
         drop(watched);
         let mut rules = self.rules();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mainstay_kernel::{Labels, SloId};
 
+use super::exclude::Regions;
 use super::judge::Judged;
 use super::node::Link;
 use super::{AlertTransition, Evaluation, Judge, Series, Sli, SloCatalog, SloEngine};
@@ -118,6 +119,7 @@ impl SloEngine {
                 Some(Judge::new(objective, sli, level, &self.slis[sli], kept))
             })
             .collect();
+        self.place_exclusions();
         self.relink();
     }
 
@@ -230,6 +232,8 @@ impl Judge {
             objective,
             sli,
             level,
+            excluded: Regions::default(),
+            silenced: Regions::default(),
         }
     }
 }

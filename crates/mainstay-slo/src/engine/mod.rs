@@ -8,6 +8,7 @@
 mod alert;
 mod calm;
 mod catalog;
+mod exclude;
 mod install;
 mod judge;
 mod node;
@@ -23,16 +24,19 @@ use mainstay_kernel::Labels;
 
 pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
 pub use catalog::SloCatalog;
+pub use exclude::{ExcludedStretch, Period, Shares};
 pub use judge::Evaluation;
 pub use standing::{ExhaustedPeriod, Sight, Standing};
 pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 
+use crate::adjust::Exclusion;
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
 use crate::prefix::Edges;
 use crate::sli::SliDefinition;
 use crate::window::Bounds;
 use calm::Calms;
+use exclude::Regions;
 use judge::Judged;
 use node::{Link, Node};
 use source::Sources;
@@ -162,6 +166,9 @@ struct Judge {
     bounds: Option<Bounds>,
     /// Since when the alert fires that nothing was ever seen of it.
     never_seen_ms: Option<i64>,
+    /// What does not count towards its budgets, and what not towards its burn alerts either.
+    excluded: Regions,
+    silenced: Regions,
 }
 
 /// Counts, judges and remembers. See the module's words.
@@ -181,6 +188,8 @@ pub struct SloEngine {
     swept_ms: i64,
     generation: u32,
     ingested: Ingested,
+    /// What does not count: data of the catalog and the ledger, given anew at every start.
+    exclusions: Vec<Exclusion>,
 }
 
 /// The most edges of histograms remembered per indicator: they are for a message.
@@ -206,6 +215,7 @@ impl SloEngine {
             swept_ms: now.as_millisecond(),
             generation: 0,
             ingested: Ingested::default(),
+            exclusions: Vec::new(),
         };
         engine.install(catalog, BTreeMap::new(), now.as_millisecond());
         engine

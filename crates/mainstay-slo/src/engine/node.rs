@@ -161,6 +161,11 @@ impl Sli {
         self.tiers = Edges::at(t_ms);
     }
 
+    /// Where the tiers of all groups meet.
+    pub(super) fn edges(&self) -> Edges {
+        self.tiers
+    }
+
     /// A group's counts after `from_ms` up to `to_ms`, between which edges they are exact, and what they cannot say.
     pub(super) fn window(&self, node: &Node, from_ms: i64, to_ms: i64) -> GroupWindow {
         let span = node.counts.window(self.tiers, from_ms, to_ms);
@@ -197,7 +202,7 @@ impl Sli {
         }
     }
 
-    fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
+    pub(super) fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
         let bad = match self.definition.events.marked() {
             Marked::Bad => marked,
             Marked::Good => total.saturating_sub(marked),

@@ -1,5 +1,6 @@
 //! What a user of the engine would notice: counts against a recount, crashes, alerts, the published table.
 
+mod adjust;
 mod alerts;
 mod buckets;
 mod calm;
@@ -8,7 +9,9 @@ mod ended;
 mod fixture;
 mod gate;
 mod golden;
+mod ledger;
 mod openslo;
 mod recount;
+mod recurrence;
 mod streams;
 mod table;
