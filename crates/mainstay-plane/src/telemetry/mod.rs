@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::{AlertState, Observation};
 use mainstay_catalog::{Catalog, Diagnostics};
-use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
+use mainstay_ingest::{ScrapeBatch, Sink};
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
@@ -37,7 +37,7 @@ pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
 pub use store::StoreSamples;
 
-use exemplars::Exemplars;
+use exemplars::{Exemplars, examples};
 pub use exemplars::{SeriesExemplars, StoredExemplar};
 use intake::Watched;
 use metadata::MetadataTable;
@@ -54,6 +54,8 @@ use tenants::{Limits, SharedTenants};
 const COUNTS: &str = "slo";
 const COUNTS_FILE: &str = "counts.slo";
 const ALERTS_FILE: &str = "alerts.state";
+/// After a checkpoint so many times as long as it took pass before the next: it takes at most a fiftieth of one core.
+const CHECKPOINT_REST: i32 = 50;
 /// The longest that alerts wait for the first scrapes after evaluations were missed.
 const SETTLE_MAX_MS: i64 = 10 * 60_000;
 
@@ -149,8 +151,9 @@ pub struct Telemetry {
     exemplars: Mutex<Exemplars>,
     /// What rules look through, kept between evaluations.
     windows: Arc<Mutex<KeptWindows>>,
-    /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
-    keeping: Mutex<()>,
+    /// Held while counts are written down: what a copy holds of the log must not fall behind its counts. When they are to
+    /// be written again at the earliest.
+    keeping: Mutex<Timestamp>,
     /// Which places the gate knows to be seen.
     sights: Mutex<gate::Sights>,
     counts_file: PathBuf,
@@ -232,7 +235,7 @@ impl Telemetry {
             metadata: Mutex::default(),
             exemplars: Mutex::default(),
             windows: Arc::default(),
-            keeping: Mutex::new(()),
+            keeping: Mutex::new(now),
             sights: Mutex::default(),
             counts_file,
             alerts_file,
@@ -347,12 +350,14 @@ impl Telemetry {
         self.rules().each(look)
     }
 
-    /// Writes the counts and the state of the rules down, and lets the log go that the counts hold. Cost: their size.
+    /// Writes the counts and the state of the rules down, and lets the log go that the counts hold. Cost: their size;
+    /// samples and questions wait only while a copy is made of what changed lately.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
-        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = self.clock.now();
+        let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let (bytes, position) = self.counted();
         // Counts must not know of samples that a crash could still take.
         self.store.wait_durable(position)?;
@@ -360,6 +365,9 @@ impl Telemetry {
         if let Some(left_out) = self.rules().save(&self.alerts_file)? {
             tracing::error!("{left_out}");
         }
+        let now = self.clock.now();
+        let rest = now.duration_since(began).saturating_mul(CHECKPOINT_REST);
+        *keeping = now.saturating_add(rest).unwrap_or(now);
         Ok(self.store.hold(COUNTS, position)?)
     }
 
@@ -379,18 +387,24 @@ impl Telemetry {
 
     /// The counts, and up to where in the log they count.
     fn counted(&self) -> (Vec<u8>, Lsn) {
-        let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-        let slos = self.slos();
+        let slos = {
+            let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+            self.slos().clone()
+        };
         (slos.to_bytes(), Lsn::new(slos.position().unwrap_or_default()))
     }
 
-    /// Flushes, condenses and drops what is past its retention, and checkpoints. Gives the files of which a part could
+    /// Flushes, condenses and drops what is past its retention, and checkpoints unless the last checkpoint took so long
+    /// that another one can wait: the log keeps what it lacks. Gives the files of which a part could
     /// not be read when it was to be condensed.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn maintain(&self) -> Result<Maintained, TelemetryError> {
-        self.checkpoint()?;
+        let rests_until = *self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.clock.now() >= rests_until {
+            self.checkpoint()?;
+        }
         Ok(self.store.maintain(self.clock.now().as_millisecond())?)
     }
 }
@@ -448,15 +462,6 @@ impl Sink for Telemetry {
             Err(error) => tracing::error!(job, instance, %error, "a scrape could not be stored"),
         }
     }
-}
-
-/// The exemplars of samples, taken out of them.
-fn examples(samples: &mut [SeriesSample]) -> impl Iterator<Item = (Arc<Labels>, Exemplar, i64)> {
-    samples.iter_mut().flat_map(|sample| {
-        let (labels, t_ms) = (&sample.labels, sample.t_ms);
-        let exemplars = std::mem::take(&mut sample.exemplars).into_iter();
-        exemplars.map(move |exemplar| (Arc::clone(labels), exemplar, t_ms))
-    })
 }
 
 /// The annotation that says which part of Mainstay raised an alert.
