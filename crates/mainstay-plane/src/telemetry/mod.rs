@@ -25,9 +25,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::{AlertState, Observation};
 use mainstay_catalog::{Catalog, Diagnostics};
-use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
+use mainstay_ingest::{ScrapeBatch, Sink};
+use mainstay_kernel::Clock;
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
-use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
 use mainstay_segment::write_atomic;
 use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
@@ -40,7 +40,7 @@ pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
 pub use store::StoreSamples;
 
-use exemplars::Exemplars;
+use exemplars::{Exemplars, examples};
 pub use exemplars::{SeriesExemplars, StoredExemplar};
 use intake::Watched;
 use metadata::MetadataTable;
@@ -471,15 +471,6 @@ impl Sink for Telemetry {
             Err(error) => tracing::error!(job, instance, %error, "a scrape could not be stored"),
         }
     }
-}
-
-/// The exemplars of samples, taken out of them.
-fn examples(samples: &mut [SeriesSample]) -> impl Iterator<Item = (Arc<Labels>, Exemplar, i64)> {
-    samples.iter_mut().flat_map(|sample| {
-        let (labels, t_ms) = (&sample.labels, sample.t_ms);
-        let exemplars = std::mem::take(&mut sample.exemplars).into_iter();
-        exemplars.map(move |exemplar| (Arc::clone(labels), exemplar, t_ms))
-    })
 }
 
 /// The annotation that says which part of Mainstay raised an alert.
