@@ -8,7 +8,7 @@
 //! - [`counter`]: from samples to events; [`selector`]: reading an event count out of a PromQL text; [`sli`]: indicators
 //!   and their groups
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
-//! - [`spec`]: OpenSLO documents
+//! - [`spec`]: OpenSLO documents; [`import`]: those of other tools; [`export`]: rules for a Prometheus
 //! - [`engine`]: the state machine over all of them, and its stored state
 //!
 //! Pure: no IO, no clock, no floats but the sample values themselves.
@@ -20,6 +20,8 @@ mod coverage;
 pub mod engine;
 pub mod error;
 mod exact;
+pub mod export;
+pub mod import;
 pub mod objective;
 pub mod prefix;
 pub mod selector;

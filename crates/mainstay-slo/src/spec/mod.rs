@@ -58,8 +58,14 @@ struct Objects<'a> {
 /// file that is checked) says nothing about them.
 pub fn load(documents: &Documents, platform: &Platform, diagnostics: &mut Diagnostics) -> SloCatalog {
     let mut objects = Objects::default();
-    for document in documents.of_format(Format::OpenSlo) {
-        objects.read(document, diagnostics);
+    for document in documents.iter() {
+        if let Some(slos) = crate::import::read(document, diagnostics) {
+            for slo in slos {
+                insert(&mut objects.slos, document, slo, diagnostics);
+            }
+        } else if document.format == Format::OpenSlo {
+            objects.read(document, diagnostics);
+        }
     }
     check::all(&objects, platform, diagnostics);
     let (indicators, objectives) = objective::build(&objects, diagnostics);
@@ -110,7 +116,7 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// Reads a document and keeps it by its name; of two of one name the first holds.
+/// Reads a document and keeps it by its name.
 fn keep<'a, S: DeserializeOwned>(
     objects: &mut ByName<'a, S>,
     document: &'a Document,
@@ -119,11 +125,21 @@ fn keep<'a, S: DeserializeOwned>(
     let Some(object) = diagnostics.keep(document.decode::<Object<S>>()) else {
         return;
     };
+    insert(objects, document, object, diagnostics);
+}
+
+/// Keeps an object by its name; of two of one name the first holds.
+fn insert<'a, S>(
+    objects: &mut ByName<'a, S>,
+    document: &'a Document,
+    object: Object<S>,
+    diagnostics: &mut Diagnostics,
+) {
     let name = object.metadata.name.clone();
     if let Some((first, _)) = objects.get(&name.value) {
         let message = format!(
             "there are two documents of kind {} named {:?}",
-            document.kind, name.value
+            object.kind.value, name.value
         );
         let help = format!("the other is in {}: give one of them another name", first.file);
         diagnostics.push(
@@ -159,13 +175,22 @@ fn resolve<'a, S>(
 }
 
 /// A finding that leaves the document usable.
-fn warning(document: &Document, at: mainstay_catalog::At, message: impl Into<String>) -> Diagnostic {
+pub(crate) fn warning(
+    document: &Document,
+    at: mainstay_catalog::At,
+    message: impl Into<String>,
+) -> Diagnostic {
     let mut found = document.diagnostic(lint::BAD_VALUE, at, message);
     found.level = Level::Warning;
     found
 }
 
 /// A value that cannot be used, and how to mend it.
-fn bad<T>(document: &Document, value: &Spanned<T>, message: impl Into<String>, help: &str) -> Diagnostic {
+pub(crate) fn bad<T>(
+    document: &Document,
+    value: &Spanned<T>,
+    message: impl Into<String>,
+    help: &str,
+) -> Diagnostic {
     document.diagnostic(lint::BAD_VALUE, value.at, message).help(help)
 }

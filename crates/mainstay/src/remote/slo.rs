@@ -16,59 +16,67 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Write the objectives of a catalog as a Prometheus rule file; it takes no server.
+    Export(crate::adopt::Export),
 }
 
 impl Command {
     pub(crate) fn run(&self) -> Exit {
-        let Self::Status { within, ask } = self;
-        Remote::run(&ask.server, async |remote| {
-            let (slos, _) = remote.look("/api/v1/slos", &within.query()).await?;
-            if ask.output == Form::Json {
-                output::json(&slos);
-                return Ok(Exit::Ok);
-            }
-            let mut table = Table::new(&[
-                "OBJECTIVE",
-                "GROUP",
-                "STATUS",
-                "NOW",
-                "PROMISED",
-                "BAD",
-                "TOTAL",
-                "LEFT",
-                "ALLOWED",
-                "BUDGET",
-                "BURN 1H",
-            ]);
-            for slo in slos.as_array().into_iter().flatten() {
-                table.row([
-                    text(slo, "id"),
-                    text(slo, "group"),
-                    judged(&text(slo, "status")),
-                    share(slo, "value", true),
-                    share(slo, "objective", false),
-                    count(slo, "bad"),
-                    count(slo, "total"),
-                    count(slo, "budget_left"),
-                    count(slo, "budget_allowed"),
-                    judged(&text(slo, "budget")),
-                    slo["burn_1h"]
-                        .as_f64()
-                        .map_or_else(|| "unknown".to_owned(), |burn| format!("{burn:.2}x")),
-                ]);
-            }
-            table.print("No objective is defined.");
-            for slo in slos.as_array().into_iter().flatten() {
-                if let Some(reason) = slo["unknown_reason"].as_str() {
-                    anstream::eprintln!("{}: unknown, {reason}", text(slo, "id"));
-                }
-                if let Some(doubt) = slo["doubt"].as_str() {
-                    anstream::eprintln!("{}: in doubt, {doubt}", text(slo, "id"));
-                }
-            }
-            Ok(Exit::Ok)
-        })
+        match self {
+            Self::Status { within, ask } => status(within, ask),
+            Self::Export(options) => options.run(),
+        }
     }
+}
+
+fn status(within: &Within, ask: &Ask) -> Exit {
+    Remote::run(&ask.server, async |remote| {
+        let (slos, _) = remote.look("/api/v1/slos", &within.query()).await?;
+        if ask.output == Form::Json {
+            output::json(&slos);
+            return Ok(Exit::Ok);
+        }
+        let mut table = Table::new(&[
+            "OBJECTIVE",
+            "GROUP",
+            "STATUS",
+            "NOW",
+            "PROMISED",
+            "BAD",
+            "TOTAL",
+            "LEFT",
+            "ALLOWED",
+            "BUDGET",
+            "BURN 1H",
+        ]);
+        for slo in slos.as_array().into_iter().flatten() {
+            table.row([
+                text(slo, "id"),
+                text(slo, "group"),
+                judged(&text(slo, "status")),
+                share(slo, "value", true),
+                share(slo, "objective", false),
+                count(slo, "bad"),
+                count(slo, "total"),
+                count(slo, "budget_left"),
+                count(slo, "budget_allowed"),
+                judged(&text(slo, "budget")),
+                slo["burn_1h"]
+                    .as_f64()
+                    .map_or_else(|| "unknown".to_owned(), |burn| format!("{burn:.2}x")),
+            ]);
+        }
+        table.print("No objective is defined.");
+        for slo in slos.as_array().into_iter().flatten() {
+            if let Some(reason) = slo["unknown_reason"].as_str() {
+                anstream::eprintln!("{}: unknown, {reason}", text(slo, "id"));
+            }
+            if let Some(doubt) = slo["doubt"].as_str() {
+                anstream::eprintln!("{}: in doubt, {doubt}", text(slo, "id"));
+            }
+        }
+        Ok(Exit::Ok)
+    })
 }
 
 /// A share as a percentage; a measured one is cut, never rounded up to what was promised.
