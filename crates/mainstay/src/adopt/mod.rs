@@ -4,6 +4,8 @@
 mod export;
 mod files;
 mod import;
+mod init;
 
 pub(crate) use export::Options as Export;
 pub(crate) use import::Options as Import;
+pub(crate) use init::Options as Init;

@@ -3,6 +3,7 @@
 mod burning;
 mod foreign;
 mod golden;
+mod init;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -42,10 +43,6 @@ fn accepted(rules: &Path) {
 }
 
 /// The folder of published test data; `None`, with a line, when it is not there and not required.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test is told by its environment what to run"
-)]
 fn published(folder: &str) -> Option<PathBuf> {
     let root = std::env::var("MAINSTAY_CONFORMANCE")
         .map_or_else(|_| crate::root().join("../shared/conformance"), PathBuf::from);

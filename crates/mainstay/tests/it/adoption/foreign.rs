@@ -199,7 +199,7 @@ fn what_is_wrong_is_said_where_it_stands() {
             PYRRA,
             "target: \"99.5\"",
             "target: many",
-            "9:11: error[wrong-type]",
+            "9:3: error[bad-value]",
         ),
         (
             "pyrra",
