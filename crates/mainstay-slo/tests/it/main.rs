@@ -1,6 +1,8 @@
 //! What a user of the engine would notice: counts against a recount, crashes, alerts, the published table.
 
 mod alerts;
+mod buckets;
+mod calm;
 mod crash;
 mod ended;
 mod fixture;
