@@ -65,7 +65,13 @@ fn selector(selector: &Selector) -> String {
     if selector.matchers.is_empty() {
         return selector.metric.clone();
     }
-    let matchers: Vec<String> = selector.matchers.iter().map(matcher).collect();
+    // `le="1"` is written `le="1.0"` by some: an engine that compares texts must be asked for both.
+    let spelt = selector.edge().is_some_and(|edge| edge.fract() == 0.0);
+    let matchers: Vec<String> = if spelt {
+        selector.to_matchers().iter().skip(1).map(matcher).collect()
+    } else {
+        selector.matchers.iter().map(matcher).collect()
+    };
     format!("{}{{{}}}", selector.metric, matchers.join(","))
 }
 

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use mainstay_kernel::labels::METRIC_NAME;
-use mainstay_kernel::{Labels, Matcher};
+use mainstay_kernel::Labels;
 use mainstay_promql::Series;
 use mainstay_promql::dialect::Dialect;
 use mainstay_remote::RemoteError;
@@ -155,11 +154,11 @@ async fn read(
 ) -> Result<Vec<Series>, RemoteError> {
     let mut found = Vec::new();
     for selector in selectors {
-        let name = Matcher::equal(METRIC_NAME, &selector.metric);
-        let matchers: Vec<Matcher> = std::iter::once(name)
-            .chain(selector.matchers.iter().cloned())
-            .collect();
-        found.extend(client.raw(&matchers, from_ms, to_ms, dialect).await?);
+        found.extend(
+            client
+                .raw(&selector.to_matchers(), from_ms, to_ms, dialect)
+                .await?,
+        );
     }
     Ok(found)
 }

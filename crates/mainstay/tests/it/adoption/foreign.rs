@@ -206,7 +206,7 @@ fn what_is_wrong_is_said_where_it_stands() {
             PYRRA,
             "fastBurn",
             "veryFastBurn",
-            "17:39: error[unknown-key]",
+            "17:41: error[unknown-key]",
         ),
     ] {
         assert!(text.contains(from));

@@ -196,3 +196,90 @@ fn rules_of_imported_files_are_the_ones_that_sloth_makes() {
     }
     assert!(compared >= 8, "{compared} objectives were compared");
 }
+
+const SEVERAL: &str = r#"apiVersion: openslo/v1
+kind: SLO
+metadata:
+  name: odd
+  displayName: "Odd {{ $name }}"
+  labels: {note: "a {{ b"}
+  annotations: {mainstay/group-by: cell}
+spec:
+  service: shop
+  indicator:
+    metadata: {name: events}
+    spec:
+      ratioMetric:
+        counter: true
+        bad: {metricSource: {type: Prometheus, spec: {query: 'failed_bucket{le="1",why!="\""}'}}}
+        total: {metricSource: {type: Prometheus, spec: {query: 'a_total + b_total'}}}
+  budgetingMethod: Occurrences
+  timeWindow: [{duration: 1M, calendar: {startTime: "2026-01-01 00:00:00", timeZone: UTC}}]
+  objectives: [{target: 0.999}]
+  alertPolicies:
+    - kind: AlertPolicy
+      metadata: {name: fast}
+      spec: {conditions: [{kind: AlertCondition, metadata: {name: fast}, spec: {severity: critical, condition: {kind: burnrate, op: gte, threshold: 14.4, lookbackWindow: 1h}}}]}
+"#;
+
+/// Metrics whose other labels are the same, a cell that only one of them has, a cell without failures, an edge of a bucket
+/// that is written in another way, and texts that look like templates.
+#[test]
+fn several_metrics_and_odd_texts_come_through() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).to_str().expect("text").to_owned();
+    std::fs::write(path("slo.yaml"), SEVERAL).expect("written");
+    well(&[
+        "slo",
+        "export",
+        "--catalog",
+        &path("slo.yaml"),
+        "-o",
+        &path("rules.yml"),
+    ]);
+    accepted(&directory.path().join("rules.yml"));
+    let text = std::fs::read_to_string(path("rules.yml")).expect("written");
+    assert!(
+        text.contains("slo:sli_error:ratio_rate1h{slo=\"odd\"} >= 0.0144"),
+        "{text}"
+    );
+    assert!(text.contains("this is of the last 30d"), "{text}");
+    let mut samples = MemorySamples::new();
+    let mut add = |name: &str, cell: &str, le: &str, per_minute: i32| {
+        let labels = [("__name__", name), ("cell", cell), ("instance", "x"), ("le", le)];
+        let labels = Arc::new(labels.into_iter().collect::<Labels>());
+        for minute in 0..=60 {
+            samples.append(
+                &labels,
+                END_MS - (60 - i64::from(minute)) * MINUTE_MS,
+                f64::from(minute * per_minute),
+            );
+        }
+    };
+    add("a_total", "1", "", 30);
+    add("b_total", "1", "", 70);
+    add("b_total", "2", "", 5);
+    add("failed_bucket", "1", "1.0", 2);
+    let rules = by_objective(&text, "slo").pop().expect("one objective");
+    let rule = rules
+        .iter()
+        .find(|rule| rule.name() == "slo:sli_error:ratio_rate30m")
+        .expect("its window");
+    let outcome = instant(&rule.expr, END_MS, &samples, &Limits::default()).expect("it is computed");
+    let Value::Vector(mut vector) = outcome.value else {
+        panic!("a vector: {:?}", outcome.value)
+    };
+    vector.sort_by(|a, b| a.labels.cmp(&b.labels));
+    let told: Vec<(&str, f64)> = vector
+        .iter()
+        .map(|one| {
+            (
+                one.labels.get("cell").expect("a cell"),
+                one.value.float().expect("a number"),
+            )
+        })
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!((told[0].1 - 0.02).abs() < 1e-12 && told[0].0 == "1", "{told:?}");
+    assert_eq!(told[1], ("2", 0.0));
+}

@@ -238,7 +238,12 @@ fn prometheus() -> Option<Prometheus> {
     let end_s = (jiff::Timestamp::now().as_second() / 60 - 2) * 60;
     std::fs::write(&file, history(&target, end_s)).expect("written");
     let made = Command::new("promtool")
-        .args(["tsdb", "create-blocks-from", "openmetrics"])
+        .args([
+            "tsdb",
+            "create-blocks-from",
+            "openmetrics",
+            "--max-block-duration=720h",
+        ])
         .arg(&file)
         .arg(directory.path().join("data"))
         .output();
