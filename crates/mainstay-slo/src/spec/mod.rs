@@ -14,6 +14,8 @@
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/priority` | `P0` to `P3`; else the condition's severity says it |
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/min-bad-events` | the fewest bad events that alert |
 //!
+//! Documents of other tools become OpenSLO objects first ([`crate::import`]) and go the same way.
+//!
 //! Each alert policy of an SLO is one pair of burn-rate windows; an SLO without one does not alert.
 
 pub mod annotations;

@@ -5,7 +5,7 @@ use mainstay_slo::SloCatalog;
 use mainstay_slo::burn::window_text;
 use mainstay_slo::sli::Events;
 
-use super::{objectives, published, well};
+use super::{accepted, objectives, published, well};
 use crate::{run, told};
 
 const SLOTH_OBJECT: &str = r#"apiVersion: sloth.slok.dev/v1
@@ -138,6 +138,17 @@ fn read(tool: &str, text: &str) -> (Vec<String>, String) {
     let (catalog, left) = objectives(&imported.join("shop.yaml"));
     assert!(!left.has_errors(), "{}", left.render_short());
     assert_eq!(summary(&catalog), direct, "imported");
+    // What was imported goes back to a Prometheus.
+    let rules = directory.path().join("rules.yml");
+    let arguments = [
+        "slo",
+        "export",
+        "--catalog",
+        imported.to_str().expect("text"),
+        "-o",
+    ];
+    well(&[&arguments[..], &[rules.to_str().expect("text")]].concat());
+    accepted(&rules);
     // A second time would replace what is there.
     let again = run(&["import", tool, name, "-o", imported.to_str().expect("text")]);
     assert_eq!(again.status.code(), Some(1), "{}", told(&again));
