@@ -231,27 +231,31 @@ fn service(name: String, metrics: &BTreeMap<String, Seen>, known: &BTreeSet<&str
     })
 }
 
+/// The counter of requests, by the first label whose values say how they ended.
 fn requests(metric: &str, service: &str, seen: &Seen) -> Option<Requests> {
-    let (label, values) = seen.codes.iter().max_by_key(|(_, values)| values.len())?;
-    let digits = |value: &String| value.starts_with(|c: char| c.is_ascii_digit()) && value.len() == 3;
-    let (protocol, bad) = if values.iter().any(|value| value.ends_with("xx")) {
-        (Protocol::Http, CLASS_BAD)
-    } else if values.iter().any(digits) {
-        (Protocol::Http, HTTP_BAD)
-    } else if values
+    let (label, (protocol, bad)) = seen
+        .codes
         .iter()
-        .any(|value| value == "OK" || GRPC_BAD.split('|').any(|bad| bad == value))
-    {
-        (Protocol::Grpc, GRPC_BAD)
-    } else {
-        return None;
-    };
+        .find_map(|(label, values)| Some((label, failures(values)?)))?;
     let matcher = matcher(seen.label, service);
     Some(Requests {
         protocol,
         total: format!("{metric}{{{matcher}}}"),
         bad: format!("{metric}{{{matcher},{label}=~\"{bad}\"}}"),
     })
+}
+
+/// Which of a label's values are failures, if it says how requests ended.
+fn failures(values: &BTreeSet<String>) -> Option<(Protocol, &'static str)> {
+    let digits = |value: &String| value.len() == 3 && value.bytes().all(|byte| byte.is_ascii_digit());
+    let of_grpc = |value: &String| value == "OK" || GRPC_BAD.split('|').any(|bad| bad == value);
+    if values.iter().any(|value| value.ends_with("xx")) {
+        Some((Protocol::Http, CLASS_BAD))
+    } else if values.iter().any(digits) {
+        Some((Protocol::Http, HTTP_BAD))
+    } else {
+        values.iter().any(of_grpc).then_some((Protocol::Grpc, GRPC_BAD))
+    }
 }
 
 fn matcher(label: &str, value: &str) -> String {
@@ -308,6 +312,12 @@ mod tests {
             Some(r#"r_total{job="a\"b",code=~"5.."}"#)
         );
         assert!(bad(&seen("grpc_code", &["OK"])).is_some_and(|bad| bad.contains("Unavailable")));
-        assert_eq!(bad(&seen("status", &["queued", "done"])), None);
+        let mut both = seen("status", &["queued", "done"]);
+        assert_eq!(bad(&both), None);
+        both.codes.extend(seen("code", &["500"]).codes);
+        assert_eq!(
+            bad(&both).as_deref(),
+            Some(r#"r_total{job="a\"b",code=~"5..|408|429|499"}"#)
+        );
     }
 }
