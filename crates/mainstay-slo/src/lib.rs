@@ -8,7 +8,7 @@
 //! - [`counter`]: from samples to events; [`selector`]: reading an event count out of a PromQL text; [`sli`]: indicators
 //!   and their groups
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
-//! - [`spec`]: OpenSLO documents
+//! - [`spec`]: OpenSLO documents; [`import`]: those of other tools; [`export`]: rules for a Prometheus
 //! - [`adjust`]: what does not count, by agreement; [`credits`]: what contracts give back; [`report`]: monthly reports
 //! - [`engine`]: the state machine over all of them, and its stored state
 //! - [`gate`]: error budget policies, and whether a change may go out
@@ -24,7 +24,9 @@ pub mod credits;
 pub mod engine;
 pub mod error;
 mod exact;
+pub mod export;
 pub mod gate;
+pub mod import;
 pub mod objective;
 pub mod prefix;
 pub mod report;

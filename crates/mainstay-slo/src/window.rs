@@ -191,6 +191,12 @@ impl std::fmt::Display for Window {
 }
 
 impl Calendar {
+    /// How long a period is.
+    #[must_use]
+    pub fn every(&self) -> Duration {
+        self.every
+    }
+
     /// Periods of the given length, one of which begins at `anchor` on the clocks of `zone` (an IANA name).
     ///
     /// # Errors

@@ -33,7 +33,7 @@ use crate::exit::Exit;
 use discovery::Sources;
 use operations::DiskOperations;
 
-pub(crate) use options::Options;
+pub(crate) use options::{Options, without_password};
 pub(crate) use process::{start_logging, told_to_stop};
 
 /// How often objectives are judged; rules have clocks of their own.

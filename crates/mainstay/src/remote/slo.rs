@@ -41,6 +41,8 @@ pub(crate) enum Command {
     /// What does not count, by agreement.
     #[command(subcommand)]
     Adjust(adjust::Command),
+    /// Write the objectives of a catalog as a Prometheus rule file; it takes no server.
+    Export(crate::adopt::Export),
 }
 
 impl Command {
@@ -55,6 +57,7 @@ impl Command {
             }),
             Self::Report(options) => options.run(),
             Self::Adjust(command) => command.run(),
+            Self::Export(options) => options.run(),
         }
     }
 }
