@@ -33,6 +33,18 @@ impl At {
         }
     }
 
+    /// Where the first line of `part` stands in `source`, the text of a whole file, from this place on; else this place.
+    /// For a piece of a longer text, such as a selector within a query of several lines.
+    #[must_use]
+    pub fn of_part(self, source: &str, part: &str) -> Self {
+        let part = part.lines().next().unwrap_or_default().trim();
+        let start = self.offset_bytes as usize;
+        match source.get(start..).and_then(|rest| rest.find(part)) {
+            Some(found) if !part.is_empty() => Self::of_bytes(source, start + found..start + found + part.len()),
+            _ => self,
+        }
+    }
+
     /// One character of `source`, the text of a whole file, by line and column.
     pub(crate) fn of_line_column(source: &str, line: u32, column: u32) -> Self {
         let before: usize = source

@@ -56,6 +56,7 @@ pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
     let (catalog, mut diagnostics) = Catalog::check(path);
     // What they make of it is of no use here; what they find is.
     let _ = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut diagnostics);
+    mainstay_slo::spec::contradictions::check(&catalog.documents, &catalog.platform, &mut diagnostics);
     let _ = LimitsSpec::of(&catalog.documents, &mut diagnostics);
     for document in catalog.documents.of_format(Format::PrometheusRules) {
         check_rules(document, &mut diagnostics);
@@ -82,25 +83,12 @@ fn check_dialect(documents: &Documents, dialect: Dialect, diagnostics: &mut Diag
             let found = differences(&rule.expr, dialect);
             for difference in found.iter().filter(|difference| !difference.rule.is_of_ranges()) {
                 let part = rule.query.get(difference.span.start..difference.span.end);
-                let at = part_of(document.source(), rule.line, part.unwrap_or_default());
+                let line = place(document.source(), rule.line, 1);
+                let at = line.of_part(document.source(), part.unwrap_or_default());
                 let message = format!("on {dialect}: {} ({})", difference.message, difference.rule);
                 diagnostics.push(document.diagnostic(lint::DIALECT, at, message));
             }
         }
-    }
-}
-
-/// Where the first line of a query's part stands in the file, from a line on; else that line.
-fn part_of(source: &str, line: usize, part: &str) -> At {
-    let before: usize = source
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(str::len)
-        .sum();
-    let part = part.lines().next().unwrap_or_default().trim_end();
-    match source[before..].find(part) {
-        Some(found) if !part.is_empty() => At::of_bytes(source, before + found..before + found + part.len()),
-        _ => place(source, line, 1),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod buckets;
+mod contradictions;
 mod crash;
 mod ended;
 mod fixture;
