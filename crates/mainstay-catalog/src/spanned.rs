@@ -40,7 +40,9 @@ impl At {
         let part = part.lines().next().unwrap_or_default().trim();
         let start = self.offset_bytes as usize;
         match source.get(start..).and_then(|rest| rest.find(part)) {
-            Some(found) if !part.is_empty() => Self::of_bytes(source, start + found..start + found + part.len()),
+            Some(found) if !part.is_empty() => {
+                Self::of_bytes(source, start + found..start + found + part.len())
+            }
             _ => self,
         }
     }

@@ -1,9 +1,11 @@
-use std::path::Path;
 use mainstay_catalog::{Diagnostics, Documents, Platform};
 use mainstay_slo::spec::contradictions;
+use std::path::Path;
 
 fn of_catalog(name: &str) -> Diagnostics {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogs").join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../catalogs")
+        .join(name);
     let (documents, mut unread) = Documents::load(&folder);
     let platform = Platform::build(&documents, &mut unread);
     let mut diagnostics = Diagnostics::new();

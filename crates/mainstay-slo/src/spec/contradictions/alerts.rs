@@ -122,7 +122,11 @@ fn calendar(
             "{} looks back {range} from now, and speaks of {word:?}: the two agree on one day of a month",
             alert.name.value
         );
-        return Some(alert.finding(lint::WINDOW_KINDS, share.range_at, message).help(help));
+        return Some(
+            alert
+                .finding(lint::WINDOW_KINDS, share.range_at, message)
+                .help(help),
+        );
     }
     let answers = Answers::of_share(share, comparison.op)?;
     let mut windows = indicators_of(model, &answers)
@@ -137,7 +141,9 @@ fn calendar(
             alert.name.value,
             first.label()
         );
-        alert.finding(lint::WINDOW_KINDS, share.range_at, message).help(help)
+        alert
+            .finding(lint::WINDOW_KINDS, share.range_at, message)
+            .help(help)
     })
 }
 
@@ -172,7 +178,10 @@ struct Why {
 }
 
 fn because(expected: Severity, text: String) -> (Severity, Why) {
-    let why = Why { text, is_twice: false };
+    let why = Why {
+        text,
+        is_twice: false,
+    };
     (expected, why)
 }
 
@@ -214,19 +223,23 @@ fn slow(model: &Model<'_>, comparison: &Comparison<'_>) -> Option<(Severity, Why
         return None;
     };
     let bucket = plain(bucket)?;
-    let edges = model.objectives.iter().filter(|one| !one.is_agreement).filter_map(|one| {
-        let same = one
-            .targets
-            .iter()
-            .any(|target| (target.value.to_f64() - quantile).abs() < 1e-9);
-        let indicator = model.indicator_of(one)?;
-        let (_, side, _) = indicator.sides()?;
-        let meets = side
-            .selectors
-            .iter()
-            .any(|selector| overlap(selector, &bucket, &["le"]));
-        Some((indicator.edge()?, one)).filter(|_| same && meets)
-    });
+    let edges = model
+        .objectives
+        .iter()
+        .filter(|one| !one.is_agreement)
+        .filter_map(|one| {
+            let same = one
+                .targets
+                .iter()
+                .any(|target| (target.value.to_f64() - quantile).abs() < 1e-9);
+            let indicator = model.indicator_of(one)?;
+            let (_, side, _) = indicator.sides()?;
+            let meets = side
+                .selectors
+                .iter()
+                .any(|selector| overlap(selector, &bucket, &["le"]));
+            Some((indicator.edge()?, one)).filter(|_| same && meets)
+        });
     let (edge, objective) = edges.min_by(|(a, _), (b, _)| a.total_cmp(b))?;
     let times = comparison.threshold / edge;
     let text = format!(
@@ -282,7 +295,9 @@ fn single_pod(alert: &Alert<'_>, comparison: &Comparison<'_>) -> Option<Diagnost
         ExprKind::Aggregate(aggregate) => match aggregate.op {
             AggregateOp::Min => down && is_health(&aggregate.expr),
             // Whatever is below the whole is one that is down.
-            AggregateOp::Avg => matches!(op, BinaryOp::Less) && threshold >= 1.0 && is_health(&aggregate.expr),
+            AggregateOp::Avg => {
+                matches!(op, BinaryOp::Less) && threshold >= 1.0 && is_health(&aggregate.expr)
+            }
             AggregateOp::Count => {
                 let inner = comparisons(&aggregate.expr);
                 some && inner.iter().any(|one| is_health(one.value))

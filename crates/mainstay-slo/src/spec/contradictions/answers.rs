@@ -87,7 +87,7 @@ impl Answers {
 
     /// Whether it judges by class: every answer of some class is bad.
     fn by_class(&self) -> bool {
-        (1..=5).any(|class: u16| (class * 100..class * 100 + 100).all(|code| self.bad.contains(&code)))
+        (2..=5).any(|class: u16| (class * 100..class * 100 + 100).all(|code| self.bad.contains(&code)))
     }
 
     /// What one calls bad and the other good, of what both count; nothing where they are about different failures.
@@ -116,7 +116,7 @@ fn holds_codes(selector: &Selector, label: &str) -> bool {
 /// Codes in words: whole classes as `5xx`.
 fn words(codes: &Codes) -> String {
     let mut words = Vec::new();
-    for class in 1..=5_u16 {
+    for class in 2..=5_u16 {
         let of_class: Vec<u16> = codes.range(class * 100..class * 100 + 100).copied().collect();
         match of_class.len() {
             100 => words.push(format!("{class}xx")),
@@ -211,7 +211,9 @@ fn contradicts(place: &Place<'_>, before: &[Place<'_>], diagnostics: &mut Diagno
 /// Ruling R39: of those that judge by class, the ones that leave what is our fault to the client.
 fn clients_fault(place: &Place<'_>, diagnostics: &mut Diagnostics) {
     let server_errors = 500..=599_u16;
-    let judges = server_errors.clone().all(|code| place.answers.bad.contains(&code));
+    let judges = server_errors
+        .clone()
+        .all(|code| place.answers.bad.contains(&code));
     let left: Codes = OURS
         .into_iter()
         .filter(|code| judges && !place.answers.bad.contains(code))
@@ -240,7 +242,7 @@ mod tests {
     #[test]
     fn classes_are_told_in_words() {
         let bad = answers(Marked::Good, r#"a{status=~"2..|3..",x="1"}"#, "a").bad;
-        assert_eq!(words(&bad), "1xx, 4xx, 5xx");
+        assert_eq!(words(&bad), "4xx, 5xx");
         let bad = answers(Marked::Bad, r#"a{code=~"5..|408|429"}"#, r#"a{code!="401"}"#).bad;
         assert_eq!(words(&bad), "408, 429, 5xx");
         let bad = answers(Marked::Bad, r#"a{code=~"4..",code!~"408|429"}"#, "a").bad;
@@ -250,8 +252,16 @@ mod tests {
     #[test]
     fn other_labels_hold_no_codes() {
         let read = |text: &str| parse_event_count(text).expect(text).selectors;
-        for side in [r#"a{port="443"}"#, r#"a{status="COMPLETED"}"#, r#"a{status!="x"}"#, "a"] {
-            assert!(Answers::of(Marked::Bad, &read(side), &read("a")).is_none(), "{side}");
+        for side in [
+            r#"a{port="443"}"#,
+            r#"a{status="COMPLETED"}"#,
+            r#"a{status!="x"}"#,
+            "a",
+        ] {
+            assert!(
+                Answers::of(Marked::Bad, &read(side), &read("a")).is_none(),
+                "{side}"
+            );
         }
     }
 }

@@ -190,10 +190,12 @@ fn states(objective: &Objective<'_>, diagnostics: &mut Diagnostics) {
         }
     };
     let left = figures(objective, "shown-budget-left");
-    let used = figures(objective, "shown-budget-used").into_iter().map(|figure| Figure {
-        share: 1.0 - figure.share,
-        ..figure
-    });
+    let used = figures(objective, "shown-budget-used")
+        .into_iter()
+        .map(|figure| Figure {
+            share: 1.0 - figure.share,
+            ..figure
+        });
     for figure_left in left.into_iter().chain(used) {
         let (low, high) = (
             state(figure_left.share - figure_left.tolerance),

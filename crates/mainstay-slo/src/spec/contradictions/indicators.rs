@@ -114,10 +114,10 @@ fn within_total(indicator: &Indicator<'_>, diagnostics: &mut Diagnostics) {
                 "" => format!("without a label {label}"),
                 value => format!("with {label}={value:?}"),
             };
-            let message =
-                format!("the {what} events are not among all: those {shown} are {what}, and are not in the total");
-            let help =
-                "give the total every condition that the other side has, but the one that tells good from bad";
+            let message = format!(
+                "the {what} events are not among all: those {shown} are {what}, and are not in the total"
+            );
+            let help = "give the total every condition that the other side has, but the one that tells good from bad";
             diagnostics.push(side.finding(lint::GOOD_OUTSIDE_TOTAL, message).help(help));
         }
     }
@@ -184,7 +184,10 @@ fn edges(indicator: &Indicator<'_>, diagnostics: &mut Diagnostics) {
     let Some((_, side, total)) = indicator.sides() else {
         return;
     };
-    for (side, selector) in [side, total].into_iter().flat_map(|side| side.selectors.iter().map(move |one| (side, one))) {
+    for (side, selector) in [side, total]
+        .into_iter()
+        .flat_map(|side| side.selectors.iter().map(move |one| (side, one)))
+    {
         if !selector.metric.ends_with("_bucket") {
             continue;
         }
@@ -219,7 +222,10 @@ fn declared_edges(indicator: &Indicator<'_>) -> Option<Vec<f64>> {
 /// Ruling R33: at night there is less to do, and nothing is wrong.
 fn throughput(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     for objective in &model.objectives {
-        let Some(query) = model.indicator_of(objective).and_then(|one| one.threshold.as_ref()) else {
+        let Some(query) = model
+            .indicator_of(objective)
+            .and_then(|one| one.threshold.as_ref())
+        else {
             continue;
         };
         if !is_flow(query) {

@@ -69,7 +69,11 @@ impl Window {
         match (self.is_rolling, self.duration.unit) {
             (false, Unit::Month) if self.duration.count == 1 => vec![28.0, 29.0, 30.0, 31.0],
             (false, Unit::Month | Unit::Quarter) => {
-                let months = if self.duration.unit == Unit::Quarter { 3.0 } else { 1.0 } * count;
+                let months = if self.duration.unit == Unit::Quarter {
+                    3.0
+                } else {
+                    1.0
+                } * count;
                 let (least, most) = ((months * 28.0) as u32, (months * 31.0) as u32);
                 (least..=most).map(f64::from).collect()
             }
@@ -165,7 +169,10 @@ impl<'a> Indicator<'a> {
 
     /// `latency (slo/api.yaml:3)`.
     pub(super) fn label(&self) -> String {
-        format!("{} ({}:{})", self.name.value, self.document.file, self.name.at.line)
+        format!(
+            "{} ({}:{})",
+            self.name.value, self.document.file, self.name.at.line
+        )
     }
 
     /// The counters of the good or the bad events, and of all.

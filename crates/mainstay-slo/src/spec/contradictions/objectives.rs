@@ -1,5 +1,7 @@
 //! Objectives: their windows, their minutes, and the contracts that they protect.
 
+use std::collections::BTreeMap;
+
 use mainstay_catalog::{At, Diagnostics, Spanned, lint};
 
 use super::model::{Model, Objective};
@@ -10,10 +12,10 @@ pub(super) fn check(model: &Model<'_>, diagnostics: &mut Diagnostics) {
     for objective in &model.objectives {
         minutes(objective, diagnostics);
         window_words(objective, diagnostics);
-        forgiven(model, objective, diagnostics);
         agreement(model, objective, diagnostics);
         description(model, objective, diagnostics);
     }
+    forgiven(model, diagnostics);
 }
 
 /// The place of a quantity within a text.
@@ -41,11 +43,13 @@ fn minutes(objective: &Objective<'_>, diagnostics: &mut Diagnostics) {
         let budget = spoken.iter().any(|word| word == "budget");
         if budget || spoken.iter().any(|word| about.contains(&word.as_str())) {
             let of_budget = times(&text.value).filter(|(_, found)| is_of_budget(&text.value, found));
-            stated.extend(
-                of_budget.map(|(seconds, found)| {
-                    (seconds / 60.0, found.tolerance / 60.0, place(objective, text, &found))
-                }),
-            );
+            stated.extend(of_budget.map(|(seconds, found)| {
+                (
+                    seconds / 60.0,
+                    found.tolerance / 60.0,
+                    place(objective, text, &found),
+                )
+            }));
         }
     }
     for note in objective.notes("budget-minutes") {
@@ -65,16 +69,28 @@ fn minutes(objective: &Objective<'_>, diagnostics: &mut Diagnostics) {
         if budgets.iter().any(|real| (real - value).abs() <= half * 1.01) {
             continue;
         }
-        let share = objective.target().map_or(0.0, |target| 1.0 - target.value.to_f64());
+        let share = objective
+            .target()
+            .map_or(0.0, |target| 1.0 - target.value.to_f64());
         let mean = (365.2425 / 12.0 * share * 1_440.0 - value).abs() <= half.max(0.05);
-        let of = if mean { "of a mean month, which no month is" } else { "of no such window" };
+        let of = if mean {
+            "of a mean month, which no month is"
+        } else {
+            "of no such window"
+        };
         let real: Vec<String> = budgets.iter().map(|real| figure(*real)).collect();
         let message = format!("{} minutes are the budget {of}", figure(value));
         let help = format!(
             "{} leaves {} minutes{}",
-            objective.target().map_or_else(String::new, |target| target.value.percent(3)),
+            objective
+                .target()
+                .map_or_else(String::new, |target| target.value.percent(3)),
             real.join(", "),
-            if real.len() == 4 { " in a month of 28, 29, 30 or 31 days" } else { "" }
+            if real.len() == 4 {
+                " in a month of 28, 29, 30 or 31 days"
+            } else {
+                ""
+            }
         );
         diagnostics.push(
             objective
@@ -99,7 +115,10 @@ fn window_words(objective: &Objective<'_>, diagnostics: &mut Diagnostics) {
     let spoken = words(&text.value);
     let says = |known: &[&str]| spoken.iter().find(|word| known.contains(&word.as_str()));
     let (wrong, is) = if window.is_rolling {
-        (says(&["calendar", "month", "monthly", "quarter", "quarterly"]), "rolls")
+        (
+            says(&["calendar", "month", "monthly", "quarter", "quarterly"]),
+            "rolls",
+        )
     } else {
         (says(&["rolling", "sliding", "trailing"]), "follows the calendar")
     };
@@ -116,36 +135,50 @@ fn window_words(objective: &Objective<'_>, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Ruling R36: where only a calendar window judges an indicator, the first of the month forgives everything.
-fn forgiven(model: &Model<'_>, objective: &Objective<'_>, diagnostics: &mut Diagnostics) {
-    let Some(window) = objective.window.filter(|window| !window.is_rolling) else {
-        return;
-    };
-    let (Some(indicator), false) = (model.indicator_of(objective), objective.is_agreement) else {
-        return;
-    };
-    let least_days = window.days().into_iter().fold(f64::INFINITY, f64::min);
-    let remembers = model.objectives_of(indicator).any(|other| {
-        let rolls = other
-            .window
-            .is_some_and(|other| other.is_rolling && other.days().iter().all(|days| *days >= least_days));
-        rolls && other.target().map(|one| one.value) >= objective.target().map(|one| one.value)
-    });
-    if !remembers {
+/// Ruling R36: where only a calendar window judges an indicator, the first of the month forgives everything. Said once
+/// for the objectives of a service.
+fn forgiven(model: &Model<'_>, diagnostics: &mut Diagnostics) {
+    let mut by_service: BTreeMap<&str, Vec<&Objective<'_>>> = BTreeMap::new();
+    for objective in model.objectives.iter().filter(|one| is_forgiven(model, one)) {
+        let service = objective.slo.spec.service.value.as_str();
+        by_service.entry(service).or_default().push(objective);
+    }
+    for (service, objectives) in by_service {
+        let Some(first) = objectives.first() else { continue };
+        let others = match objectives.len() - 1 {
+            0 => "is".to_owned(),
+            others => format!("and {others} more of {service} are"),
+        };
         let message = format!(
-            "{} is judged by the calendar alone: a new {} forgives an exhausted budget at midnight",
-            objective.name().value,
-            if least_days > 31.0 { "period" } else { "month" }
+            "{} {others} judged by the calendar alone: a new period forgives an exhausted budget at midnight",
+            first.name().value
         );
         let help = "add an SLO of the same indicator and target with a rolling window of 30 days: deploys need an approval until it has recovered";
-        let at = objective.name().at;
+        let at = first.name().at;
         diagnostics.push(
-            objective
+            first
                 .document
                 .diagnostic(lint::BUDGET_RESET, at, message)
                 .help(help),
         );
     }
+}
+
+fn is_forgiven(model: &Model<'_>, objective: &Objective<'_>) -> bool {
+    let Some(window) = objective.window.filter(|window| !window.is_rolling) else {
+        return false;
+    };
+    let Some(indicator) = model.indicator_of(objective).filter(|_| !objective.is_agreement) else {
+        return false;
+    };
+    let least_days = window.days().into_iter().fold(f64::INFINITY, f64::min);
+    let remembers = |other: &Objective<'_>| {
+        let rolls = other
+            .window
+            .is_some_and(|other| other.is_rolling && other.days().iter().all(|days| *days >= least_days));
+        rolls && other.target().map(|one| one.value) >= objective.target().map(|one| one.value)
+    };
+    !model.objectives_of(indicator).any(remembers)
 }
 
 /// A contract is more lenient than the objective, or its breach is the first that anybody hears.
@@ -188,7 +221,8 @@ fn agreement(model: &Model<'_>, objective: &Objective<'_>, diagnostics: &mut Dia
             let other = model.indicator_of(one)?;
             let (_, aimed, _) = other.sides()?;
             let (a, b) = (aimed.selectors.first()?, side.selectors.first()?);
-            let meets = super::values::overlap(a, b, &["le"]) && one.slo.spec.service.value == objective.slo.spec.service.value;
+            let meets = super::values::overlap(a, b, &["le"])
+                && one.slo.spec.service.value == objective.slo.spec.service.value;
             Some((one, other.edge()?)).filter(|_| meets)
         });
     let least = aimed.min_by(|(_, a), (_, b)| a.total_cmp(b));
@@ -205,8 +239,14 @@ fn agreement(model: &Model<'_>, objective: &Objective<'_>, diagnostics: &mut Dia
 
 /// What a description says and what the document counts.
 fn description(model: &Model<'_>, objective: &Objective<'_>, diagnostics: &mut Diagnostics) {
-    let Some(text) = &objective.description else { return };
-    let mut targets: Vec<f64> = objective.targets.iter().map(|target| target.value.to_f64()).collect();
+    let Some(text) = &objective.description else {
+        return;
+    };
+    let mut targets: Vec<f64> = objective
+        .targets
+        .iter()
+        .map(|target| target.value.to_f64())
+        .collect();
     targets.extend(targets.clone().into_iter().map(|target| 1.0 - target));
     let said: Vec<(f64, Found)> = shares(&text.value).collect();
     let agrees = |share: &f64| targets.iter().any(|target| (target - share).abs() < 1e-9);
@@ -214,7 +254,9 @@ fn description(model: &Model<'_>, objective: &Objective<'_>, diagnostics: &mut D
         && !targets.is_empty()
         && !said.iter().any(|(share, _)| agrees(share))
     {
-        let target = objective.target().map_or_else(String::new, |target| target.value.percent(3));
+        let target = objective
+            .target()
+            .map_or_else(String::new, |target| target.value.percent(3));
         let message = format!(
             "the description says {}%, and the target is {target}",
             figure(share * 100.0)
@@ -223,7 +265,10 @@ fn description(model: &Model<'_>, objective: &Objective<'_>, diagnostics: &mut D
         let found = objective.document.diagnostic(lint::SAYS_OTHERWISE, at, message);
         diagnostics.push(found.help("write the same number in both, or leave it out of the text"));
     }
-    let Some(edge) = model.indicator_of(objective).and_then(super::model::Indicator::edge) else {
+    let Some(edge) = model
+        .indicator_of(objective)
+        .and_then(super::model::Indicator::edge)
+    else {
         return;
     };
     let said: Vec<(f64, Found)> = times(&text.value)

@@ -31,7 +31,10 @@ pub struct Found {
 pub fn quantities(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let mut at = 0;
-    while let Some(start) = text[at..].find(|c: char| c.is_ascii_digit()).map(|next| at + next) {
+    while let Some(start) = text[at..]
+        .find(|c: char| c.is_ascii_digit())
+        .map(|next| at + next)
+    {
         let len = text[start..]
             .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == ','))
             .unwrap_or(text.len() - start);
@@ -162,10 +165,7 @@ mod tests {
                 .collect()
         };
         assert_eq!(read("Error Budget: 21.9 minutes/month"), ["1314s"]);
-        assert_eq!(
-            read("SLO: p95 < 200ms (95% of requests)"),
-            ["0.2s", "95.0000%"]
-        );
+        assert_eq!(read("SLO: p95 < 200ms (95% of requests)"), ["0.2s", "95.0000%"]);
         assert_eq!(read("> 99.999% (five nines), 1,440 min"), ["99.9990%", "86400s"]);
         assert_eq!(read("Throughput: > 50,000 req/sec at 300 s/day"), [""; 0]);
         assert_eq!(read("v1.6.0 of 2025-01-15, p95, 14.4 times, 1,5 s"), [""; 0]);

@@ -169,12 +169,18 @@ fn data(documents: &Documents) -> (Option<Stated>, Option<Stated>) {
         .filter(|document| document.api_version.starts_with("monitoring.coreos.com/"))
         .filter(|document| kinds.contains(&document.kind.as_str()));
     for document in objects {
-        let Some(spec) = document.decode::<Prometheus>().ok().and_then(|object| object.spec) else {
+        let Some(spec) = document
+            .decode::<Prometheus>()
+            .ok()
+            .and_then(|object| object.spec)
+        else {
             continue;
         };
         let endpoints = [spec.endpoints, spec.pod_metrics_endpoints];
         let endpoints = endpoints.into_iter().flatten().flatten();
-        let intervals = endpoints.filter_map(|one| one.interval).chain(spec.scrape_interval);
+        let intervals = endpoints
+            .filter_map(|one| one.interval)
+            .chain(spec.scrape_interval);
         interval.extend(intervals.filter_map(|text| stated(document, &text)));
         retention.extend(spec.retention.and_then(|text| stated(document, &text)));
     }

@@ -10,8 +10,8 @@ use mainstay_kernel::{MatchOp, Matcher};
 
 use crate::selector::Selector;
 
-/// The HTTP status codes.
-pub(super) const CODES: std::ops::RangeInclusive<u16> = 100..=599;
+/// The HTTP status codes that end a request.
+pub(super) const CODES: std::ops::RangeInclusive<u16> = 200..=599;
 
 /// A value that no matcher names.
 const OTHER: &str = "a-value-that-nobody-names";
@@ -27,7 +27,11 @@ pub(super) fn values<'m>(label: &str, matchers: impl IntoIterator<Item = &'m Mat
             }
             MatchOp::Matches | MatchOp::NotMatches => {
                 let inner = matcher.value().trim_start_matches('(').trim_end_matches(')');
-                values.extend(inner.split('|').map(|part| part.replace(".*", "x").replace(".+", "x")));
+                values.extend(
+                    inner
+                        .split('|')
+                        .map(|part| part.replace(".*", "x").replace(".+", "x")),
+                );
             }
         }
     }
@@ -45,11 +49,7 @@ pub(super) fn takes(selector: &Selector, label: &str, value: &str) -> bool {
 
 /// The labels of both.
 fn labels<'s>(a: &'s Selector, b: &'s Selector) -> BTreeSet<&'s str> {
-    a.matchers
-        .iter()
-        .chain(&b.matchers)
-        .map(Matcher::name)
-        .collect()
+    a.matchers.iter().chain(&b.matchers).map(Matcher::name).collect()
 }
 
 /// A label and a value of it that `inner` takes and `outer` refuses: `inner` is then no part of `outer`.
