@@ -51,12 +51,11 @@ struct Found {
     unchecked: BTreeSet<String>,
 }
 
-/// Checks everything that any capability can see in a catalog or a file.
+/// Reads a catalog or a file, and checks everything that any capability must have to use it.
 pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
     let (catalog, mut diagnostics) = Catalog::check(path);
     // What they make of it is of no use here; what they find is.
     let _ = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut diagnostics);
-    mainstay_slo::spec::contradictions::check(&catalog.documents, &catalog.platform, &mut diagnostics);
     let _ = LimitsSpec::of(&catalog.documents, &mut diagnostics);
     for document in catalog.documents.of_format(Format::PrometheusRules) {
         check_rules(document, &mut diagnostics);
@@ -274,6 +273,9 @@ pub(crate) fn run(options: &Options) -> Exit {
 
 fn find(path: &Path, engine: Option<Dialect>) -> Found {
     let (catalog, mut findings) = examine(path);
+    // Whoever only reads a catalog does not ask for these: a server starts with objectives that contradict each other.
+    mainstay_slo::spec::contradictions::check(&catalog.documents, &catalog.platform, &mut findings);
+    findings.settle();
     if let Some(dialect) = engine {
         check_dialect(&catalog.documents, dialect, &mut findings);
         findings.settle();

@@ -20,8 +20,8 @@ pub(super) fn check(model: &Model<'_>, diagnostics: &mut Diagnostics) {
 
 /// The place of a quantity within a text.
 pub(super) fn place(objective: &Objective<'_>, text: &Spanned<String>, found: &Found) -> At {
-    let said = text.value.get(found.start..found.end).unwrap_or_default();
-    text.at.of_part(objective.document.source(), said)
+    text.at
+        .of_bytes_within(objective.document.source(), &text.value, found.start..found.end)
 }
 
 /// A number without needless digits.

@@ -31,8 +31,10 @@ pub(super) struct Alert<'a> {
 impl Alert<'_> {
     /// Where a part of its query stands.
     pub(super) fn place(&self, span: Span) -> At {
-        let part = self.query.value.get(span.start..span.end).unwrap_or_default();
-        self.query.at.of_part(self.document.source(), part)
+        let query = &self.query;
+        query
+            .at
+            .of_bytes_within(self.document.source(), &query.value, span.start..span.end)
     }
 
     pub(super) fn finding(&self, lint: LintId, span: Span, message: String) -> Diagnostic {

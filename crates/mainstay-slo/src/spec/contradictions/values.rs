@@ -25,13 +25,17 @@ pub(super) fn values<'m>(label: &str, matchers: impl IntoIterator<Item = &'m Mat
             MatchOp::Equal | MatchOp::NotEqual => {
                 values.insert(matcher.value().to_owned());
             }
+            // The alternatives of a pattern that are words, or words with anything around them.
             MatchOp::Matches | MatchOp::NotMatches => {
                 let inner = matcher.value().trim_start_matches('(').trim_end_matches(')');
-                values.extend(
-                    inner
-                        .split('|')
-                        .map(|part| part.replace(".*", "x").replace(".+", "x")),
-                );
+                let words = inner
+                    .split('|')
+                    .map(|part| part.replace(".*", "x").replace(".+", "x"))
+                    .filter(|word| {
+                        word.chars()
+                            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '/'))
+                    });
+                values.extend(words);
             }
         }
     }
