@@ -117,6 +117,17 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             .with(&[]),
         pod: Arc::clone(&pod),
     });
+    // What has not happened yet is 0, not absent: every way to end of every tenant of the cell.
+    let topology = app.pod.topology_known().await;
+    for (tenant, _) in topology
+        .tenants
+        .iter()
+        .filter(|(_, route)| route.cell == app.pod.args.cell)
+    {
+        for status in [Status::Completed, Status::Rejected, Status::Failed] {
+            app.ended.with(&[tenant, status.as_str()]);
+        }
+    }
     let stopping = Arc::new(AtomicBool::new(false));
     let slots = Arc::new(Semaphore::new(MAX_DRIVEN));
     let claiming = tokio::spawn(claim(Arc::clone(&app), Arc::clone(&slots), Arc::clone(&stopping)));

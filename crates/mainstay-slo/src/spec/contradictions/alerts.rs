@@ -308,7 +308,7 @@ fn single_pod(alert: &Alert<'_>, comparison: &Comparison<'_>) -> Option<Diagnost
     };
     (severity.pages() && one_is_down).then(|| {
         let message = format!(
-            "{} is {severity} as soon as one pod is down, and the others may well answer",
+            "{} is {severity} as soon as one target is down, and the others may well answer",
             alert.name.value
         );
         let help = "page when none is left: sum by (cell) (up{..}) == 0, or absent(..); one pod is P3, and P2 when it stays down";
