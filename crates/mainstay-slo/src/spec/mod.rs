@@ -10,6 +10,7 @@
 //! | `SLO` | `mainstay/group-by` | labels that it is judged by, such as `tenant,cell` |
 //! | `SLO` | `mainstay/runbook` | the runbook that its alerts name |
 //! | `SLO` | `mainstay/budget-warning-below`, `mainstay/budget-critical-below` | other shares than 50% and 20% (ruling R7) |
+//! | `SLI` | `mainstay/edges` | the edges of its histogram, such as `0.1, 0.2, 0.5`: its threshold must be one |
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/short-window` | the short window of the pair; else a twelfth of the long one |
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/priority` | `P0` to `P3`; else the condition's severity says it |
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/min-bad-events` | the fewest bad events that alert |
@@ -20,6 +21,7 @@
 
 pub mod annotations;
 mod check;
+pub mod contradictions;
 mod indicator;
 mod objective;
 pub mod openslo;
@@ -59,16 +61,7 @@ struct Objects<'a> {
 /// Reads the OpenSLO documents of a catalog. `platform` says which services there are; one without services (a single
 /// file that is checked) says nothing about them.
 pub fn load(documents: &Documents, platform: &Platform, diagnostics: &mut Diagnostics) -> SloCatalog {
-    let mut objects = Objects::default();
-    for document in documents.iter() {
-        if let Some(slos) = crate::import::read(document, diagnostics) {
-            for slo in slos {
-                insert(&mut objects.slos, document, slo, diagnostics);
-            }
-        } else if document.format == Format::OpenSlo {
-            objects.read(document, diagnostics);
-        }
-    }
+    let objects = Objects::of(documents, diagnostics);
     check::all(&objects, platform, diagnostics);
     let (indicators, objectives) = objective::build(&objects, diagnostics);
     match SloCatalog::new(indicators, objectives) {
@@ -86,6 +79,20 @@ pub fn load(documents: &Documents, platform: &Platform, diagnostics: &mut Diagno
 }
 
 impl<'a> Objects<'a> {
+    fn of(documents: &'a Documents, diagnostics: &mut Diagnostics) -> Self {
+        let mut objects = Self::default();
+        for document in documents.iter() {
+            if let Some(slos) = crate::import::read(document, diagnostics) {
+                for slo in slos {
+                    insert(&mut objects.slos, document, slo, diagnostics);
+                }
+            } else if document.format == Format::OpenSlo {
+                objects.read(document, diagnostics);
+            }
+        }
+        objects
+    }
+
     fn read(&mut self, document: &'a Document, diagnostics: &mut Diagnostics) {
         let version = document.api_version.as_str();
         if openslo::OTHER_VERSIONS.contains(&version) {

@@ -4,6 +4,7 @@ mod adjust;
 mod alerts;
 mod buckets;
 mod calm;
+mod contradictions;
 mod crash;
 mod ended;
 mod fixture;

@@ -222,7 +222,7 @@ impl World {
     }
 
     /// Lets ten requests per tenant and cell happen each step, and judges; `bad` of them fail for STD-001 and SOU-001 in
-    /// cell-5.
+    /// cell-5. All are quick, and every payment is completed.
     pub(super) async fn run(&mut self, steps: u32, bad: u32) {
         for _ in 0..steps {
             self.clock.advance(SignedDuration::from_secs(STEP_S));
@@ -245,6 +245,32 @@ impl World {
                         ("status", status),
                     ];
                     rows.push((labels.into_iter().collect(), f64::from(*count)));
+                }
+                let all: u32 = ["201", "500"]
+                    .iter()
+                    .filter_map(|status| self.counters.get(&(cell, tenant, *status)))
+                    .sum();
+                for (name, job, label, value) in [
+                    ("http_request_duration_seconds_bucket", "api-gateway", "le", "0.2"),
+                    ("http_request_duration_seconds_bucket", "api-gateway", "le", "0.5"),
+                    (
+                        "http_request_duration_seconds_bucket",
+                        "api-gateway",
+                        "le",
+                        "+Inf",
+                    ),
+                    ("http_request_duration_seconds_count", "api-gateway", "le", ""),
+                    ("payments_ended_total", "saga-orchestrator", "status", "completed"),
+                ] {
+                    let labels = [
+                        ("__name__", name),
+                        ("job", job),
+                        ("cell", cell),
+                        ("tenant", tenant),
+                        (label, value),
+                    ];
+                    let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
+                    rows.push((labels.collect(), f64::from(all)));
                 }
             }
             for job in ["api-gateway", "payment-service"] {
