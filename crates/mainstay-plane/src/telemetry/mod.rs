@@ -352,8 +352,8 @@ impl Telemetry {
     /// # Errors
     /// If the file cannot be written.
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
-        let began = self.clock.now();
         let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = self.clock.now();
         let (bytes, position) = self.counted();
         // Counts must not know of samples that a crash could still take.
         self.store.wait_durable(position)?;
