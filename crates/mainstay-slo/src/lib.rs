@@ -10,6 +10,7 @@
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
 //! - [`spec`]: OpenSLO documents
 //! - [`engine`]: the state machine over all of them, and its stored state
+//! - [`gate`]: error budget policies, and whether a change may go out
 //!
 //! Pure: no IO, no clock, no floats but the sample values themselves.
 
@@ -20,6 +21,7 @@ mod coverage;
 pub mod engine;
 pub mod error;
 mod exact;
+pub mod gate;
 pub mod objective;
 pub mod prefix;
 pub mod selector;

@@ -13,6 +13,7 @@ mod judge;
 mod node;
 mod snapshot;
 mod source;
+mod standing;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use mainstay_kernel::Labels;
 pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
 pub use catalog::SloCatalog;
 pub use judge::Evaluation;
+pub use standing::{ExhaustedPeriod, Sight, Standing};
 pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 
 use crate::counter::{Counter, Counting, Lateness, Verdict};

@@ -6,6 +6,7 @@ mod calm;
 mod crash;
 mod ended;
 mod fixture;
+mod gate;
 mod golden;
 mod openslo;
 mod recount;
