@@ -42,7 +42,7 @@ pub use store::StoreSamples;
 
 use exemplars::{Exemplars, examples};
 pub use exemplars::{SeriesExemplars, StoredExemplar};
-use intake::Watched;
+use intake::{Watched, count_on};
 use metadata::MetadataTable;
 pub use otlp::IntakeError;
 use receive::Inbox;
@@ -365,8 +365,8 @@ impl Telemetry {
     /// # Errors
     /// If the file cannot be written.
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
-        let began = self.clock.now();
         let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = self.clock.now();
         let (bytes, position) = self.counted();
         // Counts must not know of samples that a crash could still take.
         self.store.wait_durable(position)?;
@@ -475,21 +475,6 @@ impl Sink for Telemetry {
 
 /// The annotation that says which part of Mainstay raised an alert.
 const SOURCE: &str = "mainstay_source";
-
-/// Counts what the log holds after the counts' position.
-fn count_on(store: &Store, slos: &mut SloEngine) -> Result<(), TelemetryError> {
-    let from = Lsn::new(slos.position().unwrap_or_default());
-    let last = store.replay_since(from, |sample| {
-        if slos.wants_metric(sample.labels.metric_name())
-            && let Some(value) = sample.value.float()
-            && let Some(series) = slos.watch(&sample.labels)
-        {
-            slos.on_sample(series, sample.t_ms, value, sample.created_ms);
-        }
-    })?;
-    slos.advance_to(last.get());
-    Ok(())
-}
 
 fn observation(transition: AlertTransition) -> Observation {
     let AlertFact {

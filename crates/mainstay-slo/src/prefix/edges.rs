@@ -162,7 +162,7 @@ mod tests {
                     .expect("in range")
                     .as_millisecond();
                 let slot = slot_down(begins_ms);
-                off_the_hour += u32::from(slot % HOUR != 0);
+                off_the_hour += u32::from(!slot.is_multiple_of(HOUR));
                 assert!(
                     slot_ms(slot) == begins_ms && round_down(slot, 0) == slot && round_up(slot, 0) == slot,
                     "{day} in {}",
