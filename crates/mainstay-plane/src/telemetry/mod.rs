@@ -9,6 +9,7 @@ mod delete;
 mod exemplars;
 mod intake;
 mod judge;
+mod judged;
 mod metadata;
 mod otlp;
 mod receive;
@@ -23,18 +24,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::{AlertState, Observation};
-use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
 use mainstay_segment::write_atomic;
 use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
-use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
+use mainstay_slo::{AlertTransition, Settings, SloEngine, SloError};
 
 use adjusting::Adjusting;
 pub use adjusting::Contracts;
 pub(crate) use judge::RESOLUTION;
+pub use judged::Judged;
 pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
 pub use store::StoreSamples;
@@ -56,6 +57,8 @@ use tenants::{Limits, SharedTenants};
 const COUNTS: &str = "slo";
 const COUNTS_FILE: &str = "counts.slo";
 const ALERTS_FILE: &str = "alerts.state";
+/// After a checkpoint so many times as long as it took pass before the next: it takes at most a fiftieth of one core.
+const CHECKPOINT_REST: i32 = 50;
 /// The longest that alerts wait for the first scrapes after evaluations were missed.
 const SETTLE_MAX_MS: i64 = 10 * 60_000;
 
@@ -83,37 +86,11 @@ pub enum TelemetryError {
     },
 }
 
-/// What is judged by.
-pub struct Judged {
-    /// Objectives and indicators.
-    pub slos: SloCatalog,
-    /// What does not count, and what is given back.
-    pub contracts: Contracts,
-    /// Alerting and recording rules.
-    rules: RuleBook,
-    /// What tenants may take up.
-    limits: LimitsSpec,
-}
-
 fn write_counts(file: &Path, bytes: &[u8]) -> Result<(), TelemetryError> {
     write_atomic(file, bytes).map_err(|error| TelemetryError::File {
         file: file.to_owned(),
         reason: error.to_string(),
     })
-}
-
-impl Judged {
-    /// Reads the objectives and rules of a catalog.
-    #[must_use]
-    pub fn of(catalog: &Catalog, diagnostics: &mut Diagnostics) -> Self {
-        let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, diagnostics);
-        Self {
-            contracts: Contracts::of(&catalog.documents, &catalog.platform, &slos, diagnostics),
-            slos,
-            rules: RuleBook::of(&catalog.documents, diagnostics),
-            limits: LimitsSpec::of(&catalog.documents, diagnostics),
-        }
-    }
 }
 
 /// What one evaluation found.
@@ -155,8 +132,9 @@ pub struct Telemetry {
     exemplars: Mutex<Exemplars>,
     /// What rules look through, kept between evaluations.
     windows: Arc<Mutex<KeptWindows>>,
-    /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
-    keeping: Mutex<()>,
+    /// Held while counts are written down: what a copy holds of the log must not fall behind its counts. When they are to
+    /// be written again at the earliest.
+    keeping: Mutex<Timestamp>,
     counts_file: PathBuf,
     alerts_file: PathBuf,
     clock: Arc<dyn Clock>,
@@ -237,7 +215,7 @@ impl Telemetry {
             metadata: Mutex::default(),
             exemplars: Mutex::default(),
             windows: Arc::default(),
-            keeping: Mutex::new(()),
+            keeping: Mutex::new(now),
             counts_file,
             alerts_file,
             clock,
@@ -352,12 +330,14 @@ impl Telemetry {
         self.rules().each(look)
     }
 
-    /// Writes the counts and the state of the rules down, and lets the log go that the counts hold. Cost: their size.
+    /// Writes the counts and the state of the rules down, and lets the log go that the counts hold. Cost: their size;
+    /// samples and questions wait only while a copy is made of what changed lately.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
-        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = self.clock.now();
+        let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let (bytes, position) = self.counted();
         // Counts must not know of samples that a crash could still take.
         self.store.wait_durable(position)?;
@@ -365,6 +345,9 @@ impl Telemetry {
         if let Some(left_out) = self.rules().save(&self.alerts_file)? {
             tracing::error!("{left_out}");
         }
+        let now = self.clock.now();
+        let rest = now.duration_since(began).saturating_mul(CHECKPOINT_REST);
+        *keeping = now.saturating_add(rest).unwrap_or(now);
         Ok(self.store.hold(COUNTS, position)?)
     }
 
@@ -384,18 +367,24 @@ impl Telemetry {
 
     /// The counts, and up to where in the log they count.
     fn counted(&self) -> (Vec<u8>, Lsn) {
-        let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-        let slos = self.slos();
+        let slos = {
+            let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+            self.slos().clone()
+        };
         (slos.to_bytes(), Lsn::new(slos.position().unwrap_or_default()))
     }
 
-    /// Flushes, condenses and drops what is past its retention, and checkpoints. Gives the files of which a part could
+    /// Flushes, condenses and drops what is past its retention, and checkpoints unless the last checkpoint took so long
+    /// that another one can wait: the log keeps what it lacks. Gives the files of which a part could
     /// not be read when it was to be condensed.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn maintain(&self) -> Result<Maintained, TelemetryError> {
-        self.checkpoint()?;
+        let rests_until = *self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.clock.now() >= rests_until {
+            self.checkpoint()?;
+        }
         Ok(self.store.maintain(self.clock.now().as_millisecond())?)
     }
 }
