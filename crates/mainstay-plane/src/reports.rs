@@ -1,12 +1,14 @@
 //! Monthly reports: gathered from every capability, and issued as signed editions.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_incident::Incident;
 use mainstay_journal::runner::decode;
 use mainstay_journal::{Journal, JournalError};
 use mainstay_kernel::{Actor, Digest, EventId, TenantId};
+use mainstay_slo::prefix::QUARTER_KEEP_MS;
 use mainstay_slo::report::edition::{Corrected, DIFFERENCES_MAX, Edition, Signed, differences};
 use mainstay_slo::report::machine::{Issue, ReportCommand, ReportEvent};
 use mainstay_slo::report::{Asked, Episode, Month, Report, Sources, build};
@@ -20,6 +22,8 @@ use crate::telemetry::Telemetry;
 
 /// How many suspects of an incident a report names.
 const SUSPECTS_MAX: usize = 3;
+/// Zones begin a month up to so much earlier than UTC does, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
 
 /// What came of issuing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub enum Issued {
     Unchanged(Box<Signed>),
     /// The month is not over: it is counted up to here.
     NotOver(String),
+    /// Its quarter hours are not told apart any more: figures could differ by that alone.
+    TooOld,
 }
 
 /// Why there is no report.
@@ -160,6 +166,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Plane<J, C, H, Telemetry> {
         tenant: Option<&TenantId>,
         month: Month,
     ) -> Result<Issued, ReportError> {
+        let now_ms = self.parts.clock.now().as_millisecond();
+        let began = month.bounds(&TimeZone::UTC);
+        if began.is_none_or(|month| now_ms - month.start_ms > QUARTER_KEEP_MS - DAY_MS) {
+            return Ok(Issued::TooOld);
+        }
         let before = self.edition(tenant, month, None).await?;
         let (report, catalog) = self.report(tenant, month).await?;
         if let Some(until) = report.until {

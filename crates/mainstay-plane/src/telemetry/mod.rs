@@ -10,6 +10,7 @@ mod exemplars;
 mod gate;
 mod intake;
 mod judge;
+mod judged;
 mod metadata;
 mod otlp;
 mod receive;
@@ -31,11 +32,12 @@ use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_rules::Group;
 use mainstay_segment::write_atomic;
 use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
-use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
+use mainstay_slo::{AlertTransition, Settings, SloEngine, SloError};
 
 use adjusting::Adjusting;
 pub use adjusting::Contracts;
 pub(crate) use judge::RESOLUTION;
+pub use judged::Judged;
 pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
 pub use store::StoreSamples;
@@ -86,37 +88,11 @@ pub enum TelemetryError {
     },
 }
 
-/// What is judged by.
-pub struct Judged {
-    /// Objectives and indicators.
-    pub slos: SloCatalog,
-    /// What does not count, and what is given back.
-    pub contracts: Contracts,
-    /// Alerting and recording rules.
-    rules: RuleBook,
-    /// What tenants may take up.
-    limits: LimitsSpec,
-}
-
 fn write_counts(file: &Path, bytes: &[u8]) -> Result<(), TelemetryError> {
     write_atomic(file, bytes).map_err(|error| TelemetryError::File {
         file: file.to_owned(),
         reason: error.to_string(),
     })
-}
-
-impl Judged {
-    /// Reads the objectives and rules of a catalog.
-    #[must_use]
-    pub fn of(catalog: &Catalog, diagnostics: &mut Diagnostics) -> Self {
-        let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, diagnostics);
-        Self {
-            contracts: Contracts::of(&catalog.documents, &catalog.platform, &slos, diagnostics),
-            slos,
-            rules: RuleBook::of(&catalog.documents, diagnostics),
-            limits: LimitsSpec::of(&catalog.documents, diagnostics),
-        }
-    }
 }
 
 /// What one evaluation found.

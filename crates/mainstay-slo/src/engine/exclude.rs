@@ -1,5 +1,8 @@
 //! Adjusted counts: those of a window less those of the stretches that do not count, all read off the same prefix sums.
 //!
+//! Quarter hours are told apart for 95 days; of what is older, slices end at full hours, and what is excluded is narrowed to
+//! those: never more than was agreed, and each event once.
+//!
 //! A region is a group and a stretch of time. What several regions cover together is counted once: time is cut at their
 //! edges, and in each piece the groups that are covered are added up by inclusion and exclusion, which is short because
 //! two groups that differ in a label have nothing in common. Cost: the stretches inside the window, times the logarithm of
@@ -9,7 +12,8 @@ use mainstay_kernel::{Labels, SloId};
 
 use super::node::Node;
 use super::{GroupWindow, Judge, Sli, SloEngine};
-use crate::adjust::{Exclusion, QUARTER_HOUR_MS, merged};
+use crate::adjust::{Exclusion, QUARTER_HOUR_MS, merged, quarter_hours_around};
+use crate::prefix::Edges;
 use crate::tally::Counts;
 use crate::window::Bounds;
 
@@ -86,8 +90,9 @@ impl Regions {
             .any(|(place, stretches)| late(stretches) && common(group, place).is_some())
     }
 
-    /// What of it lies in a group and a time: the groups as parts of `group`, the stretches cut to the time.
-    fn within(&self, group: &Labels, time: Bounds) -> Self {
+    /// What of it lies in a group and a time: the groups as parts of `group`, the stretches cut to the time and narrowed
+    /// to the slices that are still kept of it.
+    fn within(&self, edges: Edges, group: &Labels, time: Bounds) -> Self {
         let parts = self.0.iter().filter_map(|(place, stretches)| {
             let part = common(group, place)?;
             let first = stretches.partition_point(|stretch| stretch.end_ms <= time.start_ms);
@@ -98,7 +103,11 @@ impl Regions {
                 start_ms: stretch.start_ms.max(time.start_ms),
                 end_ms: stretch.end_ms.min(time.end_ms),
             });
-            let cut: Vec<Bounds> = cut.collect();
+            let narrowed = cut.map(|stretch| Bounds {
+                start_ms: edges.around_ms(stretch.start_ms)[1],
+                end_ms: edges.around_ms(stretch.end_ms)[0],
+            });
+            let cut: Vec<Bounds> = narrowed.filter(|stretch| stretch.length_ms() > 0).collect();
             (!cut.is_empty()).then_some((part, cut))
         });
         Self(parts.collect())
@@ -114,12 +123,13 @@ fn narrowed(stretch: Bounds) -> Bounds {
     }
 }
 
-/// Whole quarter hours that hold it.
-fn widened(stretch: Bounds) -> Bounds {
-    let up = stretch.end_ms.saturating_add(QUARTER_HOUR_MS - 1);
+/// Whole slices that hold it, and whole quarter hours at least.
+fn widened(edges: Edges, stretch: Bounds) -> Bounds {
+    let [start_ms, _] = quarter_hours_around(stretch.start_ms);
+    let [_, end_ms] = quarter_hours_around(stretch.end_ms);
     Bounds {
-        start_ms: stretch.start_ms - stretch.start_ms.rem_euclid(QUARTER_HOUR_MS),
-        end_ms: up - up.rem_euclid(QUARTER_HOUR_MS),
+        start_ms: edges.around_ms(start_ms)[0],
+        end_ms: edges.around_ms(end_ms)[1],
     }
 }
 
@@ -159,13 +169,13 @@ impl Sli {
             return self.counts(node, from_ms, to_ms);
         }
         let (time, sums) = self.sums(node, from_ms, to_ms);
-        let inside = excluded.within(&node.group, time);
+        let inside = excluded.within(self.tiers, &node.group, time);
         self.counts_of(less(sums, self.covered(&inside)))
     }
 
     /// The sums of a group's window, and the edges between which they are exact.
     fn sums(&self, node: &Node, from_ms: i64, to_ms: i64) -> (Bounds, Sums) {
-        let span = node.counts.window(self.edges(), from_ms, to_ms);
+        let span = node.counts.window(self.tiers, from_ms, to_ms);
         let time = Bounds {
             start_ms: span.from_ms,
             end_ms: span.to_ms,
@@ -250,11 +260,11 @@ impl Judge {
     }
 
     /// What is excluded of a group in a time.
-    pub(super) fn excluded_of(&self, group: &Labels, time: Bounds) -> Vec<ExcludedStretch> {
+    pub(super) fn excluded_of(&self, sli: &Sli, group: &Labels, time: Bounds) -> Vec<ExcludedStretch> {
         if self.excluded.is_empty() {
             return Vec::new();
         }
-        let inside = self.excluded.within(group, time).0.into_iter();
+        let inside = self.excluded.within(sli.tiers, group, time).0.into_iter();
         inside
             .flat_map(|(group, stretches)| {
                 stretches.into_iter().map(move |stretch| ExcludedStretch {
@@ -302,7 +312,7 @@ impl SloEngine {
         Some(Period {
             raw,
             adjusted: sli.adjusted(node, &judge.excluded, from_ms, to_ms),
-            excluded: judge.excluded_of(group, raw.counted),
+            excluded: judge.excluded_of(sli, group, raw.counted),
             unknown_ms: sli.unknown_ms(node, from_ms, to_ms, gap, retire),
         })
     }
@@ -329,7 +339,7 @@ impl SloEngine {
         let (time, mut sums) = sli.sums(node, from_ms, to_ms);
         let bad = |sums: Sums| i64::try_from(sli.counts_of(sums).bad).unwrap_or(i64::MAX);
         let mut taken: Vec<(Labels, Bounds)> = judge
-            .excluded_of(group, time)
+            .excluded_of(sli, group, time)
             .into_iter()
             .map(|one| (one.group, one.stretch))
             .collect();
@@ -341,12 +351,12 @@ impl SloEngine {
         let mut parts = Vec::with_capacity(regions.len());
         for (place, stretch) in regions {
             let place = place.filtered(|name| sli.definition.group_by.iter().any(|label| label == name));
-            let own = of(&[(place, widened(*stretch))]).within(group, time);
+            let own = of(&[(place, widened(sli.tiers, *stretch))]).within(sli.tiers, group, time);
             let before = of(&taken);
             let mut shared = Vec::new();
             for (place, stretches) in &own.0 {
                 for stretch in stretches {
-                    let part = before.within(place, *stretch);
+                    let part = before.within(sli.tiers, place, *stretch);
                     let flat = part.0.into_iter();
                     shared.extend(
                         flat.flat_map(|(group, list)| list.into_iter().map(move |at| (group.clone(), at))),

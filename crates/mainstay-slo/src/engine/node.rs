@@ -161,11 +161,6 @@ impl Sli {
         self.tiers = Edges::at(t_ms);
     }
 
-    /// Where the tiers of all groups meet.
-    pub(super) fn edges(&self) -> Edges {
-        self.tiers
-    }
-
     /// A group's counts after `from_ms` up to `to_ms`, between which edges they are exact, and what they cannot say.
     pub(super) fn window(&self, node: &Node, from_ms: i64, to_ms: i64) -> GroupWindow {
         let span = node.counts.window(self.tiers, from_ms, to_ms);

@@ -178,7 +178,7 @@ impl SloEngine {
                 counts: counted.counts,
                 ..budget
             },
-            excluded: judge.excluded_of(&node.group, counted.counted),
+            excluded: judge.excluded_of(sli, &node.group, counted.counted),
             doubt: counted.doubt,
             unknown_ms: sli.unknown_ms(node, window.start_ms, until_ms, gap, retire),
             blind_since_ms,

@@ -356,3 +356,47 @@ fn ninety_days_are_recomputed_within_a_second() {
         }
     );
 }
+
+#[test]
+fn of_what_is_older_than_a_quarter_only_full_hours_are_left_out_and_each_event_once() {
+    let settings = Settings {
+        scrape_interval_ms: QUARTER_HOUR_MS,
+        ..Settings::default()
+    };
+    let mut engine = engine(&["cell"], &["cell"], settings);
+    let one = labels(&[
+        ("__name__", "requests_total"),
+        ("cell", "cell-5"),
+        ("code", "500"),
+    ]);
+    for step in 1..=130 * 96 {
+        let sample = mainstay_slo::RawSample {
+            labels: &one,
+            t_ms: T0 + step * QUARTER_HOUR_MS,
+            value: (step * 10) as f64,
+            created_ms: Some(T0),
+        };
+        assert!(engine.on_samples(step.unsigned_abs(), [sample]));
+    }
+    let quarters = |from: i64, to: i64| (T0 + from * QUARTER_HOUR_MS, T0 + to * QUARTER_HOUR_MS);
+    let bad = |engine: &mut SloEngine, stretches: &[(i64, i64)]| {
+        let all = stretches.iter().map(|(from, to)| {
+            let (from_ms, to_ms) = quarters(*from, *to);
+            exclusion(&[], from_ms, to_ms)
+        });
+        engine.set_exclusions(all.collect());
+        let (from_ms, to_ms) = quarters(0, 96);
+        let period = engine
+            .period(&slo(), &Labels::new(), from_ms, to_ms)
+            .expect("the objective");
+        assert_eq!(period.raw.counts.bad, 960);
+        period.adjusted.bad
+    };
+    assert_eq!(bad(&mut engine, &[(48, 52)]), 920, "a full hour");
+    assert_eq!(bad(&mut engine, &[(48, 49), (49, 51)]), 960, "no full hour");
+    assert_eq!(
+        bad(&mut engine, &[(47, 49), (49, 53)]),
+        920,
+        "the full hour of both together"
+    );
+}

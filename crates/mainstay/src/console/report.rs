@@ -128,6 +128,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     format!("Nothing changed since edition {number} of {month}: nothing is issued.");
                 Ok(answer(&signed, false, message, Vec::new()))
             }
+            Issued::TooOld => Err(Failure::Refused {
+                message: format!("{month} began more than 94 days ago: its last edition stands"),
+                help: "Quarter hours are told apart for 95 days; a report of older time can be drafted."
+                    .to_owned(),
+            }),
             Issued::NotOver(until) => Err(Failure::Refused {
                 message: format!("{month} is not over: it is counted up to {until}"),
                 help: "Issue it when the month is over in every zone of its objectives.".to_owned(),
