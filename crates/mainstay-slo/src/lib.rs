@@ -7,6 +7,7 @@
 //!
 //! - [`counter`]: from samples to events; [`selector`]: reading an event count out of a PromQL text; [`sli`]: indicators
 //!   and their groups
+//! - [`floor`]: how little traffic is too little
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
 //! - [`spec`]: OpenSLO documents
 //! - [`engine`]: the state machine over all of them, and its stored state
@@ -14,12 +15,14 @@
 //! Pure: no IO, no clock, no floats but the sample values themselves.
 
 pub mod burn;
+mod chance;
 mod codec;
 pub mod counter;
 mod coverage;
 pub mod engine;
 pub mod error;
 mod exact;
+pub mod floor;
 pub mod objective;
 pub mod prefix;
 pub mod selector;

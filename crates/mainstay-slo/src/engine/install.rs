@@ -112,7 +112,11 @@ impl SloEngine {
                 let kept = former_judged
                     .remove(&objective.id)
                     .filter(|known| known.sli == objective.sli && known.group_by == objective.group_by);
-                Some(Judge::new(objective, sli, level, &self.slis[sli], kept))
+                let probes = objective.probes.as_ref();
+                let probes =
+                    probes.and_then(|name| self.slis.iter().position(|sli| sli.definition.name == *name));
+                let judge = Judge::new(objective, sli, level, &self.slis[sli], kept);
+                Some(Judge { probes, ..judge })
             })
             .collect();
         self.relink();
@@ -222,6 +226,7 @@ impl Judge {
             objective,
             sli,
             level,
+            probes: None,
         }
     }
 }

@@ -24,6 +24,10 @@ pub(super) struct Judged {
     pub(super) firing: BTreeMap<(i64, i64), i64>,
     /// Since when the alert about blindness fires.
     pub(super) blind_ms: Option<i64>,
+    /// Since when the alert about too little traffic fires.
+    pub(super) low_ms: Option<i64>,
+    /// Since when the alert about probes that do not come through fires.
+    pub(super) unreachable_ms: Option<i64>,
 }
 
 /// A budget's state that starts as unknown.
@@ -43,6 +47,8 @@ impl Judged {
         self.firing
             .retain(|key, _| pairs.iter().any(|pair| (pair.long_ms, pair.short_ms) == *key));
         self.blind_ms = self.blind_ms.filter(|_| !pairs.is_empty());
+        self.low_ms = self.low_ms.filter(|_| objective.traffic_floor.is_some());
+        self.unreachable_ms = self.unreachable_ms.filter(|_| objective.probes.is_some());
     }
 }
 
@@ -98,6 +104,11 @@ impl SloEngine {
                 if blind.is_none() {
                     view.judge_budget(judged, &mut evaluation);
                     view.judge_burn(judged, &mut evaluation);
+                    view.judge_traffic(judged, &mut evaluation);
+                }
+                if let Some(probes) = judge.probes {
+                    let outside = self.slis[probes].outside(&view.node.group, now_ms, self.settings);
+                    view.judge_reach(judged, blind.is_some(), outside, &mut evaluation);
                 }
             }
         }
@@ -153,6 +164,9 @@ impl SloEngine {
                 judged.blind_ms = Some(since_ms);
                 return true;
             }
+            if judged.adopt_presence(&judge.objective, group, alert) {
+                return true;
+            }
         }
         false
     }
@@ -175,6 +189,12 @@ impl Judge {
             }
             if let Some(since_ms) = judged.blind_ms {
                 firing.push(self.view_at(sli, node, since_ms).blind_alert(true, since_ms));
+            }
+            for (alert, since_ms) in judged.presence() {
+                firing.push(
+                    self.view_at(sli, node, since_ms)
+                        .presence_alert(alert, true, since_ms),
+                );
             }
         }
         firing
@@ -204,7 +224,7 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    fn counts(&self, back_ms: i64) -> Counts {
+    pub(super) fn counts(&self, back_ms: i64) -> Counts {
         let now_ms = self.now.as_millisecond();
         self.sli.counts(self.node, now_ms.saturating_sub(back_ms), now_ms)
     }
@@ -292,6 +312,12 @@ impl View<'_> {
         if let Some(since_ms) = judged.blind_ms.take() {
             evaluation.alerts.push(self.blind_alert(false, since_ms));
         }
+        for (alert, since_ms) in judged.presence() {
+            evaluation
+                .alerts
+                .push(self.presence_alert(alert, false, since_ms));
+        }
+        (judged.low_ms, judged.unreachable_ms) = (None, None);
     }
 
     fn judge_blindness(

@@ -10,6 +10,7 @@ mod catalog;
 mod install;
 mod judge;
 mod node;
+mod presence;
 mod snapshot;
 mod source;
 mod status;
@@ -19,9 +20,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mainstay_kernel::Labels;
 
-pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
+pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT, TRAFFIC_ALERT, UNREACHABLE_ALERT};
 pub use catalog::SloCatalog;
 pub use judge::Evaluation;
+pub use presence::{EstimatedLoss, Outside, Reach, Traffic};
 pub use status::{GroupWindow, Status, StatusValue};
 
 use crate::counter::{Counter, Counting, Lateness, Verdict};
@@ -143,6 +145,8 @@ struct Judge {
     objective: Objective,
     sli: usize,
     level: usize,
+    /// The indicator of its probes.
+    probes: Option<usize>,
     judged: Vec<Judged>,
     /// Since when the alert fires that nothing was ever seen of it.
     never_seen_ms: Option<i64>,

@@ -23,7 +23,9 @@ use crate::prefix::PrefixSums;
 use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SliDefinition};
 
 const MAGIC: &[u8; 4] = b"MSLO";
-const VERSION: u8 = 1;
+/// Version 2 says what it says of presence too.
+const VERSION: u8 = 2;
+const OLDEST_VERSION: u8 = 1;
 const HEAD_BYTES: usize = 13;
 const DIGEST_BYTES: usize = 32;
 
@@ -85,7 +87,8 @@ impl SloEngine {
         settings: Settings,
         now: Timestamp,
     ) -> Result<Self, SloError> {
-        let mut input = Reader::new(body_of(bytes)?);
+        let (version, body) = body_of(bytes)?;
+        let mut input = Reader::new(body);
         let has_position = input.bool()?;
         let position = Some(input.u64()?).filter(|_| has_position);
         let swept_ms = input.i64()?;
@@ -107,7 +110,7 @@ impl SloEngine {
         }
         let mut judged = BTreeMap::new();
         for _ in 0..input.len()? {
-            let (slo, former) = decode_former(&mut input)?;
+            let (slo, former) = decode_former(&mut input, version)?;
             judged.insert(slo, former);
         }
         if !input.is_empty() {
@@ -136,15 +139,15 @@ fn broken(what: &str) -> SloError {
 }
 
 /// Checks the frame.
-fn body_of(bytes: &[u8]) -> Result<&[u8], SloError> {
+fn body_of(bytes: &[u8]) -> Result<(u8, &[u8]), SloError> {
     let head = bytes.get(..HEAD_BYTES).ok_or_else(|| broken("it is too short"))?;
     if &head[..4] != MAGIC {
         return Err(broken("it does not begin with MSLO"));
     }
-    if head[4] != VERSION {
+    let version = head[4];
+    if !(OLDEST_VERSION..=VERSION).contains(&version) {
         return Err(SloError::Snapshot(format!(
-            "it is of version {}, this program reads version {VERSION}",
-            head[4]
+            "it is of version {version}, this program reads versions {OLDEST_VERSION} to {VERSION}"
         )));
     }
     let mut length = [0; 8];
@@ -158,7 +161,7 @@ fn body_of(bytes: &[u8]) -> Result<&[u8], SloError> {
     if Digest::of(body).0 != digest {
         return Err(broken("its digest does not match: it is damaged"));
     }
-    Ok(body)
+    Ok((version, body))
 }
 
 impl Ingested {
@@ -304,6 +307,8 @@ fn encode_judged(out: &mut Writer, judged: &Judged) {
     });
     out.option(judged.period_ms);
     out.option(judged.blind_ms);
+    out.option(judged.low_ms);
+    out.option(judged.unreachable_ms);
     out.len(judged.firing.len());
     for ((long_ms, short_ms), since_ms) in &judged.firing {
         out.i64(*long_ms);
@@ -312,7 +317,7 @@ fn encode_judged(out: &mut Writer, judged: &Judged) {
     }
 }
 
-fn decode_judged(input: &mut Reader<'_>) -> Result<Judged, SloError> {
+fn decode_judged(input: &mut Reader<'_>, version: u8) -> Result<Judged, SloError> {
     let state = State(match input.u64()? {
         0 => BudgetState::Unknown,
         1 => BudgetState::Healthy,
@@ -323,6 +328,9 @@ fn decode_judged(input: &mut Reader<'_>) -> Result<Judged, SloError> {
     });
     let period_ms = input.option()?;
     let blind_ms = input.option()?;
+    let has_presence = version >= 2;
+    let low_ms = if has_presence { input.option()? } else { None };
+    let unreachable_ms = if has_presence { input.option()? } else { None };
     let length = input.len()?;
     let firing = (0..length).map(|_| Ok(((input.i64()?, input.i64()?), input.i64()?)));
     let firing = firing.collect::<Result<_, SloError>>()?;
@@ -331,16 +339,18 @@ fn decode_judged(input: &mut Reader<'_>) -> Result<Judged, SloError> {
         period_ms,
         firing,
         blind_ms,
+        low_ms,
+        unreachable_ms,
     })
 }
 
-fn decode_former(input: &mut Reader<'_>) -> Result<(SloId, Former), SloError> {
+fn decode_former(input: &mut Reader<'_>, version: u8) -> Result<(SloId, Former), SloError> {
     let slo = SloId::new(input.text()?).map_err(|error| broken(&error.to_string()))?;
     let sli = input.text()?.to_owned();
     let group_by = decode_texts(input)?;
     let never_seen_ms = input.option()?;
     let length = input.len()?;
-    let judged = (0..length).map(|_| Ok((decode_labels(input)?, decode_judged(input)?)));
+    let judged = (0..length).map(|_| Ok((decode_labels(input)?, decode_judged(input, version)?)));
     let judged = judged.collect::<Result<_, SloError>>()?;
     let former = Former {
         sli,

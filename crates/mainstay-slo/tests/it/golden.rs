@@ -89,5 +89,9 @@ fn a_state_of_version_1_is_read() {
         read.status(&slo(), &group, now),
         written().status(&slo(), &group, now)
     );
-    assert_eq!(read.to_bytes(), bytes, "what was read is written the same");
+    assert_eq!(
+        read.to_bytes(),
+        written().to_bytes(),
+        "what was read is written as the version of today"
+    );
 }

@@ -6,6 +6,8 @@ mod ended;
 mod fixture;
 mod golden;
 mod openslo;
+mod presence;
+mod quiet;
 mod recount;
 mod streams;
 mod table;
