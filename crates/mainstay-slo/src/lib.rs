@@ -7,6 +7,7 @@
 //!
 //! - [`counter`]: from samples to events; [`selector`]: reading an event count out of a PromQL text; [`sli`]: indicators
 //!   and their groups
+//! - [`completion`]: what becomes of payments, by the time at which they began
 //! - [`floor`]: how little traffic is too little
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
 //! - [`spec`]: OpenSLO documents
@@ -17,6 +18,7 @@
 pub mod burn;
 mod chance;
 mod codec;
+pub mod completion;
 pub mod counter;
 mod coverage;
 pub mod engine;

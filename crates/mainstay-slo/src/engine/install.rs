@@ -100,6 +100,7 @@ impl SloEngine {
                 None => Sli::new(definition, counting),
             })
             .collect();
+        self.slis.iter_mut().for_each(Sli::ready_completions);
         self.by_metric = self.index_metrics();
         self.judges = objectives
             .into_iter()

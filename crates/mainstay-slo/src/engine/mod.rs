@@ -7,6 +7,7 @@
 
 mod alert;
 mod catalog;
+mod completion;
 mod install;
 mod judge;
 mod node;
@@ -22,6 +23,7 @@ use mainstay_kernel::Labels;
 
 pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT, TRAFFIC_ALERT, UNREACHABLE_ALERT};
 pub use catalog::SloCatalog;
+pub use completion::CompletionReading;
 pub use judge::Evaluation;
 pub use presence::{EstimatedLoss, Outside, Reach, Traffic};
 pub use status::{GroupWindow, Status, StatusValue};
@@ -29,6 +31,7 @@ pub use status::{GroupWindow, Status, StatusValue};
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
 use crate::sli::SliDefinition;
+use completion::Completions;
 use judge::Judged;
 use node::{Link, Node};
 use source::Sources;
@@ -134,6 +137,8 @@ struct Sli {
     thinned_ms: i64,
     nodes: Vec<Node>,
     sources: Sources,
+    /// The payments of an indicator by completion.
+    completions: Option<Box<Completions>>,
     by_group: BTreeMap<Labels, u32>,
     /// The nodes of each level; a level is the set of group labels it keeps, as bits in their order.
     levels: Vec<Vec<u32>>,
@@ -163,6 +168,8 @@ pub struct SloEngine {
     by_labels: BTreeMap<Labels, u32>,
     judges: Vec<Judge>,
     position: Option<u64>,
+    /// The last position of the log of completions that is counted.
+    completions_position: Option<u64>,
     started_ms: i64,
     swept_ms: i64,
     generation: u32,
@@ -184,6 +191,7 @@ impl SloEngine {
             by_labels: BTreeMap::new(),
             judges: Vec::new(),
             position: None,
+            completions_position: None,
             started_ms: now.as_millisecond(),
             swept_ms: now.as_millisecond(),
             generation: 0,

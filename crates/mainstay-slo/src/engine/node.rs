@@ -12,7 +12,7 @@ use crate::tally::{Counts, Doubt, Tally};
 use crate::window::Bounds;
 
 /// How often slices are thinned out, in the time of the samples, in milliseconds.
-const THIN_OUT_EVERY_MS: i64 = 3_600_000;
+pub(super) const THIN_OUT_EVERY_MS: i64 = 3_600_000;
 
 /// Where a series counts: the same group at every level, full group first.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub(super) struct Node {
     /// events that the others took with them.
     pub(super) doubt: PrefixSums<6>,
     pub(super) coverage: Coverage,
+    /// Payments that began, and of them those that were rejected and those that were late, where it counts payments.
+    pub(super) cohorts: Option<Box<PrefixSums<3>>>,
     /// Whether it is known to be over: its silence is no blindness. A sample brings it back.
     pub(super) retired: bool,
 }
@@ -48,6 +50,7 @@ impl Node {
             counts: PrefixSums::default(),
             doubt: PrefixSums::default(),
             coverage: Coverage::default(),
+            cohorts: None,
             retired: false,
         }
     }
@@ -85,6 +88,7 @@ impl Sli {
             thinned_ms: 0,
             nodes: Vec::new(),
             sources: Sources::default(),
+            completions: None,
             by_group: std::collections::BTreeMap::new(),
             levels,
         }
@@ -141,7 +145,7 @@ impl Sli {
     }
 
     /// Where the tiers of all groups meet.
-    fn edges(&self) -> Edges {
+    pub(super) fn edges(&self) -> Edges {
         Edges::at(self.thinned_ms)
     }
 
@@ -215,6 +219,7 @@ impl Sli {
         let mut new = Self::new(definition, self.counting);
         new.thinned_ms = self.thinned_ms;
         new.sources = self.sources;
+        new.completions = self.completions;
         for old in self.nodes {
             let kept = old
                 .group

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Digest, Labels, SloId};
 
+use super::completion::Completions;
 use super::install::Former;
 use super::judge::{Judged, State};
 use super::node::Node;
@@ -23,7 +24,7 @@ use crate::prefix::PrefixSums;
 use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SliDefinition};
 
 const MAGIC: &[u8; 4] = b"MSLO";
-/// Version 2 says what it says of presence too.
+/// Version 2 holds what is said of presence and the payments of indicators by completion too.
 const VERSION: u8 = 2;
 const OLDEST_VERSION: u8 = 1;
 const HEAD_BYTES: usize = 13;
@@ -65,6 +66,8 @@ impl SloEngine {
                 encode_judged(&mut out, judged);
             }
         }
+        out.bool(self.completions_position.is_some());
+        out.u64(self.completions_position.unwrap_or_default());
         let body = out.into_bytes();
         let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len() + DIGEST_BYTES);
         bytes.extend_from_slice(MAGIC);
@@ -98,7 +101,7 @@ impl SloEngine {
         }
         let mut slis = Vec::new();
         for _ in 0..input.len()? {
-            slis.push(decode_sli(&mut input)?);
+            slis.push(decode_sli(&mut input, version)?);
         }
         let mut series = Vec::new();
         for _ in 0..input.len()? {
@@ -113,6 +116,11 @@ impl SloEngine {
             let (slo, former) = decode_former(&mut input, version)?;
             judged.insert(slo, former);
         }
+        let mut completions_position = None;
+        if version >= 2 {
+            let has_position = input.bool()?;
+            completions_position = Some(input.u64()?).filter(|_| has_position);
+        }
         if !input.is_empty() {
             return Err(broken("there is more than there should be"));
         }
@@ -124,6 +132,7 @@ impl SloEngine {
             by_labels: BTreeMap::new(),
             judges: Vec::new(),
             position,
+            completions_position,
             started_ms: now.as_millisecond(),
             swept_ms,
             generation: 0,
@@ -255,12 +264,20 @@ fn encode_sli(out: &mut Writer, sli: &Sli) {
         node.doubt.encode(out);
         node.coverage.encode(out);
         out.bool(node.retired);
+        out.bool(node.cohorts.is_some());
+        if let Some(cohorts) = &node.cohorts {
+            cohorts.encode(out);
+        }
     }
     sli.sources.encode(out);
+    out.bool(sli.completions.is_some());
+    if let Some(completions) = &sli.completions {
+        completions.encode(out);
+    }
 }
 
 /// An indicator without its selectors: the catalog gives them.
-fn decode_sli(input: &mut Reader<'_>) -> Result<Sli, SloError> {
+fn decode_sli(input: &mut Reader<'_>, version: u8) -> Result<Sli, SloError> {
     let definition = SliDefinition {
         name: input.text()?.to_owned(),
         events: Events::Counters(Counters {
@@ -291,8 +308,14 @@ fn decode_sli(input: &mut Reader<'_>) -> Result<Sli, SloError> {
         node.doubt = PrefixSums::decode(input)?;
         node.coverage = Coverage::decode(input)?;
         node.retired = input.bool()?;
+        if version >= 2 && input.bool()? {
+            node.cohorts = Some(Box::new(PrefixSums::decode(input)?));
+        }
     }
     sli.sources = Sources::decode(input)?;
+    if version >= 2 && input.bool()? {
+        sli.completions = Some(Box::new(Completions::decode(input)?));
+    }
     sli.find_parts();
     Ok(sli)
 }

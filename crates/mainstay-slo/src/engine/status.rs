@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Labels, SloId};
 
+use super::completion::CompletionReading;
 use super::judge::{Judged, View};
 use super::node::Node;
 use super::presence::{EstimatedLoss, Outside, Traffic};
@@ -52,6 +53,8 @@ pub struct Status {
     pub last_sample_ms: Option<i64>,
     /// Each pair of burn-rate windows.
     pub burn: Vec<BurnReading>,
+    /// What is beside the counts of an indicator by completion: payments that are not decided, rejected, late.
+    pub completion: Option<CompletionReading>,
     /// How much traffic there is against its floor, where it has one and is seen.
     pub traffic: Option<Traffic>,
     /// What probes say from outside, where it has some.
@@ -128,6 +131,7 @@ impl SloEngine {
         let counted = sli.window(node, window.start_ms, until_ms);
         let probes = judge.probes.map(|probes| &self.slis[probes]);
         Status {
+            completion: sli.completion(node, counted.counted),
             traffic: view.traffic().filter(|_| seen),
             outside: probes.map(|probes| probes.outside(&node.group, now_ms, self.settings)),
             lost: probes.map(|probes| view.estimated_loss(probes, window.start_ms, until_ms)),

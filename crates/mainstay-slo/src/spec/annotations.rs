@@ -34,8 +34,11 @@ pub const SOURCE: &str = "mainstay/source";
 /// A sum by one label: what was sent to each source.
 pub const WITNESS: &str = "mainstay/witness";
 
+/// A completion, as [`crate::completion::Completion::parse`] reads it.
+pub const COMPLETION: &str = "mainstay/completion";
+
 /// What an `SLI` may carry.
-pub const OF_SLI: &[&str] = &[SOURCE, WITNESS];
+pub const OF_SLI: &[&str] = &[SOURCE, WITNESS, COMPLETION];
 /// What an `SLO` may carry.
 pub const OF_SLO: &[&str] = &[
     PROMISE,
