@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, catalog, change, events, inbox, incident, journal, login, openapi, overview, prometheus, query,
+    alert, catalog, change, completion, events, inbox, incident, journal, login, openapi, overview, prometheus, query,
     search, slo,
 };
 
@@ -281,6 +281,7 @@ pub fn table() -> Vec<Route> {
         alert::routes(),
         slo::routes(),
         change::routes(),
+        completion::routes(),
         query::routes(),
         prometheus::routes(),
         journal::routes(),

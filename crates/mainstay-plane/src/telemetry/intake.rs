@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use mainstay_kernel::{Histogram, Labels};
-use mainstay_series::{Appended, HistogramSample, Row, Sample, SeriesError, SeriesRef};
+use mainstay_series::{Appended, HistogramSample, Lsn, Row, Sample, SeriesError, SeriesRef, Store};
+use mainstay_slo::SloEngine;
 use mainstay_slo::engine::RawSample;
 
-use super::Telemetry;
+use super::{Telemetry, TelemetryError};
 use super::tenants::{Reason, Runs, tenant_of};
 
 /// Which series the counts look at, by the store's number: most samples are passed by without a look at their labels.
@@ -182,4 +183,19 @@ impl Telemetry {
         let tenant = self.tenants.number(tenant_of(labels));
         self.tenants.refuse(tenant, Reason::of(error), 1);
     }
+}
+
+/// Counts what the log holds after the counts' position.
+pub(super) fn count_on(store: &Store, slos: &mut SloEngine) -> Result<(), TelemetryError> {
+    let from = Lsn::new(slos.position().unwrap_or_default());
+    let last = store.replay_since(from, |sample| {
+        if slos.wants_metric(sample.labels.metric_name())
+            && let Some(value) = sample.value.float()
+            && let Some(series) = slos.watch(&sample.labels)
+        {
+            slos.on_sample(series, sample.t_ms, value, sample.created_ms);
+        }
+    })?;
+    slos.advance_to(last.get());
+    Ok(())
 }

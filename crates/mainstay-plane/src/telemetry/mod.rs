@@ -4,6 +4,7 @@
 //! Counts are not events. They are kept in a file beside the samples together with the position of the log up to which
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
+mod completions;
 mod delete;
 mod exemplars;
 mod intake;
@@ -27,7 +28,7 @@ use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
-use mainstay_segment::write_atomic;
+use mainstay_segment::{SegmentError, write_atomic};
 use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
@@ -36,9 +37,11 @@ pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
 pub use store::StoreSamples;
 
+use completions::CompletionLog;
+pub use completions::CompletionsError;
 use exemplars::Exemplars;
 pub use exemplars::{SeriesExemplars, StoredExemplar};
-use intake::Watched;
+use intake::{Watched, count_on};
 use metadata::MetadataTable;
 pub use otlp::IntakeError;
 use receive::Inbox;
@@ -70,6 +73,9 @@ pub enum TelemetryError {
         /// What is wrong with it.
         source: SloError,
     },
+    /// The log of completions.
+    #[error("the log of completions: {0}")]
+    Completions(#[from] SegmentError),
     /// A file that cannot be read or written.
     #[error("{file}: {reason}")]
     File {
@@ -141,6 +147,7 @@ pub struct Telemetry {
     rules: Mutex<RuleBook>,
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
+    completions: CompletionLog,
     inbox: Inbox,
     tenants: SharedTenants,
     opened: Opened,
@@ -204,6 +211,7 @@ impl Telemetry {
             }
         };
         count_on(&store, &mut slos)?;
+        let completions = CompletionLog::open(dir, &mut slos)?;
         let mut rules = judged.rules;
         let alerts_file = dir.join(ALERTS_FILE);
         // Two scrapes of everything: then a rate is a rate again.
@@ -218,6 +226,7 @@ impl Telemetry {
             slos: Mutex::new(slos),
             rules: Mutex::new(rules),
             intake: Mutex::default(),
+            completions,
             inbox: Inbox::default(),
             tenants: SharedTenants::default(),
             opened: Opened {
@@ -349,10 +358,12 @@ impl Telemetry {
     /// If the file cannot be written.
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
         let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bytes, position) = self.counted();
+        let (bytes, position, completions) = self.counted();
         // Counts must not know of samples that a crash could still take.
         self.store.wait_durable(position)?;
+        self.completions.wait_durable(completions)?;
         write_counts(&self.counts_file, &bytes)?;
+        self.completions.let_go(completions)?;
         if let Some(left_out) = self.rules().save(&self.alerts_file)? {
             tracing::error!("{left_out}");
         }
@@ -366,18 +377,22 @@ impl Telemetry {
     pub fn backup(&self, to: &Path) -> Result<(), TelemetryError> {
         let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         // The counts first: the copy of the log then reaches further than they do, and the rest is counted when it opens.
-        let (bytes, position) = self.counted();
+        let (bytes, position, completions) = self.counted();
         self.store.wait_durable(position)?;
+        self.completions.wait_durable(completions)?;
         self.store.backup(to)?;
+        self.completions.backup(to)?;
         rule_state::write(&to.join(ALERTS_FILE), self.rules().memories())?;
         write_counts(&to.join(COUNTS_FILE), &bytes)
     }
 
-    /// The counts, and up to where in the log they count.
-    fn counted(&self) -> (Vec<u8>, Lsn) {
+    /// The counts, and up to where they count in the log of samples and in that of completions.
+    fn counted(&self) -> (Vec<u8>, Lsn, Lsn) {
         let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
         let slos = self.slos();
-        (slos.to_bytes(), Lsn::new(slos.position().unwrap_or_default()))
+        let position = |known: Option<u64>| Lsn::new(known.unwrap_or_default());
+        let (samples, completions) = (slos.position(), slos.completions_position());
+        (slos.to_bytes(), position(samples), position(completions))
     }
 
     /// Flushes, condenses and drops what is past its retention, and checkpoints. Gives the files of which a part could
@@ -457,21 +472,6 @@ fn examples(samples: &mut [SeriesSample]) -> impl Iterator<Item = (Arc<Labels>, 
 
 /// The annotation that says which part of Mainstay raised an alert.
 const SOURCE: &str = "mainstay_source";
-
-/// Counts what the log holds after the counts' position.
-fn count_on(store: &Store, slos: &mut SloEngine) -> Result<(), TelemetryError> {
-    let from = Lsn::new(slos.position().unwrap_or_default());
-    let last = store.replay_since(from, |sample| {
-        if slos.wants_metric(sample.labels.metric_name())
-            && let Some(value) = sample.value.float()
-            && let Some(series) = slos.watch(&sample.labels)
-        {
-            slos.on_sample(series, sample.t_ms, value, sample.created_ms);
-        }
-    })?;
-    slos.advance_to(last.get());
-    Ok(())
-}
 
 fn observation(transition: AlertTransition) -> Observation {
     let AlertFact {

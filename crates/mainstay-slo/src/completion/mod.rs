@@ -12,10 +12,12 @@
 //! Time is the time of the stream: a deadline has passed when its sender says that it told everything up to then. A sender
 //! that is silent decides nothing, so that an outage of the reporting is blindness and no outage of payments.
 
+mod cloud;
 mod definition;
 mod event;
 mod tracker;
 
+pub use cloud::{TYPE_PREFIX, from_cloud_events};
 pub use definition::{Completion, DEADLINE_DEFAULT_MS, GOOD_DEFAULT, REJECTED_DEFAULT};
 pub use event::{CompletionBatch, CompletionEvent, LABELS_MAX, TEXT_MAX_BYTES};
 pub use tracker::Told;

@@ -257,6 +257,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
         Box::pin(self.take_change(who, event))
     }
 
+    fn record_completions<'a>(&'a self, _who: &'a Principal, events: Vec<Value>) -> Answer<'a, Done> {
+        Box::pin(self.take_completions(events))
+    }
+
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done> {
         Box::pin(self.take_alerts(who, alerts))
     }
