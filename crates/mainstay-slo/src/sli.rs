@@ -58,6 +58,18 @@ impl Events {
         }
     }
 
+    /// Whether the good events are those of one bucket of each histogram: then a source that counts events and has no such
+    /// bucket says nothing about them.
+    pub(crate) fn needs_bucket(&self) -> bool {
+        match self {
+            Self::Counters(counters) => {
+                let mut selectors = counters.marked_by.iter();
+                counters.marked == Marked::Good && selectors.all(|selector| selector.edge().is_some())
+            }
+            Self::Completion(_) => false,
+        }
+    }
+
     /// Everything that they are read from, each selector at least once.
     pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
         let (some, others): (&[Selector], &[Selector]) = match self {

@@ -47,14 +47,12 @@ struct CompletionSchema {
     data: Map<String, Value>,
 }
 
-async fn record(
-    State(app): State<App>,
-    caller: Caller,
-    headers: HeaderMap,
-    body: Bytes,
-) -> ApiAnswer<Done> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_batch = content_type.is_some_and(|content_type| content_type.starts_with("application/cloudevents-batch"));
+async fn record(State(app): State<App>, caller: Caller, headers: HeaderMap, body: Bytes) -> ApiAnswer<Done> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let is_batch =
+        content_type.is_some_and(|content_type| content_type.starts_with("application/cloudevents-batch"));
     let events = if is_batch || body.trim_ascii_start().starts_with(b"[") {
         parse_json(&body)?
     } else {

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, catalog, change, completion, events, inbox, incident, journal, login, openapi, overview, prometheus, query,
-    search, slo,
+    alert, catalog, change, completion, events, inbox, incident, journal, login, openapi, overview,
+    prometheus, query, search, slo,
 };
 
 /// The largest body of most routes, in bytes.

@@ -11,8 +11,8 @@ use mainstay_series::{Appended, HistogramSample, Lsn, Row, Sample, SeriesError, 
 use mainstay_slo::SloEngine;
 use mainstay_slo::engine::RawSample;
 
-use super::{Telemetry, TelemetryError};
 use super::tenants::{Reason, Runs, tenant_of};
+use super::{Telemetry, TelemetryError};
 
 /// Which series the counts look at, by the store's number: most samples are passed by without a look at their labels.
 #[derive(Debug, Default)]
@@ -147,7 +147,7 @@ impl Telemetry {
             *watch = match slos.count(&raw) {
                 Some(series) => Watch::Yes(series),
                 // One that a limit keeps out is asked again.
-                None if slos.wants_metric(labels.metric_name()) => Watch::Unknown,
+                None if slos.refuses(labels) => Watch::Unknown,
                 None => Watch::No,
             };
         }

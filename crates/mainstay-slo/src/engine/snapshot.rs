@@ -134,6 +134,7 @@ impl SloEngine {
             position,
             completions_position,
             started_ms: now.as_millisecond(),
+            reached_ms: now.as_millisecond(),
             swept_ms,
             generation: 0,
             ingested: Ingested::from_array(ingested),

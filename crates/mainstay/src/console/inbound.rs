@@ -110,11 +110,13 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     }
 
     pub(super) async fn take_completions(&self, events: Vec<Value>) -> Result<Done, Failure> {
-        let invalid = |message: String| Failure::Invalid {
+        let invalid = |message: String| {
+            Failure::Invalid {
             message,
             help: "Send CloudEvents 1.0 of type com.mainstay.completion.initiated, .finished or .heartbeat, with the payment \
                    as subject, its time, and in the data the stream and the tenant, or the state and the reason."
                 .to_owned(),
+        }
         };
         let count = events.len();
         let batches = from_cloud_events(events).map_err(invalid)?;
