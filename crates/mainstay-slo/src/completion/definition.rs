@@ -17,8 +17,8 @@ pub const DEADLINE_DEFAULT_MS: i64 = 5_000;
 pub const REJECTED_DEFAULT: &[&str] = &[
     "AC01", "AC02", "AC03", "AC04", "AC05", "AC06", "AC07", "AC13", "AC14", "AG01", "AG02", "AM01", "AM02",
     "AM03", "AM04", "AM05", "AM06", "AM07", "AM09", "AM10", "AM12", "AM14", "AM21", "BE01", "BE04", "BE05",
-    "BE06", "BE07", "CUST", "DUPL", "FRAD", "MD01", "MD02", "MD06", "MD07", "MS02", "RR01", "RR02", "RR03",
-    "RR04",
+    "BE06", "BE07", "CUST", "DUPL", "FR01", "FRAD", "MD01", "MD02", "MD06", "MD07", "MS02", "RR01", "RR02",
+    "RR03", "RR04",
 ];
 
 /// An indicator by completion.

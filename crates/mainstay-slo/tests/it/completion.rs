@@ -7,6 +7,7 @@ use mainstay_slo::{
 };
 
 use crate::fixture::{T0, at, indicator, labels, objective, slo};
+use crate::openslo::load;
 
 fn catalog() -> SloCatalog {
     let text = "stream: payments\ndeadline: 5s\nrejected: AC04, AM04";
@@ -240,4 +241,83 @@ fn other_groups_keep_what_they_count() {
     let group = labels(&[("cell", "cell-5")]);
     let status = engine.status(&slo(), &group, at(T0 + 300_000)).expect("there");
     assert_eq!(status.completion.map(|apart| apart.pending), Some(0));
+}
+
+const PAYMENTS: &str = r#"apiVersion: openslo/v1
+kind: SLI
+metadata:
+  name: payments
+  annotations:
+    mainstay/completion: |
+      stream: payments
+      deadline: 5s
+spec:
+  ratioMetric:
+    counter: true
+    good: {metricSource: {spec: {query: ended_total}}}
+    total: {metricSource: {spec: {query: begun_total}}}
+---
+apiVersion: openslo/v1
+kind: SLI
+metadata: {name: probes}
+spec:
+  ratioMetric:
+    counter: true
+    bad: {metricSource: {spec: {query: sum by (cell) (probes_failed_total)}}}
+    total: {metricSource: {spec: {query: sum by (cell) (probes_total)}}}
+---
+apiVersion: openslo/v1
+kind: SLO
+metadata:
+  name: payments
+  annotations:
+    mainstay/group-by: tenant, cell
+    mainstay/traffic-floor: 120 per minute
+    mainstay/probes: probes
+spec:
+  service: payment-service
+  indicatorRef: payments
+  budgetingMethod: Occurrences
+  timeWindow: [{duration: 30d, isRolling: true}]
+  objectives: [{target: 0.995}]
+"#;
+
+#[test]
+fn completions_floors_and_probes_are_read_from_annotations() {
+    let (catalog, diagnostics) = load(PAYMENTS);
+    assert!(diagnostics.is_empty(), "{}", diagnostics.render_short());
+    let [payments, probes] = catalog.indicators() else {
+        panic!("two indicators: {catalog:?}")
+    };
+    let Events::Completion(completion) = &payments.events else {
+        panic!("a completion: {payments:?}")
+    };
+    assert_eq!(
+        (completion.stream.as_str(), completion.deadline_ms),
+        ("payments", 5_000)
+    );
+    assert_eq!(
+        (probes.name.as_str(), &probes.group_by[..]),
+        ("probes", &["cell".to_owned()][..])
+    );
+    let [objective] = catalog.objectives() else {
+        panic!("one objective")
+    };
+    assert_eq!(objective.traffic_floor, Some(TrafficFloor::PerMinute(120)));
+    assert_eq!(objective.probes.as_deref(), Some("probes"));
+
+    for (right, wrong, named) in [
+        ("deadline: 5s", "deadlien: 5s", "deadlien"),
+        ("deadline: 5s", "deadline: soon", "soon"),
+        ("120 per minute", "a lot", "a lot"),
+        ("mainstay/probes: probes", "mainstay/probes: prods", "prods"),
+    ] {
+        let (_, diagnostics) = load(&PAYMENTS.replace(right, wrong));
+        let text = diagnostics.render_short();
+        assert!(
+            text.contains("slo.yaml:") && text.contains(named),
+            "{wrong}: {text}"
+        );
+        assert!(diagnostics.has_errors(), "{wrong}: {text}");
+    }
 }

@@ -72,6 +72,7 @@ fn definition(detail: &SloDetail) -> Markup {
                 (linked(&count(detail.slo.total), detail.total_query.as_deref())) "."
             }
             @if let Some(doubt) = &detail.slo.doubt { p { "In doubt: " (doubt) "." } }
+            @if let Some(apart) = &detail.slo.apart { p { "Beside the counts: " (apart) "." } }
             @if let Some(source) = &detail.source { p.dim { "Defined in " code { (source) } } }
         }
     }

@@ -4,6 +4,7 @@
 mod act;
 mod admin;
 mod alert;
+mod apart;
 mod chart;
 mod course;
 mod duty;

@@ -21,7 +21,7 @@ use mainstay_web::Failure;
 use mainstay_web::view::{Burn, Look, Share, Slo, SloDetail, Status};
 
 use super::expression::{Filter, Reading};
-use super::{PlaneConsole, not_found, sight};
+use super::{PlaneConsole, apart, not_found, sight};
 
 /// How many groups that are not well a list shows of each objective.
 pub(super) const GROUPS_IN_LIST: usize = 50;
@@ -239,6 +239,7 @@ impl Reader<'_> {
             },
             unknown_reason: unknown_reason(standing),
             doubt: doubt(self.sli, standing.doubt),
+            apart: apart::words(standing),
             query: self.query(standing).filter(|_| self.linked),
         }
     }
@@ -341,10 +342,13 @@ fn doubt(sli: &SliDefinition, doubt: Doubt) -> Option<String> {
         ));
     }
     if doubt.missed_total > 0 {
-        said.push(format!(
-            "counters were first seen above 0: at most {} more events happened",
-            count(doubt.missed_total)
-        ));
+        let missed = count(doubt.missed_total);
+        said.push(match sli.events {
+            Events::Completion(_) => {
+                format!("too many were open at once: how {missed} more ended is not counted")
+            }
+            _ => format!("counters were first seen above 0: at most {missed} more events happened"),
+        });
     }
     (!said.is_empty()).then(|| said.join("; "))
 }

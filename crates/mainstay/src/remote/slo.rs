@@ -62,6 +62,9 @@ impl Command {
                 if let Some(reason) = slo["unknown_reason"].as_str() {
                     anstream::eprintln!("{}: unknown, {reason}", text(slo, "id"));
                 }
+                if let Some(apart) = slo["apart"].as_str() {
+                    anstream::eprintln!("{}: beside the counts, {apart}", text(slo, "id"));
+                }
                 if let Some(doubt) = slo["doubt"].as_str() {
                     anstream::eprintln!("{}: in doubt, {doubt}", text(slo, "id"));
                 }
