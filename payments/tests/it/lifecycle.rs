@@ -67,7 +67,7 @@ fn every_payment_is_told_of_over_refusals_and_a_kill_of_who_tells() {
     let begun = json!({ "stream": "payments", "cell": "cell-5", "tenant": "STD-001" });
     let ends = [
         json!({ "stream": "payments", "state": "COMPLETED" }),
-        json!({ "stream": "payments", "state": "REJECTED", "reason": "AM04" }),
+        json!({ "stream": "payments", "state": "REJECTED", "reason": "AM02" }),
         json!({ "stream": "payments", "state": "COMPLETED" }),
     ];
     for (id, end) in ids.iter().zip(ends) {

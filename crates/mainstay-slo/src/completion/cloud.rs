@@ -76,12 +76,15 @@ fn read(event: CloudEvent) -> Result<((String, String), CompletionEvent), String
     let at_ms = event.time.as_millisecond();
     let told = match kind {
         "initiated" => {
-            let deadline =
-                take("deadline")?.map(|text| text.parse::<Timestamp>().map_err(|error| error.to_string()));
+            let instant = |text: String| {
+                let read = text.parse::<Timestamp>();
+                read.map_err(|error| format!("the deadline {text:?} is no instant: {error}"))
+            };
+            let deadline = take("deadline")?.map(instant).transpose()?;
             CompletionEvent::Initiated {
                 payment,
                 at_ms,
-                deadline_ms: deadline.transpose()?.map(Timestamp::as_millisecond),
+                deadline_ms: deadline.map(Timestamp::as_millisecond),
                 kind: take("kind")?,
                 labels: labels(data)?,
             }

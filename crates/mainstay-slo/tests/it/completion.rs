@@ -2,6 +2,7 @@
 
 use mainstay_kernel::Labels;
 use mainstay_slo::completion::{Completion, CompletionBatch, CompletionEvent};
+use mainstay_slo::floor::TrafficFloor;
 use mainstay_slo::{
     AlertCause, Counts, Events, Settings, SliDefinition, SloCatalog, SloEngine, Status, StatusValue,
 };
