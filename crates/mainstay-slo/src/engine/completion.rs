@@ -84,6 +84,29 @@ impl Completions {
 }
 
 impl Sli {
+    /// Its payments, and what its groups count beside their sums, in the order of the groups.
+    pub(super) fn encode_completions(&self, out: &mut Writer) {
+        if let Some(completions) = &self.completions {
+            completions.encode(out);
+        }
+        for node in &self.nodes {
+            out.bool(node.cohorts.is_some());
+            if let Some(cohorts) = &node.cohorts {
+                cohorts.encode(out);
+            }
+        }
+    }
+
+    pub(super) fn decode_completions(&mut self, input: &mut Reader<'_>) -> Result<(), SloError> {
+        self.completions = Some(Box::new(Completions::decode(input)?));
+        for node in &mut self.nodes {
+            if input.bool()? {
+                node.cohorts = Some(Box::new(PrefixSums::decode(input)?));
+            }
+        }
+        Ok(())
+    }
+
     /// Has payments where it is an indicator by completion, and none otherwise; groups may be others than before.
     pub(super) fn ready_completions(&mut self) {
         let known = self.completions.take();
@@ -116,7 +139,7 @@ impl Sli {
         if let Some((told_ms, _)) = &heard
             && told_ms.saturating_sub(self.thinned_ms) >= THIN_OUT_EVERY_MS
         {
-            self.thinned_ms = *told_ms;
+            self.thin_out_from(*told_ms);
         }
         for effect in effects {
             self.count_payment(&mut completions, effect, settings);
@@ -135,7 +158,7 @@ impl Sli {
 
     /// Counts what an event changed, in every group of its payment.
     fn count_payment(&mut self, completions: &mut Completions, effect: Effect, settings: Settings) {
-        let edges = self.edges();
+        let edges = self.tiers;
         for index in self.nodes_of(completions, effect.group, settings.groups_max) {
             let node = &mut self.nodes[index as usize];
             if effect.begins {
@@ -182,7 +205,7 @@ impl Sli {
     /// What is beside the counts of a group in a window; `None` where it is no indicator by completion.
     pub(super) fn completion(&self, node: &Node, window: Bounds) -> Option<CompletionReading> {
         let completions = self.completions.as_ref()?;
-        let edges = self.edges();
+        let edges = self.tiers;
         let (from_ms, to_ms) = (window.start_ms, window.end_ms);
         let cohorts = node.cohorts.as_ref();
         let cohorts = cohorts.map(|sums| sums.window(edges, from_ms, to_ms).sums);

@@ -11,7 +11,7 @@ use super::alert::{
 };
 use super::judge::{Evaluation, Judged, View};
 use super::node::Node;
-use super::{Settings, Sli};
+use super::{Judge, Settings, Sli};
 use crate::floor::{FLOOR_WINDOW_MS, QUARTER_MS, QUARTERS_AROUND, TrafficFloor, WEEK_MS, WEEKS, scaled};
 use crate::objective::Objective;
 use crate::sli::NO_VALUE;
@@ -100,7 +100,19 @@ impl Presence {
     }
 }
 
+impl Judge {
+    /// Whether an alert about presence fires in any group.
+    pub(super) fn says_presence(&self) -> bool {
+        self.judged.iter().any(Judged::says_presence)
+    }
+}
+
 impl Judged {
+    /// Whether an alert about presence fires.
+    pub(super) fn says_presence(&self) -> bool {
+        self.presence().next().is_some()
+    }
+
     /// Those that fire, and since when.
     pub(super) fn presence(&self) -> impl Iterator<Item = (Presence, i64)> + use<> {
         let firing = [
