@@ -4,7 +4,7 @@
 //! Counts are not events. They are kept in a file beside the samples together with the position of the log up to which
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
-mod completions;
+pub mod completions;
 mod delete;
 mod exemplars;
 mod intake;
@@ -38,7 +38,6 @@ use store::KeptWindows;
 pub use store::StoreSamples;
 
 use completions::CompletionLog;
-pub use completions::CompletionsError;
 use exemplars::Exemplars;
 pub use exemplars::{SeriesExemplars, StoredExemplar};
 use intake::{Watched, count_on};
@@ -363,10 +362,7 @@ impl Telemetry {
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
         let began = self.clock.now();
         let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bytes, position, completions) = self.counted();
-        // Counts must not know of samples that a crash could still take.
-        self.store.wait_durable(position)?;
-        self.completions.wait_durable(completions)?;
+        let (bytes, position, completions) = self.counted()?;
         write_counts(&self.counts_file, &bytes)?;
         self.completions.let_go(completions)?;
         if let Some(left_out) = self.rules().save(&self.alerts_file)? {
@@ -385,24 +381,24 @@ impl Telemetry {
     pub fn backup(&self, to: &Path) -> Result<(), TelemetryError> {
         let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         // The counts first: the copy of the log then reaches further than they do, and the rest is counted when it opens.
-        let (bytes, position, completions) = self.counted();
-        self.store.wait_durable(position)?;
-        self.completions.wait_durable(completions)?;
+        let (bytes, ..) = self.counted()?;
         self.store.backup(to)?;
         self.completions.backup(to)?;
         rule_state::write(&to.join(ALERTS_FILE), self.rules().memories())?;
         write_counts(&to.join(COUNTS_FILE), &bytes)
     }
 
-    /// The counts, and up to where they count in the log of samples and in that of completions.
-    fn counted(&self) -> (Vec<u8>, Lsn, Lsn) {
+    /// The counts without what a crash could still take, and up to where in the logs of samples and of completions.
+    fn counted(&self) -> Result<(Vec<u8>, Lsn, Lsn), TelemetryError> {
         let slos = {
             let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
             self.slos().clone()
         };
-        let position = |known: Option<u64>| Lsn::new(known.unwrap_or_default());
-        let (samples, completions) = (slos.position(), slos.completions_position());
-        (slos.to_bytes(), position(samples), position(completions))
+        let [samples, completions] =
+            [slos.position(), slos.completions_position()].map(|known| Lsn::new(known.unwrap_or_default()));
+        self.store.wait_durable(samples)?;
+        self.completions.wait_durable(completions)?;
+        Ok((slos.to_bytes(), samples, completions))
     }
 
     /// Flushes, condenses and drops what is past its retention, and checkpoints unless the last checkpoint took so long

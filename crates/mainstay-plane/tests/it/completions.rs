@@ -8,7 +8,8 @@ use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_kernel::testing::ManualClock;
 use mainstay_kernel::{Clock, Labels, SloId};
 use mainstay_plane::Telemetry;
-use mainstay_plane::telemetry::{CompletionsError, Judged};
+use mainstay_plane::telemetry::Judged;
+use mainstay_plane::telemetry::completions::CompletionsError;
 use mainstay_slo::Settings;
 use mainstay_slo::completion::{CompletionBatch, CompletionEvent};
 

@@ -56,6 +56,17 @@ impl SloEngine {
         true
     }
 
+    /// Up to where payments are counted, and all of them.
+    pub(super) fn encode_completions(&self, out: &mut Writer) {
+        out.u64(self.completions_position.unwrap_or_default());
+        let with_payments = || self.slis.iter().filter(|sli| sli.completions.is_some());
+        out.len(with_payments().count());
+        for sli in with_payments() {
+            out.text(&sli.definition.name);
+            sli.encode_completions(out);
+        }
+    }
+
     /// The last position of the log of completions that is counted.
     #[must_use]
     pub fn completions_position(&self) -> Option<u64> {

@@ -3,15 +3,21 @@
 //! A counter cannot count a request that did not reach it. Traffic that falls away, probes that fail and the events that
 //! are estimated from both are therefore shown beside the counts, and never become part of them.
 
+use std::collections::BTreeMap;
+
 use mainstay_kernel::fact::AlertFact;
-use mainstay_kernel::{Labels, Severity};
+use mainstay_kernel::{Labels, Severity, SloId};
 
 use super::alert::{
     AlertCause, AlertTransition, BLIND_SEVERITY, TRAFFIC_ALERT, UNREACHABLE_ALERT, alert_labels,
 };
+use super::install::Former;
 use super::judge::{Evaluation, Judged, View};
 use super::node::Node;
-use super::{Judge, Settings, Sli};
+use super::snapshot::{broken, decode_labels, encode_labels};
+use super::{Judge, Settings, Sli, SloEngine};
+use crate::codec::{Reader, Writer};
+use crate::error::SloError;
 use crate::floor::{FLOOR_WINDOW_MS, QUARTER_MS, QUARTERS_AROUND, TrafficFloor, WEEK_MS, WEEKS, scaled};
 use crate::objective::Objective;
 use crate::sli::NO_VALUE;
@@ -100,6 +106,45 @@ impl Presence {
     }
 }
 
+impl SloEngine {
+    /// What was last said about presence, by objective and group.
+    pub(super) fn encode_presence(&self, out: &mut Writer) {
+        let saying = || self.judges.iter().filter(|judge| judge.says_presence());
+        out.len(saying().count());
+        for judge in saying() {
+            out.text(judge.objective.id.as_str());
+            let sli = &self.slis[judge.sli];
+            let groups = sli.levels[judge.level].iter().zip(&judge.judged);
+            let said: Vec<_> = groups.filter(|(_, judged)| judged.says_presence()).collect();
+            out.len(said.len());
+            for (node, judged) in said {
+                encode_labels(out, &sli.nodes[*node as usize].group);
+                out.option(judged.low_ms);
+                out.option(judged.unreachable_ms);
+            }
+        }
+    }
+}
+
+/// Adds what was said about presence to what else was said.
+pub(super) fn decode_presence(
+    judged: &mut BTreeMap<SloId, Former>,
+    input: &mut Reader<'_>,
+) -> Result<(), SloError> {
+    for _ in 0..input.len()? {
+        let slo = SloId::new(input.text()?).map_err(|error| broken(&error.to_string()))?;
+        let former = judged.get_mut(&slo);
+        let former = former.ok_or_else(|| broken("something is said of no objective"))?;
+        for _ in 0..input.len()? {
+            let (group, low_ms, unreachable_ms) = (decode_labels(input)?, input.option()?, input.option()?);
+            let said = former.judged.iter_mut().find(|(known, _)| *known == group);
+            let (_, said) = said.ok_or_else(|| broken("something is said of no group"))?;
+            (said.low_ms, said.unreachable_ms) = (low_ms, unreachable_ms);
+        }
+    }
+    Ok(())
+}
+
 impl Judge {
     /// Whether an alert about presence fires in any group.
     pub(super) fn says_presence(&self) -> bool {
@@ -180,6 +225,14 @@ impl Sli {
         Some(&self.nodes[*index as usize])
     }
 
+    /// How many events arrived in a window: of payments those that began, decided or not.
+    fn arrived(&self, node: &Node, from_ms: i64, to_ms: i64) -> u64 {
+        match &node.cohorts {
+            Some(cohorts) => cohorts.window(self.tiers, from_ms, to_ms).sums[0],
+            None => self.counts(node, from_ms, to_ms).total,
+        }
+    }
+
     /// How many events each of the preceding weeks had in `from_ms` to `to_ms`, of those weeks that were seen whole, by
     /// `count`.
     fn weeks<'a>(
@@ -204,8 +257,7 @@ impl Sli {
         let least = |from_ms: i64, to_ms: i64| {
             let quarters = (0..).map(|quarter| from_ms + quarter * QUARTER_MS);
             let quarters = quarters.take_while(|quarter_ms| *quarter_ms < to_ms);
-            let counts =
-                quarters.map(|quarter_ms| self.counts(node, quarter_ms, quarter_ms + QUARTER_MS).total);
+            let counts = quarters.map(|quarter_ms| self.arrived(node, quarter_ms, quarter_ms + QUARTER_MS));
             counts.min().unwrap_or(0)
         };
         let to_ms = quarter_ms + QUARTER_MS + around;
@@ -216,7 +268,7 @@ impl Sli {
     fn usual(&self, node: &Node, slice: Bounds) -> Option<u64> {
         let from_ms = slice.start_ms - slice.start_ms.rem_euclid(QUARTER_MS);
         let to_ms = slice.end_ms + (-slice.end_ms).rem_euclid(QUARTER_MS);
-        let count = |from_ms, to_ms| self.counts(node, from_ms, to_ms).total;
+        let count = |from_ms, to_ms| self.arrived(node, from_ms, to_ms);
         let weeks: Vec<u64> = self.weeks(node, from_ms, to_ms, count).collect();
         let mean = weeks.iter().sum::<u64>().checked_div(weeks.len() as u64)?;
         Some(scaled(mean, slice.length_ms(), to_ms - from_ms))
@@ -241,7 +293,7 @@ impl View<'_> {
         };
         Some(Traffic {
             looked_at: window.counted,
-            seen: window.counts.total,
+            seen: self.sli.arrived(self.node, from_ms, to_ms),
             least: floor.least(FLOOR_WINDOW_MS, &usual),
         })
     }
@@ -270,7 +322,10 @@ impl View<'_> {
     }
 
     fn is_idle(&self) -> bool {
-        self.counts(FLOOR_WINDOW_MS).total == 0
+        let now_ms = self.now.as_millisecond();
+        self.sli
+            .arrived(self.node, now_ms.saturating_sub(FLOOR_WINDOW_MS), now_ms)
+            == 0
     }
 
     fn judge_presence(&self, alert: Presence, is_so: bool, judged: &mut Judged, evaluation: &mut Evaluation) {
@@ -351,7 +406,7 @@ impl View<'_> {
                 return;
             };
             let slice = probed.counted;
-            let seen = self.sli.counts(self.node, slice.start_ms, slice.end_ms).total;
+            let seen = self.sli.arrived(self.node, slice.start_ms, slice.end_ms);
             let most = u128::from(usual) * u128::from(bad) / u128::from(total.max(1));
             let missing = u128::from(usual.saturating_sub(seen)).min(most);
             loss.events = loss

@@ -15,6 +15,7 @@ use mainstay_kernel::{Digest, Labels, SloId};
 use super::install::Former;
 use super::judge::{Judged, State};
 use super::node::Node;
+use super::presence::decode_presence;
 use super::source::Sources;
 use super::{Ingested, Judge, Series, Settings, Sli, SloCatalog, SloEngine};
 use crate::codec::{Reader, Writer};
@@ -97,33 +98,6 @@ impl SloEngine {
             for (node, judged) in said {
                 encode_labels(out, &sli.nodes[*node as usize].group);
                 encode_judged(out, judged);
-            }
-        }
-    }
-
-    fn encode_completions(&self, out: &mut Writer) {
-        out.u64(self.completions_position.unwrap_or_default());
-        let with_payments = || self.slis.iter().filter(|sli| sli.completions.is_some());
-        out.len(with_payments().count());
-        for sli in with_payments() {
-            out.text(&sli.definition.name);
-            sli.encode_completions(out);
-        }
-    }
-
-    fn encode_presence(&self, out: &mut Writer) {
-        let saying = || self.judges.iter().filter(|judge| judge.says_presence());
-        out.len(saying().count());
-        for judge in saying() {
-            out.text(judge.objective.id.as_str());
-            let sli = &self.slis[judge.sli];
-            let groups = sli.levels[judge.level].iter().zip(&judge.judged);
-            let said: Vec<_> = groups.filter(|(_, judged)| judged.says_presence()).collect();
-            out.len(said.len());
-            for (node, judged) in said {
-                encode_labels(out, &sli.nodes[*node as usize].group);
-                out.option(judged.low_ms);
-                out.option(judged.unreachable_ms);
             }
         }
     }
@@ -268,26 +242,13 @@ impl Stored {
                         .decode_completions(input)?;
                 }
             }
-            Tag::Presence => {
-                for _ in 0..input.len()? {
-                    let slo = SloId::new(input.text()?).map_err(|error| broken(&error.to_string()))?;
-                    let former = self.judged.get_mut(&slo);
-                    let former = former.ok_or_else(|| broken("something is said of no objective"))?;
-                    for _ in 0..input.len()? {
-                        let (group, low_ms, unreachable_ms) =
-                            (decode_labels(input)?, input.option()?, input.option()?);
-                        let judged = former.judged.iter_mut().find(|(known, _)| *known == group);
-                        let (_, judged) = judged.ok_or_else(|| broken("something is said of no group"))?;
-                        (judged.low_ms, judged.unreachable_ms) = (low_ms, unreachable_ms);
-                    }
-                }
-            }
+            Tag::Presence => decode_presence(&mut self.judged, input)?,
         }
         Ok(())
     }
 }
 
-fn broken(what: &str) -> SloError {
+pub(super) fn broken(what: &str) -> SloError {
     SloError::Snapshot(what.to_owned())
 }
 
@@ -362,7 +323,7 @@ fn decode_texts(input: &mut Reader<'_>) -> Result<Vec<String>, SloError> {
     (0..length).map(|_| Ok(input.text()?.to_owned())).collect()
 }
 
-fn encode_labels(out: &mut Writer, labels: &Labels) {
+pub(super) fn encode_labels(out: &mut Writer, labels: &Labels) {
     out.len(labels.len());
     for (name, value) in labels.iter() {
         out.text(name);
@@ -370,7 +331,7 @@ fn encode_labels(out: &mut Writer, labels: &Labels) {
     }
 }
 
-fn decode_labels(input: &mut Reader<'_>) -> Result<Labels, SloError> {
+pub(super) fn decode_labels(input: &mut Reader<'_>) -> Result<Labels, SloError> {
     let length = input.len()?;
     (0..length).map(|_| Ok((input.text()?, input.text()?))).collect()
 }

@@ -12,7 +12,7 @@ use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::fact::ChangeRecorded;
 use mainstay_kernel::{Actor, EventId, IncidentId, Labels, Principal};
-use mainstay_plane::telemetry::CompletionsError;
+use mainstay_plane::telemetry::completions::CompletionsError;
 use mainstay_plane::{Command, PlaneError};
 use mainstay_slo::completion::from_cloud_events;
 use mainstay_web::Failure;
