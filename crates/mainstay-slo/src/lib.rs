@@ -12,6 +12,7 @@
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
 //! - [`spec`]: OpenSLO documents
 //! - [`engine`]: the state machine over all of them, and its stored state
+//! - [`gate`]: error budget policies, and whether a change may go out
 //!
 //! Pure: no IO, no clock, no floats but the sample values themselves.
 
@@ -25,6 +26,7 @@ pub mod engine;
 pub mod error;
 mod exact;
 pub mod floor;
+pub mod gate;
 pub mod objective;
 pub mod prefix;
 pub mod selector;

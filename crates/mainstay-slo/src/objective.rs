@@ -1,7 +1,7 @@
 //! Objectives and their error budgets, in integers.
 
 use mainstay_kernel::fact::BudgetState;
-use mainstay_kernel::{Labels, Ratio, ServiceId, SloId};
+use mainstay_kernel::{Labels, Ratio, Scope, ServiceId, SloId};
 
 use crate::burn::BurnPolicy;
 use crate::error::SloError;
@@ -81,6 +81,41 @@ impl Objective {
         }
         Ok(())
     }
+}
+
+/// The labels of groups that are places of the platform.
+const PLACES: [&str; 2] = ["cell", "region"];
+
+impl Objective {
+    /// The group that a part of the platform is, as far as the objective is judged by its labels.
+    #[must_use]
+    pub fn group_of(&self, scope: &Scope) -> Labels {
+        group_of(&self.group_by, scope)
+    }
+
+    /// The labels among those that it is judged by that say where something runs.
+    #[must_use]
+    pub fn place_labels(&self) -> Vec<String> {
+        let labels = self.group_by.iter();
+        labels
+            .filter(|label| PLACES.contains(&label.as_str()))
+            .cloned()
+            .collect()
+    }
+}
+
+/// The group, of groups by these labels, that a part of the platform is.
+pub(crate) fn group_of(labels: &[String], scope: &Scope) -> Labels {
+    let value = |name: &str| match name {
+        "cell" => scope.cell.as_ref().map(ToString::to_string),
+        "tenant" => scope.tenant.as_ref().map(ToString::to_string),
+        "region" => scope.region.as_ref().map(ToString::to_string),
+        _ => None,
+    };
+    let labels = labels.iter();
+    labels
+        .filter_map(|name| Some((name.clone(), value(name)?)))
+        .collect()
 }
 
 /// The share of events that may be bad: one less the target.
@@ -245,7 +280,9 @@ impl Budget {
         compare_products(&spent, &limit).is_le()
     }
 
-    fn is_exhausted(&self) -> bool {
+    /// Whether nothing is left of it.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
         let budget = error_share(self.target);
         self.counts.bad > 0
             && compare_products(

@@ -17,6 +17,7 @@ mod completion;
 pub mod console;
 pub mod error;
 mod events;
+mod gate;
 pub mod guard;
 mod inbox;
 mod incident;

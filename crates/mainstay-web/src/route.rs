@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, catalog, change, completion, events, inbox, incident, journal, login, openapi, overview,
+    alert, catalog, change, completion, events, gate, inbox, incident, journal, login, openapi, overview,
     prometheus, query, search, slo,
 };
 
@@ -282,6 +282,7 @@ pub fn table() -> Vec<Route> {
         slo::routes(),
         change::routes(),
         completion::routes(),
+        gate::routes(),
         query::routes(),
         prometheus::routes(),
         journal::routes(),

@@ -7,6 +7,7 @@
 pub mod completions;
 mod delete;
 mod exemplars;
+mod gate;
 mod intake;
 mod judge;
 mod metadata;
@@ -159,6 +160,8 @@ pub struct Telemetry {
     /// Held while counts are written down: what a copy holds of the log must not fall behind its counts. When they are to
     /// be written again at the earliest.
     keeping: Mutex<Timestamp>,
+    /// Which places the gate knows to be seen.
+    sights: Mutex<gate::Sights>,
     counts_file: PathBuf,
     alerts_file: PathBuf,
     clock: Arc<dyn Clock>,
@@ -241,6 +244,7 @@ impl Telemetry {
             exemplars: Mutex::default(),
             windows: Arc::default(),
             keeping: Mutex::new(now),
+            sights: Mutex::default(),
             counts_file,
             alerts_file,
             clock,

@@ -310,6 +310,7 @@ impl View<'_> {
         if news {
             evaluation.budgets.push(BudgetStateChanged {
                 slo: self.objective.id.clone(),
+                group: self.node.group.clone(),
                 scope: self.scope(),
                 from,
                 to,

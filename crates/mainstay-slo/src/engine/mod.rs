@@ -15,6 +15,7 @@ mod node;
 mod presence;
 mod snapshot;
 mod source;
+mod standing;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ pub use catalog::SloCatalog;
 pub use completion::CompletionReading;
 pub use judge::Evaluation;
 pub use presence::{EstimatedLoss, Outside, Reach, Traffic};
+pub use standing::{ExhaustedPeriod, Sight, Standing};
 pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 
 use crate::counter::{Counter, Counting, Lateness, Verdict};

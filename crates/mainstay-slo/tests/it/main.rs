@@ -7,6 +7,7 @@ mod completion;
 mod crash;
 mod ended;
 mod fixture;
+mod gate;
 mod golden;
 mod openslo;
 mod presence;
