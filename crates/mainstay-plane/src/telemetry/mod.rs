@@ -29,7 +29,7 @@ use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
-use mainstay_segment::{SegmentError, write_atomic};
+use mainstay_segment::SegmentError;
 use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
@@ -41,7 +41,7 @@ pub use store::StoreSamples;
 use completions::CompletionLog;
 use exemplars::Exemplars;
 pub use exemplars::{SeriesExemplars, StoredExemplar};
-use intake::{Watched, count_on};
+use intake::{Watched, count_on, write_counts};
 use metadata::MetadataTable;
 pub use otlp::IntakeError;
 use receive::Inbox;
@@ -96,13 +96,6 @@ pub struct Judged {
     rules: RuleBook,
     /// What tenants may take up.
     limits: LimitsSpec,
-}
-
-fn write_counts(file: &Path, bytes: &[u8]) -> Result<(), TelemetryError> {
-    write_atomic(file, bytes).map_err(|error| TelemetryError::File {
-        file: file.to_owned(),
-        reason: error.to_string(),
-    })
 }
 
 impl Judged {
