@@ -162,6 +162,8 @@ fn objective(id: &str, sli: &str, window: Window, group_by: &[&str], burn: BurnP
         burn,
         labels: Labels::new(),
         runbook: None,
+        traffic_floor: None,
+        probes: None,
     }
 }
 

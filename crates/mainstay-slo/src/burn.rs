@@ -5,7 +5,8 @@
 //! patience. It resolves when the short window is below again.
 //!
 //! What is not enough to go by: a pair never fires on fewer than [`BurnPair::min_bad`] bad events in its long window
-//! (one failure of a quiet tenant is no outage); while the group is blind nothing fires and nothing resolves; and a
+//! (one failure of a quiet tenant is no outage); one that pages does not fire on as many as a service that just keeps its
+//! promise has by chance (less than one in ten million); while the group is blind nothing fires and nothing resolves; and a
 //! short window without any event is no recovery as long as the long window still burns.
 
 use std::cmp::Ordering;
@@ -136,6 +137,15 @@ fn compare_burn(counts: Counts, target: Ratio, factor: Ratio) -> Ordering {
     )
 }
 
+/// Whether a service that spends just its budget has so many bad events now and then.
+fn is_chance(counts: Counts, target: Ratio) -> bool {
+    let budget = error_share(target);
+    let expected = u128::from(counts.total) * u128::from(budget.numerator());
+    let denominator = u128::from(budget.denominator());
+    let millionths = expected.saturating_mul(1_000_000).div_ceil(denominator);
+    !crate::chance::too_many(counts.bad, millionths)
+}
+
 /// How many times the budget's rate `counts` burn, exact: `bad / (total × (1 − target))`. `None` without events.
 #[must_use]
 pub fn burn_rate(counts: Counts, target: Ratio) -> Option<Ratio> {
@@ -163,7 +173,9 @@ impl BurnReading {
     /// Whether it should start to fire.
     #[must_use]
     pub fn starts(&self, target: Ratio) -> bool {
-        self.long_starts(target) && self.pair.burns(self.short, target)
+        self.long_starts(target)
+            && self.pair.burns(self.short, target)
+            && !(self.pair.severity.pages() && is_chance(self.long, target))
     }
 
     /// Whether its long window alone would have it.

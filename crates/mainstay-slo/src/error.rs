@@ -37,6 +37,14 @@ pub enum SloError {
         /// The indicator it names.
         sli: String,
     },
+    /// An objective names probes that are no indicator.
+    #[error("the objective {slo:?} has the probes {sli:?}, an indicator that is not defined")]
+    UnknownProbes {
+        /// The objective.
+        slo: String,
+        /// The indicator it names.
+        sli: String,
+    },
     /// An objective is evaluated by a label that its indicator does not count by.
     #[error("the objective {slo:?} is evaluated by {label:?}, but its indicator does not group by it")]
     UnknownGroupLabel {

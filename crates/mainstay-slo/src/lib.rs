@@ -7,6 +7,8 @@
 //!
 //! - [`counter`]: from samples to events; [`selector`]: reading an event count out of a PromQL text; [`sli`]: indicators
 //!   and their groups
+//! - [`completion`]: what becomes of payments, by the time at which they began
+//! - [`floor`]: how little traffic is too little
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
 //! - [`spec`]: OpenSLO documents; [`import`]: those of other tools; [`export`]: rules for a Prometheus
 //! - [`adjust`]: what does not count, by agreement; [`credits`]: what contracts give back; [`report`]: monthly reports
@@ -17,7 +19,9 @@
 
 pub mod adjust;
 pub mod burn;
+mod chance;
 mod codec;
+pub mod completion;
 pub mod counter;
 mod coverage;
 pub mod credits;
@@ -25,6 +29,7 @@ pub mod engine;
 pub mod error;
 mod exact;
 pub mod export;
+pub mod floor;
 pub mod gate;
 pub mod import;
 pub mod objective;

@@ -6,6 +6,7 @@ use mainstay_kernel::{Labels, Ratio, Scope, ServiceId, SloId};
 use crate::burn::BurnPolicy;
 use crate::error::SloError;
 use crate::exact::{compare_products, most_below, most_up_to, reduced};
+use crate::floor::TrafficFloor;
 use crate::tally::Counts;
 use crate::window::Window;
 
@@ -48,6 +49,10 @@ pub struct Objective {
     pub labels: Labels,
     /// The runbook that its alerts name.
     pub runbook: Option<String>,
+    /// How little traffic alerts, if that does.
+    pub traffic_floor: Option<TrafficFloor>,
+    /// The indicator of the probes that look at the same from outside.
+    pub probes: Option<String>,
 }
 
 impl Objective {

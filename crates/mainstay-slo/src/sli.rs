@@ -2,6 +2,7 @@
 
 use mainstay_kernel::Labels;
 
+use crate::completion::Completion;
 use crate::error::SloError;
 use crate::selector::Selector;
 
@@ -17,6 +18,8 @@ pub const NO_VALUE: &str = "(none)";
 pub enum Events {
     /// What counters say.
     Counters(Counters),
+    /// What becomes of payments, by the time at which they began.
+    Completion(Completion),
 }
 
 /// Counters of the events that are marked, and of all.
@@ -51,6 +54,7 @@ impl Events {
                 let (marked, total) = (selected(&counters.marked_by), selected(&counters.total));
                 (marked || total).then_some(Role::Counter { marked, total })
             }
+            Self::Completion(_) => None,
         }
     }
 
@@ -62,14 +66,17 @@ impl Events {
                 let mut selectors = counters.marked_by.iter();
                 counters.marked == Marked::Good && selectors.all(|selector| selector.edge().is_some())
             }
+            Self::Completion(_) => false,
         }
     }
 
     /// Everything that they are read from, each selector at least once.
     pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
-        match self {
-            Self::Counters(counters) => counters.marked_by.iter().chain(&counters.total),
-        }
+        let (some, others): (&[Selector], &[Selector]) = match self {
+            Self::Counters(counters) => (&counters.marked_by, &counters.total),
+            Self::Completion(_) => (&[], &[]),
+        };
+        some.iter().chain(others)
     }
 
     /// The counters, where they are counters.
@@ -77,6 +84,7 @@ impl Events {
     pub fn counters(&self) -> Option<&Counters> {
         match self {
             Self::Counters(counters) => Some(counters),
+            Self::Completion(_) => None,
         }
     }
 
@@ -84,6 +92,7 @@ impl Events {
     pub(crate) fn marked(&self) -> Marked {
         match self {
             Self::Counters(counters) => counters.marked,
+            Self::Completion(_) => Marked::Bad,
         }
     }
 }
@@ -136,14 +145,15 @@ impl SliDefinition {
     /// # Errors
     /// If a side selects nothing or there are too many group labels.
     pub fn check(&self) -> Result<(), SloError> {
-        let sides = match &self.events {
+        let sides: &[(&'static str, &Vec<Selector>)] = match &self.events {
             Events::Counters(counters) => {
                 let marked = match counters.marked {
                     Marked::Bad => "bad",
                     Marked::Good => "good",
                 };
-                [(marked, &counters.marked_by), ("total", &counters.total)]
+                &[(marked, &counters.marked_by), ("total", &counters.total)]
             }
+            Events::Completion(_) => &[],
         };
         for (side, selectors) in sides {
             if selectors.is_empty() {

@@ -1,6 +1,6 @@
 //! Changes of the platform: the list, and the door by which they are reported.
 
-mod api;
+pub(crate) mod api;
 mod page;
 
 use crate::route::{LOOK, Route};

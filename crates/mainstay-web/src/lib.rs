@@ -13,6 +13,7 @@ mod alert;
 mod app;
 mod catalog;
 mod change;
+mod completion;
 pub mod console;
 pub mod error;
 mod events;

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, catalog, change, events, gate, inbox, incident, journal, login, openapi, overview, prometheus,
-    query, report, search, slo,
+    alert, catalog, change, completion, events, gate, inbox, incident, journal, login, openapi, overview,
+    prometheus, query, report, search, slo,
 };
 
 /// The largest body of most routes, in bytes.
@@ -282,6 +282,7 @@ pub fn table() -> Vec<Route> {
         slo::routes(),
         report::routes(),
         change::routes(),
+        completion::routes(),
         gate::routes(),
         query::routes(),
         prometheus::routes(),

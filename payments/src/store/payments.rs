@@ -124,6 +124,47 @@ pub(crate) async fn view(connection: &mut SqliteConnection, tenant: &str, id: &s
     .transpose()
 }
 
+/// How a payment stands since its last change.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) payment_id: String,
+    pub(crate) tenant: String,
+    pub(crate) status: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) created_at_ms: i64,
+    pub(crate) updated_at_ms: i64,
+}
+
+/// Payments by their last change, those after the one of this time and id, at most `limit`.
+pub(crate) async fn changed_after(
+    connection: &mut SqliteConnection,
+    updated_at_ms: i64,
+    payment_id: &str,
+    limit: u32,
+) -> Result<Vec<Change>> {
+    let rows = sqlx::query(
+        "SELECT payment_id, tenant, status, reason, created_at_ms, updated_at_ms FROM payments
+         WHERE (updated_at_ms, payment_id) > ($1, $2) ORDER BY updated_at_ms, payment_id LIMIT $3",
+    )
+    .bind(updated_at_ms)
+    .bind(payment_id)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Change {
+                payment_id: row.try_get(0)?,
+                tenant: row.try_get(1)?,
+                status: row.try_get(2)?,
+                reason: row.try_get(3)?,
+                created_at_ms: row.try_get(4)?,
+                updated_at_ms: row.try_get(5)?,
+            })
+        })
+        .collect()
+}
+
 /// Sets the final status; the caller's transaction also closes the saga.
 pub(super) async fn finish(
     connection: &mut SqliteConnection,

@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS payments (
     created_at_ms BIGINT NOT NULL,
     updated_at_ms BIGINT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS payments_changed ON payments (updated_at_ms, payment_id);
 CREATE INDEX IF NOT EXISTS payments_open ON payments (created_at_ms) WHERE status = 'accepted';
 
 CREATE TABLE IF NOT EXISTS idempotency (

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod control;
+mod lifecycle;
 mod manifest;
 mod process;
 mod rollout;
@@ -54,7 +55,10 @@ pub struct Options {
     /// Where change records go (CloudEvents over HTTP); without it they stay in the spool.
     #[arg(long, value_name = "URL")]
     events: Option<String>,
-    /// Bearer token for the change records.
+    /// Where it goes what becomes of payments (batches of CloudEvents over HTTP); without it nowhere.
+    #[arg(long, value_name = "URL")]
+    completions: Option<String>,
+    /// Bearer token for the change records and what becomes of payments.
     #[arg(long, env = "PAYD_EVENTS_TOKEN", hide_env_values = true)]
     events_token: Option<String>,
     /// Arguments between the executable and the role, such as `payd` when this is a subcommand of another program.
@@ -118,6 +122,15 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let spool = spool::Spool::open(options.data.join("events"))?;
     if let Some(events) = &options.events {
         spool.send_to(events.clone(), options.events_token.clone(), Arc::clone(&log));
+    }
+    if let Some(url) = &options.completions {
+        for cell in &options.cells {
+            let receiver = lifecycle::Receiver {
+                url: url.clone(),
+                token: options.events_token.clone(),
+            };
+            lifecycle::tell(cell, &options.data, receiver, Arc::clone(&log));
+        }
     }
     let launch = Launch {
         program: std::env::current_exe().map_err(|source| Error::System {

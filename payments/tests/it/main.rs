@@ -2,6 +2,7 @@
 
 mod flow;
 mod http;
+mod lifecycle;
 mod load;
 mod platform;
 mod supervision;

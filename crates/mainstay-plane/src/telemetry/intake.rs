@@ -4,9 +4,11 @@
 //! so that many who write share one fsync.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 use mainstay_kernel::{Histogram, Labels};
+use mainstay_segment::write_atomic;
 use mainstay_series::{Appended, HistogramSample, Lsn, Row, Sample, SeriesError, SeriesRef, Store};
 use mainstay_slo::SloEngine;
 use mainstay_slo::engine::RawSample;
@@ -198,4 +200,11 @@ pub(super) fn count_on(store: &Store, slos: &mut SloEngine) -> Result<(), Teleme
     })?;
     slos.advance_to(last.get());
     Ok(())
+}
+
+pub(super) fn write_counts(file: &Path, bytes: &[u8]) -> Result<(), TelemetryError> {
+    write_atomic(file, bytes).map_err(|error| TelemetryError::File {
+        file: file.to_owned(),
+        reason: error.to_string(),
+    })
 }

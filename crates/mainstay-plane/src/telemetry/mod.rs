@@ -5,6 +5,7 @@
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
 mod adjusting;
+pub mod completions;
 mod delete;
 mod exemplars;
 mod gate;
@@ -30,7 +31,7 @@ use mainstay_ingest::{ScrapeBatch, Sink};
 use mainstay_kernel::Clock;
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_rules::Group;
-use mainstay_segment::write_atomic;
+use mainstay_segment::SegmentError;
 use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::{AlertTransition, Settings, SloEngine, SloError};
 
@@ -42,9 +43,10 @@ pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
 pub use store::StoreSamples;
 
+use completions::CompletionLog;
 use exemplars::{Exemplars, examples};
 pub use exemplars::{SeriesExemplars, StoredExemplar};
-use intake::{Watched, count_on};
+use intake::{Watched, count_on, write_counts};
 use metadata::MetadataTable;
 pub use otlp::IntakeError;
 use receive::Inbox;
@@ -78,6 +80,9 @@ pub enum TelemetryError {
         /// What is wrong with it.
         source: SloError,
     },
+    /// The log of completions.
+    #[error("the log of completions: {0}")]
+    Completions(#[from] SegmentError),
     /// A file that cannot be read or written.
     #[error("{file}: {reason}")]
     File {
@@ -86,13 +91,6 @@ pub enum TelemetryError {
         /// Why.
         reason: String,
     },
-}
-
-fn write_counts(file: &Path, bytes: &[u8]) -> Result<(), TelemetryError> {
-    write_atomic(file, bytes).map_err(|error| TelemetryError::File {
-        file: file.to_owned(),
-        reason: error.to_string(),
-    })
 }
 
 /// What one evaluation found.
@@ -127,6 +125,7 @@ pub struct Telemetry {
     rules: Mutex<RuleBook>,
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
+    completions: CompletionLog,
     inbox: Inbox,
     tenants: SharedTenants,
     opened: Opened,
@@ -193,6 +192,7 @@ impl Telemetry {
             }
         };
         count_on(&store, &mut slos)?;
+        let completions = CompletionLog::open(dir, &mut slos)?;
         let mut rules = judged.rules;
         let alerts_file = dir.join(ALERTS_FILE);
         // Two scrapes of everything: then a rate is a rate again.
@@ -208,6 +208,7 @@ impl Telemetry {
             adjusting: Mutex::new(Adjusting::of(judged.contracts)),
             rules: Mutex::new(rules),
             intake: Mutex::default(),
+            completions,
             inbox: Inbox::default(),
             tenants: SharedTenants::default(),
             opened: Opened {
@@ -343,10 +344,9 @@ impl Telemetry {
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
         let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let began = self.clock.now();
-        let (bytes, position) = self.counted();
-        // Counts must not know of samples that a crash could still take.
-        self.store.wait_durable(position)?;
+        let (bytes, position, completions) = self.counted()?;
         write_counts(&self.counts_file, &bytes)?;
+        self.completions.let_go(completions)?;
         if let Some(left_out) = self.rules().save(&self.alerts_file)? {
             tracing::error!("{left_out}");
         }
@@ -363,20 +363,24 @@ impl Telemetry {
     pub fn backup(&self, to: &Path) -> Result<(), TelemetryError> {
         let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         // The counts first: the copy of the log then reaches further than they do, and the rest is counted when it opens.
-        let (bytes, position) = self.counted();
-        self.store.wait_durable(position)?;
+        let (bytes, ..) = self.counted()?;
         self.store.backup(to)?;
+        self.completions.backup(to)?;
         rule_state::write(&to.join(ALERTS_FILE), self.rules().memories())?;
         write_counts(&to.join(COUNTS_FILE), &bytes)
     }
 
-    /// The counts, and up to where in the log they count.
-    fn counted(&self) -> (Vec<u8>, Lsn) {
+    /// The counts without what a crash could still take, and up to where in the logs of samples and of completions.
+    fn counted(&self) -> Result<(Vec<u8>, Lsn, Lsn), TelemetryError> {
         let slos = {
             let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
             self.slos().clone()
         };
-        (slos.to_bytes(), Lsn::new(slos.position().unwrap_or_default()))
+        let [samples, completions] =
+            [slos.position(), slos.completions_position()].map(|known| Lsn::new(known.unwrap_or_default()));
+        self.store.wait_durable(samples)?;
+        self.completions.wait_durable(completions)?;
+        Ok((slos.to_bytes(), samples, completions))
     }
 
     /// Flushes, condenses and drops what is past its retention, and checkpoints unless the last checkpoint took so long

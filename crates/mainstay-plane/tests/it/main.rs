@@ -2,6 +2,7 @@
 
 mod alert_state;
 mod bench;
+mod completions;
 mod engines;
 mod facts;
 mod received;

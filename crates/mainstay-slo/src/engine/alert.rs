@@ -14,6 +14,10 @@ use crate::tally::Counts;
 pub const BURN_ALERT: &str = "SloBurnRate";
 /// The alert of a group that is not seen.
 pub const BLIND_ALERT: &str = "SloBlind";
+/// The alert of a group whose traffic is under its floor.
+pub const TRAFFIC_ALERT: &str = "SloTrafficLow";
+/// The alert of a group that probes do not reach while its own counters say nothing, or less than they should.
+pub const UNREACHABLE_ALERT: &str = "SloUnreachable";
 
 /// Why an alert is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,10 @@ pub enum AlertCause {
     Burn(BurnPair),
     /// A group is not seen.
     Blind,
+    /// A group has less traffic than its floor.
+    TrafficLow,
+    /// Probes do not reach a group that is not seen or has too little traffic.
+    Unreachable,
 }
 
 /// An alert fires, or is over.
@@ -138,7 +146,7 @@ impl View<'_> {
         )
     }
 
-    fn transition(
+    pub(super) fn transition(
         &self,
         firing: bool,
         cause: AlertCause,
@@ -165,7 +173,7 @@ impl View<'_> {
 }
 
 /// Blindness pages: nobody can say that things are well.
-const BLIND_SEVERITY: Severity = Severity::P1;
+pub(super) const BLIND_SEVERITY: Severity = Severity::P1;
 
 /// Enough digits to show a target as it was written: 99.95 %, 99.999 %.
 fn decimals(objective: &Objective) -> u32 {
@@ -173,7 +181,7 @@ fn decimals(objective: &Objective) -> u32 {
     u32::try_from(digits).unwrap_or(2).min(6)
 }
 
-fn alert_labels(objective: &Objective, group: &Labels, name: &str, severity: Severity) -> Labels {
+pub(super) fn alert_labels(objective: &Objective, group: &Labels, name: &str, severity: Severity) -> Labels {
     let mut labels = objective.labels.clone();
     for (name, value) in group.iter().filter(|(_, value)| *value != crate::sli::NO_VALUE) {
         labels.set(name, value);

@@ -38,6 +38,14 @@ impl SloCatalog {
                     sli: objective.sli.clone(),
                 });
             };
+            if let Some(probes) = &objective.probes
+                && !names.contains(probes.as_str())
+            {
+                return Err(SloError::UnknownProbes {
+                    slo: objective.id.to_string(),
+                    sli: probes.clone(),
+                });
+            }
             if let Some(label) = objective
                 .group_by
                 .iter()

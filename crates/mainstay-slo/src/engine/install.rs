@@ -104,6 +104,7 @@ impl SloEngine {
                 None => Sli::new(definition, counting),
             })
             .collect();
+        self.slis.iter_mut().for_each(Sli::ready_completions);
         self.by_metric = self.index_metrics();
         self.judges = objectives
             .into_iter()
@@ -116,7 +117,11 @@ impl SloEngine {
                 let kept = former_judged
                     .remove(&objective.id)
                     .filter(|known| known.sli == objective.sli && known.group_by == objective.group_by);
-                Some(Judge::new(objective, sli, level, &self.slis[sli], kept))
+                let probes = objective.probes.as_ref();
+                let probes =
+                    probes.and_then(|name| self.slis.iter().position(|sli| sli.definition.name == *name));
+                let judge = Judge::new(objective, sli, level, &self.slis[sli], kept);
+                Some(Judge { probes, ..judge })
             })
             .collect();
         self.place_exclusions();
@@ -234,6 +239,7 @@ impl Judge {
             level,
             excluded: Regions::default(),
             silenced: Regions::default(),
+            probes: None,
         }
     }
 }

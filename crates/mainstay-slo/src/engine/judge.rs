@@ -26,6 +26,10 @@ pub(super) struct Judged {
     pub(super) firing: BTreeMap<(i64, i64), i64>,
     /// Since when the alert about blindness fires.
     pub(super) blind_ms: Option<i64>,
+    /// Since when the alert about too little traffic fires.
+    pub(super) low_ms: Option<i64>,
+    /// Since when the alert about probes that do not come through fires.
+    pub(super) unreachable_ms: Option<i64>,
 }
 
 /// A budget's state that starts as unknown.
@@ -45,6 +49,8 @@ impl Judged {
         self.firing
             .retain(|key, _| pairs.iter().any(|pair| (pair.long_ms, pair.short_ms) == *key));
         self.blind_ms = self.blind_ms.filter(|_| !pairs.is_empty());
+        self.low_ms = self.low_ms.filter(|_| objective.traffic_floor.is_some());
+        self.unreachable_ms = self.unreachable_ms.filter(|_| objective.probes.is_some());
     }
 }
 
@@ -66,7 +72,8 @@ impl SloEngine {
         let mut evaluation = Evaluation::default();
         for judge in &mut self.judges {
             let sli = &self.slis[judge.sli];
-            judge.evaluate(sli, now, &self.settings, self.started_ms, &mut evaluation);
+            let probes = judge.probes.map(|probes| &self.slis[probes]);
+            judge.evaluate(sli, probes, now, &self.settings, self.started_ms, &mut evaluation);
         }
         evaluation
     }
@@ -121,6 +128,9 @@ impl SloEngine {
                 judged.blind_ms = Some(since_ms);
                 return true;
             }
+            if judged.adopt_presence(&judge.objective, group, alert) {
+                return true;
+            }
         }
         false
     }
@@ -131,6 +141,7 @@ impl Judge {
     fn evaluate(
         &mut self,
         sli: &Sli,
+        probes: Option<&Sli>,
         now: Timestamp,
         settings: &Settings,
         started_ms: i64,
@@ -178,6 +189,13 @@ impl Judge {
                 view.judge_burn(judged, &mut calms.pairs, evaluation);
                 calms.sum_up();
             }
+            if blind.is_none() {
+                view.judge_traffic(judged, evaluation);
+            }
+            if let Some(probes) = probes {
+                let outside = probes.outside(&view.node.group, now_ms, *settings);
+                view.judge_reach(judged, blind.is_some(), outside, evaluation);
+            }
         }
     }
 
@@ -209,6 +227,12 @@ impl Judge {
             }
             if let Some(since_ms) = judged.blind_ms {
                 firing.push(self.view_at(sli, node, since_ms).blind_alert(true, since_ms));
+            }
+            for (alert, since_ms) in judged.presence() {
+                firing.push(
+                    self.view_at(sli, node, since_ms)
+                        .presence_alert(alert, true, since_ms),
+                );
             }
         }
         firing
@@ -243,7 +267,7 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    fn counts(&self, back_ms: i64) -> Counts {
+    pub(super) fn counts(&self, back_ms: i64) -> Counts {
         let now_ms = self.now.as_millisecond();
         let from_ms = now_ms.saturating_sub(back_ms);
         self.sli.adjusted(self.node, self.silenced, from_ms, now_ms)
@@ -349,6 +373,12 @@ impl View<'_> {
         if let Some(since_ms) = judged.blind_ms.take() {
             evaluation.alerts.push(self.blind_alert(false, since_ms));
         }
+        for (alert, since_ms) in judged.presence() {
+            evaluation
+                .alerts
+                .push(self.presence_alert(alert, false, since_ms));
+        }
+        (judged.low_ms, judged.unreachable_ms) = (None, None);
     }
 
     fn judge_blindness(

@@ -8,10 +8,12 @@
 mod alert;
 mod calm;
 mod catalog;
+mod completion;
 mod exclude;
 mod install;
 mod judge;
 mod node;
+mod presence;
 mod snapshot;
 mod source;
 mod standing;
@@ -22,10 +24,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use mainstay_kernel::Labels;
 
-pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
+pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT, TRAFFIC_ALERT, UNREACHABLE_ALERT};
 pub use catalog::SloCatalog;
+pub use completion::CompletionReading;
 pub use exclude::{ExcludedStretch, Period, Shares};
 pub use judge::Evaluation;
+pub use presence::{EstimatedLoss, Outside, Reach, Traffic};
 pub use standing::{ExhaustedPeriod, Sight, Standing};
 pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 
@@ -36,6 +40,7 @@ use crate::prefix::Edges;
 use crate::sli::SliDefinition;
 use crate::window::Bounds;
 use calm::Calms;
+use completion::Completions;
 use exclude::Regions;
 use judge::Judged;
 use node::{Link, Node};
@@ -148,6 +153,8 @@ struct Sli {
     edges: BTreeSet<String>,
     nodes: Vec<Node>,
     sources: Sources,
+    /// The payments of an indicator by completion.
+    completions: Option<Box<Completions>>,
     by_group: BTreeMap<Labels, u32>,
     /// The nodes of each level; a level is the set of group labels it keeps, as bits in their order.
     levels: Vec<Vec<u32>>,
@@ -159,6 +166,8 @@ struct Judge {
     objective: Objective,
     sli: usize,
     level: usize,
+    /// The indicator of its probes.
+    probes: Option<usize>,
     judged: Vec<Judged>,
     /// How much of it can wait, by group as `judged` is. To be cleared when anything but time and samples changes.
     calms: Vec<Calms>,
@@ -182,6 +191,8 @@ pub struct SloEngine {
     by_labels: BTreeMap<Labels, u32>,
     judges: Vec<Judge>,
     position: Option<u64>,
+    /// The last position of the log of completions that is counted.
+    completions_position: Option<u64>,
     started_ms: i64,
     /// The time of the newest sample of a series that was not watched before.
     reached_ms: i64,
@@ -210,6 +221,7 @@ impl SloEngine {
             by_labels: BTreeMap::new(),
             judges: Vec::new(),
             position: None,
+            completions_position: None,
             started_ms: now.as_millisecond(),
             reached_ms: now.as_millisecond(),
             swept_ms: now.as_millisecond(),

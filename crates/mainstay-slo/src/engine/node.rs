@@ -13,7 +13,7 @@ use crate::tally::{Counts, Doubt, Tally};
 use crate::window::Bounds;
 
 /// How often slices are thinned out, in the time of the samples, in milliseconds.
-const THIN_OUT_EVERY_MS: i64 = 6 * 3_600_000;
+pub(super) const THIN_OUT_EVERY_MS: i64 = 6 * 3_600_000;
 
 /// Where a series counts: the same group at every level, full group first.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub(super) struct Node {
     /// events that the others took with them.
     pub(super) doubt: PrefixSums<6>,
     pub(super) coverage: Coverage,
+    /// Payments that began, and of them those that were rejected and those that were late, where it counts payments.
+    pub(super) cohorts: Option<Box<PrefixSums<3>>>,
     /// How many of its sources count events and have not the bucket that says which are good, and since when.
     pub(super) bucketless: Option<(u32, i64)>,
     /// Whether it is known to be over: its silence is no blindness. A sample brings it back.
@@ -54,6 +56,7 @@ impl Node {
             counts: PrefixSums::default(),
             doubt: PrefixSums::default(),
             coverage: Coverage::default(),
+            cohorts: None,
             bucketless: None,
             retired: false,
         }
@@ -96,6 +99,7 @@ impl Sli {
             edges: std::collections::BTreeSet::new(),
             nodes: Vec::new(),
             sources: Sources::default(),
+            completions: None,
             by_group: std::collections::BTreeMap::new(),
             levels,
             definition,
@@ -294,6 +298,7 @@ impl Sli {
         let mut new = Self::new(definition, self.counting);
         new.thin_out_from(self.thinned_ms);
         new.sources = self.sources;
+        new.completions = self.completions;
         for old in self.nodes {
             let kept = old
                 .group

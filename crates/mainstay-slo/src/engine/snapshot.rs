@@ -15,8 +15,9 @@ use mainstay_kernel::{Digest, Labels, SloId};
 use super::install::Former;
 use super::judge::{Judged, State};
 use super::node::Node;
+use super::presence::decode_presence;
 use super::source::Sources;
-use super::{Ingested, Series, Settings, Sli, SloCatalog, SloEngine};
+use super::{Ingested, Judge, Series, Settings, Sli, SloCatalog, SloEngine};
 use crate::codec::{Reader, Writer};
 use crate::counter::{Counter, Counting, Point};
 use crate::coverage::Coverage;
@@ -59,6 +60,12 @@ impl SloEngine {
             }
         });
         section(Tag::Judged, &|out| self.encode_judges(out));
+        if self.completions_position.is_some() {
+            section(Tag::Completions, &|out| self.encode_completions(out));
+        }
+        if self.judges.iter().any(Judge::says_presence) {
+            section(Tag::Presence, &|out| self.encode_presence(out));
+        }
         out.fill_length(body);
         let digest = Digest::of(out.since(body));
         out.raw(&digest.0);
@@ -116,6 +123,7 @@ impl SloEngine {
             by_labels: BTreeMap::new(),
             judges: Vec::new(),
             position: stored.position,
+            completions_position: stored.completions_position,
             started_ms: now.as_millisecond(),
             reached_ms: now.as_millisecond(),
             swept_ms: stored.swept_ms,
@@ -139,11 +147,22 @@ enum Tag {
     Series = 3,
     /// What was last said.
     Judged = 4,
+    /// Payments: up to where they are counted, those that are remembered, and what is counted beside the sums.
+    Completions = 5,
+    /// What was last said about traffic and probes.
+    Presence = 6,
 }
 
 impl Tag {
     fn of(number: u64) -> Option<Self> {
-        let known = [Self::Progress, Self::Indicators, Self::Series, Self::Judged];
+        let known = [
+            Self::Progress,
+            Self::Indicators,
+            Self::Series,
+            Self::Judged,
+            Self::Completions,
+            Self::Presence,
+        ];
         known.into_iter().find(|tag| *tag as u64 == number)
     }
 }
@@ -152,6 +171,7 @@ impl Tag {
 #[derive(Default)]
 struct Stored {
     position: Option<u64>,
+    completions_position: Option<u64>,
     swept_ms: i64,
     ingested: Ingested,
     slis: Vec<Sli>,
@@ -214,12 +234,22 @@ impl Stored {
                     self.judged.insert(slo, former);
                 }
             }
+            Tag::Completions => {
+                self.completions_position = Some(input.u64()?);
+                for _ in 0..input.len()? {
+                    let name = input.text()?;
+                    let sli = self.slis.iter_mut().find(|sli| sli.definition.name == name);
+                    sli.ok_or_else(|| broken("payments are of no indicator"))?
+                        .decode_completions(input)?;
+                }
+            }
+            Tag::Presence => decode_presence(&mut self.judged, input)?,
         }
         Ok(())
     }
 }
 
-fn broken(what: &str) -> SloError {
+pub(super) fn broken(what: &str) -> SloError {
     SloError::Snapshot(what.to_owned())
 }
 
@@ -294,7 +324,7 @@ fn decode_texts(input: &mut Reader<'_>) -> Result<Vec<String>, SloError> {
     (0..length).map(|_| Ok(input.text()?.to_owned())).collect()
 }
 
-fn encode_labels(out: &mut Writer, labels: &Labels) {
+pub(super) fn encode_labels(out: &mut Writer, labels: &Labels) {
     out.len(labels.len());
     for (name, value) in labels.iter() {
         out.text(name);
@@ -302,7 +332,7 @@ fn encode_labels(out: &mut Writer, labels: &Labels) {
     }
 }
 
-fn decode_labels(input: &mut Reader<'_>) -> Result<Labels, SloError> {
+pub(super) fn decode_labels(input: &mut Reader<'_>) -> Result<Labels, SloError> {
     let length = input.len()?;
     (0..length).map(|_| Ok((input.text()?, input.text()?))).collect()
 }
@@ -426,6 +456,8 @@ fn decode_judged(input: &mut Reader<'_>) -> Result<Judged, SloError> {
         period_ms,
         firing,
         blind_ms,
+        low_ms: None,
+        unreachable_ms: None,
     })
 }
 

@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Labels, SloId};
 
+use super::completion::CompletionReading;
 use super::exclude::ExcludedStretch;
 use super::judge::{Judged, View};
 use super::node::Node;
+use super::presence::{EstimatedLoss, Outside, Traffic};
 use super::{Judge, SloEngine};
 use crate::burn::BurnReading;
 use crate::objective::Budget;
@@ -58,6 +60,15 @@ pub struct Status {
     pub last_sample_ms: Option<i64>,
     /// Each pair of burn-rate windows.
     pub burn: Vec<BurnReading>,
+    /// What is beside the counts of an indicator by completion: payments that are not decided, rejected, late.
+    pub completion: Option<CompletionReading>,
+    /// How much traffic there is against its floor, where it has one and is seen.
+    pub traffic: Option<Traffic>,
+    /// What probes say from outside, where it has some.
+    pub outside: Option<Outside>,
+    /// Events that never arrived in the window, by what is usual while probes failed: an estimate, and part of no count
+    /// and no budget. `None` where there are no probes.
+    pub lost: Option<EstimatedLoss>,
 }
 
 /// A latency threshold at which no bucket ends.
@@ -158,7 +169,12 @@ impl SloEngine {
         let blind_since_ms = sli.blind_since(node, now_ms, gap, retire);
         let seen = node.coverage.last_ms().is_some() && blind_since_ms.is_none() && !node.retired;
         let counted = sli.window(node, window.start_ms, until_ms);
+        let probes = judge.probes.map(|probes| &self.slis[probes]);
         Status {
+            completion: sli.completion(node, counted.counted),
+            traffic: view.traffic().filter(|_| seen),
+            outside: probes.map(|probes| probes.outside(&node.group, now_ms, self.settings)),
+            lost: probes.map(|probes| view.estimated_loss(probes, window.start_ms, until_ms)),
             slo: objective.id.clone(),
             group: node.group.clone(),
             value: match (seen, budget.is_kept()) {

@@ -24,6 +24,11 @@ pub const PRIORITY: &str = "mainstay/priority";
 /// A count.
 pub const MIN_BAD_EVENTS: &str = "mainstay/min-bad-events";
 
+/// `auto` or `N per minute`.
+pub const TRAFFIC_FLOOR: &str = "mainstay/traffic-floor";
+/// The name of the `SLI` of the probes that look at the same from outside.
+pub const PROBES: &str = "mainstay/probes";
+
 /// A label of the indicator's counters that names their source.
 pub const SOURCE: &str = "mainstay/source";
 /// A sum by one label: what was sent to each source.
@@ -32,10 +37,21 @@ pub const WITNESS: &str = "mainstay/witness";
 /// The edges of an indicator's histogram, in its unit, with commas between them.
 pub const EDGES: &str = "mainstay/edges";
 
+/// A completion, as [`crate::completion::Completion::parse`] reads it.
+pub const COMPLETION: &str = "mainstay/completion";
+
 /// What an `SLI` may carry.
-pub const OF_SLI: &[&str] = &[SOURCE, WITNESS, EDGES];
+pub const OF_SLI: &[&str] = &[SOURCE, WITNESS, EDGES, COMPLETION];
 /// What an `SLO` may carry.
-pub const OF_SLO: &[&str] = &[PROMISE, GROUP_BY, RUNBOOK, WARNING_BELOW, CRITICAL_BELOW];
+pub const OF_SLO: &[&str] = &[
+    PROMISE,
+    GROUP_BY,
+    RUNBOOK,
+    WARNING_BELOW,
+    CRITICAL_BELOW,
+    TRAFFIC_FLOOR,
+    PROBES,
+];
 /// What an `AlertPolicy` or an `AlertCondition` may carry.
 pub const OF_ALERT: &[&str] = &[SHORT_WINDOW, PRIORITY, MIN_BAD_EVENTS];
 

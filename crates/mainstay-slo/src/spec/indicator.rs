@@ -1,12 +1,13 @@
 //! From OpenSLO indicators to event counts.
 
 use mainstay_catalog::document::Document;
-use mainstay_catalog::{At, Diagnostics};
+use mainstay_catalog::{At, Diagnostics, Spanned};
 
-use super::annotations::{self, SOURCE, WITNESS};
+use super::annotations::{self, COMPLETION, SOURCE, WITNESS};
 use super::objective::is_label_name;
 use super::openslo::{Metadata, Metric, Sli};
 use super::{bad, warning};
+use crate::completion::Completion;
 use crate::selector::{EventCount, parse_event_count};
 use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SOURCE_LABEL, SliDefinition, Witness};
 
@@ -18,6 +19,9 @@ pub(super) fn build(
     sli: &Sli,
     diagnostics: &mut Diagnostics,
 ) -> Option<SliDefinition> {
+    if let Some(text) = metadata.annotations.get(COMPLETION) {
+        return completion(document, name, text, diagnostics);
+    }
     let at = metadata.name.at;
     let uncounted = |at, message: String, help: &str| warning(document, at, message).help(help);
     let Some(ratio) = &sli.ratio_metric else {
@@ -67,6 +71,29 @@ pub(super) fn build(
         source: source(document, metadata, diagnostics).unwrap_or_else(|| SOURCE_LABEL.to_owned()),
         witness: witness(document, metadata, diagnostics),
     })
+}
+
+/// An indicator by completion, grouped as its objectives want.
+fn completion(
+    document: &Document,
+    name: &str,
+    text: &Spanned<String>,
+    diagnostics: &mut Diagnostics,
+) -> Option<SliDefinition> {
+    match Completion::parse(text) {
+        Ok(completion) => Some(SliDefinition {
+            name: name.to_owned(),
+            events: Events::Completion(completion),
+            group_by: Vec::new(),
+            source: SOURCE_LABEL.to_owned(),
+            witness: None,
+        }),
+        Err(error) => {
+            let help = "such as `stream: payments`, `good: COMPLETED` and `deadline: 5s`, a line each";
+            diagnostics.push(bad(document, text, format!("{COMPLETION}: {error}"), help));
+            None
+        }
+    }
 }
 
 fn source(document: &Document, metadata: &Metadata, diagnostics: &mut Diagnostics) -> Option<String> {

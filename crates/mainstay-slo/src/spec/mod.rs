@@ -11,6 +11,9 @@
 //! | `SLO` | `mainstay/runbook` | the runbook that its alerts name |
 //! | `SLO` | `mainstay/budget-warning-below`, `mainstay/budget-critical-below` | other shares than 50% and 20% (ruling R7) |
 //! | `SLI` | `mainstay/edges` | the edges of its histogram, such as `0.1, 0.2, 0.5`: its threshold must be one |
+//! | `SLO` | `mainstay/traffic-floor` | `auto` or `N per minute`: less traffic alerts |
+//! | `SLO` | `mainstay/probes` | the `SLI` of the probes that look at the same from outside |
+//! | `SLI` | `mainstay/completion` | it counts what becomes of payments: see [`crate::completion`] |
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/short-window` | the short window of the pair; else a twelfth of the long one |
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/priority` | `P0` to `P3`; else the condition's severity says it |
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/min-bad-events` | the fewest bad events that alert |

@@ -9,8 +9,9 @@ use mainstay_catalog::{Diagnostics, Spanned, lint};
 use mainstay_kernel::{Labels, Ratio, ServiceId, SloId};
 
 use super::openslo::{Metadata, Object, OneOrMany, Slo, Target, TimeWindow};
-use super::{Objects, annotations, bad, indicator, policy, sourced, warning};
+use super::{Objects, annotations, bad, indicator, policy, resolve, sourced, warning};
 use crate::burn::BurnPolicy;
+use crate::floor::TrafficFloor;
 use crate::objective::{BudgetPolicy, Objective, Promise};
 use crate::sli::{GROUP_LABELS_MAX, SliDefinition};
 use crate::window::{Calendar, Duration, Unit, Window};
@@ -42,7 +43,9 @@ pub(super) fn build(
         let Some(sli) = builder.indicator(&mut indicators, diagnostics) else {
             continue;
         };
-        for objective in builder.objectives(&sli, diagnostics) {
+        let probes = builder.probes(&mut indicators, diagnostics);
+        for mut objective in builder.objectives(&sli, diagnostics) {
+            objective.probes.clone_from(&probes);
             if let Some(Some(definition)) = indicators.get_mut(&sli) {
                 // One stream serves all of its objectives: it is grouped by what any of them wants.
                 let new = objective
@@ -65,9 +68,10 @@ pub(super) fn build(
         }
     }
     let used = |name: &String| {
-        objectives
+        let mut names = objectives
             .iter()
-            .any(|objective: &Objective| objective.sli == *name)
+            .flat_map(|objective: &Objective| [Some(&objective.sli), objective.probes.as_ref()]);
+        names.any(|used| used == Some(name))
     };
     let indicators = indicators
         .into_iter()
@@ -121,6 +125,21 @@ impl Builder<'_> {
             .entry(name.clone())
             .or_insert_with(|| indicator::build(document, &name, metadata, sli, diagnostics));
         built.as_ref().map(|_| name)
+    }
+
+    /// The name of the indicator that its probes are, built where it is new.
+    fn probes(
+        &self,
+        indicators: &mut BTreeMap<String, Option<SliDefinition>>,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<String> {
+        let name = self.slo.metadata.annotations.get(annotations::PROBES)?;
+        let probes = resolve(&self.objects.slis, "SLI", name, self.document, diagnostics)?;
+        let (metadata, sli) = (&probes.object.metadata, &probes.object.spec);
+        let built = indicators
+            .entry(name.value.clone())
+            .or_insert_with(|| indicator::build(probes.document, name, metadata, sli, diagnostics));
+        built.as_ref().map(|_| name.value.clone())
     }
 
     fn objectives(&self, sli: &str, diagnostics: &mut Diagnostics) -> Vec<Objective> {
@@ -205,6 +224,14 @@ impl Builder<'_> {
             diagnostics,
             label_names,
         );
+        let traffic_floor = annotations::read(
+            self.document,
+            metadata,
+            annotations::TRAFFIC_FLOOR,
+            "auto, or such as 120 per minute",
+            diagnostics,
+            TrafficFloor::parse,
+        );
         let window = match spec.time_window.as_deref().and_then(<[TimeWindow]>::first) {
             Some(window) => self.window(window, diagnostics)?,
             None => {
@@ -250,6 +277,8 @@ impl Builder<'_> {
             },
             burn: BurnPolicy { pairs },
             labels: alert_labels(metadata),
+            traffic_floor: traffic_floor.map(|floor| floor.value),
+            probes: None,
             runbook: metadata
                 .annotations
                 .get(annotations::RUNBOOK)

@@ -56,6 +56,8 @@ pub(crate) fn objective(group_by: &[&str]) -> Objective {
         burn: BurnPolicy::workbook(),
         labels: labels(&[("team", "payments")]),
         runbook: Some("bad-deploy".to_owned()),
+        traffic_floor: None,
+        probes: None,
     }
 }
 

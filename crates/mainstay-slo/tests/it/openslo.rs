@@ -74,7 +74,7 @@ fn counters(indicator: &SliDefinition) -> &Counters {
     indicator.events.counters().expect("counters")
 }
 
-fn load(text: &str) -> (SloCatalog, Diagnostics) {
+pub(crate) fn load(text: &str) -> (SloCatalog, Diagnostics) {
     let (documents, mut diagnostics) = Documents::from_texts([("slo.yaml", text)]);
     let catalog = spec::load(&documents, &Platform::default(), &mut diagnostics);
     (catalog, diagnostics)

@@ -48,7 +48,7 @@ pub(super) async fn record(
 
 /// The event in structured form, from either mode of CloudEvents' HTTP binding 1.0.2: in binary mode the attributes are
 /// headers and the body is the data.
-fn structured(headers: &HeaderMap, body: &[u8]) -> Result<Value, WebError> {
+pub(crate) fn structured(headers: &HeaderMap, body: &[u8]) -> Result<Value, WebError> {
     let content_type = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

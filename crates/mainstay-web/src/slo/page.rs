@@ -78,6 +78,7 @@ fn definition(detail: &SloDetail) -> Markup {
                 }
             }
             @if let Some(doubt) = &detail.slo.doubt { p { "In doubt: " (doubt) "." } }
+            @if let Some(apart) = &detail.slo.apart { p { "Beside the counts: " (apart) "." } }
             @if let Some(source) = &detail.source { p.dim { "Defined in " code { (source) } } }
         }
     }

@@ -57,6 +57,9 @@ pub struct Slo {
     pub unknown_reason: Option<String>,
     /// What the counts cannot say, where there is something: events that may be missing, with a bound where one is known.
     pub doubt: Option<String>,
+    /// What is shown beside the counts and is part of none of them: payments that are pending or rejected, traffic against its
+    /// floor, what probes see from outside, and an estimate of the events that never arrived.
+    pub apart: Option<String>,
     /// The expression that shows the same ratio in raw data.
     pub query: Option<String>,
 }

@@ -109,7 +109,7 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
 /// A body that the route takes.
 pub(crate) fn body(info: &RouteInfo) -> &'static str {
     match info.path {
-        "/api/v2/alerts" => "[]",
+        "/api/v2/alerts" | "/api/v1/completions" => "[]",
         "/api/v1/alerts/webhook" => r#"{"version":"4","groupKey":"g","status":"firing","alerts":[]}"#,
         "/api/v1/changes" => r#"{"specversion":"1.0","id":"1","source":"ci","type":"t"}"#,
         "/api/v1/gate/deploy" => r#"{"service":"payment-service","cell":"cell-5"}"#,

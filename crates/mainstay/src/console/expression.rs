@@ -154,31 +154,44 @@ impl Reading<'_> {
         format!("sum{by}({})", parts.join(" or "))
     }
 
-    /// All events.
-    pub(super) fn total(self, sli: &SliDefinition, filter: &Filter) -> String {
+    /// All events; `None` where no single expression counts them.
+    pub(super) fn total(self, sli: &SliDefinition, filter: &Filter) -> Option<String> {
         match &sli.events {
-            Events::Counters(counters) => self.sum(&counters.total, filter),
+            Events::Counters(counters) => Some(self.sum(&counters.total, filter)),
+            Events::Completion(_) => None,
         }
     }
 
-    /// The bad events.
-    pub(super) fn bad(self, sli: &SliDefinition, filter: &Filter) -> String {
-        let Events::Counters(counters) = &sli.events;
-        let marked = self.sum(&counters.marked_by, filter);
-        match counters.marked {
+    /// The bad events; `None` where no single expression counts them.
+    pub(super) fn bad(self, sli: &SliDefinition, filter: &Filter) -> Option<String> {
+        match &sli.events {
+            Events::Counters(counters) => {
+                let marked = self.sum(&counters.marked_by, filter);
+                Some(match counters.marked {
+                    Marked::Bad => marked,
+                    Marked::Good => format!("{} - {marked}", self.sum(&counters.total, filter)),
+                })
+            }
+            Events::Completion(_) => None,
+        }
+    }
+
+    /// The bad share of all events; `None` where no single expression says it.
+    pub(super) fn bad_share(self, sli: &SliDefinition, filter: &Filter) -> Option<String> {
+        let (marked, marks) = match &sli.events {
+            Events::Counters(counters) => {
+                let (marked, total) = (
+                    self.sum(&counters.marked_by, filter),
+                    self.sum(&counters.total, filter),
+                );
+                (format!("{marked} / {total}"), counters.marked)
+            }
+            Events::Completion(_) => return None,
+        };
+        Some(match marks {
             Marked::Bad => marked,
-            Marked::Good => format!("{} - {marked}", self.total(sli, filter)),
-        }
-    }
-
-    /// The bad share of all events.
-    pub(super) fn bad_share(self, sli: &SliDefinition, filter: &Filter) -> String {
-        let Events::Counters(counters) = &sli.events;
-        let (marked, total) = (self.sum(&counters.marked_by, filter), self.total(sli, filter));
-        match counters.marked {
-            Marked::Bad => format!("{marked} / {total}"),
-            Marked::Good => format!("1 - {marked} / {total}"),
-        }
+            Marked::Good => format!("1 - {marked}"),
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What comes in: changes, other systems' alerts; and what the demo's inbox received.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
 use mainstay_alert::observation::{PostableAlert as Posted, from_api};
@@ -12,7 +12,9 @@ use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::fact::ChangeRecorded;
 use mainstay_kernel::{Actor, EventId, IncidentId, Labels, Principal};
+use mainstay_plane::telemetry::completions::CompletionsError;
 use mainstay_plane::{Command, PlaneError};
+use mainstay_slo::completion::from_cloud_events;
 use mainstay_web::Failure;
 use mainstay_web::view::{Change, Done, InboxMessage, Look, PostableAlert};
 use serde_json::Value;
@@ -104,6 +106,35 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 error,
                 "Send it again with another id if it is another change.",
             )),
+        }
+    }
+
+    pub(super) async fn take_completions(&self, events: Vec<Value>) -> Result<Done, Failure> {
+        let invalid = |message: String| {
+            Failure::Invalid {
+            message,
+            help: "Send CloudEvents 1.0 of type com.mainstay.completion.initiated, .finished or .heartbeat, with the payment \
+                   as subject, its time, and in the data the stream and the tenant, or the state and the reason."
+                .to_owned(),
+        }
+        };
+        let count = events.len();
+        let batches = from_cloud_events(events).map_err(invalid)?;
+        let telemetry = Arc::clone(&self.telemetry);
+        // It waits for the disk.
+        let taken = tokio::task::spawn_blocking(move || telemetry.take_completions(&batches)).await;
+        match taken {
+            Ok(Ok(())) => Ok(Done {
+                message: format!("Taken: {count} events."),
+                events: Vec::new(),
+            }),
+            Ok(Err(error @ CompletionsError::Ahead { .. })) => Err(invalid(error.to_string())),
+            Ok(Err(error)) => Err(Failure::Unavailable {
+                message: format!("what became of payments cannot be written down: {error}"),
+            }),
+            Err(error) => Err(Failure::Internal {
+                detail: error.to_string(),
+            }),
         }
     }
 

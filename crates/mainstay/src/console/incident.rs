@@ -382,7 +382,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     by: "tenant",
                     every_job: false,
                 };
-                let bad = reading.bad(sli, &Filter::of_group(&counted.place));
+                let bad = reading.bad(sli, &Filter::of_group(&counted.place))?;
                 Some(match incident.resolved_at {
                     None => bad,
                     Some(_) => bad.replace("])", &format!("] @ {})", counted.to_ms / 1_000)),

@@ -5,6 +5,7 @@ mod act;
 mod adjust;
 mod admin;
 mod alert;
+mod apart;
 mod chart;
 mod course;
 mod duty;
@@ -261,6 +262,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn record_change<'a>(&'a self, who: &'a Principal, event: Value) -> Answer<'a, Done> {
         Box::pin(self.take_change(who, event))
+    }
+
+    fn record_completions<'a>(&'a self, _who: &'a Principal, events: Vec<Value>) -> Answer<'a, Done> {
+        Box::pin(self.take_completions(events))
     }
 
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done> {

@@ -10,6 +10,7 @@ use mainstay_journal::Journal;
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Labels, Principal, Ratio, Scope, SloId};
 use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
+use mainstay_slo::completion::Completion;
 use mainstay_slo::engine::{ExcludedStretch, Status as Standing, StatusValue};
 use mainstay_slo::sli::NO_VALUE;
 use mainstay_slo::window::Window;
@@ -20,7 +21,7 @@ use mainstay_web::Failure;
 use mainstay_web::view::{Burn, Look, Share, Slo, SloDetail, Status};
 
 use super::expression::{Filter, Reading};
-use super::{PlaneConsole, not_found, sight};
+use super::{PlaneConsole, apart, not_found, sight};
 
 /// How many groups that are not well a list shows of each objective.
 pub(super) const GROUPS_IN_LIST: usize = 50;
@@ -152,8 +153,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         Ok(SloDetail {
             slo: reader.view(&standing),
             definition: definition(objective, sli),
-            bad_query: linked.then(|| reading.bad(sli, &filter)),
-            total_query: linked.then(|| reading.total(sli, &filter)),
+            bad_query: reading.bad(sli, &filter).filter(|_| linked),
+            total_query: reading.total(sli, &filter).filter(|_| linked),
             burns: standing
                 .burn
                 .iter()
@@ -241,22 +242,21 @@ impl Reader<'_> {
             },
             unknown_reason: unknown_reason(standing),
             doubt: doubt(self.sli, standing.doubt),
-            query: self.linked.then(|| self.query(standing)),
+            apart: apart::words(standing),
+            query: self.query(standing).filter(|_| self.linked),
         }
     }
 
     /// The same ratio from raw data. Samples are kept for days, counts for a year, so over the last hour.
-    fn query(&self, standing: &Standing) -> String {
+    fn query(&self, standing: &Standing) -> Option<String> {
         let reading = Reading {
             function: "increase",
             window: "1h",
             by: "",
             every_job: false,
         };
-        format!(
-            "1 - ({})",
-            reading.bad_share(self.sli, &Filter::of_group(&standing.group))
-        )
+        let bad_share = reading.bad_share(self.sli, &Filter::of_group(&standing.group))?;
+        Some(format!("1 - ({bad_share})"))
     }
 
     fn counts(&self, group: &Labels, length_ms: i64) -> Option<Counts> {
@@ -356,10 +356,13 @@ fn doubt(sli: &SliDefinition, doubt: Doubt) -> Option<String> {
         ));
     }
     if doubt.missed_total > 0 {
-        said.push(format!(
-            "counters were first seen above 0: at most {} more events happened",
-            count(doubt.missed_total)
-        ));
+        let missed = count(doubt.missed_total);
+        said.push(match sli.events {
+            Events::Completion(_) => {
+                format!("too many were open at once: how {missed} more ended is not counted")
+            }
+            _ => format!("counters were first seen above 0: at most {missed} more events happened"),
+        });
     }
     (!said.is_empty()).then(|| said.join("; "))
 }
@@ -411,6 +414,7 @@ fn definition(objective: &Objective, sli: &SliDefinition) -> String {
             };
             format!("Events are counted by {}; {marked}.", selectors(&counters.total))
         }
+        Events::Completion(completion) => completion_words(completion),
     };
     let judged = if objective.group_by.is_empty() {
         String::new()
@@ -419,6 +423,17 @@ fn definition(objective: &Objective, sli: &SliDefinition) -> String {
     };
     let description = objective.description.trim_end_matches('.');
     format!("{description}. {counted}{judged}")
+}
+
+fn completion_words(completion: &Completion) -> String {
+    let good: Vec<&str> = completion.good.iter().map(String::as_str).collect();
+    format!(
+        "Each of the stream {:?} counts when it began; good are those that were {} within {}, bad all others but those \
+         rejected for a reason of the customer's, which count nowhere.",
+        completion.stream,
+        good.join(" or "),
+        window_text(completion.deadline_ms)
+    )
 }
 
 fn burn(reading: &BurnReading, target: Ratio) -> Burn {

@@ -83,6 +83,10 @@ impl Stage {
             supervisor_at.to_string(),
         ]);
         arguments.extend(["--events".to_owned(), format!("{console}/api/v1/changes")]);
+        arguments.extend([
+            "--completions".to_owned(),
+            format!("{console}/api/v1/completions"),
+        ]);
         for (cell, address) in &gateways {
             arguments.extend(["--gateway".to_owned(), format!("{cell}={address}")]);
         }

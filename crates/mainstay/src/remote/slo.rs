@@ -125,6 +125,7 @@ fn remarks(slo: &Value) {
     let differs = slo["bad"] != slo["adjusted_bad"] || slo["total"] != slo["adjusted_total"];
     for (key, what, is_news) in [
         ("unknown_reason", "unknown, ", true),
+        ("apart", "beside the counts, ", true),
         ("doubt", "in doubt, ", true),
         ("excluded", "", differs),
     ] {

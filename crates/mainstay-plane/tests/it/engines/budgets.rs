@@ -50,6 +50,8 @@ fn catalog() -> SloCatalog {
         burn: BurnPolicy::off(),
         labels: Labels::new(),
         runbook: None,
+        traffic_floor: None,
+        probes: None,
     };
     SloCatalog::new(vec![indicator], vec![objective]).expect("sound")
 }

@@ -147,6 +147,7 @@ pub(super) fn slo(id: &str, title: &str, objective: &str, bad: u64, total: u64, 
             (true, false) => Status::Breached,
         },
         doubt: None,
+        apart: None,
         unknown_reason: (!known).then(|| "no sample has arrived".to_owned()),
         query: Some(format!("slo:sli:ratio{{slo=\"{id}\"}}")),
     }
