@@ -20,7 +20,7 @@ use crate::engine::{BURN_ALERT, SloCatalog};
 use crate::error::SloError;
 use crate::exact::reduced;
 use crate::objective::{Objective, Promise, error_share};
-use crate::sli::{Events, SliDefinition};
+use crate::sli::SliDefinition;
 use crate::window::Window;
 use expression::Share;
 use file::{Group, Rule};
@@ -77,9 +77,8 @@ fn of_objective(catalog: &SloCatalog, objective: &Objective) -> Result<[Group; 2
 }
 
 fn share_of<'a>(sli: &'a SliDefinition, objective: &'a Objective) -> Option<Share<'a>> {
-    let Events::Counters(counters) = &sli.events;
     Some(Share {
-        counters,
+        counters: sli.events.counters()?,
         by: &objective.group_by,
     })
 }
