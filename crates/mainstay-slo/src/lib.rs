@@ -5,8 +5,8 @@
 //! integer. What cannot be known (a counter that appeared above zero, a restart, a stretch without samples) is stated
 //! beside the count, never guessed.
 //!
-//! - [`counter`]: from samples to events; [`selector`]: reading an event count out of a PromQL text; [`sli`]: indicators
-//!   and their groups
+//! - [`counter`], [`reading`]: from samples to events; [`selector`]: reading an event count out of a PromQL text;
+//!   [`sli`]: indicators and their groups; [`slice`]: time slices
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
 //! - [`spec`]: OpenSLO documents
 //! - [`engine`]: the state machine over all of them, and its stored state
@@ -22,8 +22,10 @@ pub mod error;
 mod exact;
 pub mod objective;
 pub mod prefix;
+pub mod reading;
 pub mod selector;
 pub mod sli;
+pub mod slice;
 pub mod spec;
 mod tally;
 pub mod window;
@@ -34,5 +36,7 @@ pub use engine::{
 };
 pub use error::SloError;
 pub use objective::{Budget, BudgetPolicy, Objective, Promise};
-pub use sli::{Counters, Events, Marked, SliDefinition, Witness};
+pub use reading::{Op, Threshold};
+pub use sli::{Counters, Events, Gauge, Marked, Member, Share, SliDefinition, Witness};
+pub use slice::{Budgeting, Unit};
 pub use tally::{Counts, Doubt};

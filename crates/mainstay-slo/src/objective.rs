@@ -3,9 +3,10 @@
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Labels, Ratio, ServiceId, SloId};
 
-use crate::burn::BurnPolicy;
+use crate::burn::{BurnPolicy, window_text};
 use crate::error::SloError;
 use crate::exact::{compare_products, reduced};
+use crate::slice::{Budgeting, Unit};
 use crate::tally::Counts;
 use crate::window::Window;
 
@@ -32,6 +33,8 @@ pub struct Objective {
     pub service: Option<ServiceId>,
     /// The indicator that it is about.
     pub sli: String,
+    /// What spends its budget.
+    pub budgeting: Budgeting,
     /// The least share of good events; at least 0 and below 1.
     pub target: Ratio,
     /// Over which time.
@@ -63,7 +66,15 @@ impl Objective {
                 target: target.to_string(),
             });
         }
+        self.budgeting.check(self.id.as_str())?;
         for pair in &self.burn.pairs {
+            if let Some(width_ms) = self.budgeting.width_ms().filter(|width| *width > pair.short_ms) {
+                return Err(SloError::WindowBelowSlice {
+                    slo: self.id.to_string(),
+                    window: window_text(pair.short_ms),
+                    slice: window_text(width_ms),
+                });
+            }
             let reach = [pair.factor.numerator(), budget.numerator()];
             let whole = [pair.factor.denominator(), budget.denominator()];
             if compare_products(&reach, &whole).is_ge() {
@@ -115,13 +126,24 @@ pub struct Budget {
     pub window_ms: i64,
     /// What was counted in it.
     pub counts: Counts,
+    /// What the counts are in.
+    pub unit: Unit,
+    /// How much more there will be of the same in the window: the time slices that end between now and its end. 0 where
+    /// that is unknown, as for events.
+    pub to_come: u64,
 }
 
 impl Budget {
-    /// How many events may be bad of those counted: `floor((1 − target) × total)`.
+    /// What the budget is a share of: all that was counted, and what is known to come.
+    fn whole(&self) -> u64 {
+        self.counts.total.saturating_add(self.to_come)
+    }
+
+    /// How many events may be bad of those counted, or slices of those that the window has: `floor((1 − target) × total)`.
+    /// Slices that were not seen are in neither.
     #[must_use]
     pub fn allowed(&self) -> u64 {
-        error_share(self.target).floor_of(self.counts.total)
+        error_share(self.target).floor_of(self.whole())
     }
 
     /// How many more events may be bad; negative where more were bad than may be.
@@ -150,7 +172,7 @@ impl Budget {
         let budget = error_share(self.target);
         reduced(
             u128::from(self.counts.bad) * u128::from(budget.denominator()),
-            u128::from(budget.numerator()) * u128::from(self.counts.total),
+            u128::from(budget.numerator()) * u128::from(self.whole()),
         )
     }
 
@@ -190,9 +212,13 @@ impl Budget {
         )
     }
 
-    /// The spent budget in minutes of total outage, exact: the window times the share of bad events.
+    /// The spent budget in minutes of total outage, exact: the bad slices themselves, or the window times the share of bad
+    /// events.
     #[must_use]
     pub fn spent_minutes(&self) -> Option<Ratio> {
+        if matches!(self.unit, Unit::Slices { .. } | Unit::SliceMillionths { .. }) {
+            return self.unit.amount(self.counts.bad);
+        }
         if self.counts.total == 0 {
             return Some(Ratio::ZERO);
         }
@@ -220,7 +246,7 @@ impl Budget {
         // bad / (budget × total) ≤ 1 − share, without a division.
         let budget = error_share(self.target);
         let spent = [self.counts.bad, budget.denominator(), rest.denominator()];
-        let limit = [budget.numerator(), self.counts.total, rest.numerator()];
+        let limit = [budget.numerator(), self.whole(), rest.numerator()];
         compare_products(&spent, &limit).is_le()
     }
 
@@ -229,7 +255,7 @@ impl Budget {
         self.counts.bad > 0
             && compare_products(
                 &[self.counts.bad, budget.denominator()],
-                &[budget.numerator(), self.counts.total],
+                &[budget.numerator(), self.whole()],
             )
             .is_ge()
     }
@@ -288,6 +314,8 @@ mod tests {
             target: "99.95%".parse().expect("a target"),
             window_ms: 30 * DAY_MS,
             counts: Counts { bad, total },
+            unit: Unit::Events,
+            to_come: 0,
         }
     }
 

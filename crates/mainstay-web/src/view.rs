@@ -39,7 +39,7 @@ pub use query::{
     RangeQuery, Sample, Selection, SeriesExemplars, WriteRequest, Written,
 };
 pub use share::Share;
-pub use slo::{Burn, Slo, SloDetail};
+pub use slo::{Amounts, Burn, Slo, SloDetail};
 
 use mainstay_kernel::Scope;
 use schemars::JsonSchema;

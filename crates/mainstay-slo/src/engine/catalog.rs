@@ -26,6 +26,9 @@ impl SloCatalog {
                 return Err(SloError::Duplicate(indicator.name.clone()));
             }
         }
+        for indicator in &indicators {
+            check_members(indicator, &indicators)?;
+        }
         let mut ids = BTreeSet::new();
         for objective in &objectives {
             objective.check()?;
@@ -70,4 +73,30 @@ impl SloCatalog {
     pub(crate) fn into_parts(self) -> (Vec<SliDefinition>, Vec<Objective>) {
         (self.indicators, self.objectives)
     }
+}
+
+/// Checks that the members of a composite are there, are grouped by what it is grouped by, and are no composites.
+fn check_members(composite: &SliDefinition, indicators: &[SliDefinition]) -> Result<(), SloError> {
+    for member in composite.events.members() {
+        let Some(known) = indicators.iter().find(|known| known.name == member.sli) else {
+            return Err(SloError::UnknownSli {
+                slo: composite.name.clone(),
+                sli: member.sli.clone(),
+            });
+        };
+        if !known.events.members().is_empty() {
+            return Err(SloError::NestedComposite(composite.name.clone()));
+        }
+        let lacking = composite
+            .group_by
+            .iter()
+            .find(|label| !known.group_by.contains(label));
+        if let Some(label) = lacking {
+            return Err(SloError::UnknownGroupLabel {
+                slo: composite.name.clone(),
+                label: label.clone(),
+            });
+        }
+    }
+    Ok(())
 }

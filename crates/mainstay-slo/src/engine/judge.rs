@@ -7,10 +7,12 @@ use mainstay_kernel::fact::{AlertFact, BudgetState, BudgetStateChanged};
 use mainstay_kernel::{Labels, Scope};
 
 use super::alert::{AlertTransition, blind_labels, burn_labels};
+use super::composite::Part;
 use super::node::Node;
 use super::{Judge, Sli, SloEngine};
 use crate::burn::{BurnPair, BurnReading};
 use crate::objective::{Budget, Objective};
+use crate::slice::Unit;
 use crate::tally::Counts;
 use crate::window::{Bounds, Window};
 
@@ -61,6 +63,7 @@ impl SloEngine {
     pub fn evaluate(&mut self, now: Timestamp) -> Evaluation {
         let now_ms = now.as_millisecond();
         self.sweep(now_ms);
+        self.gather();
         let mut evaluation = Evaluation::default();
         for judge in &mut self.judges {
             let sli = &self.slis[judge.sli];
@@ -69,8 +72,11 @@ impl SloEngine {
             judge.judged.resize_with(nodes.len(), Judged::default);
             let view = |node| View {
                 objective: &judge.objective,
+                slis: &self.slis,
                 sli,
                 node,
+                column: judge.column,
+                parts: &judge.parts,
                 now,
                 bounds,
             };
@@ -82,16 +88,11 @@ impl SloEngine {
             view(&nothing).judge_blindness(&mut judge.never_seen_ms, unseen_ms, after_ms, &mut evaluation);
             for (node, judged) in nodes.iter().zip(&mut judge.judged) {
                 let view = view(&sli.nodes[*node as usize]);
-                if view.node.retired {
+                if view.is_retired() {
                     view.end_all(judged, &mut evaluation);
                     continue;
                 }
-                let blind = sli.blind_since(
-                    view.node,
-                    now_ms,
-                    self.settings.max_gap_ms(),
-                    self.settings.retire_after_ms,
-                );
+                let blind = view.blind_since(&self.settings);
                 // Nobody looked while the engine was not running: blindness begins when it does.
                 let unseen_ms = blind.map(|since| now_ms.saturating_sub(since.max(self.started_ms)));
                 view.judge_blindness(&mut judged.blind_ms, unseen_ms, after_ms, &mut evaluation);
@@ -109,7 +110,7 @@ impl SloEngine {
     pub fn firing(&self) -> Vec<AlertTransition> {
         self.judges
             .iter()
-            .flat_map(|judge| judge.firing(&self.slis[judge.sli]))
+            .flat_map(|judge| judge.firing(&self.slis))
             .collect()
     }
 
@@ -159,36 +160,43 @@ impl SloEngine {
 }
 
 impl Judge {
-    fn firing(&self, sli: &Sli) -> Vec<AlertTransition> {
+    fn firing(&self, slis: &[Sli]) -> Vec<AlertTransition> {
+        let sli = &slis[self.sli];
         let mut firing = Vec::new();
         let nothing = Node::new(Labels::new());
         if let Some(since_ms) = self.never_seen_ms {
-            firing.push(self.view_at(sli, &nothing, since_ms).blind_alert(true, since_ms));
+            firing.push(self.view_at(slis, &nothing, since_ms).blind_alert(true, since_ms));
         }
         for (node, judged) in sli.levels[self.level].iter().zip(&self.judged) {
             let node = &sli.nodes[*node as usize];
             for pair in &self.objective.burn.pairs {
                 if let Some(since_ms) = judged.firing.get(&(pair.long_ms, pair.short_ms)).copied() {
-                    let view = self.view_at(sli, node, since_ms);
+                    let view = self.view_at(slis, node, since_ms);
                     firing.push(view.burn_alert(true, &view.read(*pair, Some(since_ms))));
                 }
             }
             if let Some(since_ms) = judged.blind_ms {
-                firing.push(self.view_at(sli, node, since_ms).blind_alert(true, since_ms));
+                firing.push(self.view_at(slis, node, since_ms).blind_alert(true, since_ms));
             }
         }
         firing
     }
 
-    fn view_at<'a>(&'a self, sli: &'a Sli, node: &'a Node, at_ms: i64) -> View<'a> {
+    fn view_at<'a>(&'a self, slis: &'a [Sli], node: &'a Node, at_ms: i64) -> View<'a> {
         let now = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
-        let bounds = self.objective.window.bounds(now);
+        self.view(slis, node, now)
+    }
+
+    pub(super) fn view<'a>(&'a self, slis: &'a [Sli], node: &'a Node, now: Timestamp) -> View<'a> {
         View {
             objective: &self.objective,
-            sli,
+            slis,
+            sli: &slis[self.sli],
             node,
+            column: self.column,
+            parts: &self.parts,
             now,
-            bounds,
+            bounds: self.objective.window.bounds(now),
         }
     }
 }
@@ -196,8 +204,13 @@ impl Judge {
 /// One objective in one group at one instant.
 pub(super) struct View<'a> {
     pub(super) objective: &'a Objective,
+    pub(super) slis: &'a [Sli],
     pub(super) sli: &'a Sli,
     pub(super) node: &'a Node,
+    /// Which sums of its indicator it reads: slices, or the events themselves.
+    pub(super) column: Option<usize>,
+    /// What a composite is made of; otherwise nothing.
+    pub(super) parts: &'a [Part],
     pub(super) now: Timestamp,
     /// The objective's window at `now`.
     pub(super) bounds: Bounds,
@@ -206,24 +219,37 @@ pub(super) struct View<'a> {
 impl View<'_> {
     fn counts(&self, back_ms: i64) -> Counts {
         let now_ms = self.now.as_millisecond();
-        self.sli.counts(self.node, now_ms.saturating_sub(back_ms), now_ms)
+        self.counts_in(now_ms.saturating_sub(back_ms), now_ms)
+    }
+
+    /// What its counts are in.
+    pub(super) fn unit(&self) -> Unit {
+        Unit::of(&self.sli.definition.events, self.objective.budgeting)
     }
 
     pub(super) fn read(&self, pair: BurnPair, firing_since_ms: Option<i64>) -> BurnReading {
+        let long = self.counts(pair.long_ms);
         BurnReading {
             pair,
-            long: self.counts(pair.long_ms),
+            long,
             short: self.counts(pair.short_ms),
+            bad_events: match self.unit() {
+                Unit::Events | Unit::Samples => Some(long.bad),
+                _ => self.bad_events(pair.long_ms),
+            },
             firing_since_ms,
         }
     }
 
     pub(super) fn budget(&self) -> Budget {
         let to_ms = self.bounds.end_ms.min(self.now.as_millisecond());
+        let (counted, counts) = self.counted(self.bounds.start_ms, to_ms);
         Budget {
             target: self.objective.target,
             window_ms: self.bounds.length_ms(),
-            counts: self.sli.counts(self.node, self.bounds.start_ms, to_ms),
+            unit: self.unit(),
+            counts,
+            to_come: self.to_come(counted.end_ms),
         }
     }
 

@@ -14,7 +14,7 @@ use super::install::Former;
 use super::judge::{Judged, State};
 use super::node::Node;
 use super::source::Sources;
-use super::{Ingested, Series, Settings, Sli, SloCatalog, SloEngine};
+use super::{Ingested, Series, Settings, Sli, SloCatalog, SloEngine, slices};
 use crate::codec::{Reader, Writer};
 use crate::counter::{Counter, Counting, Point};
 use crate::coverage::Coverage;
@@ -23,7 +23,9 @@ use crate::prefix::PrefixSums;
 use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SliDefinition};
 
 const MAGIC: &[u8; 4] = b"MSLO";
-const VERSION: u8 = 1;
+/// Version 2 has time slices, and samples that are events.
+const VERSION: u8 = 2;
+const OLDEST_VERSION: u8 = 1;
 const HEAD_BYTES: usize = 13;
 const DIGEST_BYTES: usize = 32;
 
@@ -63,6 +65,7 @@ impl SloEngine {
                 encode_judged(&mut out, judged);
             }
         }
+        slices::encode(&mut out, &self.slis, &self.series);
         let body = out.into_bytes();
         let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len() + DIGEST_BYTES);
         bytes.extend_from_slice(MAGIC);
@@ -85,7 +88,8 @@ impl SloEngine {
         settings: Settings,
         now: Timestamp,
     ) -> Result<Self, SloError> {
-        let mut input = Reader::new(body_of(bytes)?);
+        let (version, body) = body_of(bytes)?;
+        let mut input = Reader::new(body);
         let has_position = input.bool()?;
         let position = Some(input.u64()?).filter(|_| has_position);
         let swept_ms = input.i64()?;
@@ -102,6 +106,7 @@ impl SloEngine {
             series.push(Series {
                 labels: decode_labels(&mut input)?,
                 counter: decode_counter(&mut input)?,
+                readings: None,
                 links: Vec::new(),
             });
         }
@@ -109,6 +114,9 @@ impl SloEngine {
         for _ in 0..input.len()? {
             let (slo, former) = decode_former(&mut input)?;
             judged.insert(slo, former);
+        }
+        if version >= 2 {
+            slices::decode(&mut input, &mut slis, &mut series)?;
         }
         if !input.is_empty() {
             return Err(broken("there is more than there should be"));
@@ -137,15 +145,15 @@ fn broken(what: &str) -> SloError {
 }
 
 /// Checks the frame.
-fn body_of(bytes: &[u8]) -> Result<&[u8], SloError> {
+fn body_of(bytes: &[u8]) -> Result<(u8, &[u8]), SloError> {
     let head = bytes.get(..HEAD_BYTES).ok_or_else(|| broken("it is too short"))?;
     if &head[..4] != MAGIC {
         return Err(broken("it does not begin with MSLO"));
     }
-    if head[4] != VERSION {
+    let version = head[4];
+    if !(OLDEST_VERSION..=VERSION).contains(&version) {
         return Err(SloError::Snapshot(format!(
-            "it is of version {}, this program reads version {VERSION}",
-            head[4]
+            "it is of version {version}, this program reads versions {OLDEST_VERSION} to {VERSION}"
         )));
     }
     let mut length = [0; 8];
@@ -159,7 +167,7 @@ fn body_of(bytes: &[u8]) -> Result<&[u8], SloError> {
     if Digest::of(body).0 != digest {
         return Err(broken("its digest does not match: it is damaged"));
     }
-    Ok(body)
+    Ok((version, body))
 }
 
 impl Ingested {

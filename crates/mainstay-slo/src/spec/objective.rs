@@ -239,6 +239,7 @@ impl Builder<'_> {
             description: spec.description.clone().unwrap_or_default(),
             service: service.ok(),
             sli: sli.to_owned(),
+            budgeting: crate::slice::Budgeting::Occurrences,
             target: Ratio::ZERO,
             window,
             group_by: group_by.map(|labels| labels.value).unwrap_or_default(),

@@ -6,8 +6,8 @@ use mainstay_slo::burn::BurnPolicy;
 use mainstay_slo::selector::parse_event_count;
 use mainstay_slo::window::{Duration, Window};
 use mainstay_slo::{
-    BudgetPolicy, Counters, Evaluation, Events, Marked, Objective, Promise, RawSample, Settings,
-    SliDefinition, SloCatalog, SloEngine,
+    BudgetPolicy, Budgeting, Counters, Evaluation, Events, Gauge, Marked, Objective, Promise, RawSample,
+    Settings, Share, SliDefinition, SloCatalog, SloEngine, Threshold,
 };
 
 /// 2025-01-15T00:00:00Z: the day of the specification's outage.
@@ -41,6 +41,30 @@ pub(crate) fn indicator(group_by: &[&str]) -> SliDefinition {
     }
 }
 
+/// The same series as a gauge, each sample held against a threshold.
+pub(crate) fn gauge(group_by: &[&str], good: Threshold) -> SliDefinition {
+    SliDefinition {
+        name: "queue".to_owned(),
+        events: Events::Gauge(Gauge {
+            gauges: parse_event_count("requests_total").expect("a selector").selectors,
+            good,
+        }),
+        ..indicator(group_by)
+    }
+}
+
+/// The same series as a finished ratio.
+pub(crate) fn share(group_by: &[&str], marked: Marked) -> SliDefinition {
+    SliDefinition {
+        name: "ratio".to_owned(),
+        events: Events::Share(Share {
+            shares: parse_event_count("requests_total").expect("a selector").selectors,
+            marked,
+        }),
+        ..indicator(group_by)
+    }
+}
+
 pub(crate) fn objective(group_by: &[&str]) -> Objective {
     Objective {
         id: slo(),
@@ -48,6 +72,7 @@ pub(crate) fn objective(group_by: &[&str]) -> Objective {
         description: "requests that the gateway answers".to_owned(),
         service: None,
         sli: "api".to_owned(),
+        budgeting: Budgeting::Occurrences,
         target: "99.95%".parse().expect("a target"),
         window: Window::Rolling(Duration::parse("30d").expect("a duration")),
         group_by: group_by.iter().map(|label| (*label).to_owned()).collect(),

@@ -8,5 +8,6 @@ mod fixture;
 mod golden;
 mod openslo;
 mod recount;
+mod slices;
 mod streams;
 mod table;

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use mainstay_kernel::SloId;
-use mainstay_ui::number::{self, Unit, count, linked};
+use mainstay_ui::number::{self, Unit, linked};
 use mainstay_ui::status::status;
 use mainstay_ui::table::{Column, dense, numeric, text};
 use mainstay_ui::{chart, live, time};
@@ -68,8 +68,9 @@ fn definition(detail: &SloDetail) -> Markup {
             p { (detail.definition) }
             p {
                 "Counted in " (detail.slo.window) ": "
-                (linked(&count(detail.slo.bad), detail.bad_query.as_deref())) " bad of "
-                (linked(&count(detail.slo.total), detail.total_query.as_deref())) "."
+                (linked(&detail.slo.amounts.bad, detail.bad_query.as_deref())) " bad of "
+                (linked(&detail.slo.amounts.total, detail.total_query.as_deref()))
+                @if let Some(noun) = detail.slo.amounts.noun_beside() { " " (noun) } "."
             }
             @if let Some(doubt) = &detail.slo.doubt { p { "In doubt: " (doubt) "." } }
             @if let Some(source) = &detail.source { p.dim { "Defined in " code { (source) } } }

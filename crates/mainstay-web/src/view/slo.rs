@@ -1,4 +1,4 @@
-//! Objectives and their budgets, in events.
+//! Objectives and their budgets, in events or in time.
 
 use jiff::Timestamp;
 use mainstay_kernel::SloId;
@@ -25,14 +25,18 @@ pub struct Slo {
     pub sla: Option<Share>,
     /// The good part of what was counted in the window; none while nothing was counted.
     pub value: Option<Share>,
-    /// Bad events counted in the window.
+    /// What the four counts below are of: `events`, `time slices of 1m`.
+    pub unit: String,
+    /// What was bad of what was counted in the window.
     pub bad: u64,
-    /// All events counted in the window.
+    /// All that was counted in the window.
     pub total: u64,
-    /// How many bad events the objective allows among `total`.
+    /// How much of that the objective allows to be bad, and of what is known to come in the window.
     pub budget_allowed: u64,
     /// How many are left; negative when more were spent than allowed.
     pub budget_left: i64,
+    /// The four counts to be read: time slices as minutes.
+    pub amounts: Amounts,
     /// How fast the budget burns over the last hour; 1 spends it exactly in the window. None: unknown.
     pub burn_1h: Option<f64>,
     /// The same over six hours.
@@ -53,6 +57,29 @@ pub struct Slo {
     pub doubt: Option<String>,
     /// The expression that shows the same ratio in raw data.
     pub query: Option<String>,
+}
+
+/// Counts to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Amounts {
+    /// What was bad: `612`, `12`.
+    pub bad: String,
+    /// All: `24,310,882`, `43,200`.
+    pub total: String,
+    /// What is left of the budget; negative when overspent.
+    pub left: String,
+    /// The budget.
+    pub allowed: String,
+    /// Of what: `events`, `minutes`, `samples`, `percent`.
+    pub noun: String,
+}
+
+impl Amounts {
+    /// What the reader is told beside a number: nothing where events are counted, as everywhere.
+    #[must_use]
+    pub fn noun_beside(&self) -> Option<&str> {
+        (self.noun != "events").then_some(&self.noun)
+    }
 }
 
 /// One objective in depth.

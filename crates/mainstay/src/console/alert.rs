@@ -120,7 +120,7 @@ fn query(alert: &Alert, rules: &AlertQueries, slos: &SloEngine) -> Option<String
         by: "",
         every_job: false,
     };
-    Some(reading.bad_share(sli, &Filter::of_group(&group)))
+    reading.bad_share(sli, &Filter::of_group(&group))
 }
 
 /// Looks up expressions and their newest values, each expression once.

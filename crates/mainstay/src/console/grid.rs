@@ -145,11 +145,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .store()
             .series(&up, now_ms - SEEN_WITHIN_MS, now_ms);
         let yardstick = Yardstick::of(&self.telemetry.slos());
-        let errors = match &yardstick {
-            Some(yardstick) => {
-                let expr = errors_reading("job, cell").bad_share(&yardstick.sli, &Filter::default());
-                by_spot(self.questions.values_lately(&expr, now_ms).await)
-            }
+        let expr = yardstick
+            .as_ref()
+            .and_then(|yardstick| errors_reading("job, cell").bad_share(&yardstick.sli, &Filter::default()));
+        let errors = match expr {
+            Some(expr) => by_spot(self.questions.values_lately(&expr, now_ms).await),
             None => BTreeMap::new(),
         };
         Signals {
@@ -221,7 +221,7 @@ fn worst(signals: &Signals, firing: &[Firing], service: &ServiceId, cell: &CellI
         offer(
             status,
             format!("errors {}", number::measured(*share, Unit::Ratio)),
-            Some(query),
+            query,
         );
     }
     let here = firing.iter().filter(|alert| alert.service == *service);

@@ -17,7 +17,7 @@ use mainstay_web::Failure;
 use mainstay_web::view::{Impact, Incident, IncidentSummary, Look, Suspect, TenantImpact};
 
 use super::course::{clocks, resolve_blocked, timeline};
-use super::expression::{Filter, Reading, judged_by};
+use super::expression::{Filter, Reading};
 use super::inbound::change_view;
 use super::{PlaneConsole, alert, no_incident, page, runbook, sight, slo};
 
@@ -39,7 +39,7 @@ struct Counted<'a> {
 
 impl<'a> Counted<'a> {
     fn of(slos: &'a SloEngine, incident: &Known, now: Timestamp) -> Option<Self> {
-        let objective = judged_by(slos)?;
+        let objective = slos.yardstick()?;
         Some(Self {
             slos,
             objective,
@@ -382,7 +382,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     by: "tenant",
                     every_job: false,
                 };
-                let bad = reading.bad(sli, &Filter::of_group(&counted.place));
+                let bad = reading.bad(sli, &Filter::of_group(&counted.place))?;
                 Some(match incident.resolved_at {
                     None => bad,
                     Some(_) => bad.replace("])", &format!("] @ {})", counted.to_ms / 1_000)),

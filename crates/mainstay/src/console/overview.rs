@@ -119,10 +119,12 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         };
         let linked = sight::sees_platform(who);
         let mut figures = Vec::new();
-        if let Some(yardstick) = yardstick {
-            let requests = reading.total(&yardstick.sli, &filter);
+        let exprs = yardstick.as_ref().and_then(|yardstick| {
+            let requests = reading.total(&yardstick.sli, &filter)?;
+            Some((requests, reading.bad_share(&yardstick.sli, &filter)?))
+        });
+        if let (Some(yardstick), Some((requests, failing))) = (yardstick, exprs) {
             figures.push(self.asked("Requests now", &requests, Unit::PerSecond, now).await);
-            let failing = reading.bad_share(&yardstick.sli, &filter);
             let mut figure = self.asked("Failing now", &failing, Unit::Ratio, now).await;
             let (alarming, budget) = (yardstick.alarming_share(), yardstick.budget_share());
             figure.status = match figure.value {

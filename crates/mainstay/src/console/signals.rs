@@ -71,12 +71,17 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 by: "cell",
                 every_job: false,
             };
-            if let Some(yardstick) = Yardstick::of(&slos) {
+            let yardstick = Yardstick::of(&slos);
+            let exprs = yardstick.as_ref().and_then(|yardstick| {
+                let bad_share = reading.bad_share(&yardstick.sli, &filter)?;
+                Some((bad_share, reading.total(&yardstick.sli, &filter)?))
+            });
+            if let (Some(yardstick), Some((bad_share, total))) = (yardstick, exprs) {
                 plots.push(Plot {
                     id: "errors",
                     title: "Failing share of requests by cell".to_owned(),
                     unit: Unit::Ratio,
-                    expr: reading.bad_share(&yardstick.sli, &filter),
+                    expr: bad_share,
                     named_by: "cell",
                     limits: vec![Limit {
                         name: "paging burn rate".to_owned(),
@@ -88,7 +93,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     id: "requests",
                     title: "Requests by cell".to_owned(),
                     unit: Unit::PerSecond,
-                    expr: reading.total(&yardstick.sli, &filter),
+                    expr: total,
                     named_by: "cell",
                     limits: Vec::new(),
                     linked,

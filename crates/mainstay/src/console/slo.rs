@@ -13,11 +13,13 @@ use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
 use mainstay_slo::engine::{Status as Standing, StatusValue};
 use mainstay_slo::sli::NO_VALUE;
 use mainstay_slo::window::Window;
-use mainstay_slo::{Counts, Doubt, Events, Marked, Objective, Promise, SliDefinition, SloEngine};
+use mainstay_slo::{
+    Budget, Budgeting, Counts, Doubt, Events, Marked, Member, Objective, Promise, SliDefinition, SloEngine,
+};
 use mainstay_ui::chart::{Chart, Limit, Series};
 use mainstay_ui::{Unit, time};
 use mainstay_web::Failure;
-use mainstay_web::view::{Burn, Look, Share, Slo, SloDetail, Status};
+use mainstay_web::view::{Amounts, Burn, Look, Share, Slo, SloDetail, Status};
 
 use super::expression::{Filter, Reading};
 use super::{PlaneConsole, not_found, sight};
@@ -152,14 +154,14 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         Ok(SloDetail {
             slo: reader.view(&standing),
             definition: definition(objective, sli),
-            bad_query: linked.then(|| reading.bad(sli, &filter)),
-            total_query: linked.then(|| reading.total(sli, &filter)),
+            bad_query: reading.bad(sli, &filter).filter(|_| linked),
+            total_query: reading.total(sli, &filter).filter(|_| linked),
             burns: standing
                 .burn
                 .iter()
                 .map(|reading| burn(reading, objective.target))
                 .collect(),
-            charts: vec![burn_down(&slos, objective, &group, now)],
+            charts: vec![burn_down(&slos, objective, &standing, now)],
             source,
         })
     }
@@ -217,10 +219,12 @@ impl Reader<'_> {
             objective: Share(objective.target),
             sla: self.sla.map(Share),
             value: budget.good_share().map(Share),
+            unit: budget.unit.to_string(),
             bad: counts.bad,
             total: counts.total,
             budget_allowed: budget.allowed(),
             budget_left: left,
+            amounts: amounts(budget, left),
             burn_1h: self.burn_over(standing, HOUR_MS),
             burn_6h: self.burn_over(standing, 6 * HOUR_MS),
             exhausted_at: self.exhausted_at(standing),
@@ -238,29 +242,26 @@ impl Reader<'_> {
             },
             unknown_reason: unknown_reason(standing),
             doubt: doubt(self.sli, standing.doubt),
-            query: self.linked.then(|| self.query(standing)),
+            query: self.query(standing).filter(|_| self.linked),
         }
     }
 
     /// The same ratio from raw data. Samples are kept for days, counts for a year, so over the last hour.
-    fn query(&self, standing: &Standing) -> String {
+    fn query(&self, standing: &Standing) -> Option<String> {
         let reading = Reading {
             function: "increase",
             window: "1h",
             by: "",
             every_job: false,
         };
-        format!(
-            "1 - ({})",
-            reading.bad_share(self.sli, &Filter::of_group(&standing.group))
-        )
+        let bad_share = reading.bad_share(self.sli, &Filter::of_group(&standing.group))?;
+        Some(format!("1 - ({bad_share})"))
     }
 
     fn counts(&self, group: &Labels, length_ms: i64) -> Option<Counts> {
         let now_ms = self.now.as_millisecond();
-        let window = self
-            .slos
-            .window(&self.sli.name, group, now_ms - length_ms, now_ms)?;
+        let (slo, from_ms) = (&self.objective.id, now_ms - length_ms);
+        let window = self.slos.objective_window(slo, group, from_ms, now_ms)?;
         Some(window.counts)
     }
 
@@ -397,6 +398,36 @@ fn definition(objective: &Objective, sli: &SliDefinition) -> String {
             };
             format!("Events are counted by {}; {marked}.", selectors(&counters.total))
         }
+        Events::Gauge(gauge) => format!(
+            "Every sample of {} is an event; good are those {}.",
+            selectors(&gauge.gauges),
+            gauge.good
+        ),
+        Events::Share(share) => {
+            let marked = match share.marked {
+                Marked::Bad => "bad",
+                Marked::Good => "good",
+            };
+            let shares = selectors(&share.shares);
+            format!("Sampled: every sample of {shares} is the {marked} share of one event.")
+        }
+        Events::Composite(members) => {
+            let member = |member: &Member| format!("{} (weight {})", member.sli, member.weight);
+            let members: Vec<String> = members.iter().map(member).collect();
+            format!("The weighted mean of the bad shares of {}.", members.join(", "))
+        }
+    };
+    let slices = match objective.budgeting {
+        Budgeting::Occurrences => String::new(),
+        Budgeting::Timeslices { width_ms, target } => format!(
+            " A slice of {} is bad if fewer than {} of its events are good.",
+            window_text(width_ms),
+            Share(target).percent()
+        ),
+        Budgeting::RatioTimeslices { width_ms } => format!(
+            " Every slice of {} counts by the share of its bad events.",
+            window_text(width_ms)
+        ),
     };
     let judged = if objective.group_by.is_empty() {
         String::new()
@@ -404,7 +435,7 @@ fn definition(objective: &Objective, sli: &SliDefinition) -> String {
         format!(" Judged by {}.", objective.group_by.join(" and "))
     };
     let description = objective.description.trim_end_matches('.');
-    format!("{description}. {counted}{judged}")
+    format!("{description}. {counted}{slices}{judged}")
 }
 
 fn burn(reading: &BurnReading, target: Ratio) -> Burn {
@@ -431,12 +462,17 @@ fn burn(reading: &BurnReading, target: Ratio) -> Burn {
     }
 }
 
-fn burn_down(slos: &SloEngine, objective: &Objective, group: &Labels, now: Timestamp) -> Chart {
-    let budget = objective.target.complement().unwrap_or(Ratio::ZERO);
-    let counted = slos.burn_down(&objective.id, group, now, BURN_DOWN_POINTS);
-    #[expect(clippy::cast_precision_loss, reason = "a drawing needs no more")]
-    let left = |counts: &Counts| budget.floor_of(counts.total) as f64 - counts.bad as f64;
-    let known = |counts: &Counts| (counts.total > 0).then(|| left(counts));
+fn burn_down(slos: &SloEngine, objective: &Objective, standing: &Standing, now: Timestamp) -> Chart {
+    let share = objective.target.complement().unwrap_or(Ratio::ZERO);
+    let (budget, unit) = (&standing.budget, standing.budget.unit);
+    let counted = slos.burn_down(&objective.id, &standing.group, now, BURN_DOWN_POINTS);
+    let amount = |count: u64| unit.amount(count).map_or(0.0, Ratio::to_f64);
+    // Of slices it is known how many the window has; of events the budget grows with them.
+    let allowed = |counts: &Counts| match budget.to_come {
+        0 => share.floor_of(counts.total),
+        _ => budget.allowed(),
+    };
+    let known = |counts: &Counts| (counts.total > 0).then(|| amount(allowed(counts)) - amount(counts.bad));
     let points: Vec<(i64, Option<f64>)> = counted
         .iter()
         .map(|(at_ms, counts)| (*at_ms, known(counts)))
@@ -445,14 +481,17 @@ fn burn_down(slos: &SloEngine, objective: &Objective, group: &Labels, now: Times
     let sentence = match counted.last() {
         Some((at_ms, counts)) if counts.total > 0 => {
             let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
-            let (bad, total) = (time_count(counts.bad), time_count(counts.total));
-            format!("{bad} of {total} events were bad by {}.", time::utc(at, now))
+            format!(
+                "{} were bad by {}.",
+                unit.part_of(*counts, number),
+                time::utc(at, now)
+            )
         }
         _ => "Nothing was counted in this window.".to_owned(),
     };
     Chart {
         id: "burn-down".to_owned(),
-        title: "Budget left, in events".to_owned(),
+        title: format!("Budget left, in {}", unit.noun()),
         sentence,
         unit: Unit::Count,
         start_ms: bounds.start_ms,
@@ -470,8 +509,30 @@ fn burn_down(slos: &SloEngine, objective: &Objective, group: &Labels, now: Times
     }
 }
 
-fn time_count(value: u64) -> String {
-    mainstay_ui::number::count(value)
+/// A count to be read: whole where it is whole, else with at most three digits.
+fn number(amount: Ratio) -> String {
+    if amount.denominator() == 1 {
+        return mainstay_ui::number::count(amount.numerator());
+    }
+    let thousandths = u128::from(amount.numerator()) * 1_000 / u128::from(amount.denominator());
+    let whole = u64::try_from(thousandths / 1_000).unwrap_or(u64::MAX);
+    let digits = format!("{:03}", thousandths % 1_000);
+    let digits = digits.trim_end_matches('0');
+    let point = if digits.is_empty() { "" } else { "." };
+    format!("{}{point}{digits}", mainstay_ui::number::count(whole))
+}
+
+fn amounts(budget: &Budget, left: i64) -> Amounts {
+    let unit = budget.unit;
+    let amount = |count: u64| unit.amount(count).map_or_else(|| "unknown".to_owned(), number);
+    let sign = if left < 0 { "-" } else { "" };
+    Amounts {
+        bad: amount(budget.counts.bad),
+        total: amount(budget.counts.total),
+        left: format!("{sign}{}", amount(left.unsigned_abs())),
+        allowed: amount(budget.allowed()),
+        noun: unit.noun().to_owned(),
+    }
 }
 
 /// Where the catalog defines it: `slo/api-availability.yaml:22`.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Ask, Remote, Within};
 use crate::exit::Exit;
-use crate::output::{self, Form, Table, count, judged, text};
+use crate::output::{self, Form, Table, judged, text};
 
 /// What is asked about objectives.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -47,10 +47,10 @@ impl Command {
                     judged(&text(slo, "status")),
                     share(slo, "value", true),
                     share(slo, "objective", false),
-                    count(slo, "bad"),
-                    count(slo, "total"),
-                    count(slo, "budget_left"),
-                    count(slo, "budget_allowed"),
+                    text(&slo["amounts"], "bad"),
+                    total(slo),
+                    text(&slo["amounts"], "left"),
+                    text(&slo["amounts"], "allowed"),
                     judged(&text(slo, "budget")),
                     slo["burn_1h"]
                         .as_f64()
@@ -68,6 +68,16 @@ impl Command {
             }
             Ok(Exit::Ok)
         })
+    }
+}
+
+/// All that was counted, and of what where that is no events: `43,200 minutes`.
+fn total(slo: &Value) -> String {
+    let (total, noun) = (text(&slo["amounts"], "total"), text(&slo["amounts"], "noun"));
+    if noun == "events" {
+        total
+    } else {
+        format!("{total} {noun}")
     }
 }
 

@@ -5,6 +5,7 @@ use mainstay_kernel::fact::{BudgetState, ChangeKind};
 use mainstay_kernel::{
     CellId, Entropy, EventId, IncidentId, Labels, PageId, RunbookId, Scope, ServiceId, Severity, SloId,
 };
+use mainstay_ui::number::{count, signed};
 use mainstay_web::view::*;
 
 use super::{INCIDENT, Mood, NOW, TENANT};
@@ -117,6 +118,7 @@ pub(super) fn slo(id: &str, title: &str, objective: &str, bad: u64, total: u64, 
     let (bad, total) = if known { (bad, total) } else { (0, 0) };
     let value = Share::good(bad, total);
     let allowed = objective.0.complement().expect("at most 1").floor_of(total);
+    let left = i64::try_from(allowed).expect("small") - i64::try_from(bad).expect("small");
     let kept = value.is_some_and(|value| value >= objective);
     Slo {
         id: SloId::new(id).expect("a name"),
@@ -125,10 +127,18 @@ pub(super) fn slo(id: &str, title: &str, objective: &str, bad: u64, total: u64, 
         objective,
         sla: Some(share("99.9%")),
         value,
+        unit: "events".to_owned(),
         bad,
         total,
         budget_allowed: allowed,
-        budget_left: i64::try_from(allowed).expect("small") - i64::try_from(bad).expect("small"),
+        budget_left: left,
+        amounts: Amounts {
+            bad: count(bad),
+            total: count(total),
+            left: signed(left),
+            allowed: count(allowed),
+            noun: "events".to_owned(),
+        },
         burn_1h: known.then_some(if kept { 0.42 } else { 1_044.0 }),
         burn_6h: known.then_some(if kept { 0.31 } else { 181.3 }),
         exhausted_at: (known && kept).then(|| at("2025-01-29T04:00:00Z")),
