@@ -67,14 +67,8 @@ impl Objective {
             });
         }
         self.budgeting.check(self.id.as_str())?;
+        self.check_windows(self.budgeting)?;
         for pair in &self.burn.pairs {
-            if let Some(width_ms) = self.budgeting.width_ms().filter(|width| *width > pair.short_ms) {
-                return Err(SloError::WindowBelowSlice {
-                    slo: self.id.to_string(),
-                    window: window_text(pair.short_ms),
-                    slice: window_text(width_ms),
-                });
-            }
             let reach = [pair.factor.numerator(), budget.numerator()];
             let whole = [pair.factor.denominator(), budget.denominator()];
             if compare_products(&reach, &whole).is_ge() {
@@ -86,6 +80,23 @@ impl Objective {
             }
         }
         Ok(())
+    }
+}
+
+impl Objective {
+    /// Checks that every window that it alerts on holds a whole slice of what is measured by.
+    pub(crate) fn check_windows(&self, budgeting: Budgeting) -> Result<(), SloError> {
+        let Some(width_ms) = budgeting.width_ms() else {
+            return Ok(());
+        };
+        match self.burn.pairs.iter().find(|pair| pair.short_ms < width_ms) {
+            Some(pair) => Err(SloError::WindowBelowSlice {
+                slo: self.id.to_string(),
+                window: window_text(pair.short_ms),
+                slice: window_text(width_ms),
+            }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -41,6 +41,9 @@ impl SloCatalog {
                     sli: objective.sli.clone(),
                 });
             };
+            for member in indicator.events.members() {
+                objective.check_windows(member.budgeting)?;
+            }
             if let Some(label) = objective
                 .group_by
                 .iter()
