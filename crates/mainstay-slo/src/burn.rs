@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 
 use mainstay_kernel::{Ratio, Severity};
 
-use crate::exact::compare_products;
+use crate::exact::{compare_products, most_below, most_up_to};
 use crate::objective::error_share;
 use crate::tally::Counts;
 
@@ -43,6 +43,20 @@ impl BurnPair {
             Ordering::Equal => self.inclusive && counts.total > 0,
             Ordering::Less => false,
         }
+    }
+
+    /// The most of `total` or more events that may be bad in the long window without a doubt that the pair does not
+    /// start. `None` where that does not fit 128 bits.
+    pub(crate) fn most_bad(&self, total: u64, target: Ratio) -> Option<u64> {
+        let budget = error_share(target);
+        let limit = [total, budget.numerator(), self.factor.numerator()];
+        let unit = [budget.denominator(), self.factor.denominator()];
+        let most = if self.inclusive {
+            most_below(&limit, &unit)?
+        } else {
+            most_up_to(&limit, &unit)?
+        };
+        Some(most.max(self.min_bad.max(1) - 1))
     }
 }
 

@@ -5,7 +5,7 @@ use mainstay_kernel::{Labels, Ratio, ServiceId, SloId};
 
 use crate::burn::{BurnPolicy, window_text};
 use crate::error::SloError;
-use crate::exact::{compare_products, reduced};
+use crate::exact::{compare_products, most_below, most_up_to, reduced};
 use crate::slice::{Budgeting, Unit};
 use crate::tally::Counts;
 use crate::window::Window;
@@ -125,6 +125,22 @@ impl Default for BudgetPolicy {
             critical_below: percent(20),
             hysteresis: percent(2),
         }
+    }
+}
+
+impl BudgetPolicy {
+    /// The most of `total` or more events that may be bad without a doubt that a budget is healthy. `None` where there
+    /// is no such number or it does not fit 128 bits.
+    pub(crate) fn most_bad(self, total: u64, target: Ratio) -> Option<u64> {
+        let budget = error_share(target);
+        let (allowed, unit) = ([total, budget.numerator()], budget.denominator());
+        let mut most = most_below(&allowed, &[unit])?;
+        for share in [self.warning_below, self.critical_below] {
+            let rest = share.complement()?;
+            let limit = [allowed[0], allowed[1], rest.numerator()];
+            most = most.min(most_up_to(&limit, &[unit, rest.denominator()])?);
+        }
+        Some(most)
     }
 }
 

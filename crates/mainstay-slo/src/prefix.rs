@@ -56,7 +56,16 @@ impl Edges {
         }
     }
 
-    /// The width of the slices just after (for a window's start) or up to (for its end) a slot.
+    /// The last edge at or before a slot.
+    fn down(self, slot: u32) -> u32 {
+        slot - slot % self.width(|reach| slot < reach)
+    }
+
+    /// The first edge at or after a slot.
+    fn up(self, slot: u32) -> u32 {
+        round_up(slot, self.width(|reach| slot <= reach))
+    }
+
     fn width(self, inside: impl Fn(u32) -> bool) -> u32 {
         let tier = self.reach.iter().position(|reach| inside(*reach));
         WIDTHS[tier.unwrap_or(2)]
@@ -72,6 +81,27 @@ pub(crate) struct PrefixSums<const N: usize> {
     tiers: [VecDeque<Entry<N>>; 3],
     /// Where the tiers meet now.
     edges: Edges,
+    /// How often sums changed otherwise than by growing at their end.
+    revision: u32,
+}
+
+/// The sums of everything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latest<const N: usize = 2> {
+    /// The end of the last slice with events.
+    pub(crate) end_ms: i64,
+    pub(crate) sums: [u64; N],
+    /// Another number means that sums changed otherwise than by growing at their end.
+    pub(crate) revision: u32,
+}
+
+/// The sums at both ends of a stretch of edges.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch<const N: usize> {
+    from: u32,
+    to: u32,
+    pub(crate) before: [u64; N],
+    pub(crate) until: [u64; N],
 }
 
 /// The sums of one window, and the edges between which they are exact.
@@ -88,6 +118,7 @@ impl<const N: usize> Default for PrefixSums<N> {
             base: Entry { end: 0, sums: [0; N] },
             tiers: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
             edges: Edges::default(),
+            revision: 0,
         }
     }
 }
@@ -115,6 +146,8 @@ impl<const N: usize> PrefixSums<N> {
             return;
         }
         let (tier, end) = self.place(slot_up(t_ms));
+        let grows = change.iter().all(|change| *change >= 0) && self.last().end <= end;
+        self.revision = self.revision.wrapping_add(u32::from(!grows));
         let index = self.tiers[tier].partition_point(|entry| entry.end < end);
         let present = self.tiers[tier].get(index).is_some_and(|entry| entry.end == end);
         if !present {
@@ -130,6 +163,44 @@ impl<const N: usize> PrefixSums<N> {
                 shift(&mut entry.sums, change);
             }
         }
+    }
+
+    fn last(&self) -> Entry<N> {
+        let mut newest = self.tiers.iter().rev().filter_map(VecDeque::back);
+        newest.next().copied().unwrap_or(self.base)
+    }
+
+    /// The sums of everything.
+    pub(crate) fn latest(&self) -> Latest<N> {
+        let last = self.last();
+        Latest {
+            end_ms: slot_ms(last.end),
+            sums: last.sums,
+            revision: self.revision,
+        }
+    }
+
+    /// A stretch that holds every edge that a window beginning after `from_ms` to `to_ms` may begin at, until `edges` are.
+    pub(crate) fn around(&self, edges: Edges, from_ms: i64, to_ms: i64) -> Stretch<N> {
+        let from = edges.down(slot_down(from_ms));
+        let to = edges.up(slot_up(to_ms));
+        Stretch {
+            from,
+            to,
+            before: self.sums_at(from),
+            until: self.sums_at(to),
+        }
+    }
+
+    /// The least that `measure` gives of the sums at the edges of a stretch. Cost: the slices in it.
+    pub(crate) fn least(&self, stretch: &Stretch<N>, measure: impl Fn([u64; N]) -> i64) -> i64 {
+        let mut least = measure(stretch.before);
+        for tier in &self.tiers {
+            let first = tier.partition_point(|entry| entry.end <= stretch.from);
+            let inside = tier.range(first..).take_while(|entry| entry.end <= stretch.to);
+            least = inside.fold(least, |least, entry| least.min(measure(entry.sums)));
+        }
+        least
     }
 
     /// The tier that a slot belongs to now, and the end of its slice there.
@@ -159,8 +230,8 @@ impl<const N: usize> PrefixSums<N> {
     /// are at or past those that this was last thinned out by.
     pub(crate) fn window(&self, edges: Edges, from_ms: i64, to_ms: i64) -> Span<N> {
         let (from, to) = (slot_down(from_ms), slot_up(to_ms));
-        let from = (from - from % edges.width(|reach| from < reach)).max(edges.lost);
-        let to = round_up(to, edges.width(|reach| to <= reach)).max(from);
+        let from = edges.down(from).max(edges.lost);
+        let to = edges.up(to).max(from);
         let (before, until) = (self.sums_at(from), self.sums_at(to));
         Span {
             from_ms: slot_ms(from),
@@ -219,7 +290,12 @@ impl<const N: usize> PrefixSums<N> {
                 tier.push_back(decode_entry(input, &mut previous)?);
             }
         }
-        Ok(Self { base, tiers, edges })
+        Ok(Self {
+            base,
+            tiers,
+            edges,
+            revision: 0,
+        })
     }
 }
 

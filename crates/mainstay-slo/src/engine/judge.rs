@@ -7,9 +7,10 @@ use mainstay_kernel::fact::{AlertFact, BudgetState, BudgetStateChanged};
 use mainstay_kernel::{Labels, Scope};
 
 use super::alert::{AlertTransition, blind_labels, burn_labels};
+use super::calm::{Calm, Calms};
 use super::composite::Part;
 use super::node::Node;
-use super::{Judge, Sli, SloEngine};
+use super::{Judge, Settings, Sli, SloEngine};
 use crate::burn::{BurnPair, BurnReading};
 use crate::objective::{Budget, Objective};
 use crate::slice::Unit;
@@ -66,41 +67,7 @@ impl SloEngine {
         self.gather();
         let mut evaluation = Evaluation::default();
         for judge in &mut self.judges {
-            let sli = &self.slis[judge.sli];
-            let nodes = &sli.levels[judge.level];
-            let bounds = judge.objective.window.bounds(now);
-            judge.judged.resize_with(nodes.len(), Judged::default);
-            let view = |node| View {
-                objective: &judge.objective,
-                slis: &self.slis,
-                sli,
-                node,
-                column: judge.column,
-                parts: &judge.parts,
-                now,
-                bounds,
-            };
-            // An objective that nothing was ever seen of is as blind as one that went dark.
-            let nothing = Node::new(Labels::new());
-            let since_ms = self.started_ms.max(sli.counting.since_ms);
-            let unseen_ms = nodes.is_empty().then(|| now_ms.saturating_sub(since_ms));
-            let after_ms = self.settings.blind_after_ms;
-            view(&nothing).judge_blindness(&mut judge.never_seen_ms, unseen_ms, after_ms, &mut evaluation);
-            for (node, judged) in nodes.iter().zip(&mut judge.judged) {
-                let view = view(&sli.nodes[*node as usize]);
-                if view.is_retired() {
-                    view.end_all(judged, &mut evaluation);
-                    continue;
-                }
-                let blind = view.blind_since(&self.settings);
-                // Nobody looked while the engine was not running: blindness begins when it does.
-                let unseen_ms = blind.map(|since| now_ms.saturating_sub(since.max(self.started_ms)));
-                view.judge_blindness(&mut judged.blind_ms, unseen_ms, after_ms, &mut evaluation);
-                if blind.is_none() {
-                    view.judge_budget(judged, &mut evaluation);
-                    view.judge_burn(judged, &mut evaluation);
-                }
-            }
+            judge.evaluate(&self.slis, now, &self.settings, self.started_ms, &mut evaluation);
         }
         evaluation
     }
@@ -138,6 +105,7 @@ impl SloEngine {
             judge.never_seen_ms = Some(alert.starts_at.as_millisecond());
             return true;
         }
+        judge.calms.clear();
         judge
             .judged
             .resize_with(sli.levels[judge.level].len(), Judged::default);
@@ -160,6 +128,73 @@ impl SloEngine {
 }
 
 impl Judge {
+    /// Judges every group. A group of which nothing can have changed costs two comparisons.
+    fn evaluate(
+        &mut self,
+        slis: &[Sli],
+        now: Timestamp,
+        settings: &Settings,
+        started_ms: i64,
+        evaluation: &mut Evaluation,
+    ) {
+        let now_ms = now.as_millisecond();
+        let bounds = self.bounds_at(now);
+        let sli = &slis[self.sli];
+        let nodes = &sli.levels[self.level];
+        let (objective, column, parts) = (&self.objective, self.column, self.parts.as_slice());
+        let nothing;
+        let view = |node| View {
+            objective,
+            slis,
+            sli,
+            node,
+            column,
+            parts,
+            now,
+            bounds,
+        };
+        let after_ms = settings.blind_after_ms;
+        // An objective that nothing was ever seen of is as blind as one that went dark.
+        if nodes.is_empty() || self.never_seen_ms.is_some() {
+            let since_ms = started_ms.max(sli.counting.since_ms);
+            let unseen_ms = nodes.is_empty().then(|| now_ms.saturating_sub(since_ms));
+            nothing = Node::new(Labels::new());
+            view(&nothing).judge_blindness(&mut self.never_seen_ms, unseen_ms, after_ms, evaluation);
+        }
+        self.judged.resize_with(nodes.len(), Judged::default);
+        let pairs = objective.burn.pairs.len();
+        self.calms.resize_with(nodes.len(), || Calms::none(pairs));
+        let groups = self.judged.iter_mut().zip(&mut self.calms);
+        for (node, (judged, calms)) in nodes.iter().zip(groups) {
+            let view = view(&sli.nodes[*node as usize]);
+            if view.is_retired() {
+                view.end_all(judged, evaluation);
+                continue;
+            }
+            let blind = view.blind_since(settings);
+            // Nobody looked while the engine was not running: blindness begins when it does.
+            let unseen_ms = blind.map(|since| now_ms.saturating_sub(since.max(started_ms)));
+            view.judge_blindness(&mut judged.blind_ms, unseen_ms, after_ms, evaluation);
+            if blind.is_none() && !view.is_all_calm(calms) {
+                view.judge_budget(judged, &mut calms.budget, evaluation);
+                view.judge_burn(judged, &mut calms.pairs, evaluation);
+                calms.sum_up();
+            }
+        }
+    }
+
+    /// The window at `now`. A period of a calendar is looked up once.
+    fn bounds_at(&mut self, now: Timestamp) -> Bounds {
+        let now_ms = now.as_millisecond();
+        let is_calendar = matches!(self.objective.window, Window::Calendar(_));
+        let known = self
+            .bounds
+            .filter(|known| is_calendar && known.start_ms < now_ms && now_ms <= known.end_ms);
+        let bounds = known.unwrap_or_else(|| self.objective.window.bounds(now));
+        self.bounds = Some(bounds);
+        bounds
+    }
+
     fn firing(&self, slis: &[Sli]) -> Vec<AlertTransition> {
         let sli = &slis[self.sli];
         let mut firing = Vec::new();
@@ -259,7 +294,10 @@ impl View<'_> {
         scope
     }
 
-    fn judge_budget(&self, judged: &mut Judged, evaluation: &mut Evaluation) {
+    fn judge_budget(&self, judged: &mut Judged, calm: &mut Calm, evaluation: &mut Evaluation) {
+        if self.is_calm(*calm) {
+            return;
+        }
         let budget = self.budget();
         let period_ms = match &self.objective.window {
             Window::Rolling(_) => None,
@@ -285,11 +323,20 @@ impl View<'_> {
                 total: budget.counts.total,
             });
         }
+        *calm = if to == BudgetState::Healthy {
+            self.budget_calm()
+        } else {
+            Calm::NONE
+        };
     }
 
-    fn judge_burn(&self, judged: &mut Judged, evaluation: &mut Evaluation) {
+    fn judge_burn(&self, judged: &mut Judged, calms: &mut [Calm], evaluation: &mut Evaluation) {
         let target = self.objective.target;
-        for pair in &self.objective.burn.pairs {
+        for (pair, calm) in self.objective.burn.pairs.iter().zip(calms) {
+            if self.is_calm(*calm) {
+                continue;
+            }
+            *calm = Calm::NONE;
             let key = (pair.long_ms, pair.short_ms);
             let reading = self.read(*pair, judged.firing.get(&key).copied());
             match reading.firing_since_ms {
@@ -301,7 +348,8 @@ impl View<'_> {
                     judged.firing.remove(&key);
                     evaluation.alerts.push(self.burn_alert(false, &reading));
                 }
-                _ => {}
+                None => *calm = self.pair_calm(pair),
+                Some(_) => {}
             }
         }
     }

@@ -6,6 +6,7 @@
 //! nothing, so that a crash neither loses nor doubles a count.
 
 mod alert;
+mod calm;
 mod catalog;
 mod composite;
 mod install;
@@ -31,6 +32,8 @@ use crate::objective::Objective;
 use crate::reading::Readings;
 use crate::sli::SliDefinition;
 use crate::slice::{Budgeting, Unit};
+use crate::window::Bounds;
+use calm::Calms;
 use composite::Part;
 use judge::Judged;
 use node::{Link, Node};
@@ -165,6 +168,10 @@ struct Judge {
     parts: Vec<Part>,
     level: usize,
     judged: Vec<Judged>,
+    /// How much of it can wait, by group as `judged` is. To be cleared when anything but time and samples changes.
+    calms: Vec<Calms>,
+    /// The window at the last evaluation.
+    bounds: Option<Bounds>,
     /// Since when the alert fires that nothing was ever seen of it.
     never_seen_ms: Option<i64>,
 }

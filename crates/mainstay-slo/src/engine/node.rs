@@ -9,7 +9,7 @@ use crate::counter::Counting;
 use crate::coverage::Coverage;
 use crate::prefix::{Edges, PrefixSums};
 use crate::selector::EDGE_LABEL;
-use crate::sli::{Role, SliDefinition};
+use crate::sli::{Marked, Role, SliDefinition};
 use crate::slice::{Budgeting, Unit};
 use crate::tally::{Doubt, Tally};
 
@@ -178,6 +178,15 @@ impl Sli {
             ended,
             unbounded,
             unread,
+        }
+    }
+
+    /// Bad events among running sums, for comparing one with another: of good and all events it is no sum that only
+    /// grows, where they come at different times.
+    pub(super) fn running_bad(&self, [marked, total]: [u64; 2]) -> i64 {
+        match self.definition.events.marked() {
+            Marked::Bad => marked.cast_signed(),
+            Marked::Good => total.wrapping_sub(marked).cast_signed(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod buckets;
+mod calm;
 mod crash;
 mod ended;
 mod fixture;
