@@ -73,6 +73,16 @@ impl SloCatalog {
         &self.indicators
     }
 
+    /// Objectives whose time slices are narrower than the time between two samples, with the width of these slices, both in
+    /// milliseconds: what happened is counted in the slice of the sample that tells of it, and those between look idle.
+    pub fn narrower_than(&self, scrape_interval_ms: i64) -> impl Iterator<Item = (&Objective, i64)> {
+        let width = |objective: &Objective| objective.budgeting.width_ms();
+        self.objectives
+            .iter()
+            .filter_map(move |objective| Some((objective, width(objective)?)))
+            .filter(move |(_, width_ms)| *width_ms < scrape_interval_ms)
+    }
+
     pub(crate) fn into_parts(self) -> (Vec<SliDefinition>, Vec<Objective>) {
         (self.indicators, self.objectives)
     }

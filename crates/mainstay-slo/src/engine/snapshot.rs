@@ -254,8 +254,11 @@ fn encode_sli(out: &mut Writer, sli: &Sli) {
     out.i64(sli.counting.since_ms);
     out.i64(sli.counting.warm_until_ms);
     out.i64(sli.thinned_ms);
-    out.len(sli.nodes.len());
-    for node in &sli.nodes {
+    // The groups of a composite are those of its members.
+    let is_composite = !sli.definition.events.members().is_empty();
+    let nodes = if is_composite { &[] } else { sli.nodes.as_slice() };
+    out.len(nodes.len());
+    for node in nodes {
         encode_labels(out, &node.group);
         node.counts.encode(out);
         node.doubt.encode(out);

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod buckets;
+mod budgeting;
 mod calm;
 mod crash;
 mod ended;
