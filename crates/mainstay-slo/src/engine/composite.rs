@@ -135,6 +135,11 @@ impl<'a> View<'a> {
     /// Since when the group, or a part or member of it that was there lately, has not been seen.
     pub(super) fn blind_since(&self, settings: &Settings) -> Option<i64> {
         let (now_ms, gap_ms) = (self.now.as_millisecond(), settings.max_gap_ms());
+        if self.parts.is_empty() {
+            return self
+                .sli
+                .blind_since(self.node, now_ms, gap_ms, settings.retire_after_ms);
+        }
         let since = |source: &Source<'_>| match source.node {
             Some(node) => source
                 .sli
@@ -166,7 +171,7 @@ impl<'a> View<'a> {
     /// Whether it is known to be over.
     pub(super) fn is_retired(&self) -> bool {
         let is_retired = |source: &Source<'_>| source.node.is_some_and(|node| node.retired);
-        self.sources().iter().any(is_retired)
+        self.node.retired || (!self.parts.is_empty() && self.sources().iter().any(is_retired))
     }
 
     pub(super) fn missing_edge(&self) -> Option<MissingEdge> {

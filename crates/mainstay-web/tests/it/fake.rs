@@ -2,6 +2,7 @@
 
 mod data;
 mod metrics;
+mod objectives;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +12,8 @@ use mainstay_web::view::*;
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
 
-use self::data::{alerts, at, change, charts, done, event, figures, grid, incident, slos, summary};
+use self::data::{alerts, at, change, charts, done, event, figures, grid, incident, summary};
+use self::objectives::slos;
 
 /// The present instant of every test: eighteen minutes into the outage.
 pub(crate) const NOW: &str = "2025-01-15T10:18:04Z";

@@ -88,3 +88,41 @@ pub(super) fn amounts(budget: &Budget, left: i64) -> Amounts {
         noun: unit.noun().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mainstay_slo::{Counts, Unit};
+
+    use super::*;
+
+    fn read(unit: Unit, bad: u64, total: u64) -> [String; 5] {
+        let budget = Budget {
+            target: "0.9995".parse().expect("a target"),
+            window_ms: 30 * 86_400_000,
+            counts: Counts { bad, total },
+            unit,
+            to_come: 0,
+        };
+        let left = i64::try_from(budget.remaining()).expect("small");
+        let read = amounts(&budget, left);
+        [read.bad, read.total, read.left, read.allowed, read.noun]
+    }
+
+    #[test]
+    fn slices_are_read_as_minutes_and_parts_as_decimals() {
+        let minutes = Unit::Slices { width_ms: 60_000 };
+        assert_eq!(read(minutes, 12, 43_200), ["12", "43,200", "9", "21", "minutes"]);
+        let parts = Unit::SliceMillionths { width_ms: 300_000 };
+        let million = 1_000_000;
+        assert_eq!(
+            read(parts, 5 * million, 8_640 * million),
+            ["25", "43,200", "-3.4", "21.6", "minutes"]
+        );
+        assert_eq!(read(Unit::Events, 7, 1_000), ["7", "1,000", "-7", "0", "events"]);
+        let whole = Unit::Billionths;
+        assert_eq!(
+            read(whole, 1_234_567, 1_000_000_000),
+            ["0.123", "100", "-0.073", "0.05", "percent"]
+        );
+    }
+}
