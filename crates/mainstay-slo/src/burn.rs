@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 
 use mainstay_kernel::{Ratio, Severity};
 
-use crate::exact::{compare_products, most_below, most_up_to};
+use crate::exact::{compare_products, most_below, most_up_to, small_product};
 use crate::objective::error_share;
 use crate::tally::Counts;
 
@@ -45,18 +45,28 @@ impl BurnPair {
         }
     }
 
-    /// The most of `total` or more events that may be bad in the long window without a doubt that the pair does not
-    /// start. `None` where that does not fit 128 bits.
+    /// The most of `total` or more events that may be bad in a window that surely does not burn. `None` where that does not
+    /// fit 128 bits.
     pub(crate) fn most_bad(&self, total: u64, target: Ratio) -> Option<u64> {
         let budget = error_share(target);
         let limit = [total, budget.numerator(), self.factor.numerator()];
         let unit = [budget.denominator(), self.factor.denominator()];
-        let most = if self.inclusive {
-            most_below(&limit, &unit)?
+        if self.inclusive {
+            // Of no events or no budget, not even none bad.
+            small_product(&limit).filter(|limit| *limit > 0)?;
+            most_below(&limit, &unit)
         } else {
-            most_up_to(&limit, &unit)?
-        };
-        Some(most.max(self.min_bad.max(1) - 1))
+            most_up_to(&limit, &unit)
+        }
+    }
+
+    /// The same of the long window, which must have some bad events.
+    pub(crate) fn most_bad_long(&self, total: u64, target: Ratio) -> Option<u64> {
+        let too_few = self.min_bad.max(1) - 1;
+        Some(
+            self.most_bad(total, target)
+                .map_or(too_few, |most| most.max(too_few)),
+        )
     }
 }
 
@@ -156,9 +166,13 @@ impl BurnReading {
     /// Whether it should start to fire.
     #[must_use]
     pub fn starts(&self, target: Ratio) -> bool {
+        self.long_starts(target) && self.pair.burns(self.short, target)
+    }
+
+    /// Whether its long window alone would have it.
+    pub(crate) fn long_starts(&self, target: Ratio) -> bool {
         self.bad_events.is_none_or(|bad| bad >= self.pair.min_bad.max(1))
             && self.pair.burns(self.long, target)
-            && self.pair.burns(self.short, target)
     }
 
     /// Whether it is over.

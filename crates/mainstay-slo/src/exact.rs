@@ -47,7 +47,8 @@ pub(crate) fn most_below(limit: &[u64], units: &[u64]) -> Option<u64> {
     Some(u64::try_from(most).unwrap_or(u64::MAX))
 }
 
-fn small_product(factors: &[u64]) -> Option<u128> {
+/// A product, or `None` where it does not fit 128 bits.
+pub(crate) fn small_product(factors: &[u64]) -> Option<u128> {
     let mut factors = factors.iter().map(|factor| u128::from(*factor));
     factors.try_fold(1_u128, u128::checked_mul)
 }

@@ -9,8 +9,9 @@
 //! [`PrefixSums::revision`]: crate::prefix::PrefixSums
 
 use super::judge::View;
-use crate::burn::BurnPair;
+use crate::burn::BurnReading;
 use crate::prefix::{Edges, Latest, RETENTION_MS};
+use crate::sli::Marked;
 use crate::slice::Unit;
 use crate::window::Window;
 
@@ -100,9 +101,19 @@ impl View<'_> {
         calm.holds(self.now.as_millisecond(), latest, bad)
     }
 
-    /// For how long a pair that does not fire cannot begin to.
-    pub(super) fn pair_calm(&self, pair: &BurnPair) -> Calm {
-        self.sliding_calm(pair.long_ms, |total| pair.most_bad(total, self.objective.target))
+    /// For how long a pair that does not fire cannot begin to: as long as one of its windows does not burn.
+    pub(super) fn pair_calm(&self, reading: &BurnReading) -> Calm {
+        let (pair, target) = (&reading.pair, self.objective.target);
+        if !reading.long_starts(target) {
+            let calm = self.sliding_calm(pair.long_ms, |total| pair.most_bad_long(total, target));
+            if calm != Calm::NONE {
+                return calm;
+            }
+        }
+        if pair.burns(reading.short, target) {
+            return Calm::NONE;
+        }
+        self.sliding_calm(pair.short_ms, |total| pair.most_bad(total, target))
     }
 
     /// For how long a budget that is healthy stays so.
@@ -163,8 +174,12 @@ impl View<'_> {
             };
             calm.holds(now_ms, latest, bad).then_some(calm)
         };
-        // No window has more bad events than the one that begins where the fewest were bad until then.
+        // No window has more bad events than the one that begins where the fewest were bad until then: of bad events that
+        // are counted themselves, at the first edge.
         calm(self.sli.running_bad(begins.before))?;
-        calm(sums.least(&begins, |sums| self.sli.running_bad(sums)))
+        match self.sli.definition.events.marked() {
+            Marked::Bad => calm(self.sli.running_bad(begins.before)),
+            Marked::Good => calm(sums.least(&begins, |sums| self.sli.running_bad(sums))),
+        }
     }
 }

@@ -348,7 +348,7 @@ impl View<'_> {
                     judged.firing.remove(&key);
                     evaluation.alerts.push(self.burn_alert(false, &reading));
                 }
-                None => *calm = self.pair_calm(pair),
+                None => *calm = self.pair_calm(&reading),
                 Some(_) => {}
             }
         }

@@ -29,6 +29,7 @@ pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
+use crate::prefix::Edges;
 use crate::reading::Readings;
 use crate::sli::SliDefinition;
 use crate::slice::{Budgeting, Unit};
@@ -140,6 +141,8 @@ struct Sli {
     counting: Counting,
     /// The time of the samples at which slices were last thinned out, in milliseconds since the epoch.
     thinned_ms: i64,
+    /// Where the tiers of all groups meet since then.
+    tiers: Edges,
     /// Whether its good events are those of one bucket of each histogram.
     needs_bucket: bool,
     /// The edges of such histograms that were seen, at most [`EDGES_MAX`].

@@ -14,7 +14,7 @@ use crate::slice::{Budgeting, Unit};
 use crate::tally::{Doubt, Tally};
 
 /// How often slices are thinned out, in the time of the samples, in milliseconds.
-const THIN_OUT_EVERY_MS: i64 = 3_600_000;
+const THIN_OUT_EVERY_MS: i64 = 6 * 3_600_000;
 
 /// Where a series counts: the same group at every level, full group first.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub(super) struct Link {
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) group: Labels,
+    /// Its place among the groups of its level.
+    pub(super) place: u32,
     /// The full groups that this one is the sum of; none for a full group.
     pub(super) parts: Vec<u32>,
     /// Marked events and all events.
@@ -50,6 +52,7 @@ impl Node {
     pub(super) fn new(group: Labels) -> Self {
         Self {
             group,
+            place: 0,
             parts: Vec::new(),
             counts: PrefixSums::default(),
             doubt: PrefixSums::default(),
@@ -68,9 +71,11 @@ impl Node {
             let side = |on: bool, amount: i64| if on { amount } else { 0 };
             self.counts
                 .add(at_ms, [side(marked, tally.events), side(total, tally.events)]);
-            let missed = [side(marked, tally.missed), side(total, tally.missed)];
-            self.doubt
-                .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
+            if (tally.missed, tally.restarts) != (0, 0) {
+                let missed = [side(marked, tally.missed), side(total, tally.missed)];
+                self.doubt
+                    .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
+            }
         }
         self.counts.thin_out(pass.edges);
         self.doubt.thin_out(pass.edges);
@@ -85,6 +90,7 @@ impl Sli {
         Self {
             counting,
             thinned_ms: 0,
+            tiers: Edges::at(0),
             needs_bucket: definition.events.needs_bucket(),
             edges: std::collections::BTreeSet::new(),
             unit: Unit::of(&definition.events, Budgeting::Occurrences),
@@ -109,7 +115,7 @@ impl Sli {
             return;
         }
         let pass = Pass {
-            edges: self.edges(),
+            edges: self.tiers,
             max_gap_ms,
             marked: self.definition.events.marked(),
             slicings: &self.slicings,
@@ -123,7 +129,7 @@ impl Sli {
     /// thinned out.
     pub(super) fn advance(&mut self, t_ms: i64) {
         if t_ms.saturating_sub(self.thinned_ms) >= THIN_OUT_EVERY_MS {
-            self.thinned_ms = t_ms;
+            self.thin_out_from(t_ms);
         }
     }
 
@@ -149,7 +155,7 @@ impl Sli {
     }
 
     fn doubt(&mut self, source: u32, changes: impl IntoIterator<Item = impl Into<Option<Change>>>) {
-        let edges = self.edges();
+        let edges = self.tiers;
         for change in changes.into_iter().filter_map(Into::into) {
             for node in self.sources.nodes(source) {
                 let doubt = &mut self.nodes[node as usize].doubt;
@@ -162,14 +168,15 @@ impl Sli {
         }
     }
 
-    /// Where the tiers of all groups meet.
-    pub(super) fn edges(&self) -> Edges {
-        Edges::at(self.thinned_ms)
+    /// Thins out the slices of all groups, each at its next sample, to where they are at an instant.
+    pub(super) fn thin_out_from(&mut self, t_ms: i64) {
+        self.thinned_ms = t_ms;
+        self.tiers = Edges::at(t_ms);
     }
 
     /// What the counts of a group cannot say about what happened after `from_ms` up to `to_ms`.
     pub(super) fn doubt_in(&self, node: &Node, from_ms: i64, to_ms: i64) -> Doubt {
-        let doubt = node.doubt.window(self.edges(), from_ms, to_ms).sums;
+        let doubt = node.doubt.window(self.tiers, from_ms, to_ms).sums;
         let [missed_marked, missed_total, restarts, ended, unbounded, unread] = doubt;
         Doubt {
             missed_marked,
@@ -277,7 +284,7 @@ impl Sli {
     /// before starts from now on, so for a while a sum knows more than its parts.
     pub(super) fn regrouped(self, definition: SliDefinition) -> Self {
         let mut new = Self::new(definition, self.counting);
-        new.thinned_ms = self.thinned_ms;
+        new.thin_out_from(self.thinned_ms);
         new.slicings = self.slicings;
         new.sources = self.sources;
         for old in self.nodes {
@@ -287,8 +294,10 @@ impl Sli {
                 .all(|(name, _)| new.definition.group_by.iter().any(|label| label == name));
             if kept {
                 let index = new.node(old.group.clone());
-                new.nodes[index as usize] = Node {
+                let made = &mut new.nodes[index as usize];
+                *made = Node {
                     parts: Vec::new(),
+                    place: made.place,
                     ..old
                 };
             }
@@ -339,11 +348,12 @@ impl Sli {
         }
         let index = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let names: Vec<String> = group.iter().map(|(name, _)| name.to_owned()).collect();
-        if let Some(level) = self.level_of(&names) {
-            self.levels[level].push(index);
-        }
         self.by_group.insert(group.clone(), index);
         let mut node = Node::new(group);
+        if let Some(level) = self.level_of(&names) {
+            node.place = u32::try_from(self.levels[level].len()).unwrap_or(u32::MAX);
+            self.levels[level].push(index);
+        }
         node.slices.resize_with(self.slicings.len(), PrefixSums::default);
         self.nodes.push(node);
         index

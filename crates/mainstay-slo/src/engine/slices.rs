@@ -152,7 +152,7 @@ impl Sli {
         };
         self.advance(t_ms);
         let pass = Pass {
-            edges: self.edges(),
+            edges: self.tiers,
             max_gap_ms,
             marked: self.definition.events.marked(),
             slicings: &self.slicings,
@@ -201,18 +201,18 @@ impl Sli {
         let slices = column.and_then(|column| Some((node.slices.get(column)?, self.slicings.get(column)?)));
         let (span, counts) = match (column, slices) {
             (None, _) => {
-                let span = node.counts.window(self.edges(), from_ms, to_ms);
+                let span = node.counts.window(self.tiers, from_ms, to_ms);
                 (span, bad_of(self.definition.events.marked(), span.sums))
             }
             (Some(_), Some((sums, slicing))) => {
                 let width_ms = slicing.width_ms().unwrap_or(1);
                 let (from_ms, to_ms) = (slice_edge(from_ms, width_ms), slice_edge(to_ms, width_ms));
-                let span = sums.window(self.edges(), from_ms, to_ms);
+                let span = sums.window(self.tiers, from_ms, to_ms);
                 (span, bad_of(Marked::Bad, span.sums))
             }
             // A group of which nothing was ever seen.
             (Some(_), None) => (
-                PrefixSums::default().window(self.edges(), from_ms, to_ms),
+                PrefixSums::default().window(self.tiers, from_ms, to_ms),
                 Counts::default(),
             ),
         };
@@ -231,6 +231,12 @@ const STORED_UNITS: [Unit; 4] = [
     Unit::SampleMillionths,
     Unit::Billionths,
 ];
+
+/// Whether there is anything to write.
+pub(super) fn are_any(slis: &[Sli], series: &[Series]) -> bool {
+    let said = |sli: &Sli| !sli.slicings.is_empty() || sli.unit != Unit::Events;
+    slis.iter().any(said) || series.iter().any(|one| one.readings.is_some())
+}
 
 /// Writes what time slices count as, and the samples that are events.
 pub(super) fn encode(out: &mut Writer, slis: &[Sli], series: &[Series]) {
