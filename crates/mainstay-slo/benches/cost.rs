@@ -154,6 +154,7 @@ fn objective(id: &str, sli: &str, window: Window, group_by: &[&str], burn: BurnP
         description: String::new(),
         service: None,
         sli: sli.to_owned(),
+        budgeting: mainstay_slo::Budgeting::Occurrences,
         target: "99.9%".parse().expect("a target"),
         window,
         group_by: group_by.iter().map(|label| (*label).to_owned()).collect(),

@@ -5,8 +5,9 @@
 //! patience. It resolves when the short window is below again.
 //!
 //! What is not enough to go by: a pair never fires on fewer than [`BurnPair::min_bad`] bad events in its long window
-//! (one failure of a quiet tenant is no outage); one that pages does not fire on as many as a service that just keeps its
-//! promise has by chance (less than one in ten million); while the group is blind nothing fires and nothing resolves; and a
+//! (one failure of a quiet tenant is no outage), be they budgeted as events or as time slices; one that pages does not
+//! fire on as many as a service that just keeps its promise has by chance (less than one in ten million); while the group is
+//! blind nothing fires and nothing resolves; and a
 //! short window without any event is no recovery as long as the long window still burns.
 
 use std::cmp::Ordering;
@@ -30,7 +31,8 @@ pub struct BurnPair {
     pub short_ms: i64,
     /// How bad it is when it fires.
     pub severity: Severity,
-    /// The fewest bad events in the long window.
+    /// The fewest bad events in the long window, also where time slices are budgeted. A finished ratio does not say how
+    /// many events were bad: there it is not asked.
     pub min_bad: u64,
 }
 
@@ -165,6 +167,8 @@ pub struct BurnReading {
     pub long: Counts,
     /// Counts of the short window.
     pub short: Counts,
+    /// How many events were bad in the long window, whatever the counts are in; `None` where only their share is known.
+    pub bad_events: Option<u64>,
     /// Since when it fires, in milliseconds since the epoch.
     pub firing_since_ms: Option<i64>,
 }
@@ -175,12 +179,19 @@ impl BurnReading {
     pub fn starts(&self, target: Ratio) -> bool {
         self.long_starts(target)
             && self.pair.burns(self.short, target)
-            && !(self.pair.severity.pages() && is_chance(self.long, target))
+            && !(self.pair.severity.pages() && self.counts_events() && is_chance(self.long, target))
+    }
+
+    /// Whether its counts are events. Of time slices and of shares chance says nothing: what fails in one slice fails for one
+    /// reason.
+    fn counts_events(&self) -> bool {
+        self.bad_events == Some(self.long.bad)
     }
 
     /// Whether its long window alone would have it.
     pub(crate) fn long_starts(&self, target: Ratio) -> bool {
-        self.long.bad >= self.pair.min_bad.max(1) && self.pair.burns(self.long, target)
+        self.bad_events.is_none_or(|bad| bad >= self.pair.min_bad.max(1))
+            && self.pair.burns(self.long, target)
     }
 
     /// Whether it is over.
@@ -255,6 +266,7 @@ mod tests {
             pair: BurnPolicy::workbook().pairs[0],
             long,
             short,
+            bad_events: Some(long.bad),
             firing_since_ms: Some(0),
         };
         let burning = Counts {

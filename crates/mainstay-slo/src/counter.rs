@@ -25,10 +25,10 @@ use crate::tally::Tally;
 const NO_CREATED: i64 = i64::MIN;
 
 /// The most samples kept per series for putting late ones in their place.
-const RECENT_MAX: usize = 64;
+pub(crate) const RECENT_MAX: usize = 64;
 
 /// The year 2500, in milliseconds since the epoch.
-const LATEST_MS: i64 = 16_725_225_600_000;
+pub(crate) const LATEST_MS: i64 = 16_725_225_600_000;
 
 /// How late a sample may be, and for how long a series that went silent is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

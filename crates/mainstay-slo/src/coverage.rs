@@ -25,27 +25,33 @@ struct Seen {
 }
 
 impl Coverage {
-    /// Takes note of a sample of `t_ms`; samples further apart than `max_gap_ms` leave a gap.
-    pub(crate) fn on_sample(&mut self, t_ms: i64, max_gap_ms: i64) {
+    /// Takes note of a sample of `t_ms`; samples further apart than `max_gap_ms` leave a gap. Says which stretch around
+    /// the sample is known now and was not before: it reaches to the samples next to it, where no gap is in between.
+    pub(crate) fn on_sample(&mut self, t_ms: i64, max_gap_ms: i64) -> Option<(i64, i64)> {
         let Some(seen) = &mut self.seen else {
             self.seen = Some(Seen {
                 first_ms: t_ms,
                 last_ms: t_ms,
             });
-            return;
+            return Some((t_ms, t_ms));
         };
+        let mut known = Some((t_ms, t_ms));
         if t_ms > seen.last_ms {
             if t_ms - seen.last_ms > max_gap_ms {
                 self.gaps.push_back((seen.last_ms, t_ms));
+            } else {
+                known = Some((seen.last_ms, t_ms));
             }
             seen.last_ms = t_ms;
         } else if t_ms < seen.first_ms {
             if seen.first_ms - t_ms > max_gap_ms {
                 self.gaps.push_front((t_ms, seen.first_ms));
+            } else {
+                known = Some((t_ms, seen.first_ms));
             }
             seen.first_ms = t_ms;
         } else {
-            self.split(t_ms, max_gap_ms);
+            known = self.split(t_ms, max_gap_ms);
         }
         while self
             .gaps
@@ -60,20 +66,23 @@ impl Coverage {
         {
             next.0 = oldest.0;
         }
+        known
     }
 
     /// A late sample inside a gap divides it.
-    fn split(&mut self, t_ms: i64, max_gap_ms: i64) {
+    fn split(&mut self, t_ms: i64, max_gap_ms: i64) -> Option<(i64, i64)> {
         let index = self.gaps.partition_point(|gap| gap.1 <= t_ms);
-        let Some(gap) = self.gaps.get(index).copied().filter(|gap| gap.0 < t_ms) else {
-            return;
-        };
+        let gap = self.gaps.get(index).copied().filter(|gap| gap.0 < t_ms)?;
         self.gaps.remove(index);
+        let mut known = (t_ms, t_ms);
         for part in [(t_ms, gap.1), (gap.0, t_ms)] {
             if part.1 - part.0 > max_gap_ms {
                 self.gaps.insert(index, part);
+            } else {
+                known = (known.0.min(part.0), known.1.max(part.1));
             }
         }
+        Some(known)
     }
 
     /// When the first and the last sample were taken.
@@ -143,13 +152,14 @@ mod tests {
     #[test]
     fn a_late_sample_divides_a_gap() {
         let mut coverage = Coverage::default();
-        for t in [0, 15, 100, 115] {
-            coverage.on_sample(t, 45);
+        for (t, known) in [(0, (0, 0)), (15, (0, 15)), (100, (100, 100)), (115, (100, 115))] {
+            assert_eq!(coverage.on_sample(t, 45), Some(known));
         }
         assert_eq!(coverage.gaps(0, 1_000).collect::<Vec<_>>(), [(15, 100)]);
-        coverage.on_sample(50, 45);
+        assert_eq!(coverage.on_sample(50, 45), Some((15, 50)));
         assert_eq!(coverage.gaps(0, 1_000).collect::<Vec<_>>(), [(50, 100)]);
-        coverage.on_sample(60, 45);
+        assert_eq!(coverage.on_sample(60, 45), Some((50, 100)));
+        assert_eq!(coverage.on_sample(61, 45), None);
         assert_eq!(coverage.gaps(0, 1_000).count(), 0);
         assert_eq!(coverage.blind_since(160, 45), None);
         assert_eq!(coverage.blind_since(161, 45), Some(115));

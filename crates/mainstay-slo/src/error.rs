@@ -26,6 +26,42 @@ pub enum SloError {
     /// There is no such objective.
     #[error("there is no objective {0:?}")]
     UnknownSlo(String),
+    /// A composite without members, or whose weights cannot be used.
+    #[error("the composite {0:?} needs members whose weights are above 0 and add up to at most a billion")]
+    BadWeights(String),
+    /// A composite of composites.
+    #[error("the composite {0:?} is made of another composite")]
+    NestedComposite(String),
+    /// Time slices that cannot be kept.
+    #[error(
+        "the time slices of {name:?} are {width_ms} ms wide: they are whole tens of seconds up to an hour, or whole minutes up to a day"
+    )]
+    BadSlice {
+        /// The objective or the composite.
+        name: String,
+        /// How wide its slices are.
+        width_ms: i64,
+    },
+    /// A time slice that is good with nothing good in it, or never.
+    #[error("the time slices of {name:?} have the target {target}; it is above 0 and at most 1")]
+    BadSliceTarget {
+        /// The objective or the composite.
+        name: String,
+        /// The target of its slices.
+        target: String,
+    },
+    /// A burn-rate window that need not hold a whole slice.
+    #[error(
+        "the objective {slo:?} alerts on a window of {window}, which is shorter than its time slices of {slice}"
+    )]
+    WindowBelowSlice {
+        /// The objective.
+        slo: String,
+        /// The window.
+        window: String,
+        /// The width of its slices.
+        slice: String,
+    },
     /// Two objectives or indicators of one name.
     #[error("{0:?} is defined twice")]
     Duplicate(String),

@@ -5,8 +5,8 @@
 //! integer. What cannot be known (a counter that appeared above zero, a restart, a stretch without samples) is stated
 //! beside the count, never guessed.
 //!
-//! - [`counter`]: from samples to events; [`selector`]: reading an event count out of a PromQL text; [`sli`]: indicators
-//!   and their groups
+//! - [`counter`], [`reading`]: from samples to events; [`selector`]: reading an event count out of a PromQL text;
+//!   [`sli`]: indicators and their groups; [`slice`]: time slices
 //! - [`completion`]: what becomes of payments, by the time at which they began
 //! - [`floor`]: how little traffic is too little
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
@@ -34,9 +34,11 @@ pub mod gate;
 pub mod import;
 pub mod objective;
 pub mod prefix;
+pub mod reading;
 pub mod report;
 pub mod selector;
 pub mod sli;
+pub mod slice;
 pub mod spec;
 mod tally;
 pub mod window;
@@ -47,5 +49,7 @@ pub use engine::{
 };
 pub use error::SloError;
 pub use objective::{Budget, BudgetPolicy, Objective, Promise};
-pub use sli::{Counters, Events, Marked, SliDefinition, Witness};
+pub use reading::{Op, Threshold};
+pub use sli::{Counters, Events, Gauge, Marked, Member, Share, SliDefinition, Witness};
+pub use slice::{Budgeting, Unit};
 pub use tally::{Counts, Doubt};

@@ -3,10 +3,11 @@
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Labels, Ratio, Scope, ServiceId, SloId};
 
-use crate::burn::BurnPolicy;
+use crate::burn::{BurnPolicy, window_text};
 use crate::error::SloError;
 use crate::exact::{compare_products, most_below, most_up_to, reduced};
 use crate::floor::TrafficFloor;
+use crate::slice::{Budgeting, Unit};
 use crate::tally::Counts;
 use crate::window::Window;
 
@@ -33,6 +34,8 @@ pub struct Objective {
     pub service: Option<ServiceId>,
     /// The indicator that it is about.
     pub sli: String,
+    /// What spends its budget.
+    pub budgeting: Budgeting,
     /// The least share of good events; at least 0 and below 1.
     pub target: Ratio,
     /// Over which time.
@@ -68,6 +71,8 @@ impl Objective {
                 target: target.to_string(),
             });
         }
+        self.budgeting.check(self.id.as_str())?;
+        self.check_windows(self.budgeting)?;
         for pair in &self.burn.pairs {
             let reach = [pair.factor.numerator(), budget.numerator()];
             let whole = [pair.factor.denominator(), budget.denominator()];
@@ -116,6 +121,23 @@ pub(crate) fn group_of(labels: &[String], scope: &Scope) -> Labels {
     labels
         .filter_map(|name| Some((name.clone(), value(name)?)))
         .collect()
+}
+
+impl Objective {
+    /// Checks that every window that it alerts on holds a whole slice of what is measured by.
+    pub(crate) fn check_windows(&self, budgeting: Budgeting) -> Result<(), SloError> {
+        let Some(width_ms) = budgeting.width_ms() else {
+            return Ok(());
+        };
+        match self.burn.pairs.iter().find(|pair| pair.short_ms < width_ms) {
+            Some(pair) => Err(SloError::WindowBelowSlice {
+                slo: self.id.to_string(),
+                window: window_text(pair.short_ms),
+                slice: window_text(width_ms),
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The share of events that may be bad: one less the target.
@@ -171,13 +193,24 @@ pub struct Budget {
     pub window_ms: i64,
     /// What was counted in it.
     pub counts: Counts,
+    /// What the counts are in.
+    pub unit: Unit,
+    /// How much more there will be of the same in the window: the time slices that end between now and its end. 0 where
+    /// that is unknown, as for events.
+    pub to_come: u64,
 }
 
 impl Budget {
-    /// How many events may be bad of those counted: `floor((1 − target) × total)`.
+    /// What the budget is a share of: all that was counted, and what is known to come.
+    fn whole(&self) -> u64 {
+        self.counts.total.saturating_add(self.to_come)
+    }
+
+    /// How many events may be bad of those counted, or slices of those that the window has: `floor((1 − target) × total)`.
+    /// Slices that were not seen are in neither.
     #[must_use]
     pub fn allowed(&self) -> u64 {
-        error_share(self.target).floor_of(self.counts.total)
+        error_share(self.target).floor_of(self.whole())
     }
 
     /// How many more events may be bad; negative where more were bad than may be.
@@ -206,7 +239,7 @@ impl Budget {
         let budget = error_share(self.target);
         reduced(
             u128::from(self.counts.bad) * u128::from(budget.denominator()),
-            u128::from(budget.numerator()) * u128::from(self.counts.total),
+            u128::from(budget.numerator()) * u128::from(self.whole()),
         )
     }
 
@@ -246,9 +279,13 @@ impl Budget {
         )
     }
 
-    /// The spent budget in minutes of total outage, exact: the window times the share of bad events.
+    /// The spent budget in minutes of total outage, exact: the bad slices themselves, or the window times the share of bad
+    /// events.
     #[must_use]
     pub fn spent_minutes(&self) -> Option<Ratio> {
+        if matches!(self.unit, Unit::Slices { .. } | Unit::SliceMillionths { .. }) {
+            return self.unit.amount(self.counts.bad);
+        }
         if self.counts.total == 0 {
             return Some(Ratio::ZERO);
         }
@@ -276,7 +313,7 @@ impl Budget {
         // bad / (budget × total) ≤ 1 − share, without a division.
         let budget = error_share(self.target);
         let spent = [self.counts.bad, budget.denominator(), rest.denominator()];
-        let limit = [budget.numerator(), self.counts.total, rest.numerator()];
+        let limit = [budget.numerator(), self.whole(), rest.numerator()];
         compare_products(&spent, &limit).is_le()
     }
 
@@ -287,7 +324,7 @@ impl Budget {
         self.counts.bad > 0
             && compare_products(
                 &[self.counts.bad, budget.denominator()],
-                &[budget.numerator(), self.counts.total],
+                &[budget.numerator(), self.whole()],
             )
             .is_ge()
     }
@@ -346,6 +383,8 @@ mod tests {
             target: "99.95%".parse().expect("a target"),
             window_ms: 30 * DAY_MS,
             counts: Counts { bad, total },
+            unit: Unit::Events,
+            to_come: 0,
         }
     }
 

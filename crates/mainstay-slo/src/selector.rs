@@ -15,7 +15,7 @@ pub const QUERY_MAX_BYTES: usize = 16 * 1024;
 
 /// Why a query is not an event count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an event count at character {at}: {reason}")]
+#[error("not countable at character {at}: {reason}")]
 pub struct SelectorError {
     /// Position in the query, in characters, from 1.
     pub at: usize,
@@ -116,13 +116,7 @@ pub struct EventCount {
 /// # Errors
 /// If it is anything but an event count, with the position and what to write instead.
 pub fn parse_event_count(query: &str) -> Result<EventCount, SelectorError> {
-    let mut parser = Parser {
-        chars: query.chars().collect(),
-        at: 0,
-    };
-    if query.len() > QUERY_MAX_BYTES {
-        return Err(parser.error(format!("a query has at most {QUERY_MAX_BYTES} bytes")));
-    }
+    let mut parser = Parser::new(query)?;
     let mut count = EventCount {
         selectors: Vec::new(),
         by: Vec::new(),
@@ -162,12 +156,40 @@ pub fn parse_event_count(query: &str) -> Result<EventCount, SelectorError> {
     Ok(count)
 }
 
+/// Reads the plain selector of a metric, such as that of a gauge.
+///
+/// # Errors
+/// If it is anything else, with the position.
+pub fn parse_selector(query: &str) -> Result<Selector, SelectorError> {
+    let mut parser = Parser::new(query)?;
+    let name = parser.name();
+    let reason = "each series of a gauge or a ratio is taken as it is: write the selector of one metric";
+    if parser.peek() == Some('(') {
+        parser.at = 0;
+        return Err(parser.error(reason.to_owned()));
+    }
+    let selector = parser.selector(name)?;
+    match parser.peek() {
+        None => Ok(selector),
+        Some(_) => Err(parser.error(reason.to_owned())),
+    }
+}
+
 struct Parser {
     chars: Vec<char>,
     at: usize,
 }
 
 impl Parser {
+    fn new(query: &str) -> Result<Self, SelectorError> {
+        let chars = query.chars().take(QUERY_MAX_BYTES).collect();
+        let parser = Self { chars, at: 0 };
+        if query.len() > QUERY_MAX_BYTES {
+            return Err(parser.error(format!("a query has at most {QUERY_MAX_BYTES} bytes")));
+        }
+        Ok(parser)
+    }
+
     fn error(&self, reason: String) -> SelectorError {
         SelectorError {
             at: self.at + 1,

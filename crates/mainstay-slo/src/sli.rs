@@ -4,11 +4,16 @@ use mainstay_kernel::Labels;
 
 use crate::completion::Completion;
 use crate::error::SloError;
+use crate::reading::Threshold;
 use crate::selector::Selector;
+use crate::slice::Budgeting;
 
 /// The most labels an indicator may be grouped by. Every subset of them is kept as a sum of its own, so `n` labels cost
 /// `2^n` additions per sample.
 pub const GROUP_LABELS_MAX: usize = 3;
+
+/// The most that the weights of a composite add up to.
+pub const WEIGHTS_MAX: u64 = 1_000_000_000;
 
 /// The value of a group label on series that do not have the label: no name can look like it.
 pub const NO_VALUE: &str = "(none)";
@@ -20,6 +25,42 @@ pub enum Events {
     Counters(Counters),
     /// What becomes of payments, by the time at which they began.
     Completion(Completion),
+    /// Every sample of a gauge, held against a threshold.
+    Gauge(Gauge),
+    /// Every sample of a ratio that was finished elsewhere: sampled, not counted.
+    Share(Share),
+    /// What other indicators count, weighted.
+    Composite(Vec<Member>),
+}
+
+/// A gauge of which every sample is an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gauge {
+    /// Its series; each is sampled for itself.
+    pub gauges: Vec<Selector>,
+    /// What a good sample keeps.
+    pub good: Threshold,
+}
+
+/// A ratio between 0 and 1 of which every sample is one event that is partly bad. How many events went into the ratio is
+/// unknown, and what happened between two samples too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// Its series.
+    pub shares: Vec<Selector>,
+    /// Whether it is the bad or the good share.
+    pub marked: Marked,
+}
+
+/// One of the indicators of a composite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub sli: String,
+    /// What of it is a unit of budget.
+    pub budgeting: Budgeting,
+    /// Its weight; at least 1.
+    pub weight: u64,
 }
 
 /// Counters of the events that are marked, and of all.
@@ -43,6 +84,10 @@ pub(crate) enum Role {
         /// Its events are among all.
         total: bool,
     },
+    /// A gauge whose samples are events.
+    Gauge(Threshold),
+    /// A ratio whose samples are events.
+    Share(Marked),
 }
 
 impl Events {
@@ -54,7 +99,9 @@ impl Events {
                 let (marked, total) = (selected(&counters.marked_by), selected(&counters.total));
                 (marked || total).then_some(Role::Counter { marked, total })
             }
-            Self::Completion(_) => None,
+            Self::Gauge(gauge) => selected(&gauge.gauges).then_some(Role::Gauge(gauge.good)),
+            Self::Share(share) => selected(&share.shares).then_some(Role::Share(share.marked)),
+            Self::Composite(_) | Self::Completion(_) => None,
         }
     }
 
@@ -66,7 +113,7 @@ impl Events {
                 let mut selectors = counters.marked_by.iter();
                 counters.marked == Marked::Good && selectors.all(|selector| selector.edge().is_some())
             }
-            Self::Completion(_) => false,
+            Self::Gauge(_) | Self::Share(_) | Self::Composite(_) | Self::Completion(_) => false,
         }
     }
 
@@ -74,7 +121,9 @@ impl Events {
     pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
         let (some, others): (&[Selector], &[Selector]) = match self {
             Self::Counters(counters) => (&counters.marked_by, &counters.total),
-            Self::Completion(_) => (&[], &[]),
+            Self::Gauge(gauge) => (&gauge.gauges, &[]),
+            Self::Share(share) => (&share.shares, &[]),
+            Self::Composite(_) | Self::Completion(_) => (&[], &[]),
         };
         some.iter().chain(others)
     }
@@ -84,15 +133,30 @@ impl Events {
     pub fn counters(&self) -> Option<&Counters> {
         match self {
             Self::Counters(counters) => Some(counters),
-            Self::Completion(_) => None,
+            Self::Gauge(_) | Self::Share(_) | Self::Composite(_) | Self::Completion(_) => None,
         }
+    }
+
+    /// The indicators that they are made of; none where they are read themselves.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        match self {
+            Self::Composite(members) => members,
+            Self::Counters(_) | Self::Gauge(_) | Self::Share(_) | Self::Completion(_) => &[],
+        }
+    }
+
+    /// Whether they are samples of a rate that somebody else made, and no counts.
+    #[must_use]
+    pub fn are_sampled(&self) -> bool {
+        matches!(self, Self::Share(_))
     }
 
     /// Which events the marked side of their sums counts.
     pub(crate) fn marked(&self) -> Marked {
         match self {
             Self::Counters(counters) => counters.marked,
-            Self::Completion(_) => Marked::Bad,
+            Self::Gauge(_) | Self::Share(_) | Self::Composite(_) | Self::Completion(_) => Marked::Bad,
         }
     }
 }
@@ -145,17 +209,21 @@ impl SliDefinition {
     /// # Errors
     /// If a side selects nothing or there are too many group labels.
     pub fn check(&self) -> Result<(), SloError> {
-        let sides: &[(&'static str, &Vec<Selector>)] = match &self.events {
-            Events::Counters(counters) => {
-                let marked = match counters.marked {
-                    Marked::Bad => "bad",
-                    Marked::Good => "good",
-                };
-                &[(marked, &counters.marked_by), ("total", &counters.total)]
-            }
-            Events::Completion(_) => &[],
+        let all: &[Selector] = match &self.events {
+            Events::Counters(counters) => &counters.total,
+            Events::Gauge(gauge) => &gauge.gauges,
+            Events::Share(share) => &share.shares,
+            Events::Composite(members) => return self.check_members(members),
+            Events::Completion(_) => return self.check_labels(),
         };
-        for (side, selectors) in sides {
+        let marked: (&'static str, &[Selector]) = match &self.events {
+            Events::Counters(counters) => match counters.marked {
+                Marked::Bad => ("bad", &counters.marked_by),
+                Marked::Good => ("good", &counters.marked_by),
+            },
+            _ => ("total", all),
+        };
+        for (side, selectors) in [marked, ("total", all)] {
             if selectors.is_empty() {
                 return Err(SloError::EmptySide {
                     sli: self.name.clone(),
@@ -163,6 +231,10 @@ impl SliDefinition {
                 });
             }
         }
+        self.check_labels()
+    }
+
+    fn check_labels(&self) -> Result<(), SloError> {
         if self.group_by.len() > GROUP_LABELS_MAX {
             return Err(SloError::TooManyGroupLabels {
                 sli: self.name.clone(),
@@ -171,6 +243,20 @@ impl SliDefinition {
             });
         }
         Ok(())
+    }
+
+    fn check_members(&self, members: &[Member]) -> Result<(), SloError> {
+        let weights = members
+            .iter()
+            .try_fold(0_u64, |sum, member| sum.checked_add(member.weight));
+        let sound = members.iter().all(|member| member.weight > 0)
+            && weights.is_some_and(|sum| (1..=WEIGHTS_MAX).contains(&sum));
+        if !sound {
+            return Err(SloError::BadWeights(self.name.clone()));
+        }
+        members
+            .iter()
+            .try_for_each(|member| member.budgeting.check(&self.name))
     }
 
     /// The group of a series at every level: the full group first, the whole (no labels) last.

@@ -146,6 +146,14 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
         ..mainstay_slo::Settings::default()
     };
+    for (objective, width_ms) in judged.slos.narrower_than(settings.scrape_interval_ms) {
+        tracing::warn!(
+            slo = objective.id.as_str(),
+            slice_ms = width_ms,
+            scrape_interval_ms = settings.scrape_interval_ms,
+            "time slices are narrower than samples are apart: those between two samples look idle"
+        );
+    }
     let recovering = tokio::time::Instant::now();
     let (telemetry, recovery) = Telemetry::open_with(
         &options.data.join("series"),

@@ -9,7 +9,7 @@ use mainstay_review::facts::BudgetCost;
 use mainstay_slo::burn::burn_rate;
 use mainstay_slo::engine::Standing;
 use mainstay_slo::gate::{Covered, Policy};
-use mainstay_slo::{Counts, Objective, Promise, SloEngine};
+use mainstay_slo::{Counts, Objective, SloEngine};
 
 use crate::judge::{Judge, Verdict};
 
@@ -31,7 +31,7 @@ const QUIET: SignedDuration = SignedDuration::from_secs(30);
 impl Judge for Telemetry {
     fn verdict(&self, scope: &Scope, since: Option<Timestamp>, now: Timestamp) -> Option<Verdict> {
         let slos = self.slos();
-        let objective = judged_by(&slos)?;
+        let objective = slos.yardstick()?;
         let group = objective.group_of(scope);
         let now_ms = now.as_millisecond();
         let counts = |from_ms: i64, to_ms: i64| {
@@ -73,9 +73,13 @@ impl Judge for Telemetry {
         let (from_ms, to_ms) = (from.as_millisecond(), to.as_millisecond());
         let cost = |objective: &Objective| {
             let group = objective.group_of(scope);
-            let during = slos.window(&objective.sli, &group, from_ms, to_ms)?;
+            let during = slos.objective_window(&objective.id, &group, from_ms, to_ms)?;
             let bounds = objective.window.bounds(to);
-            let whole = slos.window(&objective.sli, &group, bounds.start_ms, to_ms)?;
+            let whole = slos.objective_window(&objective.id, &group, bounds.start_ms, to_ms)?;
+            // Of parts of events or slices no whole number can be said.
+            if whole.unit.whole() != 1 {
+                return None;
+            }
             let budget = objective.target.complement()?;
             let spent_something = during.counts.bad > 0;
             let name = if group.is_empty() {
@@ -93,13 +97,6 @@ impl Judge for Telemetry {
         };
         slos.objectives().filter_map(cost).collect()
     }
-}
-
-/// The objective by which incidents are judged: the first promise to ourselves with burn alerts, else the first of all.
-fn judged_by(slos: &SloEngine) -> Option<&Objective> {
-    let pages =
-        |objective: &&Objective| objective.promise == Promise::Objective && !objective.burn.pairs.is_empty();
-    slos.objectives().find(pages).or_else(|| slos.objectives().next())
 }
 
 /// Whether so many bad events are trouble: a budget allows some, and a few failures among many requests neither begin an

@@ -26,7 +26,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::{AlertState, Observation};
-use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::{ScrapeBatch, Sink};
 use mainstay_kernel::Clock;
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};

@@ -73,12 +73,10 @@ impl View<'_> {
             rate(reading.long),
         );
         let description = format!(
-            "{} of {} events were bad in the last {long} and {} of {} in the last {short}: {} and {} times what the \
-             target of {} allows; the alert fires above {} times; {} ({}).",
-            reading.long.bad,
-            reading.long.total,
-            reading.short.bad,
-            reading.short.total,
+            "{} were bad in the last {long} and {} in the last {short}: {} and {} times what the target of {} allows; the \
+             alert fires above {} times; {} ({}).",
+            self.unit().part_of(reading.long, |amount| amount.to_string()),
+            self.unit().part_of(reading.short, |amount| amount.to_string()),
             rate(reading.long),
             rate(reading.short),
             self.objective.target.percent(decimals(self.objective)),
@@ -118,14 +116,12 @@ impl View<'_> {
         let title = format!("{}: nothing is seen of it", self.objective.display_name);
         let summary = format!("{title}, {}", self.scope());
         let last = self
-            .node
-            .coverage
             .last_ms()
             .and_then(|last| Timestamp::from_millisecond(last).ok());
-        let reason = match self.sli.missing_edge(self.node) {
+        let reason = match self.missing_edge() {
             Some(missing) => format!("Of {}, {missing}", self.sli.definition.name),
             None => format!(
-                "The counters of {} have not been read, or not all of them{}",
+                "The samples of {} have not been read, or not all of them{}",
                 self.sli.definition.name,
                 last.map_or_else(String::new, |last| format!("; the last sample is of {last}")),
             ),

@@ -13,6 +13,7 @@ use super::judge::View;
 use crate::burn::BurnReading;
 use crate::prefix::{Edges, Latest, RETENTION_MS};
 use crate::sli::Marked;
+use crate::slice::Unit;
 use crate::window::Window;
 
 const DAY_MS: i64 = 86_400_000;
@@ -155,6 +156,10 @@ impl View<'_> {
         until_ms: i64,
         most_bad: impl Fn(u64) -> Option<u64>,
     ) -> Option<Calm> {
+        // Only running sums of whole events are compared; slices and composites are judged at every tick.
+        if !matches!(self.unit(), Unit::Events | Unit::Samples) {
+            return None;
+        }
         let now_ms = self.now.as_millisecond();
         // Retention must not cut the window short, and samples must not be ahead of the clock.
         let is_kept = now_ms.saturating_sub(start_ms) < RETENTION_MS - 2 * DAY_MS;

@@ -26,6 +26,9 @@ impl SloCatalog {
                 return Err(SloError::Duplicate(indicator.name.clone()));
             }
         }
+        for indicator in &indicators {
+            check_members(indicator, &indicators)?;
+        }
         let mut ids = BTreeSet::new();
         for objective in &objectives {
             objective.check()?;
@@ -45,6 +48,9 @@ impl SloCatalog {
                     slo: objective.id.to_string(),
                     sli: probes.clone(),
                 });
+            }
+            for member in indicator.events.members() {
+                objective.check_windows(member.budgeting)?;
             }
             if let Some(label) = objective
                 .group_by
@@ -75,7 +81,43 @@ impl SloCatalog {
         &self.indicators
     }
 
+    /// Objectives whose time slices are narrower than the time between two samples, with the width of these slices, both in
+    /// milliseconds: what happened is counted in the slice of the sample that tells of it, and those between look idle.
+    pub fn narrower_than(&self, scrape_interval_ms: i64) -> impl Iterator<Item = (&Objective, i64)> {
+        let width = |objective: &Objective| objective.budgeting.width_ms();
+        self.objectives
+            .iter()
+            .filter_map(move |objective| Some((objective, width(objective)?)))
+            .filter(move |(_, width_ms)| *width_ms < scrape_interval_ms)
+    }
+
     pub(crate) fn into_parts(self) -> (Vec<SliDefinition>, Vec<Objective>) {
         (self.indicators, self.objectives)
     }
+}
+
+/// Checks that the members of a composite are there, are grouped by what it is grouped by, and are no composites.
+fn check_members(composite: &SliDefinition, indicators: &[SliDefinition]) -> Result<(), SloError> {
+    for member in composite.events.members() {
+        let Some(known) = indicators.iter().find(|known| known.name == member.sli) else {
+            return Err(SloError::UnknownSli {
+                slo: composite.name.clone(),
+                sli: member.sli.clone(),
+            });
+        };
+        if !known.events.members().is_empty() {
+            return Err(SloError::NestedComposite(composite.name.clone()));
+        }
+        let lacking = composite
+            .group_by
+            .iter()
+            .find(|label| !known.group_by.contains(label));
+        if let Some(label) = lacking {
+            return Err(SloError::UnknownGroupLabel {
+                slo: composite.name.clone(),
+                label: label.clone(),
+            });
+        }
+    }
+    Ok(())
 }

@@ -221,7 +221,7 @@ impl Sli {
         let cohorts = node.cohorts.as_ref();
         let cohorts = cohorts.map(|sums| sums.window(edges, from_ms, to_ms).sums);
         let [begun, rejected, late] = cohorts.unwrap_or_default();
-        let decided = self.counts(node, from_ms, to_ms).total + rejected;
+        let decided = self.read(node, None, from_ms, to_ms).1.total + rejected;
         let reasons = completions.tracker.reasons().iter().zip(&completions.by_reason);
         let reasons =
             reasons.map(|(reason, sums)| (reason.clone(), sums.window(edges, from_ms, to_ms).sums[0]));

@@ -163,14 +163,41 @@ fn less(a: Sums, b: Sums) -> Sums {
 }
 
 impl Sli {
-    /// A group's counts in a window without what is excluded of it.
-    pub(super) fn adjusted(&self, node: &Node, excluded: &Regions, from_ms: i64, to_ms: i64) -> Counts {
+    /// A group's counts in a window without what is excluded of it, and the edges between which they are exact. Of events what
+    /// is excluded of any part goes; of time slices only where all of the group is excluded: the slices of a whole are not
+    /// the sum of its parts'.
+    pub(super) fn adjusted(
+        &self,
+        node: &Node,
+        column: Option<usize>,
+        excluded: &Regions,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> (Bounds, Counts) {
         if excluded.is_empty() {
-            return self.counts(node, from_ms, to_ms);
+            return self.read(node, column, from_ms, to_ms);
         }
-        let (time, sums) = self.sums(node, from_ms, to_ms);
-        let inside = excluded.within(self.tiers, &node.group, time);
-        self.counts_of(less(sums, self.covered(&inside)))
+        if column.is_none() {
+            let (time, sums) = self.sums(node, from_ms, to_ms);
+            let inside = excluded.within(self.tiers, &node.group, time);
+            return (time, self.counts_of(less(sums, self.covered(&inside))));
+        }
+        let (time, counts) = self.read(node, column, from_ms, to_ms);
+        let inside = excluded.within(self.tiers, &node.group, time).0;
+        let whole = inside.into_iter().filter(|(group, _)| *group == node.group);
+        let stretches = merged(whole.flat_map(|(_, stretches)| stretches).collect());
+        let counts = stretches.into_iter().fold(counts, |counts, stretch| {
+            let (_, gone) = self.read(node, column, stretch.start_ms, stretch.end_ms);
+            Counts {
+                bad: counts.bad.saturating_sub(gone.bad),
+                total: counts.total.saturating_sub(gone.total),
+            }
+        });
+        (time, counts)
+    }
+
+    fn counts_of(&self, sums: Sums) -> Counts {
+        super::slices::bad_of(self.definition.events.marked(), sums)
     }
 
     /// The sums of a group's window, and the edges between which they are exact.
@@ -307,20 +334,21 @@ impl SloEngine {
             .by_group
             .get(group)
             .map_or(&unseen, |node| &sli.nodes[*node as usize]);
-        let raw = sli.window(node, from_ms, to_ms);
-        let (gap, retire) = (self.settings.max_gap_ms(), self.settings.retire_after_ms);
+        let at = jiff::Timestamp::from_millisecond(to_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let view = judge.view(&self.slis, node, at);
+        let raw = view.window(from_ms, to_ms);
         Some(Period {
             raw,
-            adjusted: sli.adjusted(node, &judge.excluded, from_ms, to_ms),
+            adjusted: view.counted_without(&judge.excluded, from_ms, to_ms).1,
             excluded: judge.excluded_of(sli, group, raw.counted),
-            unknown_ms: sli.unknown_ms(node, from_ms, to_ms, gap, retire),
+            unknown_ms: view.unknown_in(from_ms, to_ms, &self.settings),
         })
     }
 
     /// Where the bad events of a group belong after `from_ms` up to `to_ms`: first to what is excluded, then to `regions` (an
     /// incident's place and time, say) in their order, the rest to none. A region takes the quarter hours that it touches;
     /// what an earlier one took is not taken again, so the parts add up. A region of a place that the indicator does not
-    /// tell apart is about all of the group. `None` if there is no such objective.
+    /// tell apart is about all of the group. `None` if there is no such objective, or if it counts time slices or is a composite.
     #[must_use]
     pub fn shares(
         &self,
@@ -331,6 +359,10 @@ impl SloEngine {
         regions: &[(Labels, Bounds)],
     ) -> Option<Shares> {
         let (judge, sli) = self.judged_by(slo)?;
+        // The slices of a whole, and what is weighted, do not divide into those of its parts.
+        if judge.column.is_some() || !judge.parts.is_empty() {
+            return None;
+        }
         let unseen = Node::new(group.clone());
         let node = sli
             .by_group

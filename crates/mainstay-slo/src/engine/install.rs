@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mainstay_kernel::{Labels, SloId};
 
+use super::composite::Part;
 use super::exclude::Regions;
 use super::judge::Judged;
 use super::node::Link;
@@ -12,6 +13,7 @@ use super::{AlertTransition, Evaluation, Judge, Series, Sli, SloCatalog, SloEngi
 use crate::counter::Counting;
 use crate::objective::Objective;
 use crate::sli::NO_VALUE;
+use crate::slice::{Budgeting, Unit};
 
 /// What was last said about an objective before its catalog changed or its state was stored.
 #[derive(Debug, Clone)]
@@ -94,6 +96,10 @@ impl SloEngine {
         self.slis = definitions
             .into_iter()
             .map(|definition| match former.remove(&definition.name) {
+                // What counted something else under this name counts for nothing here.
+                Some(known) if known.unit != Unit::of(&definition.events, Budgeting::Occurrences) => {
+                    Sli::new(definition, counting)
+                }
                 Some(known) if known.definition.group_by == definition.group_by => Sli {
                     needs_bucket: definition.events.needs_bucket(),
                     edges: std::collections::BTreeSet::new(),
@@ -106,6 +112,9 @@ impl SloEngine {
             .collect();
         self.slis.iter_mut().for_each(Sli::ready_completions);
         self.by_metric = self.index_metrics();
+        self.slice(&objectives);
+        self.relink();
+        self.gather();
         self.judges = objectives
             .into_iter()
             .filter_map(|objective| {
@@ -117,15 +126,15 @@ impl SloEngine {
                 let kept = former_judged
                     .remove(&objective.id)
                     .filter(|known| known.sli == objective.sli && known.group_by == objective.group_by);
+                let parts = self.parts_of(&self.slis[sli]);
                 let probes = objective.probes.as_ref();
                 let probes =
                     probes.and_then(|name| self.slis.iter().position(|sli| sli.definition.name == *name));
-                let judge = Judge::new(objective, sli, level, &self.slis[sli], kept);
+                let judge = Judge::new(objective, [sli, level], parts, &self.slis[sli], kept);
                 Some(Judge { probes, ..judge })
             })
             .collect();
         self.place_exclusions();
-        self.relink();
     }
 
     fn index_metrics(&self) -> BTreeMap<String, Vec<usize>> {
@@ -216,7 +225,13 @@ impl SloEngine {
 
 impl Judge {
     /// An objective with what was said about those of its groups that are still there, by pairs that it still has.
-    fn new(objective: Objective, sli: usize, level: usize, known: &Sli, former: Option<Former>) -> Self {
+    fn new(
+        objective: Objective,
+        [sli, level]: [usize; 2],
+        parts: Vec<Part>,
+        known: &Sli,
+        former: Option<Former>,
+    ) -> Self {
         let never_seen_ms = former.as_ref().and_then(|former| former.never_seen_ms);
         let alerts = !objective.burn.pairs.is_empty();
         let mut said: BTreeMap<Labels, Judged> =
@@ -234,8 +249,10 @@ impl Judge {
             calms: Vec::new(),
             bounds: None,
             never_seen_ms: never_seen_ms.filter(|_| alerts),
+            column: known.column(objective.budgeting),
             objective,
             sli,
+            parts,
             level,
             excluded: Regions::default(),
             silenced: Regions::default(),

@@ -8,11 +8,13 @@ use mainstay_kernel::{Labels, Scope};
 
 use super::alert::{AlertTransition, blind_labels, burn_labels};
 use super::calm::{Calm, Calms};
+use super::composite::Part;
 use super::exclude::Regions;
 use super::node::Node;
 use super::{Judge, Settings, Sli, SloEngine};
 use crate::burn::{BurnPair, BurnReading};
 use crate::objective::{Budget, Objective};
+use crate::slice::Unit;
 use crate::tally::Counts;
 use crate::window::{Bounds, Window};
 
@@ -69,11 +71,10 @@ impl SloEngine {
     pub fn evaluate(&mut self, now: Timestamp) -> Evaluation {
         let now_ms = now.as_millisecond();
         self.sweep(now_ms);
+        self.gather();
         let mut evaluation = Evaluation::default();
         for judge in &mut self.judges {
-            let sli = &self.slis[judge.sli];
-            let probes = judge.probes.map(|probes| &self.slis[probes]);
-            judge.evaluate(sli, probes, now, &self.settings, self.started_ms, &mut evaluation);
+            judge.evaluate(&self.slis, now, &self.settings, self.started_ms, &mut evaluation);
         }
         evaluation
     }
@@ -83,7 +84,7 @@ impl SloEngine {
     pub fn firing(&self) -> Vec<AlertTransition> {
         self.judges
             .iter()
-            .flat_map(|judge| judge.firing(&self.slis[judge.sli]))
+            .flat_map(|judge| judge.firing(&self.slis))
             .collect()
     }
 
@@ -140,8 +141,7 @@ impl Judge {
     /// Judges every group. A group of which nothing can have changed costs two comparisons.
     fn evaluate(
         &mut self,
-        sli: &Sli,
-        probes: Option<&Sli>,
+        slis: &[Sli],
         now: Timestamp,
         settings: &Settings,
         started_ms: i64,
@@ -149,13 +149,17 @@ impl Judge {
     ) {
         let now_ms = now.as_millisecond();
         let bounds = self.bounds_at(now);
+        let sli = &slis[self.sli];
         let nodes = &sli.levels[self.level];
-        let objective = &self.objective;
+        let (objective, column, parts) = (&self.objective, self.column, self.parts.as_slice());
         let nothing;
         let view = |node| View {
             objective,
+            slis,
             sli,
             node,
+            column,
+            parts,
             now,
             bounds,
             excluded: &self.excluded,
@@ -175,12 +179,11 @@ impl Judge {
         let groups = self.judged.iter_mut().zip(&mut self.calms);
         for (node, (judged, calms)) in nodes.iter().zip(groups) {
             let view = view(&sli.nodes[*node as usize]);
-            if view.node.retired {
+            if view.is_retired() {
                 view.end_all(judged, evaluation);
                 continue;
             }
-            let (gap_ms, retire_ms) = (settings.max_gap_ms(), settings.retire_after_ms);
-            let blind = sli.blind_since(view.node, now_ms, gap_ms, retire_ms);
+            let blind = view.blind_since(settings);
             // Nobody looked while the engine was not running: blindness begins when it does.
             let unseen_ms = blind.map(|since| now_ms.saturating_sub(since.max(started_ms)));
             view.judge_blindness(&mut judged.blind_ms, unseen_ms, after_ms, evaluation);
@@ -192,7 +195,7 @@ impl Judge {
             if blind.is_none() {
                 view.judge_traffic(judged, evaluation);
             }
-            if let Some(probes) = probes {
+            if let Some(probes) = self.probes.map(|probes| &slis[probes]) {
                 let outside = probes.outside(&view.node.group, now_ms, *settings);
                 view.judge_reach(judged, blind.is_some(), outside, evaluation);
             }
@@ -211,26 +214,27 @@ impl Judge {
         bounds
     }
 
-    fn firing(&self, sli: &Sli) -> Vec<AlertTransition> {
+    fn firing(&self, slis: &[Sli]) -> Vec<AlertTransition> {
+        let sli = &slis[self.sli];
         let mut firing = Vec::new();
         let nothing = Node::new(Labels::new());
         if let Some(since_ms) = self.never_seen_ms {
-            firing.push(self.view_at(sli, &nothing, since_ms).blind_alert(true, since_ms));
+            firing.push(self.view_at(slis, &nothing, since_ms).blind_alert(true, since_ms));
         }
         for (node, judged) in sli.levels[self.level].iter().zip(&self.judged) {
             let node = &sli.nodes[*node as usize];
             for pair in &self.objective.burn.pairs {
                 if let Some(since_ms) = judged.firing.get(&(pair.long_ms, pair.short_ms)).copied() {
-                    let view = self.view_at(sli, node, since_ms);
+                    let view = self.view_at(slis, node, since_ms);
                     firing.push(view.burn_alert(true, &view.read(*pair, Some(since_ms))));
                 }
             }
             if let Some(since_ms) = judged.blind_ms {
-                firing.push(self.view_at(sli, node, since_ms).blind_alert(true, since_ms));
+                firing.push(self.view_at(slis, node, since_ms).blind_alert(true, since_ms));
             }
             for (alert, since_ms) in judged.presence() {
                 firing.push(
-                    self.view_at(sli, node, since_ms)
+                    self.view_at(slis, node, since_ms)
                         .presence_alert(alert, true, since_ms),
                 );
             }
@@ -238,15 +242,21 @@ impl Judge {
         firing
     }
 
-    fn view_at<'a>(&'a self, sli: &'a Sli, node: &'a Node, at_ms: i64) -> View<'a> {
+    fn view_at<'a>(&'a self, slis: &'a [Sli], node: &'a Node, at_ms: i64) -> View<'a> {
         let now = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);
-        let bounds = self.objective.window.bounds(now);
+        self.view(slis, node, now)
+    }
+
+    pub(super) fn view<'a>(&'a self, slis: &'a [Sli], node: &'a Node, now: Timestamp) -> View<'a> {
         View {
             objective: &self.objective,
-            sli,
+            slis,
+            sli: &slis[self.sli],
             node,
+            column: self.column,
+            parts: &self.parts,
             now,
-            bounds,
+            bounds: self.objective.window.bounds(now),
             excluded: &self.excluded,
             silenced: &self.silenced,
         }
@@ -256,8 +266,13 @@ impl Judge {
 /// One objective in one group at one instant.
 pub(super) struct View<'a> {
     pub(super) objective: &'a Objective,
+    pub(super) slis: &'a [Sli],
     pub(super) sli: &'a Sli,
     pub(super) node: &'a Node,
+    /// Which sums of its indicator it reads: slices, or the events themselves.
+    pub(super) column: Option<usize>,
+    /// What a composite is made of; otherwise nothing.
+    pub(super) parts: &'a [Part],
     pub(super) now: Timestamp,
     /// The objective's window at `now`.
     pub(super) bounds: Bounds,
@@ -270,14 +285,24 @@ impl View<'_> {
     pub(super) fn counts(&self, back_ms: i64) -> Counts {
         let now_ms = self.now.as_millisecond();
         let from_ms = now_ms.saturating_sub(back_ms);
-        self.sli.adjusted(self.node, self.silenced, from_ms, now_ms)
+        self.counted_without(self.silenced, from_ms, now_ms).1
+    }
+
+    /// What its counts are in.
+    pub(super) fn unit(&self) -> Unit {
+        Unit::of(&self.sli.definition.events, self.objective.budgeting)
     }
 
     pub(super) fn read(&self, pair: BurnPair, firing_since_ms: Option<i64>) -> BurnReading {
+        let long = self.counts(pair.long_ms);
         BurnReading {
             pair,
-            long: self.counts(pair.long_ms),
+            long,
             short: self.counts(pair.short_ms),
+            bad_events: match self.unit() {
+                Unit::Events | Unit::Samples => Some(long.bad),
+                _ => self.bad_events(pair.long_ms),
+            },
             firing_since_ms,
         }
     }
@@ -285,12 +310,13 @@ impl View<'_> {
     /// The budget without what is excluded.
     pub(super) fn budget(&self) -> Budget {
         let to_ms = self.bounds.end_ms.min(self.now.as_millisecond());
+        let (counted, counts) = self.counted_without(self.excluded, self.bounds.start_ms, to_ms);
         Budget {
             target: self.objective.target,
             window_ms: self.bounds.length_ms(),
-            counts: self
-                .sli
-                .adjusted(self.node, self.excluded, self.bounds.start_ms, to_ms),
+            unit: self.unit(),
+            counts,
+            to_come: self.to_come(counted.end_ms),
         }
     }
 

@@ -9,11 +9,13 @@ mod alert;
 mod calm;
 mod catalog;
 mod completion;
+mod composite;
 mod exclude;
 mod install;
 mod judge;
 mod node;
 mod presence;
+mod slices;
 mod snapshot;
 mod source;
 mod standing;
@@ -37,10 +39,13 @@ use crate::adjust::Exclusion;
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
 use crate::prefix::Edges;
+use crate::reading::Readings;
 use crate::sli::SliDefinition;
+use crate::slice::{Budgeting, Unit};
 use crate::window::Bounds;
 use calm::Calms;
 use completion::Completions;
+use composite::Part;
 use exclude::Regions;
 use judge::Judged;
 use node::{Link, Node};
@@ -91,14 +96,14 @@ impl Settings {
     }
 }
 
-/// One raw sample of a counter.
+/// One raw sample of a counter or a gauge.
 #[derive(Debug, Clone, Copy)]
 pub struct RawSample<'a> {
     /// The series, its metric's name among its labels.
     pub labels: &'a Labels,
     /// When it was read, in milliseconds since the epoch.
     pub t_ms: i64,
-    /// The counter.
+    /// What was read.
     pub value: f64,
     /// When the counter was at 0, if the target says so (`_created`, OTLP start time), in milliseconds.
     pub created_ms: Option<i64>,
@@ -135,6 +140,8 @@ pub struct Ingested {
 struct Series {
     labels: Labels,
     counter: Counter,
+    /// Its samples as events, where any indicator takes them so.
+    readings: Option<Box<Readings>>,
     links: Vec<Link>,
 }
 
@@ -151,6 +158,12 @@ struct Sli {
     needs_bucket: bool,
     /// The edges of such histograms that were seen, at most [`EDGES_MAX`].
     edges: BTreeSet<String>,
+    /// What its events are.
+    unit: Unit,
+    /// The time slices that objectives count in.
+    slicings: Vec<Budgeting>,
+    /// Of a composite: how many groups of each member were taken over.
+    gathered: Vec<usize>,
     nodes: Vec<Node>,
     sources: Sources,
     /// The payments of an indicator by completion.
@@ -165,6 +178,10 @@ struct Sli {
 struct Judge {
     objective: Objective,
     sli: usize,
+    /// Which sums of its indicator it reads: slices, or the events themselves.
+    column: Option<usize>,
+    /// What a composite is made of; otherwise nothing.
+    parts: Vec<Part>,
     level: usize,
     /// The indicator of its probes.
     probes: Option<usize>,
@@ -250,6 +267,7 @@ impl SloEngine {
         let index = self.keep(Series {
             labels: labels.clone(),
             counter: Counter::default(),
+            readings: None,
             links,
         })?;
         Some(SeriesRef { index, generation })
@@ -275,19 +293,31 @@ impl SloEngine {
         let lateness = self.settings.lateness;
         let max_gap_ms = self.settings.max_gap_ms();
         let series = self.series.get_mut(series.index as usize)?;
-        let (verdict, placed) = series.counter.on_sample(t_ms, value, created_ms, lateness);
-        self.ingested.note(verdict);
-        let in_flight_ms = self.settings.scrape_interval_ms;
-        for link in &series.links {
-            let sli = &mut self.slis[link.sli];
-            if let Some(placed) = placed {
-                let effects = placed.effects(sli.counting, lateness);
-                sli.count(link, t_ms, effects, max_gap_ms);
-                sli.follow(link, t_ms, effects[0].1, in_flight_ms);
-            } else if verdict == Verdict::Stale {
-                sli.miss(link, t_ms, in_flight_ms);
+        let mut verdict = None;
+        if series.links.iter().any(Link::reads) {
+            let read = slices::read(&mut series.readings, &series.links, t_ms, value, lateness);
+            for link in series.links.iter().filter(|_| read == Verdict::Counted) {
+                self.slis[link.sli].sample(link, t_ms, value, max_gap_ms);
             }
+            verdict = Some(read);
         }
+        if series.links.iter().any(Link::counts) {
+            let (counted, placed) = series.counter.on_sample(t_ms, value, created_ms, lateness);
+            let in_flight_ms = self.settings.scrape_interval_ms;
+            for link in series.links.iter().filter(|link| link.counts()) {
+                let sli = &mut self.slis[link.sli];
+                if let Some(placed) = placed {
+                    let effects = placed.effects(sli.counting, lateness);
+                    sli.count(link, t_ms, effects, max_gap_ms);
+                    sli.follow(link, t_ms, effects[0].1, in_flight_ms);
+                } else if counted == Verdict::Stale {
+                    sli.miss(link, t_ms, in_flight_ms);
+                }
+            }
+            verdict = Some(counted);
+        }
+        let verdict = verdict?;
+        self.ingested.note(verdict);
         Some(verdict)
     }
 
@@ -377,11 +407,19 @@ impl SloEngine {
         }
         self.swept_ms = now_ms;
         let edge = now_ms.saturating_sub(self.settings.lateness.forget_ms + self.settings.lateness.window_ms);
-        let silent = |series: &Series| series.counter.last_ms().is_some_and(|last| last < edge);
+        let silent = |series: &Series| series.last_ms().is_some_and(|last| last < edge);
         if self.series.iter().any(silent) {
             self.series.retain(|series| !silent(series));
             self.relink();
         }
+    }
+}
+
+impl Series {
+    /// When it was last heard of.
+    fn last_ms(&self) -> Option<i64> {
+        let read_ms = self.readings.as_ref().and_then(|readings| readings.last_ms());
+        self.counter.last_ms().max(read_ms)
     }
 }
 

@@ -2,15 +2,16 @@
 
 use mainstay_kernel::Labels;
 
+use super::slices::Pass;
 use super::source::{Change, Sources};
-use super::{EDGES_MAX, GroupWindow, MissingEdge, Sli};
+use super::{EDGES_MAX, MissingEdge, Sli};
 use crate::counter::Counting;
 use crate::coverage::Coverage;
 use crate::prefix::{Edges, PrefixSums};
 use crate::selector::EDGE_LABEL;
 use crate::sli::{Marked, Role, SliDefinition};
-use crate::tally::{Counts, Doubt, Tally};
-use crate::window::Bounds;
+use crate::slice::{Budgeting, Unit};
+use crate::tally::{Doubt, Tally};
 
 /// How often slices are thinned out, in the time of the samples, in milliseconds.
 pub(super) const THIN_OUT_EVERY_MS: i64 = 6 * 3_600_000;
@@ -41,6 +42,8 @@ pub(super) struct Node {
     pub(super) coverage: Coverage,
     /// Payments that began, and of them those that were rejected and those that were late, where it counts payments.
     pub(super) cohorts: Option<Box<PrefixSums<3>>>,
+    /// What its time slices count as, bad and all, for each of its indicator's slicings.
+    pub(super) slices: Vec<PrefixSums<2>>,
     /// How many of its sources count events and have not the bucket that says which are good, and since when.
     pub(super) bucketless: Option<(u32, i64)>,
     /// Whether it is known to be over: its silence is no blindness. A sample brings it back.
@@ -57,22 +60,16 @@ impl Node {
             doubt: PrefixSums::default(),
             coverage: Coverage::default(),
             cohorts: None,
+            slices: Vec::new(),
             bucketless: None,
             retired: false,
         }
     }
 
     /// Counts what a sample of `t_ms` adds to the marked events, to all, or to both.
-    fn count(
-        &mut self,
-        [marked, total]: [bool; 2],
-        t_ms: i64,
-        effects: [(i64, Tally); 2],
-        edges: Edges,
-        max_gap_ms: i64,
-    ) {
+    fn count(&mut self, [marked, total]: [bool; 2], t_ms: i64, effects: [(i64, Tally); 2], pass: Pass<'_>) {
         self.retired = false;
-        self.coverage.on_sample(t_ms, max_gap_ms);
+        let known = self.coverage.on_sample(t_ms, pass.max_gap_ms);
         for (at_ms, tally) in effects {
             let side = |on: bool, amount: i64| if on { amount } else { 0 };
             self.counts
@@ -83,8 +80,10 @@ impl Node {
                     .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
             }
         }
-        self.counts.thin_out(edges);
-        self.doubt.thin_out(edges);
+        self.counts.thin_out(pass.edges);
+        self.doubt.thin_out(pass.edges);
+        let changed = effects.map(|(at_ms, tally)| (tally.events != 0).then_some(at_ms));
+        self.reslice(known, changed, pass);
     }
 }
 
@@ -97,6 +96,9 @@ impl Sli {
             tiers: Edges::at(0),
             needs_bucket: definition.events.needs_bucket(),
             edges: std::collections::BTreeSet::new(),
+            unit: Unit::of(&definition.events, Budgeting::Occurrences),
+            slicings: Vec::new(),
+            gathered: Vec::new(),
             nodes: Vec::new(),
             sources: Sources::default(),
             completions: None,
@@ -108,10 +110,7 @@ impl Sli {
 
     /// Counts a sample in every group of its series.
     pub(super) fn count(&mut self, link: &Link, t_ms: i64, effects: [(i64, Tally); 2], max_gap_ms: i64) {
-        // By the time of the samples and not of the wall: replay thins out what live thinned out.
-        if t_ms.saturating_sub(self.thinned_ms) >= THIN_OUT_EVERY_MS {
-            self.thin_out_from(t_ms);
-        }
+        self.advance(t_ms);
         let Some(Role::Counter { marked, total }) = link.role else {
             return;
         };
@@ -119,8 +118,22 @@ impl Sli {
         if !marked && self.needs_bucket && !self.sources.is_marked(link.source) {
             return;
         }
+        let pass = Pass {
+            edges: self.tiers,
+            max_gap_ms,
+            marked: self.definition.events.marked(),
+            slicings: &self.slicings,
+        };
         for node in &link.nodes {
-            self.nodes[*node as usize].count([marked, total], t_ms, effects, self.tiers, max_gap_ms);
+            self.nodes[*node as usize].count([marked, total], t_ms, effects, pass);
+        }
+    }
+
+    /// Moves on the place where the tiers meet, by the time of the samples and not of the wall: replay thins out what live
+    /// thinned out.
+    pub(super) fn advance(&mut self, t_ms: i64) {
+        if t_ms.saturating_sub(self.thinned_ms) >= THIN_OUT_EVERY_MS {
+            self.thin_out_from(t_ms);
         }
     }
 
@@ -165,31 +178,18 @@ impl Sli {
         self.tiers = Edges::at(t_ms);
     }
 
-    /// A group's counts after `from_ms` up to `to_ms`, between which edges they are exact, and what they cannot say.
-    pub(super) fn window(&self, node: &Node, from_ms: i64, to_ms: i64) -> GroupWindow {
-        let span = node.counts.window(self.tiers, from_ms, to_ms);
+    /// What the counts of a group cannot say about what happened after `from_ms` up to `to_ms`.
+    pub(super) fn doubt_in(&self, node: &Node, from_ms: i64, to_ms: i64) -> Doubt {
         let doubt = node.doubt.window(self.tiers, from_ms, to_ms).sums;
         let [missed_marked, missed_total, restarts, ended, unbounded, unread] = doubt;
-        GroupWindow {
-            counted: Bounds {
-                start_ms: span.from_ms,
-                end_ms: span.to_ms,
-            },
-            counts: self.counts_of(span.sums),
-            doubt: Doubt {
-                missed_marked,
-                missed_total,
-                restarts,
-                ended,
-                unbounded,
-                unread,
-            },
+        Doubt {
+            missed_marked,
+            missed_total,
+            restarts,
+            ended,
+            unbounded,
+            unread,
         }
-    }
-
-    /// A group's counts alone.
-    pub(super) fn counts(&self, node: &Node, from_ms: i64, to_ms: i64) -> Counts {
-        self.counts_of(node.counts.window(self.tiers, from_ms, to_ms).sums)
     }
 
     /// Bad events among running sums, for comparing one with another: of good and all events it is no sum that only
@@ -201,14 +201,6 @@ impl Sli {
         }
     }
 
-    pub(super) fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
-        let bad = match self.definition.events.marked() {
-            Marked::Bad => marked,
-            Marked::Good => total.saturating_sub(marked),
-        };
-        Counts { bad, total }
-    }
-
     /// Notes that a source counts in these groups, and which of them it says nothing true about: see [`Events::needs_bucket`].
     ///
     /// [`Events::needs_bucket`]: crate::sli::Events::needs_bucket
@@ -217,7 +209,7 @@ impl Sli {
         if !self.needs_bucket {
             return;
         }
-        let Role::Counter { marked, .. } = role;
+        let marked = matches!(role, Role::Counter { marked: true, .. });
         if marked && self.sources.marks(source) {
             for node in self.sources.nodes(source) {
                 let lacking = &mut self.nodes[node as usize].bucketless;
@@ -297,6 +289,7 @@ impl Sli {
     pub(super) fn regrouped(self, definition: SliDefinition) -> Self {
         let mut new = Self::new(definition, self.counting);
         new.thin_out_from(self.thinned_ms);
+        new.slicings = self.slicings;
         new.sources = self.sources;
         new.completions = self.completions;
         for old in self.nodes {
@@ -366,6 +359,7 @@ impl Sli {
             node.place = u32::try_from(self.levels[level].len()).unwrap_or(u32::MAX);
             self.levels[level].push(index);
         }
+        node.slices.resize_with(self.slicings.len(), PrefixSums::default);
         self.nodes.push(node);
         index
     }
@@ -396,15 +390,15 @@ impl Sli {
             .min()
     }
 
-    /// How much of a window nothing was seen of the group or of a part of it, in milliseconds.
-    pub(super) fn unknown_ms(
+    /// The stretches of a window in which nothing was seen of the group or of a part of it.
+    pub(super) fn unknown(
         &self,
         node: &Node,
         from_ms: i64,
         now_ms: i64,
         max_gap_ms: i64,
         retire_ms: i64,
-    ) -> i64 {
+    ) -> Vec<(i64, i64)> {
         let mut stretches: Vec<(i64, i64)> = node.coverage.gaps(from_ms, now_ms).collect();
         let open = node.coverage.blind_since(now_ms, max_gap_ms);
         stretches.extend(open.map(|since| (since.max(from_ms), now_ms)));
@@ -423,6 +417,6 @@ impl Sli {
                     .filter(|(from, to)| from < to),
             );
         }
-        crate::coverage::union_ms(stretches)
+        stretches
     }
 }

@@ -207,7 +207,7 @@ impl Sli {
         let Some(last_ms) = node.coverage.last_ms().filter(|_| blind.is_none()) else {
             return unknown;
         };
-        let probes = self.counts(node, last_ms.saturating_sub(FLOOR_WINDOW_MS), last_ms);
+        let (_, probes) = self.read(node, None, last_ms.saturating_sub(FLOOR_WINDOW_MS), last_ms);
         let reach = match probes.total {
             0 => Reach::Unknown,
             total if probes.bad > total / 2 => Reach::Unreachable,
@@ -229,7 +229,7 @@ impl Sli {
     fn arrived(&self, node: &Node, from_ms: i64, to_ms: i64) -> u64 {
         match &node.cohorts {
             Some(cohorts) => cohorts.window(self.tiers, from_ms, to_ms).sums[0],
-            None => self.counts(node, from_ms, to_ms).total,
+            None => self.read(node, None, from_ms, to_ms).1.total,
         }
     }
 
@@ -286,13 +286,13 @@ impl View<'_> {
         if coverage.first_ms()? > from_ms || coverage.gaps(from_ms, to_ms).next().is_some() {
             return None;
         }
-        let window = self.sli.window(self.node, from_ms, to_ms);
+        let (looked_at, _) = self.sli.read(self.node, None, from_ms, to_ms);
         let usual = match floor {
             TrafficFloor::Auto => self.sli.usual_quarters(self.node, to_ms),
             TrafficFloor::PerMinute(_) => Vec::new(),
         };
         Some(Traffic {
-            looked_at: window.counted,
+            looked_at,
             seen: self.sli.arrived(self.node, from_ms, to_ms),
             least: floor.least(FLOOR_WINDOW_MS, &usual),
         })
@@ -390,23 +390,21 @@ impl View<'_> {
         if to_ms <= from_ms {
             return;
         }
-        let probed = probes.window(outside, from_ms, to_ms);
-        let Counts { bad, total } = probed.counts;
+        let (probed, Counts { bad, total }) = probes.read(outside, None, from_ms, to_ms);
         if bad == 0 {
             return;
         }
         let middle_ms = from_ms + ((to_ms - from_ms) / 2 / STEP_MS).max(1) * STEP_MS;
-        let left = probes.window(outside, from_ms, middle_ms).counted;
+        let (left, _) = probes.read(outside, None, from_ms, middle_ms);
         // A step, or one slice that is longer.
-        if left == probed.counted || to_ms - from_ms <= STEP_MS {
-            let length_ms = probed.counted.length_ms();
+        if left == probed || to_ms - from_ms <= STEP_MS {
+            let length_ms = probed.length_ms();
             loss.failing_ms = loss.failing_ms.saturating_add(length_ms);
-            let Some(usual) = self.sli.usual(self.node, probed.counted) else {
+            let Some(usual) = self.sli.usual(self.node, probed) else {
                 loss.unusual_ms = loss.unusual_ms.saturating_add(length_ms);
                 return;
             };
-            let slice = probed.counted;
-            let seen = self.sli.arrived(self.node, slice.start_ms, slice.end_ms);
+            let seen = self.sli.arrived(self.node, probed.start_ms, probed.end_ms);
             let most = u128::from(usual) * u128::from(bad) / u128::from(total.max(1));
             let missing = u128::from(usual.saturating_sub(seen)).min(most);
             loss.events = loss

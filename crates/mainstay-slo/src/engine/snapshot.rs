@@ -17,7 +17,7 @@ use super::judge::{Judged, State};
 use super::node::Node;
 use super::presence::decode_presence;
 use super::source::Sources;
-use super::{Ingested, Judge, Series, Settings, Sli, SloCatalog, SloEngine};
+use super::{Ingested, Judge, Series, Settings, Sli, SloCatalog, SloEngine, slices};
 use crate::codec::{Reader, Writer};
 use crate::counter::{Counter, Counting, Point};
 use crate::coverage::Coverage;
@@ -65,6 +65,9 @@ impl SloEngine {
         }
         if self.judges.iter().any(Judge::says_presence) {
             section(Tag::Presence, &|out| self.encode_presence(out));
+        }
+        if slices::are_any(&self.slis, &self.series) {
+            section(Tag::Slices, &|out| slices::encode(out, &self.slis, &self.series));
         }
         out.fill_length(body);
         let digest = Digest::of(out.since(body));
@@ -151,6 +154,8 @@ enum Tag {
     Completions = 5,
     /// What was last said about traffic and probes.
     Presence = 6,
+    /// What time slices count as, and samples that are events; after the indicators and the series that they are of.
+    Slices = 7,
 }
 
 impl Tag {
@@ -162,6 +167,7 @@ impl Tag {
             Self::Judged,
             Self::Completions,
             Self::Presence,
+            Self::Slices,
         ];
         known.into_iter().find(|tag| *tag as u64 == number)
     }
@@ -224,6 +230,7 @@ impl Stored {
                     self.series.push(Series {
                         labels: decode_labels(input)?,
                         counter: decode_counter(input)?,
+                        readings: None,
                         links: Vec::new(),
                     });
                 }
@@ -244,6 +251,7 @@ impl Stored {
                 }
             }
             Tag::Presence => decode_presence(&mut self.judged, input)?,
+            Tag::Slices => slices::decode(input, &mut self.slis, &mut self.series)?,
         }
         Ok(())
     }
@@ -363,8 +371,11 @@ fn encode_sli(out: &mut Writer, sli: &Sli) {
     out.i64(sli.counting.since_ms);
     out.i64(sli.counting.warm_until_ms);
     out.i64(sli.thinned_ms);
-    out.len(sli.nodes.len());
-    for node in &sli.nodes {
+    // The groups of a composite are those of its members.
+    let is_composite = !sli.definition.events.members().is_empty();
+    let nodes = if is_composite { &[] } else { sli.nodes.as_slice() };
+    out.len(nodes.len());
+    for node in nodes {
         encode_labels(out, &node.group);
         node.counts.encode(out);
         node.doubt.encode(out);

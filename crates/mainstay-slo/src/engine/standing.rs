@@ -97,15 +97,7 @@ impl SloEngine {
             .and_then(|since_ms| Timestamp::from_millisecond(since_ms).ok())
             .unwrap_or(now);
         let objective = &judge.objective;
-        let view = View {
-            objective,
-            sli,
-            node: node.unwrap_or(&nothing),
-            now: as_of,
-            bounds: objective.window.bounds(as_of),
-            excluded: &judge.excluded,
-            silenced: &judge.silenced,
-        };
+        let view = judge.view(&self.slis, node.unwrap_or(&nothing), as_of);
         Some(Standing {
             slo: slo.clone(),
             group: group.clone(),
@@ -148,7 +140,9 @@ impl View<'_> {
         let budget = |window_ms: i64, start_ms: i64, end_ms: i64| Budget {
             target: self.objective.target,
             window_ms,
-            counts: self.sli.adjusted(self.node, self.excluded, start_ms, end_ms),
+            counts: self.counted_without(self.excluded, start_ms, end_ms).1,
+            unit: self.unit(),
+            to_come: 0,
         };
         // Periods are closed on the right: where one starts belongs to the one before.
         let before = |start_ms: i64| {

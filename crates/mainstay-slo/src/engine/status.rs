@@ -6,12 +6,13 @@ use mainstay_kernel::{Labels, SloId};
 
 use super::completion::CompletionReading;
 use super::exclude::ExcludedStretch;
-use super::judge::{Judged, View};
+use super::judge::Judged;
 use super::node::Node;
 use super::presence::{EstimatedLoss, Outside, Traffic};
 use super::{Judge, SloEngine};
 use crate::burn::BurnReading;
-use crate::objective::Budget;
+use crate::objective::{Budget, Objective, Promise};
+use crate::slice::{Budgeting, Unit};
 use crate::tally::{Counts, Doubt};
 use crate::window::Bounds;
 
@@ -42,7 +43,7 @@ pub struct Status {
     pub window: Bounds,
     /// Between which edges the counts are exact.
     pub counted: Bounds,
-    /// The budget without what is excluded: what the state, the gate and the contract go by.
+    /// The budget without what is excluded, and what its counts are in: what the state, the gate and the contract go by.
     pub budget: Budget,
     /// The same of everything that was counted. Both are always shown.
     pub raw: Budget,
@@ -107,6 +108,8 @@ pub struct GroupWindow {
     pub counted: Bounds,
     /// The counts.
     pub counts: Counts,
+    /// What they are in.
+    pub unit: Unit,
     /// What they cannot say.
     pub doubt: Doubt,
 }
@@ -150,25 +153,17 @@ impl SloEngine {
     }
 
     fn status_of(&self, judge: &Judge, node: &Node, judged: Option<&Judged>, now: Timestamp) -> Status {
-        let sli = &self.slis[judge.sli];
         let objective = &judge.objective;
-        let now_ms = now.as_millisecond();
-        let window = objective.window.bounds(now);
-        let view = View {
-            objective,
-            sli,
-            node,
-            now,
-            bounds: window,
-            excluded: &judge.excluded,
-            silenced: &judge.silenced,
-        };
-        let until_ms = window.end_ms.min(now_ms);
+        let sli = &self.slis[judge.sli];
+        let view = judge.view(&self.slis, node, now);
+        let window = view.bounds;
+        let until_ms = window.end_ms.min(now.as_millisecond());
         let budget = view.budget();
-        let (gap, retire) = (self.settings.max_gap_ms(), self.settings.retire_after_ms);
-        let blind_since_ms = sli.blind_since(node, now_ms, gap, retire);
-        let seen = node.coverage.last_ms().is_some() && blind_since_ms.is_none() && !node.retired;
-        let counted = sli.window(node, window.start_ms, until_ms);
+        let blind_since_ms = view.blind_since(&self.settings);
+        let last_sample_ms = view.last_ms();
+        let seen = last_sample_ms.is_some() && blind_since_ms.is_none() && !view.is_retired();
+        let counted = view.window(window.start_ms, until_ms);
+        let now_ms = now.as_millisecond();
         let probes = judge.probes.map(|probes| &self.slis[probes]);
         Status {
             completion: sli.completion(node, counted.counted),
@@ -196,10 +191,10 @@ impl SloEngine {
             },
             excluded: judge.excluded_of(sli, &node.group, counted.counted),
             doubt: counted.doubt,
-            unknown_ms: sli.unknown_ms(node, window.start_ms, until_ms, gap, retire),
+            unknown_ms: view.unknown_ms(until_ms, &self.settings),
             blind_since_ms,
-            missing_edge: sli.missing_edge(node),
-            last_sample_ms: node.coverage.last_ms(),
+            missing_edge: view.missing_edge(),
+            last_sample_ms,
             burn: objective
                 .burn
                 .pairs
@@ -218,11 +213,61 @@ impl SloEngine {
     pub fn window(&self, sli: &str, group: &Labels, from_ms: i64, to_ms: i64) -> Option<GroupWindow> {
         let sli = self.slis.iter().find(|known| known.definition.name == sli)?;
         let node = &sli.nodes[*sli.by_group.get(group)? as usize];
-        Some(sli.window(node, from_ms, to_ms))
+        let (counted, counts) = sli.read(node, None, from_ms, to_ms);
+        Some(GroupWindow {
+            counted,
+            counts,
+            unit: Unit::of(&sli.definition.events, Budgeting::Occurrences),
+            doubt: sli.doubt_in(node, from_ms, to_ms),
+        })
+    }
+
+    /// Counts what an objective counts, events or slices, in any window after `from_ms` up to `to_ms`. Slices count if they
+    /// end in it. `None` if there is no such objective or group.
+    #[must_use]
+    pub fn objective_window(
+        &self,
+        slo: &SloId,
+        group: &Labels,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Option<GroupWindow> {
+        let judge = self.judges.iter().find(|judge| judge.objective.id == *slo)?;
+        let sli = &self.slis[judge.sli];
+        let node = &sli.nodes[*sli.by_group.get(group)? as usize];
+        let now = Timestamp::from_millisecond(to_ms).ok()?;
+        Some(judge.view(&self.slis, node, now).window(from_ms, to_ms))
+    }
+
+    /// The objective by which incidents are judged: the first promise to ourselves with burn alerts, else the first of all;
+    /// only of those that count events.
+    #[must_use]
+    pub fn yardstick(&self) -> Option<&Objective> {
+        let counts_events = |judge: &&Judge| {
+            let events = &self.slis[judge.sli].definition.events;
+            Unit::of(events, Budgeting::Occurrences) == Unit::Events
+        };
+        let pages = |objective: &&Objective| {
+            objective.promise == Promise::Objective && !objective.burn.pairs.is_empty()
+        };
+        let mut objectives = self
+            .judges
+            .iter()
+            .filter(counts_events)
+            .map(|judge| &judge.objective);
+        objectives.clone().find(pages).or_else(|| objectives.next())
+    }
+
+    /// What an objective's counts are in: its budget, its burn-down, its burn-rate windows.
+    #[must_use]
+    pub fn unit(&self, slo: &SloId) -> Option<Unit> {
+        let judge = self.judges.iter().find(|judge| judge.objective.id == *slo)?;
+        let events = &self.slis[judge.sli].definition.events;
+        Some(Unit::of(events, judge.objective.budgeting))
     }
 
     /// How an objective's adjusted counts grew in its window up to `now`: from the window's start, at `points` instants at even
-    /// distances (at most 1,000), the last of them now. For burn-down charts.
+    /// distances (at most 1,000), the last of them now. For burn-down charts; [`SloEngine::unit`] says in what.
     #[must_use]
     pub fn burn_down(&self, slo: &SloId, group: &Labels, now: Timestamp, points: u16) -> Vec<(i64, Counts)> {
         let Some(judge) = self.judges.iter().find(|judge| judge.objective.id == *slo) else {
@@ -232,13 +277,17 @@ impl SloEngine {
         let Some(node) = sli.by_group.get(group).map(|node| &sli.nodes[*node as usize]) else {
             return Vec::new();
         };
-        let window = judge.objective.window.bounds(now);
+        let view = judge.view(&self.slis, node, now);
+        let window = view.bounds;
         let until_ms = window.end_ms.min(now.as_millisecond());
         let points = i64::from(points.clamp(1, 1_000));
         (1..=points)
             .map(|point| {
                 let at_ms = window.start_ms + (until_ms - window.start_ms) * point / points;
-                (at_ms, sli.adjusted(node, &judge.excluded, window.start_ms, at_ms))
+                (
+                    at_ms,
+                    view.counted_without(&judge.excluded, window.start_ms, at_ms).1,
+                )
             })
             .collect()
     }

@@ -135,6 +135,15 @@ fn tells_tenants_apart(engine: &SloEngine, objective: &Objective) -> bool {
     indicator.is_some_and(|sli| sli.group_by.iter().any(|label| label == "tenant"))
 }
 
+fn undivided(raw_bad: u64, adjusted_bad: u64) -> Attribution {
+    let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
+    Attribution {
+        excluded: signed(raw_bad.saturating_sub(adjusted_bad)),
+        incidents: Vec::new(),
+        background: signed(adjusted_bad),
+    }
+}
+
 struct Maker<'a> {
     sources: &'a Sources<'a>,
     asked: Asked<'a>,
@@ -158,6 +167,8 @@ impl Maker<'_> {
             target: objective.target,
             window_ms: month.length_ms(),
             counts,
+            unit: period.raw.unit,
+            to_come: 0,
         };
         let adjusted = budget(period.adjusted);
         let counted = period.raw.counted;
@@ -189,7 +200,10 @@ impl Maker<'_> {
                 .asked
                 .tenant
                 .and_then(|tenant| self.credit(objective, tenant, period.adjusted)),
-            attribution: self.attribution(objective, &group, counted, zone)?,
+            // What does not divide into places (time slices, composites) is all of it background.
+            attribution: self
+                .attribution(objective, &group, counted, zone)
+                .unwrap_or_else(|| undivided(period.raw.counts.bad, period.adjusted.bad)),
             tenants: self.tenants(objective, from_ms, to_ms),
             group: group
                 .iter()
@@ -291,6 +305,8 @@ impl Maker<'_> {
                 target: objective.target,
                 window_ms: to_ms - from_ms,
                 counts: period.adjusted,
+                unit: period.raw.unit,
+                to_come: 0,
             };
             Some(TenantLine {
                 raw: figure(period.raw.counts),

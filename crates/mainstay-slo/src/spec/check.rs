@@ -7,7 +7,7 @@ use mainstay_catalog::{Diagnostics, Platform, Spanned, lint};
 use super::openslo::{
     AlertCondition, AlertPolicy, Decimal, Metadata, Metric, RatioMetric, Sli, Slo, Target, TimeWindow,
 };
-use super::{Objects, annotations, bad, resolve, sourced, warning};
+use super::{Objects, annotations, bad, measure, resolve, sourced, warning};
 use crate::window::Duration;
 
 const DESCRIPTION_MAX: usize = 1_050;
@@ -164,16 +164,20 @@ impl Checker<'_> {
             let known = services.chain(documents.keys().map(String::as_str));
             diagnostics.push(self.document.unknown_reference("service", service, known));
         }
-        const METHODS: [&str; 3] = ["Occurrences", "Timeslices", "RatioTimeslices"];
-        self.word(&slo.budgeting_method, &METHODS, diagnostics);
-        let composite = slo
-            .objectives
-            .iter()
-            .any(|target| target.indicator.is_some() || target.indicator_ref.is_some());
+        self.word(&slo.budgeting_method, &measure::METHODS, diagnostics);
+        let own = |target: &Target| {
+            usize::from(target.indicator.is_some()) + usize::from(target.indicator_ref.is_some())
+        };
+        let composite = slo.objectives.iter().any(|target| own(target) > 0);
         let whole = usize::from(slo.indicator.is_some()) + usize::from(slo.indicator_ref.is_some());
         if whole + usize::from(composite) != 1 {
             let message = "an SLO has one indicator: inline, by name, or in every objective".to_owned();
             let help = "write either `indicator` or `indicatorRef`, in the spec or in each objective";
+            self.error(&slo.budgeting_method, message, help, diagnostics);
+        }
+        if composite && slo.objectives.iter().any(|target| own(target) != 1) {
+            let message = "each objective of a composite has one indicator, inline or by name".to_owned();
+            let help = "write either `indicator` or `indicatorRef` in every objective";
             self.error(&slo.budgeting_method, message, help, diagnostics);
         }
         if let Some(name) = &slo.indicator_ref {
@@ -306,24 +310,13 @@ impl Checker<'_> {
                 diagnostics.push(warning(self.document, op.at, message).help("leave it out"));
             }
         }
-        let method = slo.budgeting_method.as_str();
-        let slices = method == "Timeslices" || method == "RatioTimeslices";
-        let lacks_target = method == "Timeslices" && target.time_slice_target.is_none();
-        let lacks_window = slices && target.time_slice_window.is_none();
-        for (lacks, key) in [
-            (lacks_target, "timeSliceTarget"),
-            (lacks_window, "timeSliceWindow"),
-        ] {
-            if lacks {
-                let message = format!("{method} needs the key {key:?} in every objective");
-                let found = self.document.diagnostic(lint::MISSING_KEY, at, message);
-                diagnostics.push(found.help(format!("add `{key}:`")));
-            }
+        measure::check(self.document, slo, target, diagnostics);
+        if let Some(name) = &target.indicator_ref {
+            resolve(&self.objects.slis, "SLI", name, self.document, diagnostics);
         }
-        if let Some(window) = &target.time_slice_window
-            && let Err(error) = Duration::parse(window)
-        {
-            self.error(window, error.to_string(), "such as 1m", diagnostics);
+        if let Some(inline) = &target.indicator {
+            self.head(&inline.metadata, inline.spec.description.as_deref(), diagnostics);
+            self.sli(&inline.spec, inline.metadata.name.at, diagnostics);
         }
     }
 

@@ -1,76 +1,97 @@
-//! From OpenSLO indicators to event counts.
+//! From OpenSLO indicators to what is counted.
 
 use mainstay_catalog::document::Document;
 use mainstay_catalog::{At, Diagnostics, Spanned};
 
 use super::annotations::{self, COMPLETION, SOURCE, WITNESS};
 use super::objective::is_label_name;
-use super::openslo::{Metadata, Metric, Sli};
+use super::openslo::{Free, Metadata, Metric, RatioMetric, Sli};
 use super::{bad, warning};
 use crate::completion::Completion;
-use crate::selector::{EventCount, parse_event_count};
-use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SOURCE_LABEL, SliDefinition, Witness};
+use crate::reading::Threshold;
+use crate::selector::{EventCount, Selector, parse_event_count, parse_selector};
+use crate::sli::{
+    Counters, Events, GROUP_LABELS_MAX, Gauge, Marked, SOURCE_LABEL, Share, SliDefinition, Witness,
+};
 
-/// The indicator as an event count, grouped by the labels of its queries; `None`, with a warning, where it is not one.
+/// What a threshold or a ratio counts, grouped by the labels of its queries; `None`, with a warning, where it cannot be
+/// counted. `threshold` is there where the indicator is one.
 pub(super) fn build(
     document: &Document,
     name: &str,
     metadata: &Metadata,
     sli: &Sli,
+    threshold: Option<Threshold>,
     diagnostics: &mut Diagnostics,
 ) -> Option<SliDefinition> {
     if let Some(text) = metadata.annotations.get(COMPLETION) {
         return completion(document, name, text, diagnostics);
     }
     let at = metadata.name.at;
-    let uncounted = |at, message: String, help: &str| warning(document, at, message).help(help);
-    let Some(ratio) = &sli.ratio_metric else {
-        let message = format!("the indicator {name:?} is a threshold, which is not counted yet");
-        diagnostics.push(uncounted(
-            at,
-            message,
-            "count the events that keep the threshold: a ratioMetric",
-        ));
-        return None;
+    let (events, group_by) = match (&sli.threshold_metric, &sli.ratio_metric) {
+        (Some(metric), _) => {
+            let gauges = vec![plain(document, name, at, metric, diagnostics)?];
+            let good = threshold?;
+            (Events::Gauge(Gauge { gauges, good }), Vec::new())
+        }
+        (None, Some(ratio)) => match &ratio.raw {
+            Some(raw) => {
+                let shares = vec![plain(document, name, at, raw, diagnostics)?];
+                let marked = match ratio.raw_type.as_ref()?.as_str() {
+                    "success" => Marked::Good,
+                    "failure" => Marked::Bad,
+                    _ => return None,
+                };
+                (Events::Share(Share { shares, marked }), Vec::new())
+            }
+            None => counters(document, name, at, ratio, diagnostics)?,
+        },
+        (None, None) => return None,
     };
+    Some(SliDefinition {
+        name: name.to_owned(),
+        events,
+        group_by,
+        source: source(document, metadata, diagnostics).unwrap_or_else(|| SOURCE_LABEL.to_owned()),
+        witness: witness(document, metadata, diagnostics),
+    })
+}
+
+/// The counters of a ratio, and the labels that their queries are grouped by.
+fn counters(
+    document: &Document,
+    name: &str,
+    at: At,
+    ratio: &RatioMetric,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Events, Vec<String>)> {
     let (marked, metric) = match (&ratio.bad, &ratio.good) {
         (Some(bad), None) => (Marked::Bad, bad),
         (None, Some(good)) => (Marked::Good, good),
-        _ => {
-            let message = format!("the indicator {name:?} is a finished ratio, which cannot be counted");
-            diagnostics.push(uncounted(at, message, "give `good` or `bad`, and `total`"));
-            return None;
-        }
+        // That is an error, which has been said.
+        _ => return None,
     };
     let total = ratio.total.as_ref()?;
     if !ratio.counter {
         let message =
             format!("the indicator {name:?} does not say `counter: true`, and is read as if it did");
-        diagnostics.push(uncounted(
-            at,
-            message,
-            "add `counter: true` where the queries name counters",
-        ));
+        let help = "add `counter: true` where the queries name counters";
+        diagnostics.push(warning(document, at, message).help(help));
     }
     let marked_by = event_count(document, name, at, metric, diagnostics);
     let total = event_count(document, name, at, total, diagnostics);
     let (marked_by, total) = (marked_by?, total?);
     if marked_by.by != total.by {
         let message = format!("the two queries of the indicator {name:?} are grouped by different labels");
-        diagnostics.push(uncounted(at, message, "write the same `by (..)` in both"));
+        diagnostics.push(warning(document, at, message).help("write the same `by (..)` in both"));
         return None;
     }
-    Some(SliDefinition {
-        name: name.to_owned(),
-        events: Events::Counters(Counters {
-            marked,
-            marked_by: marked_by.selectors,
-            total: total.selectors,
-        }),
-        group_by: total.by,
-        source: source(document, metadata, diagnostics).unwrap_or_else(|| SOURCE_LABEL.to_owned()),
-        witness: witness(document, metadata, diagnostics),
-    })
+    let events = Events::Counters(Counters {
+        marked,
+        marked_by: marked_by.selectors,
+        total: total.selectors,
+    });
+    Some((events, total.by))
 }
 
 /// An indicator by completion, grouped as its objectives want.
@@ -116,13 +137,14 @@ fn witness(document: &Document, metadata: &Metadata, diagnostics: &mut Diagnosti
     annotations::read(document, metadata, WITNESS, expected, diagnostics, counters).map(|read| read.value)
 }
 
-fn event_count(
+/// The query of a source; `None`, with a warning, where there is none that can be read.
+fn query<'a>(
     document: &Document,
     name: &str,
     at: At,
-    metric: &Metric,
+    metric: &'a Metric,
     diagnostics: &mut Diagnostics,
-) -> Option<EventCount> {
+) -> Option<(&'a Spanned<Free>, &'a str)> {
     let source = &metric.metric_source;
     if let Some(kind) = source
         .source_type
@@ -133,18 +155,45 @@ fn event_count(
             "the indicator {name:?} asks a source of type {:?}, which is not read",
             kind.value
         );
-        diagnostics.push(warning(document, kind.at, message).help("Mainstay counts Prometheus counters"));
+        diagnostics.push(warning(document, kind.at, message).help("Mainstay counts Prometheus metrics"));
         return None;
     }
     let text = source
         .spec
         .get("query")
         .and_then(|query| Some((query, query.value.0.as_deref()?)));
-    let Some((query, text)) = text else {
+    if text.is_none() {
         let message = format!("the indicator {name:?} has no `query`");
-        diagnostics.push(warning(document, at, message).help("name a counter in `spec.query`"));
-        return None;
-    };
+        diagnostics.push(warning(document, at, message).help("name a metric in `spec.query`"));
+    }
+    text
+}
+
+/// The selector of a gauge or of a finished ratio.
+fn plain(
+    document: &Document,
+    name: &str,
+    at: At,
+    metric: &Metric,
+    diagnostics: &mut Diagnostics,
+) -> Option<Selector> {
+    let (query, text) = query(document, name, at, metric, diagnostics)?;
+    let selector = parse_selector(text);
+    if let Err(error) = &selector {
+        let help = "record the expression by a rule, and name the metric that the rule makes";
+        diagnostics.push(warning(document, query.at, error.to_string()).help(help));
+    }
+    selector.ok()
+}
+
+fn event_count(
+    document: &Document,
+    name: &str,
+    at: At,
+    metric: &Metric,
+    diagnostics: &mut Diagnostics,
+) -> Option<EventCount> {
+    let (query, text) = query(document, name, at, metric, diagnostics)?;
     match parse_event_count(text) {
         Ok(count) if count.by.len() > GROUP_LABELS_MAX => {
             let message = format!("a query is grouped by at most {GROUP_LABELS_MAX} labels");

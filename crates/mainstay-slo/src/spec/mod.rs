@@ -1,8 +1,10 @@
 //! From OpenSLO documents to indicators and objectives.
 //!
 //! Where OpenSLO's own reader refuses a document, it is an error here; where a document is fine but asks for something
-//! that is not counted exactly (time slices, thresholds, composites, other data sources), it is a warning, and the
-//! objective is left out. What OpenSLO has no key for stands in annotations that begin with `mainstay/`:
+//! that cannot be counted (other data sources, expressions), it is a warning, and the objective is left out. Several
+//! objectives with an indicator each are a composite: each is an objective of its own, named after the SLO and itself, and
+//! the SLO's name is that of the whole, whose target is the mean of theirs by weight and which has the alert policies. An
+//! indicator that is a threshold is one indicator per threshold. What OpenSLO has no key for stands in annotations that begin with `mainstay/`:
 //!
 //! | on | annotation | meaning |
 //! |---|---|---|
@@ -24,8 +26,10 @@
 
 pub mod annotations;
 mod check;
+mod composite;
 pub mod contradictions;
 mod indicator;
+mod measure;
 mod objective;
 pub mod openslo;
 mod policy;

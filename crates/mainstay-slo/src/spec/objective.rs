@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use mainstay_catalog::document::Document;
-use mainstay_catalog::{Diagnostics, Spanned, lint};
+use mainstay_catalog::{At, Diagnostics, Spanned, lint};
 use mainstay_kernel::{Labels, Ratio, ServiceId, SloId};
 
 use super::openslo::{Metadata, Object, OneOrMany, Slo, Target, TimeWindow};
-use super::{Objects, annotations, bad, indicator, policy, resolve, sourced, warning};
+use super::{Objects, annotations, bad, indicator, measure, policy, resolve, sourced, warning};
 use crate::burn::BurnPolicy;
+use crate::error::SloError;
 use crate::floor::TrafficFloor;
 use crate::objective::{BudgetPolicy, Objective, Promise};
 use crate::sli::{GROUP_LABELS_MAX, SliDefinition};
+use crate::slice::Budgeting;
 use crate::window::{Calendar, Duration, Unit, Window};
 
 /// The labels that every alert of ours has; those of a document do not take their place.
@@ -32,7 +34,7 @@ pub(super) fn build(
     objects: &Objects<'_>,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<SliDefinition>, Vec<Objective>) {
-    let mut indicators: BTreeMap<String, Option<SliDefinition>> = BTreeMap::new();
+    let mut indicators = Indicators::new();
     let mut objectives = Vec::new();
     for slo in sourced(&objects.slos) {
         let builder = Builder {
@@ -40,13 +42,19 @@ pub(super) fn build(
             document: slo.document,
             slo: slo.object,
         };
-        let Some(sli) = builder.indicator(&mut indicators, diagnostics) else {
-            continue;
-        };
         let probes = builder.probes(&mut indicators, diagnostics);
-        for mut objective in builder.objectives(&sli, diagnostics) {
+        for mut objective in builder.objectives(&mut indicators, diagnostics) {
             objective.probes.clone_from(&probes);
-            if let Some(Some(definition)) = indicators.get_mut(&sli) {
+            // What is wrong with a member has been said.
+            let members = indicators.get(&objective.sli).into_iter().flatten();
+            let members = members.flat_map(|definition| definition.events.members());
+            let grouped = members.map(|member| indicators.get(&member.sli)).all(|member| {
+                let by = |label| {
+                    member.is_some_and(|known| known.iter().any(|known| known.group_by.contains(label)))
+                };
+                objective.group_by.iter().all(by)
+            });
+            if let Some(Some(definition)) = indicators.get_mut(&objective.sli).filter(|_| grouped) {
                 // One stream serves all of its objectives: it is grouped by what any of them wants.
                 let new = objective
                     .group_by
@@ -56,7 +64,8 @@ pub(super) fn build(
                 if definition.group_by.len() + new.len() > GROUP_LABELS_MAX {
                     let name = &builder.slo.metadata.name;
                     let message = format!(
-                        "the indicator {sli:?} would be grouped by more than {GROUP_LABELS_MAX} labels"
+                        "the indicator {:?} would be grouped by more than {GROUP_LABELS_MAX} labels",
+                        objective.sli
                     );
                     let help = "group its objectives by fewer labels";
                     diagnostics.push(bad(builder.document, name, message, help));
@@ -81,31 +90,28 @@ pub(super) fn build(
     (indicators, objectives)
 }
 
-struct Builder<'a> {
+/// Indicators by name; `None`: it cannot be counted, which has been said.
+pub(super) type Indicators = BTreeMap<String, Option<SliDefinition>>;
+
+pub(super) struct Builder<'a> {
     objects: &'a Objects<'a>,
-    document: &'a Document,
-    slo: &'a Object<Slo>,
+    pub(super) document: &'a Document,
+    pub(super) slo: &'a Object<Slo>,
 }
 
 impl Builder<'_> {
-    /// The name of the SLO's indicator, built where it is new; `None` where it cannot be counted.
+    /// The name of an objective's indicator, built where it is new; `None` where it cannot be counted.
     fn indicator(
         &self,
-        indicators: &mut BTreeMap<String, Option<SliDefinition>>,
+        target: &Target,
+        at: At,
+        indicators: &mut Indicators,
         diagnostics: &mut Diagnostics,
     ) -> Option<String> {
         let spec = &self.slo.spec;
-        let method = &spec.budgeting_method;
-        if method.as_str() != "Occurrences" {
-            // Any other word is an error, which has been said.
-            if !method.ends_with("imeslices") {
-                return None;
-            }
-            let message = format!("{} are not counted yet", method.value);
-            diagnostics.push(warning(self.document, method.at, message).help("Occurrences are"));
-            return None;
-        }
-        let (name, document, metadata, sli) = match (&spec.indicator_ref, &spec.indicator) {
+        let name = target.indicator_ref.as_ref().or(spec.indicator_ref.as_ref());
+        let inline = target.indicator.as_ref().or(spec.indicator.as_ref());
+        let (name, document, metadata, sli) = match (name, inline) {
             (Some(name), None) => {
                 let (document, object) = self.objects.slis.get(&name.value)?;
                 (name.value.clone(), *document, &object.metadata, &object.spec)
@@ -114,45 +120,57 @@ impl Builder<'_> {
                 let name = format!("{}/{}", self.slo.metadata.name.value, inline.metadata.name.value);
                 (name, self.document, &inline.metadata, &inline.spec)
             }
-            _ => {
-                let message = "composites are not counted yet";
-                diagnostics
-                    .push(warning(self.document, method.at, message).help("give the SLO one indicator"));
-                return None;
-            }
+            // That is an error, which has been said.
+            _ => return None,
+        };
+        let threshold = measure::threshold(self.document, sli, target, at, diagnostics)?;
+        let name = match threshold {
+            Some(threshold) => format!("{name} {threshold}"),
+            None => name,
         };
         let built = indicators
             .entry(name.clone())
-            .or_insert_with(|| indicator::build(document, &name, metadata, sli, diagnostics));
+            .or_insert_with(|| indicator::build(document, &name, metadata, sli, threshold, diagnostics));
         built.as_ref().map(|_| name)
     }
 
     /// The name of the indicator that its probes are, built where it is new.
-    fn probes(
-        &self,
-        indicators: &mut BTreeMap<String, Option<SliDefinition>>,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<String> {
+    fn probes(&self, indicators: &mut Indicators, diagnostics: &mut Diagnostics) -> Option<String> {
         let name = self.slo.metadata.annotations.get(annotations::PROBES)?;
         let probes = resolve(&self.objects.slis, "SLI", name, self.document, diagnostics)?;
         let (metadata, sli) = (&probes.object.metadata, &probes.object.spec);
         let built = indicators
             .entry(name.value.clone())
-            .or_insert_with(|| indicator::build(probes.document, name, metadata, sli, diagnostics));
+            .or_insert_with(|| indicator::build(probes.document, name, metadata, sli, None, diagnostics));
         built.as_ref().map(|_| name.value.clone())
     }
 
-    fn objectives(&self, sli: &str, diagnostics: &mut Diagnostics) -> Vec<Objective> {
+    /// Whether each objective has an indicator of its own.
+    fn is_composite(&self) -> bool {
+        let own = |target: &Target| target.indicator.is_some() || target.indicator_ref.is_some();
+        self.slo.spec.objectives.iter().any(own)
+    }
+
+    /// The objectives of the SLO: the whole of a composite comes last.
+    fn objectives(&self, indicators: &mut Indicators, diagnostics: &mut Diagnostics) -> Vec<Objective> {
         let spec = &self.slo.spec;
-        let Some(common) = self.common(sli, diagnostics) else {
+        let Some(common) = self.common(diagnostics) else {
             return Vec::new();
         };
+        let composite = self.is_composite();
         let mut objectives: Vec<Objective> = Vec::new();
         for (index, target) in spec.objectives.iter().enumerate() {
             let Some((at, ratio)) = share(target) else {
                 continue;
             };
-            let id = if spec.objectives.len() == 1 {
+            let Some(sli) = self.indicator(target, at.at, indicators, diagnostics) else {
+                continue;
+            };
+            let Some(budgeting) = measure::budgeting(&self.slo.spec, target) else {
+                continue;
+            };
+            let alone = spec.objectives.len() == 1 && !composite;
+            let id = if alone {
                 common.id.to_string()
             } else {
                 let label = target.display_name.as_ref().map(|name| slug(name));
@@ -173,13 +191,21 @@ impl Builder<'_> {
                 continue;
             };
             let display_name = match &target.display_name {
-                Some(name) if spec.objectives.len() > 1 => format!("{}: {}", common.display_name, name.value),
+                Some(name) if !alone => format!("{}: {}", common.display_name, name.value),
                 _ => common.display_name.clone(),
             };
             let objective = Objective {
                 id,
                 display_name,
+                sli,
+                budgeting,
                 target: ratio,
+                // The alerts of a composite are about the whole.
+                burn: if composite {
+                    BurnPolicy::off()
+                } else {
+                    common.burn.clone()
+                },
                 ..common.clone()
             };
             if objectives.iter().any(|other| other.id == objective.id) {
@@ -187,17 +213,29 @@ impl Builder<'_> {
                 let found = self.document.diagnostic(lint::DUPLICATE_NAME, at.at, message);
                 diagnostics.push(found.help("give each its own displayName"));
             } else if let Err(error) = objective.check() {
-                let help = "lower the threshold of the alert policy, or raise the target";
+                let help = match error {
+                    SloError::WindowBelowSlice { .. } => {
+                        "lengthen the windows of the alert policy, or shorten the time slices"
+                    }
+                    _ => "lower the threshold of the alert policy, or raise the target",
+                };
                 diagnostics.push(bad(self.document, at, error.to_string(), help));
             } else {
                 objectives.push(objective);
             }
         }
+        if composite {
+            let (definition, whole) = self.whole(&objectives, common, diagnostics).unzip();
+            if let Some(definition) = definition {
+                indicators.insert(definition.name.clone(), Some(definition));
+            }
+            objectives.extend(whole);
+        }
         objectives
     }
 
     /// What all objectives of the SLO share.
-    fn common(&self, sli: &str, diagnostics: &mut Diagnostics) -> Option<Objective> {
+    fn common(&self, diagnostics: &mut Diagnostics) -> Option<Objective> {
         let (spec, metadata) = (&self.slo.spec, &self.slo.metadata);
         let mut read =
             |name, expected| annotations::read(self.document, metadata, name, expected, diagnostics, ratio);
@@ -265,7 +303,8 @@ impl Builder<'_> {
                 .unwrap_or_else(|| metadata.name.value.clone()),
             description: spec.description.clone().unwrap_or_default(),
             service: service.ok(),
-            sli: sli.to_owned(),
+            sli: String::new(),
+            budgeting: Budgeting::Occurrences,
             target: Ratio::ZERO,
             window,
             group_by: group_by.map(|labels| labels.value).unwrap_or_default(),

@@ -1,11 +1,12 @@
 //! kill -9 at any moment: the stored state and the rest of the log give back the very same state.
 
+use mainstay_kernel::Labels;
 use mainstay_kernel::testing::SeededEntropy;
 use mainstay_slo::{Settings, SloCatalog, SloEngine, SloError};
 
-use crate::fixture::{Cell, T0, at, catalog, engine, indicator, objective};
+use crate::fixture::{Cell, T0, all_kinds, at, catalog, engine, indicator, objective};
 use crate::recount::feed;
-use crate::streams::{seeds, stream};
+use crate::streams::{Stream, seeds, stream};
 
 fn the_catalog() -> SloCatalog {
     catalog(indicator(&["cell", "tenant"]), objective(&["cell"]))
@@ -16,39 +17,66 @@ fn a_crash_neither_loses_nor_doubles_a_count() {
     for seed in seeds(5) {
         let stream = stream(seed);
         let new = || engine(&["cell", "tenant"], &["cell"], stream.settings);
-        let mut whole = new();
-        for position in 0..stream.batches.len() {
-            feed(&mut whole, &stream, position);
-        }
-        let entropy = SeededEntropy::new(seed ^ 0xc0de);
-        let mut survivor = new();
-        let mut stored: Vec<u8> = survivor.to_bytes();
-        let mut next = 0;
-        while next < stream.batches.len() {
-            assert!(feed(&mut survivor, &stream, next), "seed {seed}");
-            next += 1;
-            if entropy.below(7) == 0 {
-                stored = survivor.to_bytes();
-            }
-            if entropy.below(20) == 0 {
-                // Dead. What is stored comes back, and the log is read again from some way before its position.
-                survivor = SloEngine::from_bytes(&stored, the_catalog(), stream.settings, at(T0 + 1))
-                    .expect("a state");
-                let counted = survivor.position().map_or(0, |position| position as usize + 1);
-                for again in counted.saturating_sub(3)..counted {
-                    assert!(
-                        !feed(&mut survivor, &stream, again),
-                        "seed {seed}: counted already"
-                    );
-                }
-                next = counted;
-            }
-        }
+        survives(seed, &stream, new, the_catalog);
+    }
+}
+
+#[test]
+fn a_crash_neither_loses_nor_doubles_a_slice_or_a_sample() {
+    for seed in seeds(10) {
+        let stream = stream(seed);
+        let new = || SloEngine::new(all_kinds(), stream.settings, at(T0));
+        let whole = survives(seed, &stream, new, all_kinds);
+        let slices = mainstay_kernel::SloId::new("one-0").expect("a name");
+        let all = Labels::new();
+        let window = whole.objective_window(&slices, &all, T0, T0 + 86_400_000 * 3);
         assert!(
-            survivor.to_bytes() == whole.to_bytes(),
-            "seed {seed}: the states differ"
+            window.is_some_and(|window| window.counts.total > 0),
+            "seed {seed}"
         );
     }
+}
+
+/// Kills an engine at random and brings it back, and compares it with one that lived: which is given back.
+fn survives(
+    seed: u64,
+    stream: &Stream,
+    new: impl Fn() -> SloEngine,
+    catalog: impl Fn() -> SloCatalog,
+) -> SloEngine {
+    let mut whole = new();
+    for position in 0..stream.batches.len() {
+        feed(&mut whole, stream, position);
+    }
+    let entropy = SeededEntropy::new(seed ^ 0xc0de);
+    let mut survivor = new();
+    let mut stored: Vec<u8> = survivor.to_bytes();
+    let mut next = 0;
+    while next < stream.batches.len() {
+        assert!(feed(&mut survivor, stream, next), "seed {seed}");
+        next += 1;
+        if entropy.below(7) == 0 {
+            stored = survivor.to_bytes();
+        }
+        if entropy.below(20) == 0 {
+            // Dead. What is stored comes back, and the log is read again from some way before its position.
+            survivor =
+                SloEngine::from_bytes(&stored, catalog(), stream.settings, at(T0 + 1)).expect("a state");
+            let counted = survivor.position().map_or(0, |position| position as usize + 1);
+            for again in counted.saturating_sub(3)..counted {
+                assert!(
+                    !feed(&mut survivor, stream, again),
+                    "seed {seed}: counted already"
+                );
+            }
+            next = counted;
+        }
+    }
+    assert!(
+        survivor.to_bytes() == whole.to_bytes(),
+        "seed {seed}: the states differ"
+    );
+    whole
 }
 
 #[test]

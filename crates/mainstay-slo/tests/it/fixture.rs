@@ -6,8 +6,8 @@ use mainstay_slo::burn::BurnPolicy;
 use mainstay_slo::selector::parse_event_count;
 use mainstay_slo::window::{Duration, Window};
 use mainstay_slo::{
-    BudgetPolicy, Counters, Evaluation, Events, Marked, Objective, Promise, RawSample, Settings,
-    SliDefinition, SloCatalog, SloEngine,
+    BudgetPolicy, Budgeting, Counters, Evaluation, Events, Gauge, Marked, Member, Objective, Op, Promise,
+    RawSample, Settings, Share, SliDefinition, SloCatalog, SloEngine, Threshold,
 };
 
 /// 2025-01-15T00:00:00Z: the day of the specification's outage.
@@ -41,6 +41,30 @@ pub(crate) fn indicator(group_by: &[&str]) -> SliDefinition {
     }
 }
 
+/// The same series as a gauge, each sample held against a threshold.
+pub(crate) fn gauge(group_by: &[&str], good: Threshold) -> SliDefinition {
+    SliDefinition {
+        name: "queue".to_owned(),
+        events: Events::Gauge(Gauge {
+            gauges: parse_event_count("requests_total").expect("a selector").selectors,
+            good,
+        }),
+        ..indicator(group_by)
+    }
+}
+
+/// The same series as a finished ratio.
+pub(crate) fn share(group_by: &[&str], marked: Marked) -> SliDefinition {
+    SliDefinition {
+        name: "ratio".to_owned(),
+        events: Events::Share(Share {
+            shares: parse_event_count("requests_total").expect("a selector").selectors,
+            marked,
+        }),
+        ..indicator(group_by)
+    }
+}
+
 pub(crate) fn objective(group_by: &[&str]) -> Objective {
     Objective {
         id: slo(),
@@ -48,6 +72,7 @@ pub(crate) fn objective(group_by: &[&str]) -> Objective {
         description: "requests that the gateway answers".to_owned(),
         service: None,
         sli: "api".to_owned(),
+        budgeting: Budgeting::Occurrences,
         target: "99.95%".parse().expect("a target"),
         window: Window::Rolling(Duration::parse("30d").expect("a duration")),
         group_by: group_by.iter().map(|label| (*label).to_owned()).collect(),
@@ -63,6 +88,53 @@ pub(crate) fn objective(group_by: &[&str]) -> Objective {
 
 pub(crate) fn catalog(indicator: SliDefinition, objective: Objective) -> SloCatalog {
     SloCatalog::new(vec![indicator], vec![objective]).expect("a sound catalog")
+}
+
+/// The same series counted, sampled and taken as ratios, by events and by slices, and a composite of two of these.
+pub(crate) fn all_kinds() -> SloCatalog {
+    let group_by = ["cell", "tenant"];
+    let slices = Budgeting::Timeslices {
+        width_ms: 60_000,
+        target: "97.5%".parse().expect("a share"),
+    };
+    let shares = Budgeting::RatioTimeslices { width_ms: 1_800_000 };
+    let queue = gauge(&group_by, Threshold::new(Op::Lt, 200.0).expect("a number"));
+    let ratio = share(&group_by, Marked::Good);
+    let member = |sli: &SliDefinition, budgeting, weight| Member {
+        sli: sli.name.clone(),
+        budgeting,
+        weight,
+    };
+    let api = indicator(&group_by);
+    let journey = SliDefinition {
+        name: "journey".to_owned(),
+        events: Events::Composite(vec![
+            member(&api, slices, 2),
+            member(&queue, Budgeting::Occurrences, 1),
+        ]),
+        ..indicator(&["cell"])
+    };
+    let objectives = [
+        ("api", slices),
+        ("api", shares),
+        ("queue", Budgeting::Occurrences),
+        ("queue", slices),
+        ("ratio", Budgeting::Occurrences),
+        ("ratio", shares),
+        ("journey", Budgeting::Occurrences),
+    ];
+    let objectives = objectives
+        .into_iter()
+        .enumerate()
+        .map(|(index, (sli, budgeting))| Objective {
+            id: SloId::new(format!("one-{index}")).expect("a name"),
+            sli: sli.to_owned(),
+            budgeting,
+            target: "90%".parse().expect("a target"),
+            burn: BurnPolicy::off(),
+            ..objective(&["cell"])
+        });
+    SloCatalog::new(vec![api, queue, ratio, journey], objectives.collect()).expect("a sound catalog")
 }
 
 /// An engine with one availability objective, judged by `judged_by`, that counts from `T0` on.

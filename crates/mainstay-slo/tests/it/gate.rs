@@ -35,6 +35,8 @@ fn budget(bad: u64, total: u64) -> Budget {
         target: "99.9%".parse().expect("a target"),
         window_ms: 30 * DAY_MS,
         counts: Counts { bad, total },
+        unit: mainstay_slo::Unit::Events,
+        to_come: 0,
     }
 }
 

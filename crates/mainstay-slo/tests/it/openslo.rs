@@ -392,8 +392,17 @@ fn published_documents_are_read_or_refused_for_a_reason() {
     };
     let mut paths = Vec::new();
     files(&folder, &mut paths);
+    // Sloth's examples are of an older version of OpenSLO.
+    let mut others = Vec::new();
+    files(&folder.join("../sloth"), &mut others);
+    others.retain(|path| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        file.starts_with("openslo-") && path.parent().is_some_and(|folder| folder.ends_with("sloth"))
+    });
+    assert_eq!(others.len(), 2, "{others:?}");
+    paths.extend(others);
     paths.sort();
-    let (mut read, mut refused) = (0, Vec::new());
+    let (mut read, mut refused, mut said) = (0, Vec::new(), String::new());
     for path in paths {
         let name = path
             .strip_prefix(&folder)
@@ -402,7 +411,12 @@ fn published_documents_are_read_or_refused_for_a_reason() {
             .into_owned();
         let text = as_stream(&std::fs::read_to_string(&path).expect("a file"));
         let (documents, mut diagnostics) = Documents::from_texts([(name.as_str(), text)]);
-        spec::load(&documents, &Platform::default(), &mut diagnostics);
+        let catalog = spec::load(&documents, &Platform::default(), &mut diagnostics);
+        said.push_str(&format!("{name}: {} objectives\n", catalog.objectives().len()));
+        for found in diagnostics.iter() {
+            let level = format!("{:?}", found.level).to_lowercase();
+            said.push_str(&format!("  {level} {}: {}\n", found.place(), found.message));
+        }
         // Examples name objects of other files; only those that are named invalid mean to.
         let errors: Vec<String> = diagnostics
             .iter()
@@ -439,4 +453,18 @@ fn published_documents_are_read_or_refused_for_a_reason() {
         "{refused:#?}"
     );
     assert!(read > 30);
+    // Every finding of every file, read by a person once.
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/openslo.txt");
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "asked for by whoever changes what is said"
+    )]
+    if let Some(directory) = std::env::var_os("MAINSTAY_WRITE_GOLDEN") {
+        std::fs::write(Path::new(&directory).join("openslo.txt"), &said).expect("written");
+    }
+    let expected = std::fs::read_to_string(&golden).expect("the golden file");
+    assert!(
+        said == expected,
+        "what is said of the published files changed:\n{said}"
+    );
 }

@@ -75,6 +75,7 @@ fn false_pages(entropy: &SeededEntropy, per_hour: f64, target: &str) -> u32 {
                 pair,
                 long: window(pair.long_ms),
                 short: window(pair.short_ms),
+                bad_events: Some(window(pair.long_ms).bad),
                 firing_since_ms: None,
             };
             if reading.starts(target) {
@@ -107,6 +108,7 @@ fn the_guard_costs_a_real_outage_of_a_quiet_tenant_a_few_failures() {
             pair,
             long: counts,
             short: counts,
+            bad_events: Some(bad),
             firing_since_ms: None,
         };
         reading.starts(target)

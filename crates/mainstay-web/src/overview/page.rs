@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
-use mainstay_ui::number::{self, count, linked, signed};
+use mainstay_ui::number::{self, count, linked};
 use mainstay_ui::status::{self, Status, status, status_word};
 use mainstay_ui::table::{Column, dense, numeric, text};
 use mainstay_ui::{chart, live, time, url};
@@ -132,14 +132,15 @@ fn slo_row(slo: &Slo, now: Timestamp) -> Vec<Markup> {
             @if let Some(sla) = slo.sla { span.sub { "SLA " (sla.percent()) } }
         },
         html! {
-            (count(slo.bad)) span.sub { "of " (count(slo.total)) }
+            (slo.amounts.bad)
+            span.sub { "of " (slo.amounts.total) @if let Some(noun) = slo.amounts.noun_beside() { " " (noun) } }
             @if slo.excluded.is_some() {
                 span.sub { "adjusted " (count(slo.adjusted_bad)) " of " (count(slo.adjusted_total)) }
             }
         },
         html! {
             (status::budget(slo.budget))
-            span.sub { (signed(slo.budget_left)) " of " (count(slo.budget_allowed)) }
+            span.sub { (slo.amounts.left) " of " (slo.amounts.allowed) }
             @if let Some(at) = slo.exhausted_at.filter(|at| *at > now) {
                 span.sub { "spent in " (time::span(time::elapsed_ms(now, at))) }
             }

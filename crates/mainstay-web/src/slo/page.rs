@@ -68,8 +68,9 @@ fn definition(detail: &SloDetail) -> Markup {
             p { (detail.definition) }
             p {
                 "Counted in " (detail.slo.window) ": "
-                (linked(&count(detail.slo.bad), detail.bad_query.as_deref())) " bad of "
-                (linked(&count(detail.slo.total), detail.total_query.as_deref())) "."
+                (linked(&detail.slo.amounts.bad, detail.bad_query.as_deref())) " bad of "
+                (linked(&detail.slo.amounts.total, detail.total_query.as_deref()))
+                @if let Some(noun) = detail.slo.amounts.noun_beside() { " " (noun) } "."
             }
             @if let Some(excluded) = &detail.slo.excluded {
                 p {

@@ -1,4 +1,4 @@
-//! Objectives and their budgets, in events.
+//! Objectives and their budgets, in events or in time.
 
 use jiff::Timestamp;
 use mainstay_kernel::SloId;
@@ -25,20 +25,24 @@ pub struct Slo {
     pub sla: Option<Share>,
     /// The good part of the adjusted counts in the window; none while nothing was counted.
     pub value: Option<Share>,
-    /// Bad events counted in the window: the raw figure.
+    /// What the counts below are of: `events`, `time slices of 1m`.
+    pub unit: String,
+    /// What was bad of what was counted in the window: the raw figure.
     pub bad: u64,
-    /// All events counted in the window: the raw figure.
+    /// All that was counted in the window: the raw figure.
     pub total: u64,
-    /// Bad events without what is excluded: the adjusted figure, which budget, state and `value` go by.
+    /// What was bad without what is excluded: the adjusted figure, which budget, state and `value` go by.
     pub adjusted_bad: u64,
-    /// All events without what is excluded.
+    /// All without what is excluded.
     pub adjusted_total: u64,
     /// What is excluded, in a sentence, where something is.
     pub excluded: Option<String>,
-    /// How many bad events the objective allows among `adjusted_total`.
+    /// How much of `adjusted_total` the objective allows to be bad, and of what is known to come in the window.
     pub budget_allowed: u64,
     /// How many are left; negative when more were spent than allowed.
     pub budget_left: i64,
+    /// The four counts to be read: time slices as minutes.
+    pub amounts: Amounts,
     /// How fast the budget burns over the last hour; 1 spends it exactly in the window. None: unknown.
     pub burn_1h: Option<f64>,
     /// The same over six hours.
@@ -62,6 +66,29 @@ pub struct Slo {
     pub apart: Option<String>,
     /// The expression that shows the same ratio in raw data.
     pub query: Option<String>,
+}
+
+/// Counts to be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Amounts {
+    /// What was bad: `612`, `12`.
+    pub bad: String,
+    /// All: `24,310,882`, `43,200`.
+    pub total: String,
+    /// What is left of the budget; negative when overspent.
+    pub left: String,
+    /// The budget.
+    pub allowed: String,
+    /// Of what: `events`, `minutes`, `samples`, `percent`.
+    pub noun: String,
+}
+
+impl Amounts {
+    /// What the reader is told beside a number: nothing where events are counted, as everywhere.
+    #[must_use]
+    pub fn noun_beside(&self) -> Option<&str> {
+        (self.noun != "events").then_some(&self.noun)
+    }
 }
 
 /// One objective in depth.

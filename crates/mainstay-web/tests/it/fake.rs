@@ -3,6 +3,7 @@
 mod data;
 mod gate;
 mod metrics;
+mod objectives;
 mod reports;
 
 use std::sync::Mutex;
@@ -13,8 +14,9 @@ use mainstay_web::view::*;
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
 
-use self::data::{alerts, at, change, charts, done, event, figures, grid, incident, slos, summary};
+use self::data::{alerts, at, change, charts, done, event, figures, grid, incident, summary};
 use self::gate::gate_answer;
+use self::objectives::slos;
 
 /// The present instant of every test: eighteen minutes into the outage.
 pub(crate) const NOW: &str = "2025-01-15T10:18:04Z";

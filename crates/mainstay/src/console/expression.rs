@@ -7,7 +7,7 @@ use mainstay_kernel::{Digest, Labels, MatchOp, Matcher, Principal, ServiceId, Te
 use mainstay_rules::{RuleFile, RuleKind};
 use mainstay_slo::selector::Selector;
 use mainstay_slo::sli::NO_VALUE;
-use mainstay_slo::{Events, Marked, Objective, Promise, SliDefinition, SloEngine};
+use mainstay_slo::{Events, Gauge, Marked, Objective, SliDefinition, SloEngine};
 use mainstay_web::view::Look;
 
 use super::sight;
@@ -122,6 +122,9 @@ fn selector_text(selector: &Selector, filter: &Filter, every_job: bool) -> Strin
     }
 }
 
+/// How far apart the instants are at which gauges are compared.
+const SUBQUERY_STEP: &str = "10s";
+
 /// How counters are read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading<'a> {
@@ -145,7 +148,10 @@ impl Reading<'_> {
                 self.window
             )
         };
-        let parts: Vec<String> = selectors.iter().map(read).collect();
+        self.sum_of(selectors.iter().map(read).collect())
+    }
+
+    fn sum_of(self, parts: Vec<String>) -> String {
         let by = if self.by.is_empty() {
             String::new()
         } else {
@@ -154,11 +160,27 @@ impl Reading<'_> {
         format!("sum{by}({})", parts.join(" or "))
     }
 
+    /// How many samples of gauges there were, or of those that fail.
+    fn samples(self, gauge: &Gauge, filter: &Filter, failing: bool) -> String {
+        let bad = gauge.good.op().opposite().sign();
+        let read = |selector: &Selector| {
+            let selector = selector_text(selector, filter, self.every_job);
+            let kept = if failing {
+                format!("({selector} {bad} {})", gauge.good.value())
+            } else {
+                selector
+            };
+            format!("count_over_time({kept}[{}:{SUBQUERY_STEP}])", self.window)
+        };
+        self.sum_of(gauge.gauges.iter().map(read).collect())
+    }
+
     /// All events; `None` where no single expression counts them.
     pub(super) fn total(self, sli: &SliDefinition, filter: &Filter) -> Option<String> {
         match &sli.events {
             Events::Counters(counters) => Some(self.sum(&counters.total, filter)),
-            Events::Completion(_) => None,
+            Events::Gauge(gauge) => Some(self.samples(gauge, filter, false)),
+            Events::Share(_) | Events::Composite(_) | Events::Completion(_) => None,
         }
     }
 
@@ -172,7 +194,8 @@ impl Reading<'_> {
                     Marked::Good => format!("{} - {marked}", self.sum(&counters.total, filter)),
                 })
             }
-            Events::Completion(_) => None,
+            Events::Gauge(gauge) => Some(self.samples(gauge, filter, true)),
+            Events::Share(_) | Events::Composite(_) | Events::Completion(_) => None,
         }
     }
 
@@ -186,7 +209,22 @@ impl Reading<'_> {
                 );
                 (format!("{marked} / {total}"), counters.marked)
             }
-            Events::Completion(_) => return None,
+            Events::Gauge(gauge) => {
+                let (bad, total) = (
+                    self.samples(gauge, filter, true),
+                    self.samples(gauge, filter, false),
+                );
+                (format!("{bad} / {total}"), Marked::Bad)
+            }
+            Events::Share(share) => {
+                let mean = |selector: &Selector| {
+                    let selector = selector_text(selector, filter, self.every_job);
+                    format!("avg_over_time({selector}[{}])", self.window)
+                };
+                let means: Vec<String> = share.shares.iter().map(mean).collect();
+                (format!("avg({})", means.join(" or ")), share.marked)
+            }
+            Events::Composite(_) | Events::Completion(_) => return None,
         };
         Some(match marks {
             Marked::Bad => marked,
@@ -204,17 +242,9 @@ pub(super) struct Yardstick {
     pub(super) sli: SliDefinition,
 }
 
-/// The objective by which incidents are judged, as the plane chooses it: the first promise to ourselves with burn alerts,
-/// else the first of all.
-pub(super) fn judged_by(slos: &SloEngine) -> Option<&Objective> {
-    let pages =
-        |objective: &&Objective| objective.promise == Promise::Objective && !objective.burn.pairs.is_empty();
-    slos.objectives().find(pages).or_else(|| slos.objectives().next())
-}
-
 impl Yardstick {
     pub(super) fn of(slos: &SloEngine) -> Option<Self> {
-        let objective = judged_by(slos)?.clone();
+        let objective = slos.yardstick()?.clone();
         let sli = slos.indicators().find(|sli| sli.name == objective.sli)?.clone();
         Some(Self { objective, sli })
     }

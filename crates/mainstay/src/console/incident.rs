@@ -17,7 +17,7 @@ use mainstay_web::Failure;
 use mainstay_web::view::{Impact, Incident, IncidentSummary, Look, Suspect, TenantImpact};
 
 use super::course::{clocks, resolve_blocked, timeline};
-use super::expression::{Filter, Reading, judged_by};
+use super::expression::{Filter, Reading};
 use super::inbound::change_view;
 use super::{PlaneConsole, alert, no_incident, page, runbook, sight, slo};
 
@@ -39,7 +39,7 @@ struct Counted<'a> {
 
 impl<'a> Counted<'a> {
     fn of(slos: &'a SloEngine, incident: &Known, now: Timestamp) -> Option<Self> {
-        let objective = judged_by(slos)?;
+        let objective = slos.yardstick()?;
         Some(Self {
             slos,
             objective,

@@ -10,11 +10,10 @@ use mainstay_journal::Journal;
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Labels, Principal, Ratio, Scope, SloId};
 use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
-use mainstay_slo::completion::Completion;
 use mainstay_slo::engine::{ExcludedStretch, Status as Standing, StatusValue};
 use mainstay_slo::sli::NO_VALUE;
 use mainstay_slo::window::Window;
-use mainstay_slo::{Counts, Doubt, Events, Marked, Objective, Promise, SliDefinition, SloEngine};
+use mainstay_slo::{Counts, Doubt, Objective, Promise, SliDefinition, SloEngine};
 use mainstay_ui::chart::{Chart, Limit, Series};
 use mainstay_ui::{Unit, time};
 use mainstay_web::Failure;
@@ -22,6 +21,10 @@ use mainstay_web::view::{Burn, Look, Share, Slo, SloDetail, Status};
 
 use super::expression::{Filter, Reading};
 use super::{PlaneConsole, apart, not_found, sight};
+
+mod words;
+
+use words::{amounts, definition, number};
 
 /// How many groups that are not well a list shows of each objective.
 pub(super) const GROUPS_IN_LIST: usize = 50;
@@ -160,7 +163,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 .iter()
                 .map(|reading| burn(reading, objective.target))
                 .collect(),
-            charts: vec![burn_down(&slos, objective, &group, now)],
+            charts: vec![burn_down(&slos, objective, &standing, now)],
             source,
         })
     }
@@ -218,6 +221,7 @@ impl Reader<'_> {
             objective: Share(objective.target),
             sla: self.sla.map(Share),
             value: budget.good_share().map(Share),
+            unit: budget.unit.to_string(),
             bad: standing.raw.counts.bad,
             total: standing.raw.counts.total,
             adjusted_bad: counts.bad,
@@ -225,6 +229,7 @@ impl Reader<'_> {
             excluded: excluded(standing),
             budget_allowed: budget.allowed(),
             budget_left: left,
+            amounts: amounts(&standing.raw, budget, left),
             burn_1h: self.burn_over(standing, HOUR_MS),
             burn_6h: self.burn_over(standing, 6 * HOUR_MS),
             exhausted_at: self.exhausted_at(standing),
@@ -261,9 +266,8 @@ impl Reader<'_> {
 
     fn counts(&self, group: &Labels, length_ms: i64) -> Option<Counts> {
         let now_ms = self.now.as_millisecond();
-        let window = self
-            .slos
-            .window(&self.sli.name, group, now_ms - length_ms, now_ms)?;
+        let (slo, from_ms) = (&self.objective.id, now_ms - length_ms);
+        let window = self.slos.objective_window(slo, group, from_ms, now_ms)?;
         Some(window.counts)
     }
 
@@ -398,44 +402,6 @@ fn window_words(objective: &Objective, standing: &Standing) -> String {
     }
 }
 
-fn definition(objective: &Objective, sli: &SliDefinition) -> String {
-    let selectors = |list: &[mainstay_slo::selector::Selector]| {
-        list.iter()
-            .map(|selector| format!("`{selector}`"))
-            .collect::<Vec<_>>()
-            .join(" or ")
-    };
-    let counted = match &sli.events {
-        Events::Counters(counters) => {
-            let marked = selectors(&counters.marked_by);
-            let marked = match counters.marked {
-                Marked::Bad => format!("bad are those of {marked}"),
-                Marked::Good => format!("good are those of {marked}, bad all others"),
-            };
-            format!("Events are counted by {}; {marked}.", selectors(&counters.total))
-        }
-        Events::Completion(completion) => completion_words(completion),
-    };
-    let judged = if objective.group_by.is_empty() {
-        String::new()
-    } else {
-        format!(" Judged by {}.", objective.group_by.join(" and "))
-    };
-    let description = objective.description.trim_end_matches('.');
-    format!("{description}. {counted}{judged}")
-}
-
-fn completion_words(completion: &Completion) -> String {
-    let good: Vec<&str> = completion.good.iter().map(String::as_str).collect();
-    format!(
-        "Each of the stream {:?} counts when it began; good are those that were {} within {}, bad all others but those \
-         rejected for a reason of the customer's, which count nowhere.",
-        completion.stream,
-        good.join(" or "),
-        window_text(completion.deadline_ms)
-    )
-}
-
 fn burn(reading: &BurnReading, target: Ratio) -> Burn {
     let rate = |counts: Counts| burn_rate(counts, target).map(Ratio::to_f64);
     let pair = reading.pair;
@@ -460,12 +426,17 @@ fn burn(reading: &BurnReading, target: Ratio) -> Burn {
     }
 }
 
-fn burn_down(slos: &SloEngine, objective: &Objective, group: &Labels, now: Timestamp) -> Chart {
-    let budget = objective.target.complement().unwrap_or(Ratio::ZERO);
-    let counted = slos.burn_down(&objective.id, group, now, BURN_DOWN_POINTS);
-    #[expect(clippy::cast_precision_loss, reason = "a drawing needs no more")]
-    let left = |counts: &Counts| budget.floor_of(counts.total) as f64 - counts.bad as f64;
-    let known = |counts: &Counts| (counts.total > 0).then(|| left(counts));
+fn burn_down(slos: &SloEngine, objective: &Objective, standing: &Standing, now: Timestamp) -> Chart {
+    let share = objective.target.complement().unwrap_or(Ratio::ZERO);
+    let (budget, unit) = (&standing.budget, standing.budget.unit);
+    let counted = slos.burn_down(&objective.id, &standing.group, now, BURN_DOWN_POINTS);
+    let amount = |count: u64| unit.amount(count).map_or(0.0, Ratio::to_f64);
+    // Of slices it is known how many the window has; of events the budget grows with them.
+    let allowed = |counts: &Counts| match budget.to_come {
+        0 => share.floor_of(counts.total),
+        _ => budget.allowed(),
+    };
+    let known = |counts: &Counts| (counts.total > 0).then(|| amount(allowed(counts)) - amount(counts.bad));
     let points: Vec<(i64, Option<f64>)> = counted
         .iter()
         .map(|(at_ms, counts)| (*at_ms, known(counts)))
@@ -474,14 +445,17 @@ fn burn_down(slos: &SloEngine, objective: &Objective, group: &Labels, now: Times
     let sentence = match counted.last() {
         Some((at_ms, counts)) if counts.total > 0 => {
             let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
-            let (bad, total) = (time_count(counts.bad), time_count(counts.total));
-            format!("{bad} of {total} events were bad by {}.", time::utc(at, now))
+            format!(
+                "{} were bad by {}.",
+                unit.part_of(*counts, number),
+                time::utc(at, now)
+            )
         }
         _ => "Nothing was counted in this window.".to_owned(),
     };
     Chart {
         id: "burn-down".to_owned(),
-        title: "Budget left, in events".to_owned(),
+        title: format!("Budget left, in {}", unit.noun()),
         sentence,
         unit: Unit::Count,
         start_ms: bounds.start_ms,
@@ -497,10 +471,6 @@ fn burn_down(slos: &SloEngine, objective: &Objective, group: &Labels, now: Times
         marks: Vec::new(),
         query: None,
     }
-}
-
-fn time_count(value: u64) -> String {
-    mainstay_ui::number::count(value)
 }
 
 /// Where the catalog defines it: `slo/api-availability.yaml:22`.

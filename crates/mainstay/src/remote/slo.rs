@@ -91,12 +91,12 @@ fn status(within: &Within, ask: &Ask) -> Exit {
                 judged(&text(slo, "status")),
                 share(slo, "value", true),
                 share(slo, "objective", false),
-                count(slo, "bad"),
-                count(slo, "total"),
+                text(&slo["amounts"], "bad"),
+                total(slo),
                 count(slo, "adjusted_bad"),
                 count(slo, "adjusted_total"),
-                count(slo, "budget_left"),
-                count(slo, "budget_allowed"),
+                text(&slo["amounts"], "left"),
+                text(&slo["amounts"], "allowed"),
                 judged(&text(slo, "budget")),
                 burn(&slo["burn_1h"]),
             ]);
@@ -219,6 +219,16 @@ fn print_detail(detail: &Value) {
         anstream::println!();
     }
     table.print("No alert watches how fast this budget burns.");
+}
+
+/// All that was counted, and of what where that is no events: `43,200 minutes`.
+fn total(slo: &Value) -> String {
+    let (total, noun) = (text(&slo["amounts"], "total"), text(&slo["amounts"], "noun"));
+    if noun == "events" {
+        total
+    } else {
+        format!("{total} {noun}")
+    }
 }
 
 /// A share as a percentage; a measured one is cut, never rounded up to what was promised.

@@ -42,6 +42,7 @@ fn catalog() -> SloCatalog {
         description: String::new(),
         service: None,
         sli: "requests".to_owned(),
+        budgeting: mainstay_slo::Budgeting::Occurrences,
         target: "99.95%".parse().expect("a target"),
         window: Window::Rolling(Duration::parse("30d").expect("a duration")),
         group_by: vec!["case".to_owned()],

@@ -96,7 +96,8 @@ spec:
 fn summary(catalog: &SloCatalog) -> Vec<String> {
     let line = |one: &mainstay_slo::Objective| {
         let indicator = catalog.indicators().iter().find(|sli| sli.name == one.sli);
-        let Events::Counters(counters) = &indicator.expect("its indicator").events;
+        let indicator = indicator.expect("its indicator");
+        let counters = indicator.events.counters().expect("counters");
         let pairs: Vec<String> = one
             .burn
             .pairs
