@@ -77,7 +77,7 @@ def measure(tenants):
     sender.start()
     floor, took = [], []
     for n in range(answers + 50):
-        floor.append(timed(connection, "GET", "/api/v1/gate/key", None)[0])
+        floor.append(timed(connection, "GET", "/api/v1/signing-key", None)[0])
         question = {"service": SERVICES[n % len(SERVICES)], "cell": CELLS[n % len(CELLS)], "version": f"v{n}"}
         ms, data = timed(connection, "POST", "/api/v1/gate/deploy", question)
         assert data["answer"]["budgets"][0]["total"] > 0, data

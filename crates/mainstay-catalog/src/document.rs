@@ -35,6 +35,8 @@ pub const KINDS: &[&str] = &[
     "EscalationPolicy",
     "Channels",
     "MetricsLimits",
+    "MaintenanceWindow",
+    "ServiceCredits",
 ];
 
 /// Most documents in one file.
@@ -47,6 +49,10 @@ pub enum Format {
     Mainstay,
     /// OpenSLO: `apiVersion: openslo/...`.
     OpenSlo,
+    /// Objectives of Sloth: `slos:`, or a `PrometheusServiceLevel` object that wraps them.
+    Sloth,
+    /// An objective of Pyrra: a `ServiceLevelObjective` object.
+    Pyrra,
     /// A Prometheus rule file (`groups:`), or a `PrometheusRule` object that wraps one.
     PrometheusRules,
     /// Unit tests of Prometheus rules (`tests:`), as promtool reads them.
@@ -93,6 +99,7 @@ struct Header {
     tests: Option<IgnoredAny>,
     route: Option<IgnoredAny>,
     receivers: Option<IgnoredAny>,
+    slos: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -288,6 +295,9 @@ impl Document {
             }
             (other, _) if other.starts_with("openslo") => Format::OpenSlo,
             ("monitoring.coreos.com/v1", "PrometheusRule") => Format::PrometheusRules,
+            (other, "PrometheusServiceLevel") if other.starts_with("sloth.slok.dev/") => Format::Sloth,
+            (other, "ServiceLevelObjective") if other.starts_with("pyrra.dev/") => Format::Pyrra,
+            ("", "") if header.slos.is_some() => Format::Sloth,
             ("", "") if header.groups.is_some() => Format::PrometheusRules,
             ("", "") if header.tests.is_some() => Format::PrometheusRuleTests,
             ("", "") if header.route.is_some() && header.receivers.is_some() => Format::AlertmanagerConfig,

@@ -34,6 +34,7 @@ pub mod platform;
 pub mod response;
 pub mod runbook;
 pub mod spanned;
+pub mod written;
 
 pub use catalog::Catalog;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};

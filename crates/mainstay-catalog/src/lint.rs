@@ -138,7 +138,7 @@ lints! {
     PLATFORM_COUNT = "platform-count" Error R18 implemented "the platform does not have as many parts as it says";
     CELL_COUNTRY = "cell-country" Error R38 implemented "a cell is said to be in a country that its region is not in";
     STANDBY_ZONE = "standby-in-same-place" Error - implemented "a cell's standby shares its zones, and would be lost with it";
-    AVAILABILITY_COMPOSITION = "availability-composition" Error R17 capacity "a promise that the parts in series cannot keep";
+    AVAILABILITY_COMPOSITION = "availability-composition" Error R17 implemented "a promise that the parts in series cannot keep";
 
     // What the response documents can get wrong.
     UNREACHABLE_PERSON = "unreachable-person" Error - implemented "a person who can be paged has no address on any of the channels";
@@ -151,23 +151,29 @@ lints! {
     UNACKNOWLEDGED_P1 = "unacknowledged-p1" Warning R35 oncall "an unacknowledged P1 does not become a call after 2 minutes";
 
     // What rules and objectives can get wrong.
-    GOOD_CONTRADICTS = "good-contradicts" Error R1 slo "two places count different answers as good";
-    SHOWN_GREEN = "shown-green" Error R2 slo "a value that breaks its objective is shown as good";
-    BUDGET_MINUTES = "budget-minutes" Error R3 slo "a budget in minutes is that of a mean month, not of the calendar month";
-    WINDOW_KINDS = "window-kinds" Warning R4 slo "a rolling window decides about a calendar month";
-    LOOKBACK_BEYOND_RETENTION = "lookback-beyond-retention" Error R5 slo "a rule looks back further than raw data is kept";
-    BUDGET_DISAGREES = "budget-disagrees" Error R6 slo "availability and budget used do not follow from each other";
-    BUDGET_STATES = "budget-states" Error R7 slo "a budget state does not fit the part that is left";
-    PAYMENT_COHORT = "payment-cohort" Warning R27 slo "a success rate mixes payments of different beginnings";
-    ACKNOWLEDGED_LOSS = "acknowledged-loss" Warning R28 slo "a loss is measured by acknowledgements, which cannot see it";
-    PRIORITY_CONTRADICTS = "priority-contradicts" Error R29 rules "an alert's priority is not the one that the severity table gives";
-    SINGLE_POD_PAGE = "single-pod-page" Error R30 rules "one pod that is down pages as if all were";
-    THROUGHPUT_OBJECTIVE = "throughput-objective" Error R33 slo "a floor of throughput as an objective is missed every night";
-    BUDGET_RESET = "budget-reset" Warning R36 slo "a new month forgives an exhausted budget";
-    CLIENT_ERRORS = "client-errors" Error R39 slo "an answer that is our fault (408, 429, 499) is counted as the client's";
+    GOOD_CONTRADICTS = "good-contradicts" Error R1 implemented "two places count different answers as good";
+    SHOWN_GREEN = "shown-green" Error R2 implemented "a value that breaks its objective is shown as good";
+    BUDGET_MINUTES = "budget-minutes" Error R3 implemented "a budget in minutes is that of a mean month, not of the calendar month";
+    WINDOW_KINDS = "window-kinds" Warning R4 implemented "a rolling window decides about a calendar month";
+    LOOKBACK_BEYOND_RETENTION = "lookback-beyond-retention" Error R5 implemented "a rule looks back further than raw data is kept";
+    BUDGET_DISAGREES = "budget-disagrees" Error R6 implemented "availability and budget used do not follow from each other";
+    BUDGET_STATES = "budget-states" Error R7 implemented "a budget state does not fit the part that is left";
+    PAYMENT_COHORT = "payment-cohort" Warning R27 implemented "a success rate mixes payments of different beginnings";
+    ACKNOWLEDGED_LOSS = "acknowledged-loss" Warning R28 implemented "a loss is measured by acknowledgements, which cannot see it";
+    PRIORITY_CONTRADICTS = "priority-contradicts" Error R29 implemented "an alert's priority is not the one that the severity table gives";
+    SINGLE_POD_PAGE = "single-pod-page" Error R30 implemented "one pod that is down pages as if all were";
+    THROUGHPUT_OBJECTIVE = "throughput-objective" Error R33 implemented "a floor of throughput as an objective is missed every night";
+    BUDGET_RESET = "budget-reset" Warning R36 implemented "a new month forgives an exhausted budget";
+    CLIENT_ERRORS = "client-errors" Error R39 implemented "an answer that is our fault (408, 429, 499) is counted as the client's";
+    NEVER_FIRES = "never-fires" Error - implemented "a threshold that no ratio can reach, so that the alert never fires";
+    NO_BUDGET = "no-budget" Warning - implemented "an objective of 100%: it leaves no budget, and the first failure breaks it";
+    GOOD_OUTSIDE_TOTAL = "good-outside-total" Error - implemented "the good or the bad events are not among all events, so that their ratio is none";
+    LATENCY_EDGE = "latency-edge" Error - implemented "a latency threshold is not an edge of the histogram that it is counted from";
+    AGREEMENT_TIGHTER = "agreement-tighter" Error - implemented "a contract promises more than the objective that is to protect it";
+    SAYS_OTHERWISE = "says-otherwise" Warning - implemented "a description gives another target or threshold than what is counted";
     EXPIRED_EXCEPTION = "expired-exception" Warning - implemented "an exception of an error budget policy has expired";
     DIALECT = "dialect" Warning - implemented "a rule means something else on the engine that is to evaluate it";
-    INTERVAL_FINER_THAN_DATA = "interval-finer-than-data" Error R38 rules "a rule is evaluated more often than its data arrives";
+    INTERVAL_FINER_THAN_DATA = "interval-finer-than-data" Error R38 implemented "a rule is evaluated more often than its data arrives";
 
     // What the later capabilities' documents can get wrong.
     HEAD_AND_TAIL_SAMPLING = "head-and-tail-sampling" Error R8 traces "traces dropped at the head are expected at the tail";
@@ -192,10 +198,11 @@ lints! {
 }
 
 /// The checks that judge a catalog as a whole: they say nothing while a part of it cannot be read.
-pub(crate) const NEED_EVERYTHING: [LintId; 6] = [
+pub(crate) const NEED_EVERYTHING: [LintId; 7] = [
     UNKNOWN_REFERENCE,
     MISSING_DOCUMENT,
     PLATFORM_COUNT,
+    AVAILABILITY_COMPOSITION,
     SEVERITY_UNROUTED,
     UNREACHABLE_PERSON,
     SAME_TEAM_BACKUP,

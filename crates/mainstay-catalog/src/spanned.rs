@@ -33,6 +33,38 @@ impl At {
         }
     }
 
+    /// Where the first line of `part` stands in `source`, the text of a whole file, from this place on; else this place.
+    /// For a piece of a longer text, such as a word of a description.
+    #[must_use]
+    pub fn of_part(self, source: &str, part: &str) -> Self {
+        self.of_nth_part(source, part, 0)
+    }
+
+    /// Where the bytes of `whole`, a text that was read at this place, stand in `source`, the text of a whole file: the
+    /// first line of them. However a YAML scalar is written, its words come in the same order.
+    #[must_use]
+    pub fn of_bytes_within(self, source: &str, whole: &str, bytes: std::ops::Range<usize>) -> Self {
+        let start = bytes.start;
+        let part = whole.get(bytes).map(first_line).unwrap_or_default();
+        let before = whole.match_indices(part).take_while(|(at, _)| *at < start);
+        let nth = if part.is_empty() { 0 } else { before.count() };
+        self.of_nth_part(source, part, nth)
+    }
+
+    fn of_nth_part(self, source: &str, part: &str, nth: usize) -> Self {
+        let part = first_line(part);
+        let start = self.offset_bytes as usize;
+        let found = source
+            .get(start..)
+            .and_then(|rest| rest.match_indices(part).nth(nth));
+        match found {
+            Some((found, _)) if !part.is_empty() => {
+                Self::of_bytes(source, start + found..start + found + part.len())
+            }
+            _ => self,
+        }
+    }
+
     /// One character of `source`, the text of a whole file, by line and column.
     pub(crate) fn of_line_column(source: &str, line: u32, column: u32) -> Self {
         let before: usize = source
@@ -64,6 +96,10 @@ impl At {
             len_bytes: narrow(span.byte_len().map_or(0, Into::into)),
         }
     }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default().trim()
 }
 
 /// A value and the place where it was written. It reads like the value itself; two are equal when their values are,

@@ -16,7 +16,9 @@ use mainstay_kernel::effect::Channel;
 use mainstay_kernel::{Actor, Entropy, EventId};
 use mainstay_oncall::{Oncall, OncallCommand, OncallSpec};
 use mainstay_runbook::{RunbookCommand, Runbooks};
+use mainstay_slo::adjust::ledger::{Ledger, LedgerCommand};
 use mainstay_slo::gate::{Gate, GateCommand, Policies};
+use mainstay_slo::report::machine::{ReportCommand, Reports};
 
 use crate::error::PlaneError;
 
@@ -33,7 +35,9 @@ pub enum Command {
     Change(ChangeCommand),
     Gate(GateCommand),
     Incident(IncidentCommand),
+    Ledger(LedgerCommand),
     Oncall(OncallCommand),
+    Report(ReportCommand),
     Runbook(RunbookCommand),
     Delivery(Attempted),
 }
@@ -100,7 +104,9 @@ pub(crate) struct Core {
     pub(crate) changes: Runner<Change>,
     pub(crate) gate: Runner<Gate>,
     pub(crate) incidents: Runner<Incidents>,
+    pub(crate) ledger: Runner<Ledger>,
     pub(crate) oncall: Runner<Oncall>,
+    pub(crate) reports: Runner<Reports>,
     pub(crate) runbooks: Runner<Runbooks>,
     pub(crate) delivery: Runner<Delivery>,
     /// Where the subscriptions stand, in the order of [`crate::facts::SUBSCRIPTIONS`].
@@ -122,7 +128,9 @@ impl Core {
             changes: Runner::load(journal).await?,
             gate: Runner::load(journal).await?,
             incidents: Runner::load(journal).await?,
+            ledger: Runner::load(journal).await?,
             oncall: Runner::load(journal).await?,
+            reports: Runner::load(journal).await?,
             runbooks: Runner::load(journal).await?,
             delivery: Runner::load(journal).await?,
             cursors: Vec::new(),
@@ -145,7 +153,9 @@ impl Core {
             self.changes.seen(),
             self.gate.seen(),
             self.incidents.seen(),
+            self.ledger.seen(),
             self.oncall.seen(),
+            self.reports.seen(),
             self.runbooks.seen(),
             self.delivery.seen(),
         ];
@@ -157,7 +167,9 @@ impl Core {
         self.changes.take_in(record)?;
         self.gate.take_in(record)?;
         self.incidents.take_in(record)?;
+        self.ledger.take_in(record)?;
         self.oncall.take_in(record)?;
+        self.reports.take_in(record)?;
         self.runbooks.take_in(record)?;
         self.delivery.take_in(record)
     }
@@ -169,7 +181,9 @@ impl Core {
         save(journal, self.epoch, &mut self.changes, head).await?;
         save(journal, self.epoch, &mut self.gate, head).await?;
         save(journal, self.epoch, &mut self.incidents, head).await?;
+        save(journal, self.epoch, &mut self.ledger, head).await?;
         save(journal, self.epoch, &mut self.oncall, head).await?;
+        save(journal, self.epoch, &mut self.reports, head).await?;
         save(journal, self.epoch, &mut self.runbooks, head).await?;
         save(journal, self.epoch, &mut self.delivery, head).await
     }
@@ -221,6 +235,16 @@ impl Core {
             }
             Command::Incident(command) => done(
                 self.incidents
+                    .execute(journal, &(), &context, command, settle)
+                    .await?,
+            ),
+            Command::Ledger(command) => done(
+                self.ledger
+                    .execute(journal, &(), &context, command, settle)
+                    .await?,
+            ),
+            Command::Report(command) => done(
+                self.reports
                     .execute(journal, &(), &context, command, settle)
                     .await?,
             ),

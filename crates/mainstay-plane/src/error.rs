@@ -6,7 +6,9 @@ use mainstay_incident::IncidentRefusal;
 use mainstay_journal::{ExecuteError, JournalError};
 use mainstay_oncall::OncallRefusal;
 use mainstay_runbook::RunbookRefusal;
+use mainstay_slo::adjust::ledger::LedgerRefusal;
 use mainstay_slo::gate::GateRefusal;
+use mainstay_slo::report::machine::ReportRefusal;
 
 /// A capability says no. Nothing has happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +26,11 @@ pub enum Refused {
     #[error(transparent)]
     Incident(#[from] IncidentRefusal),
     #[error(transparent)]
+    Ledger(#[from] LedgerRefusal),
+    #[error(transparent)]
     Oncall(#[from] OncallRefusal),
+    #[error(transparent)]
+    Report(#[from] ReportRefusal),
     #[error(transparent)]
     Runbook(#[from] RunbookRefusal),
     #[error(transparent)]
@@ -47,6 +53,7 @@ impl Refused {
         matches!(
             self,
             Self::Incident(IncidentRefusal::Unknown(_))
+                | Self::Ledger(LedgerRefusal::Unknown(_))
                 | Self::Oncall(OncallRefusal::UnknownPage(_))
                 | Self::Runbook(RunbookRefusal::UnknownRunbook(_) | RunbookRefusal::UnknownStep { .. })
         )

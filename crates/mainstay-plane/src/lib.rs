@@ -14,6 +14,7 @@ mod gate;
 pub mod judge;
 mod plane;
 mod postmortem;
+pub mod reports;
 pub mod signing;
 pub mod telemetry;
 mod why;

@@ -15,7 +15,9 @@ use mainstay_journal::{Epoch, Journal, JournalError, Seq, Settle};
 use mainstay_kernel::{Actor, Clock, Digest, Entropy, EventId};
 use mainstay_oncall::OncallState;
 use mainstay_runbook::RunbookState;
+use mainstay_slo::adjust::ledger::LedgerState;
 use mainstay_slo::gate::{GateState, Policies};
+use mainstay_slo::report::machine::ReportState;
 use tokio::sync::{Mutex, watch};
 
 use crate::core::{Asked, Command, Core, Done, Specs};
@@ -72,8 +74,12 @@ pub struct States<'a> {
     pub policies: &'a Policies,
     /// Incidents.
     pub incidents: &'a IncidentState,
+    /// Adjustments.
+    pub ledger: &'a LedgerState,
     /// Pages.
     pub oncall: &'a OncallState,
+    /// Editions of reports.
+    pub reports: &'a ReportState,
     /// Step runs.
     pub runbooks: &'a RunbookState,
     /// Deliveries.
@@ -391,7 +397,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             gate: core.gate.state(),
             policies: &core.specs.gate,
             incidents: core.incidents.state(),
+            ledger: core.ledger.state(),
             oncall: core.oncall.state(),
+            reports: core.reports.state(),
             runbooks: core.runbooks.state(),
             delivery: core.delivery.state(),
         })

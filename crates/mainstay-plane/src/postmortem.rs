@@ -31,7 +31,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     }
 }
 
-fn facts(incident: &Incident, impact: Impact, budgets: Vec<BudgetCost>) -> Facts {
+pub(crate) fn facts(incident: &Incident, impact: Impact, budgets: Vec<BudgetCost>) -> Facts {
     let alerts = incident.alerts.values().map(|attached| AlertLine {
         name: attached.alert.name().to_owned(),
         summary: attached

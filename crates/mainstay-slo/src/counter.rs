@@ -212,7 +212,6 @@ pub(crate) fn contribution(
 fn exact_count(value: f64) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
         reason = "what is lost is compared with what was there"
     )]
     let whole = value as i64;

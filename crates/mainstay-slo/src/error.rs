@@ -23,6 +23,9 @@ pub enum SloError {
         /// How many it may have.
         max: usize,
     },
+    /// There is no such objective.
+    #[error("there is no objective {0:?}")]
+    UnknownSlo(String),
     /// Two objectives or indicators of one name.
     #[error("{0:?} is defined twice")]
     Duplicate(String),

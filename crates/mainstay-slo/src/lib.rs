@@ -10,25 +10,31 @@
 //! - [`completion`]: what becomes of payments, by the time at which they began
 //! - [`floor`]: how little traffic is too little
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
-//! - [`spec`]: OpenSLO documents
+//! - [`spec`]: OpenSLO documents; [`import`]: those of other tools; [`export`]: rules for a Prometheus
+//! - [`adjust`]: what does not count, by agreement; [`credits`]: what contracts give back; [`report`]: monthly reports
 //! - [`engine`]: the state machine over all of them, and its stored state
 //! - [`gate`]: error budget policies, and whether a change may go out
 //!
 //! Pure: no IO, no clock, no floats but the sample values themselves.
 
+pub mod adjust;
 pub mod burn;
 mod chance;
 mod codec;
 pub mod completion;
 pub mod counter;
 mod coverage;
+pub mod credits;
 pub mod engine;
 pub mod error;
 mod exact;
+pub mod export;
 pub mod floor;
 pub mod gate;
+pub mod import;
 pub mod objective;
 pub mod prefix;
+pub mod report;
 pub mod selector;
 pub mod sli;
 pub mod spec;
@@ -36,8 +42,8 @@ mod tally;
 pub mod window;
 
 pub use engine::{
-    AlertCause, AlertTransition, Evaluation, GroupWindow, Ingested, RawSample, SeriesRef, Settings,
-    SloCatalog, SloEngine, Status, StatusValue,
+    AlertCause, AlertTransition, Evaluation, ExcludedStretch, GroupWindow, Ingested, Period, RawSample,
+    SeriesRef, Settings, Shares, SloCatalog, SloEngine, Status, StatusValue,
 };
 pub use error::SloError;
 pub use objective::{Budget, BudgetPolicy, Objective, Promise};

@@ -152,6 +152,15 @@ impl Window {
         Calendar::new(month, civil::date(2020, 1, 1).at(0, 0, 0, 0), zone).map(Self::Calendar)
     }
 
+    /// Whose clocks it follows; none where it rolls.
+    #[must_use]
+    pub fn zone(&self) -> Option<&TimeZone> {
+        match self {
+            Self::Rolling(_) => None,
+            Self::Calendar(calendar) => Some(&calendar.zone),
+        }
+    }
+
     /// The window at `now`.
     #[must_use]
     pub fn bounds(&self, now: Timestamp) -> Bounds {
@@ -182,6 +191,12 @@ impl std::fmt::Display for Window {
 }
 
 impl Calendar {
+    /// How long a period is.
+    #[must_use]
+    pub fn every(&self) -> Duration {
+        self.every
+    }
+
     /// Periods of the given length, one of which begins at `anchor` on the clocks of `zone` (an IANA name).
     ///
     /// # Errors

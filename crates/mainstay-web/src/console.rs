@@ -1,6 +1,7 @@
 //! What the web asks of the plane. The web owns this trait; whoever composes the program implements it.
 
 mod metrics;
+mod reports;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,11 +10,12 @@ use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId};
 use serde_json::Value;
 
 pub use metrics::Metrics;
+pub use reports::Reports;
 
 use crate::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval, GateKey,
-    GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, JournalReport, Look,
-    Overview, PostableAlert, Situation, Slo, SloDetail, Why,
+    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval, GatePolicies,
+    GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, JournalReport, Look, Overview,
+    PostableAlert, Situation, Slo, SloDetail, Why,
 };
 
 /// An answer under way.
@@ -26,7 +28,7 @@ pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> 
 /// before a question comes here.
 ///
 /// A question that only reads may be dropped before it is answered; one that acts is always carried to its end.
-pub trait Console: Metrics {
+pub trait Console: Metrics + Reports {
     /// What is true right now. Asked for every page: must be cheap.
     fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation>;
     /// The first screen.
@@ -92,8 +94,6 @@ pub trait Console: Metrics {
     fn gate_answers<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GateStatement>>;
     /// Error budget policies, and what they apply to.
     fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies>;
-    /// The key that verifies answers.
-    fn gate_key<'a>(&'a self, who: &'a Principal) -> Answer<'a, GateKey>;
 
     /// Recomputes every hash chain.
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;

@@ -3,7 +3,7 @@
 mod api;
 
 use crate::route::Route;
-use crate::view::{Done, GateAnswer, GateApproval, GateKey, GatePolicies, GateRequest, GateStatement};
+use crate::view::{Done, GateAnswer, GateApproval, GatePolicies, GateRequest, GateStatement};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -33,8 +33,5 @@ pub(crate) fn routes() -> Vec<Route> {
         )
         .platform()
         .gives::<GatePolicies>(),
-        Route::get("/api/v1/gate/key", "The key that verifies answers", api::key)
-            .platform()
-            .gives::<GateKey>(),
     ]
 }

@@ -29,6 +29,7 @@ mod overview;
 mod prometheus;
 mod query;
 pub mod reference;
+mod report;
 mod request;
 pub mod route;
 mod search;
@@ -39,7 +40,7 @@ pub mod view;
 
 pub use access::{Auth, BindRefused, Tokens, TokensError, check_bind};
 pub use app::{Settings, Setup, router};
-pub use console::{Answer, Console, Failure, Metrics};
+pub use console::{Answer, Console, Failure, Metrics, Reports};
 pub use events::Topic;
 pub use otlp_grpc::serve_otlp_grpc;
 pub use serve::serve;

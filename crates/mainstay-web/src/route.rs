@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use crate::app::App;
 use crate::{
     alert, catalog, change, completion, events, gate, inbox, incident, journal, login, openapi, overview,
-    prometheus, query, search, slo,
+    prometheus, query, report, search, slo,
 };
 
 /// The largest body of most routes, in bytes.
@@ -280,6 +280,7 @@ pub fn table() -> Vec<Route> {
         incident::routes(),
         alert::routes(),
         slo::routes(),
+        report::routes(),
         change::routes(),
         completion::routes(),
         gate::routes(),

@@ -12,14 +12,15 @@ mod journal;
 mod overview;
 mod prometheus;
 mod query;
+mod report;
 mod share;
 mod slo;
 
 pub use alert::{Alert, AlertState};
 pub use change::Change;
 pub use gate::{
-    GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKey, GateKind,
-    GatePeriod, GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,
+    GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKind, GatePeriod,
+    GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,
 };
 pub use inbound::{PostableAlert, WebhookAlert, WebhookMessage};
 pub use incident::{
@@ -42,6 +43,9 @@ pub use prometheus::{
 pub use query::{
     Deleted, Deletion, Exemplar, InstantQuery, OtlpAnswer, QueryAnswer, QueryCost, QueryError, QueryOptions,
     RangeQuery, Sample, Selection, SeriesExemplars, WriteRequest, Written,
+};
+pub use report::{
+    Adjustment, IssuedReport, NewAdjustment, ReportAsk, ReportFile, ReportForm, SigningKeyInfo, Wanted,
 };
 pub use share::Share;
 pub use slo::{Burn, Slo, SloDetail};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mainstay_catalog::runbook::{RunbookDoc, StepAction};
 use mainstay_catalog::{At, Catalog, Diagnostic, Diagnostics, Document, Documents, Format, Level, lint};
 use mainstay_kernel::{Clock as _, Labels, Severity};
-use mainstay_plane::telemetry::LimitsSpec;
+use mainstay_plane::telemetry::{Contracts, LimitsSpec};
 use mainstay_promql::dialect::{Dialect, differences};
 use mainstay_rules::{RuleFile, RuleKind, RuleSpec};
 use serde::Serialize;
@@ -52,12 +52,13 @@ struct Found {
     unchecked: BTreeSet<String>,
 }
 
-/// Checks everything that any capability can see in a catalog or a file.
+/// Reads a catalog or a file, and checks everything that any capability must have to use it.
 pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
     let (catalog, mut diagnostics) = Catalog::check(path);
     // What they make of it is of no use here; what they find is.
     let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut diagnostics);
     let _ = mainstay_slo::gate::load(&catalog, &slos, SystemClock.now(), &mut diagnostics);
+    let _ = Contracts::of(&catalog.documents, &catalog.platform, &slos, &mut diagnostics);
     let _ = LimitsSpec::of(&catalog.documents, &mut diagnostics);
     for document in catalog.documents.of_format(Format::PrometheusRules) {
         check_rules(document, &mut diagnostics);
@@ -84,25 +85,12 @@ fn check_dialect(documents: &Documents, dialect: Dialect, diagnostics: &mut Diag
             let found = differences(&rule.expr, dialect);
             for difference in found.iter().filter(|difference| !difference.rule.is_of_ranges()) {
                 let part = rule.query.get(difference.span.start..difference.span.end);
-                let at = part_of(document.source(), rule.line, part.unwrap_or_default());
+                let line = place(document.source(), rule.line, 1);
+                let at = line.of_part(document.source(), part.unwrap_or_default());
                 let message = format!("on {dialect}: {} ({})", difference.message, difference.rule);
                 diagnostics.push(document.diagnostic(lint::DIALECT, at, message));
             }
         }
-    }
-}
-
-/// Where the first line of a query's part stands in the file, from a line on; else that line.
-fn part_of(source: &str, line: usize, part: &str) -> At {
-    let before: usize = source
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(str::len)
-        .sum();
-    let part = part.lines().next().unwrap_or_default().trim_end();
-    match source[before..].find(part) {
-        Some(found) if !part.is_empty() => At::of_bytes(source, before + found..before + found + part.len()),
-        _ => place(source, line, 1),
     }
 }
 
@@ -288,6 +276,9 @@ pub(crate) fn run(options: &Options) -> Exit {
 
 fn find(path: &Path, engine: Option<Dialect>) -> Found {
     let (catalog, mut findings) = examine(path);
+    // Whoever only reads a catalog does not ask for these: a server starts with objectives that contradict each other.
+    mainstay_slo::spec::contradictions::check(&catalog.documents, &catalog.platform, &mut findings);
+    findings.settle();
     if let Some(dialect) = engine {
         check_dialect(&catalog.documents, dialect, &mut findings);
         findings.settle();

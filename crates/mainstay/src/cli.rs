@@ -23,6 +23,10 @@ enum Command {
     Check(crate::check::Options),
     /// Say what a new version of a catalog changes.
     Plan(crate::plan::Options),
+    /// Draft a catalog from a running Prometheus, and count a first true budget; it only reads there.
+    Init(Box<crate::adopt::Init>),
+    /// Write objectives of Sloth or Pyrra as OpenSLO documents.
+    Import(crate::adopt::Import),
     /// Have the server read its catalog's directory anew and put it in force, without a restart.
     Apply(crate::plan::ApplyOptions),
     /// Run unit tests of rules, or scripts of queries.
@@ -91,6 +95,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(options) => serve::run(*options).into(),
         Command::Check(options) => crate::check::run(&options).into(),
         Command::Plan(options) => crate::plan::run(&options).into(),
+        Command::Init(options) => options.run().into(),
+        Command::Import(options) => options.run().into(),
         Command::Apply(options) => crate::plan::apply(&options).into(),
         Command::Test(options) => crate::test::run(&options).into(),
         Command::Ack(options) => options.run().into(),

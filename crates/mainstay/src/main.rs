@@ -3,6 +3,7 @@
 //! This crate is the outermost layer: it alone reads the environment and the wall clock, parses the command line, and
 //! hands both to the plane.
 
+mod adopt;
 mod check;
 mod cli;
 mod clock;

@@ -33,7 +33,7 @@ use crate::exit::Exit;
 use discovery::Sources;
 use operations::DiskOperations;
 
-pub(crate) use options::Options;
+pub(crate) use options::{Options, without_password};
 pub(crate) use process::{start_logging, told_to_stop};
 
 /// How often objectives are judged; rules have clocks of their own.
@@ -65,9 +65,9 @@ enum ServeError {
     #[error(transparent)]
     Journal(#[from] mainstay_journal::JournalError),
     #[error(transparent)]
-    Telemetry(#[from] mainstay_plane::TelemetryError),
-    #[error(transparent)]
     Signing(#[from] SigningError),
+    #[error(transparent)]
+    Telemetry(#[from] mainstay_plane::TelemetryError),
     #[error("{0}")]
     Engine(String),
     #[error(transparent)]
@@ -141,7 +141,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     // The journal's lock keeps a second process out before anything else is touched.
     let journal = SqliteJournal::open(&options.data.join("journal"), clock.clone(), entropy.clone()).await?;
     let journal = Arc::new(journal);
-    let signing = Arc::new(SigningKey::open(&options.data, &*entropy)?);
+    let key = Arc::new(SigningKey::open(&options.data, &*entropy)?);
     let settings = mainstay_slo::Settings {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
         ..mainstay_slo::Settings::default()
@@ -177,6 +177,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             .unwrap_or_else(|| format!("http://{}", options.listen)),
     };
     let plane = Arc::new(Plane::open(parts, "serve", catalog, directory).await?);
+    plane.exclude().await;
     let forgotten = plane
         .look(|states| telemetry.adopt(states.alerts, clock.now()))
         .await;
@@ -204,8 +205,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         Program {
             started_at: clock.now(),
             flags,
+            key,
             scrapes: scrapes.clone(),
-            signing,
         },
     );
     let console = Arc::new(console);
@@ -332,6 +333,7 @@ async fn judge(
             () = &mut stop => return Ok(()),
             _ = tick.tick() => {}
         }
+        plane.exclude().await;
         let (judging, now) = (telemetry.clone(), clock.now());
         let found = tokio::task::spawn_blocking(move || judging.evaluate(now)).await;
         let found = found.map_err(|panic| ServeError::Web(panic.to_string()))?;

@@ -21,7 +21,7 @@ pub const MAX_SERIES: usize = 10_000;
 
 /// Upper bounds of the request-duration histograms, in seconds.
 pub const DURATION_BUCKETS_SECONDS: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 5.0,
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1.0, 1.5, 2.0, 2.5, 5.0,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::{
     clock,
     error::Result,
     log::{About, Level},
-    metrics::{Counters, Histogram},
+    metrics::{Counter, Counters, Histogram},
     model::{Payment, Status, service},
     pod::{Pod, PodArgs},
     store::{
@@ -75,12 +75,20 @@ struct App {
     fraud: Breaker,
     steps: Counters,
     ended: Counters,
+    claims: [Counter; 2],
+    compensations: [Counter; 2],
     completion: Histogram,
 }
 
 pub(crate) async fn run(options: Options) -> Result<()> {
     let pod = Pod::start(service::SAGA, options.pod)?;
     let metrics = &pod.metrics;
+    let claims = metrics.counters("saga_claims_total", "Looks at the outbox.", &["outcome"]);
+    let compensations = metrics.counters(
+        "saga_compensations_total",
+        "Payments that were undone.",
+        &["outcome"],
+    );
     let app = Arc::new(App {
         owner: format!("{}/{}/{}", pod.args.pod, std::process::id(), clock::unix_ms()),
         writer: Writer::open(&options.db).await?,
@@ -97,6 +105,8 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             "Payments by how they ended.",
             &["tenant", "status"],
         ),
+        claims: ["ok", "error"].map(|outcome| claims.with(&[outcome])),
+        compensations: ["compensated", "by_hand"].map(|outcome| compensations.with(&[outcome])),
         completion: metrics
             .histograms(
                 "payment_completion_seconds",
@@ -107,6 +117,17 @@ pub(crate) async fn run(options: Options) -> Result<()> {
             .with(&[]),
         pod: Arc::clone(&pod),
     });
+    // What has not happened yet is 0, not absent: every way to end of every tenant of the cell.
+    let topology = app.pod.topology_known().await;
+    for (tenant, _) in topology
+        .tenants
+        .iter()
+        .filter(|(_, route)| route.cell == app.pod.args.cell)
+    {
+        for status in [Status::Completed, Status::Rejected, Status::Failed] {
+            app.ended.with(&[tenant, status.as_str()]);
+        }
+    }
     let stopping = Arc::new(AtomicBool::new(false));
     let slots = Arc::new(Semaphore::new(MAX_DRIVEN));
     let claiming = tokio::spawn(claim(Arc::clone(&app), Arc::clone(&slots), Arc::clone(&stopping)));
@@ -127,7 +148,10 @@ async fn claim(app: Arc<App>, slots: Arc<Semaphore>, stopping: Arc<AtomicBool>) 
         let claimed = if room == 0 {
             Ok(Vec::new())
         } else {
-            app.claim(room).await
+            let claimed = app.claim(room).await;
+            let [ok, error] = &app.claims;
+            if claimed.is_ok() { ok } else { error }.increment();
+            claimed
         };
         match claimed {
             Ok(sagas) if sagas.is_empty() => {
@@ -224,6 +248,9 @@ impl App {
         let status = match saga.state.undo.clone() {
             Some(undo) => {
                 self.compensate(&mut saga).await;
+                let [compensated, by_hand] = &self.compensations;
+                let undone = saga.state.is(Step::Reserve, StepState::Compensated);
+                if undone { compensated } else { by_hand }.increment();
                 undo.status
             }
             None => Status::Completed,

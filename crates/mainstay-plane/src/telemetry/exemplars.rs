@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use mainstay_ingest::Exemplar;
+use mainstay_ingest::{Exemplar, SeriesSample};
 use mainstay_kernel::{Labels, Matcher};
 
 use super::Telemetry;
@@ -13,6 +13,15 @@ use super::Telemetry;
 const EXEMPLARS_MAX: usize = 100_000;
 /// The most characters of an exemplar's labels, as OpenMetrics demands.
 const LABEL_CHARS_MAX: usize = 128;
+
+/// The exemplars of samples, taken out of them.
+pub(super) fn examples(samples: &mut [SeriesSample]) -> impl Iterator<Item = (Arc<Labels>, Exemplar, i64)> {
+    samples.iter_mut().flat_map(|sample| {
+        let (labels, t_ms) = (&sample.labels, sample.t_ms);
+        let exemplars = std::mem::take(&mut sample.exemplars).into_iter();
+        exemplars.map(move |exemplar| (Arc::clone(labels), exemplar, t_ms))
+    })
+}
 
 /// The exemplars of one series, in order of time.
 pub type SeriesExemplars = (Arc<Labels>, Vec<StoredExemplar>);

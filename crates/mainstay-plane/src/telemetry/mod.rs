@@ -4,12 +4,14 @@
 //! Counts are not events. They are kept in a file beside the samples together with the position of the log up to which
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
+mod adjusting;
 pub mod completions;
 mod delete;
 mod exemplars;
 mod gate;
 mod intake;
 mod judge;
+mod judged;
 mod metadata;
 mod otlp;
 mod receive;
@@ -24,22 +26,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::{AlertState, Observation};
-use mainstay_catalog::{Catalog, Diagnostics};
-use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
+use mainstay_ingest::{ScrapeBatch, Sink};
+use mainstay_kernel::Clock;
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
-use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
 use mainstay_segment::SegmentError;
 use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
-use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
+use mainstay_slo::{AlertTransition, Settings, SloEngine, SloError};
 
+use adjusting::Adjusting;
+pub use adjusting::Contracts;
 pub(crate) use judge::RESOLUTION;
+pub use judged::Judged;
 pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
 pub use store::StoreSamples;
 
 use completions::CompletionLog;
-use exemplars::Exemplars;
+use exemplars::{Exemplars, examples};
 pub use exemplars::{SeriesExemplars, StoredExemplar};
 use intake::{Watched, count_on, write_counts};
 use metadata::MetadataTable;
@@ -88,29 +92,6 @@ pub enum TelemetryError {
     },
 }
 
-/// What is judged by.
-pub struct Judged {
-    /// Objectives and indicators.
-    pub slos: SloCatalog,
-    /// Alerting and recording rules.
-    rules: RuleBook,
-    /// What tenants may take up.
-    limits: LimitsSpec,
-}
-
-impl Judged {
-    /// Reads the objectives and rules of a catalog.
-    #[must_use]
-    pub fn of(catalog: &Catalog, diagnostics: &mut Diagnostics) -> Self {
-        let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, diagnostics);
-        Self {
-            slos,
-            rules: RuleBook::of(&catalog.documents, diagnostics),
-            limits: LimitsSpec::of(&catalog.documents, diagnostics),
-        }
-    }
-}
-
 /// What one evaluation found.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -139,6 +120,7 @@ pub struct Opened {
 pub struct Telemetry {
     pub(crate) store: Arc<Store>,
     pub(crate) slos: Mutex<SloEngine>,
+    adjusting: Mutex<Adjusting>,
     rules: Mutex<RuleBook>,
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
@@ -222,6 +204,7 @@ impl Telemetry {
         let telemetry = Self {
             store: Arc::new(store),
             slos: Mutex::new(slos),
+            adjusting: Mutex::new(Adjusting::of(judged.contracts)),
             rules: Mutex::new(rules),
             intake: Mutex::default(),
             completions,
@@ -315,6 +298,7 @@ impl Telemetry {
         let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
         self.limit_tenants(&judged.limits);
         let gone = self.slos().reconfigure(judged.slos, now);
+        *self.adjusting() = Adjusting::of(judged.contracts);
         watched.forget();
         drop(watched);
         let mut rules = self.rules();
@@ -357,8 +341,8 @@ impl Telemetry {
     /// # Errors
     /// If the file cannot be written.
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
-        let began = self.clock.now();
         let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = self.clock.now();
         let (bytes, position, completions) = self.counted()?;
         write_counts(&self.counts_file, &bytes)?;
         self.completions.let_go(completions)?;
@@ -466,15 +450,6 @@ impl Sink for Telemetry {
             Err(error) => tracing::error!(job, instance, %error, "a scrape could not be stored"),
         }
     }
-}
-
-/// The exemplars of samples, taken out of them.
-fn examples(samples: &mut [SeriesSample]) -> impl Iterator<Item = (Arc<Labels>, Exemplar, i64)> {
-    samples.iter_mut().flat_map(|sample| {
-        let (labels, t_ms) = (&sample.labels, sample.t_ms);
-        let exemplars = std::mem::take(&mut sample.exemplars).into_iter();
-        exemplars.map(move |exemplar| (Arc::clone(labels), exemplar, t_ms))
-    })
 }
 
 /// The annotation that says which part of Mainstay raised an alert.

@@ -107,7 +107,7 @@ impl Telemetry {
                 sample.exemplars.clear();
             }
         }
-        self.note_exemplars(super::examples(&mut batch.samples));
+        self.note_exemplars(super::exemplars::examples(&mut batch.samples));
         batch.refuse(&refused);
         Ok(())
     }

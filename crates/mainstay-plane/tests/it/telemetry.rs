@@ -184,6 +184,46 @@ fn no_sample_is_lost_or_counted_twice() {
     assert_eq!(run(true), undisturbed);
 }
 
+/// A clock by which everything takes a second.
+struct SlowClock(Arc<ManualClock>);
+
+impl Clock for SlowClock {
+    fn now(&self) -> Timestamp {
+        self.0.advance(SignedDuration::from_secs(1));
+        self.0.now()
+    }
+}
+
+/// Counts that take long to write are written seldom: the log has what the file lacks.
+#[test]
+fn a_checkpoint_that_takes_long_is_not_taken_all_the_time() {
+    let mut bench = Bench::new();
+    let open = |bench: &Bench| {
+        let judged = Judged::of(&bench.catalog, &mut Diagnostics::new());
+        let clock = Arc::new(SlowClock(bench.clock.clone()));
+        Telemetry::open(bench.dir.path(), judged, Settings::default(), clock)
+            .expect("it opens")
+            .0
+    };
+    let kept = |bench: &Bench| std::fs::read(bench.dir.path().join("counts.slo")).expect("counts");
+    let telemetry = open(&bench);
+    let at_first = kept(&bench);
+    bench.step(&telemetry, 3.0, 0.0);
+    bench.step(&telemetry, 3.0, 0.0);
+    telemetry.maintain().expect("the disk works");
+    assert!(kept(&bench) == at_first, "it waits");
+    let counts = bench.counts(&telemetry);
+    assert!(counts.iter().any(|(bad, _)| *bad > 0), "{counts:?}");
+    drop(telemetry);
+    let telemetry = open(&bench);
+    assert_eq!(bench.counts(&telemetry), counts);
+    let after_crash = kept(&bench);
+    bench.step(&telemetry, 3.0, 0.0);
+    bench.clock.advance(SignedDuration::from_hours(1));
+    telemetry.maintain().expect("the disk works");
+    assert!(kept(&bench) != after_crash, "its time has come");
+}
+
 /// The catalog's burn alert and both rules of one name fire; a new process takes them over and nothing begins or ends,
 /// although the rules need five minutes to fire by themselves. What is over then is said to be over.
 #[test]

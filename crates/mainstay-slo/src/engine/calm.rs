@@ -4,7 +4,8 @@
 //! what has yet to come. So from the sums alone it is known that nothing changes until some instant unless there are
 //! more bad events by then than a number, and all that a tick has to do is to compare that number with the latest sum.
 //! More events that are good only make things better. What is not as simple is judged at every tick: alerts that fire,
-//! budgets that are not healthy, and sums that changed in the past by a late sample ([`PrefixSums::revision`]).
+//! budgets that are not healthy, groups of which something is
+//! excluded, and sums that changed in the past by a late sample ([`PrefixSums::revision`]).
 //!
 //! [`PrefixSums::revision`]: crate::prefix::PrefixSums
 
@@ -103,6 +104,10 @@ impl View<'_> {
     /// For how long a pair that does not fire cannot begin to: as long as one of its windows does not burn.
     pub(super) fn pair_calm(&self, reading: &BurnReading) -> Calm {
         let (pair, target) = (&reading.pair, self.objective.target);
+        let from_ms = self.now.as_millisecond().saturating_sub(pair.long_ms);
+        if self.silenced.reaches_past(&self.node.group, from_ms) {
+            return Calm::NONE;
+        }
         if !reading.long_starts(target) {
             let calm = self.sliding_calm(pair.long_ms, |total| pair.most_bad_long(total, target));
             if calm != Calm::NONE {
@@ -117,6 +122,9 @@ impl View<'_> {
 
     /// For how long a budget that is healthy stays so.
     pub(super) fn budget_calm(&self) -> Calm {
+        if self.excluded.reaches_past(&self.node.group, self.bounds.start_ms) {
+            return Calm::NONE;
+        }
         let most_bad = |total| self.objective.budget.most_bad(total, self.objective.target);
         match self.objective.window {
             Window::Rolling(duration) => self.sliding_calm(duration.nominal_ms(), most_bad),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mainstay_kernel::{Labels, SloId};
 
+use super::exclude::Regions;
 use super::judge::Judged;
 use super::node::Link;
 use super::{AlertTransition, Evaluation, Judge, Series, Sli, SloCatalog, SloEngine};
@@ -123,6 +124,7 @@ impl SloEngine {
                 Some(Judge { probes, ..judge })
             })
             .collect();
+        self.place_exclusions();
         self.relink();
     }
 
@@ -235,6 +237,8 @@ impl Judge {
             objective,
             sli,
             level,
+            excluded: Regions::default(),
+            silenced: Regions::default(),
             probes: None,
         }
     }

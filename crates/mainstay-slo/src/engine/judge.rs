@@ -8,6 +8,7 @@ use mainstay_kernel::{Labels, Scope};
 
 use super::alert::{AlertTransition, blind_labels, burn_labels};
 use super::calm::{Calm, Calms};
+use super::exclude::Regions;
 use super::node::Node;
 use super::{Judge, Settings, Sli, SloEngine};
 use crate::burn::{BurnPair, BurnReading};
@@ -157,6 +158,8 @@ impl Judge {
             node,
             now,
             bounds,
+            excluded: &self.excluded,
+            silenced: &self.silenced,
         };
         let after_ms = settings.blind_after_ms;
         // An objective that nothing was ever seen of is as blind as one that went dark.
@@ -244,6 +247,8 @@ impl Judge {
             node,
             now,
             bounds,
+            excluded: &self.excluded,
+            silenced: &self.silenced,
         }
     }
 }
@@ -256,12 +261,16 @@ pub(super) struct View<'a> {
     pub(super) now: Timestamp,
     /// The objective's window at `now`.
     pub(super) bounds: Bounds,
+    /// What does not count towards the budget, and what not towards burn alerts.
+    pub(super) excluded: &'a Regions,
+    pub(super) silenced: &'a Regions,
 }
 
 impl View<'_> {
     pub(super) fn counts(&self, back_ms: i64) -> Counts {
         let now_ms = self.now.as_millisecond();
-        self.sli.counts(self.node, now_ms.saturating_sub(back_ms), now_ms)
+        let from_ms = now_ms.saturating_sub(back_ms);
+        self.sli.adjusted(self.node, self.silenced, from_ms, now_ms)
     }
 
     pub(super) fn read(&self, pair: BurnPair, firing_since_ms: Option<i64>) -> BurnReading {
@@ -273,12 +282,15 @@ impl View<'_> {
         }
     }
 
+    /// The budget without what is excluded.
     pub(super) fn budget(&self) -> Budget {
         let to_ms = self.bounds.end_ms.min(self.now.as_millisecond());
         Budget {
             target: self.objective.target,
             window_ms: self.bounds.length_ms(),
-            counts: self.sli.counts(self.node, self.bounds.start_ms, to_ms),
+            counts: self
+                .sli
+                .adjusted(self.node, self.excluded, self.bounds.start_ms, to_ms),
         }
     }
 

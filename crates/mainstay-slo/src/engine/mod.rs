@@ -9,6 +9,7 @@ mod alert;
 mod calm;
 mod catalog;
 mod completion;
+mod exclude;
 mod install;
 mod judge;
 mod node;
@@ -26,11 +27,13 @@ use mainstay_kernel::Labels;
 pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT, TRAFFIC_ALERT, UNREACHABLE_ALERT};
 pub use catalog::SloCatalog;
 pub use completion::CompletionReading;
+pub use exclude::{ExcludedStretch, Period, Shares};
 pub use judge::Evaluation;
 pub use presence::{EstimatedLoss, Outside, Reach, Traffic};
 pub use standing::{ExhaustedPeriod, Sight, Standing};
 pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 
+use crate::adjust::Exclusion;
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
 use crate::prefix::Edges;
@@ -38,6 +41,7 @@ use crate::sli::SliDefinition;
 use crate::window::Bounds;
 use calm::Calms;
 use completion::Completions;
+use exclude::Regions;
 use judge::Judged;
 use node::{Link, Node};
 use source::Sources;
@@ -171,6 +175,9 @@ struct Judge {
     bounds: Option<Bounds>,
     /// Since when the alert fires that nothing was ever seen of it.
     never_seen_ms: Option<i64>,
+    /// What does not count towards its budgets, and what not towards its burn alerts either.
+    excluded: Regions,
+    silenced: Regions,
 }
 
 /// Counts, judges and remembers. See the module's words.
@@ -192,6 +199,8 @@ pub struct SloEngine {
     swept_ms: i64,
     generation: u32,
     ingested: Ingested,
+    /// What does not count: data of the catalog and the ledger, given anew at every start.
+    exclusions: Vec<Exclusion>,
 }
 
 /// The most edges of histograms remembered per indicator: they are for a message.
@@ -218,6 +227,7 @@ impl SloEngine {
             swept_ms: now.as_millisecond(),
             generation: 0,
             ingested: Ingested::default(),
+            exclusions: Vec::new(),
         };
         engine.install(catalog, BTreeMap::new(), now.as_millisecond());
         engine

@@ -201,7 +201,7 @@ impl Sli {
         }
     }
 
-    fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
+    pub(super) fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
         let bad = match self.definition.events.marked() {
             Marked::Bad => marked,
             Marked::Good => total.saturating_sub(marked),

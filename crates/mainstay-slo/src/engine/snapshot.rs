@@ -129,6 +129,7 @@ impl SloEngine {
             swept_ms: stored.swept_ms,
             generation: 0,
             ingested: stored.ingested,
+            exclusions: Vec::new(),
         };
         engine.install(catalog, stored.judged, now.as_millisecond());
         Ok(engine)

@@ -103,6 +103,8 @@ impl SloEngine {
             node: node.unwrap_or(&nothing),
             now: as_of,
             bounds: objective.window.bounds(as_of),
+            excluded: &judge.excluded,
+            silenced: &judge.silenced,
         };
         Some(Standing {
             slo: slo.clone(),
@@ -146,7 +148,7 @@ impl View<'_> {
         let budget = |window_ms: i64, start_ms: i64, end_ms: i64| Budget {
             target: self.objective.target,
             window_ms,
-            counts: self.sli.counts(self.node, start_ms, end_ms),
+            counts: self.sli.adjusted(self.node, self.excluded, start_ms, end_ms),
         };
         // Periods are closed on the right: where one starts belongs to the one before.
         let before = |start_ms: i64| {

@@ -5,6 +5,7 @@ use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Labels, SloId};
 
 use super::completion::CompletionReading;
+use super::exclude::ExcludedStretch;
 use super::judge::{Judged, View};
 use super::node::Node;
 use super::presence::{EstimatedLoss, Outside, Traffic};
@@ -41,8 +42,12 @@ pub struct Status {
     pub window: Bounds,
     /// Between which edges the counts are exact.
     pub counted: Bounds,
-    /// The budget, with the counts.
+    /// The budget without what is excluded: what the state, the gate and the contract go by.
     pub budget: Budget,
+    /// The same of everything that was counted. Both are always shown.
+    pub raw: Budget,
+    /// What is excluded.
+    pub excluded: Vec<ExcludedStretch>,
     /// What the counts cannot say.
     pub doubt: Doubt,
     /// How much of the window up to now nothing was seen, in milliseconds: before counting began, or in gaps.
@@ -155,6 +160,8 @@ impl SloEngine {
             node,
             now,
             bounds: window,
+            excluded: &judge.excluded,
+            silenced: &judge.silenced,
         };
         let until_ms = window.end_ms.min(now_ms);
         let budget = view.budget();
@@ -183,6 +190,11 @@ impl SloEngine {
             window,
             counted: counted.counted,
             budget,
+            raw: Budget {
+                counts: counted.counts,
+                ..budget
+            },
+            excluded: judge.excluded_of(sli, &node.group, counted.counted),
             doubt: counted.doubt,
             unknown_ms: sli.unknown_ms(node, window.start_ms, until_ms, gap, retire),
             blind_since_ms,
@@ -209,7 +221,7 @@ impl SloEngine {
         Some(sli.window(node, from_ms, to_ms))
     }
 
-    /// How an objective's counts grew in its window up to `now`: from the window's start, at `points` instants at even
+    /// How an objective's adjusted counts grew in its window up to `now`: from the window's start, at `points` instants at even
     /// distances (at most 1,000), the last of them now. For burn-down charts.
     #[must_use]
     pub fn burn_down(&self, slo: &SloId, group: &Labels, now: Timestamp, points: u16) -> Vec<(i64, Counts)> {
@@ -226,7 +238,7 @@ impl SloEngine {
         (1..=points)
             .map(|point| {
                 let at_ms = window.start_ms + (until_ms - window.start_ms) * point / points;
-                (at_ms, sli.counts(node, window.start_ms, at_ms))
+                (at_ms, sli.adjusted(node, &judge.excluded, window.start_ms, at_ms))
             })
             .collect()
     }

@@ -35,7 +35,7 @@ impl BitWriter {
         let head = ones as u32 + 1;
         let rest = value & ((1 << k) - 1);
         if head + k <= 64 {
-            self.bits((1 << ones) - 1 | rest << head, head + k);
+            self.bits(((1 << ones) - 1) | (rest << head), head + k);
         } else {
             self.bits((1 << ones) - 1, head);
             self.bits(rest, k);
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn small_values_take_few_bits() {
         let mut out = BitWriter::default();
-        (0..800_u64).for_each(|step| out.rice(u64::from(step % 10 == 0), rice_parameter(80, 800)));
+        (0..800_u64).for_each(|step| out.rice(u64::from(step.is_multiple_of(10)), rice_parameter(80, 800)));
         assert_eq!(out.into_bytes().len(), 110);
     }
 }

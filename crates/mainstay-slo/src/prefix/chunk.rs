@@ -207,7 +207,7 @@ impl<const N: usize> Chunk<N> {
         let mut last = after;
         let mut entries = chunk.entries(unit);
         let in_order = |entry: Entry<N>| {
-            let is_later = entry.end > last && entry.end % unit == 0;
+            let is_later = entry.end > last && entry.end.is_multiple_of(unit);
             last = entry.end;
             is_later
         };

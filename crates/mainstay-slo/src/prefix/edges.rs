@@ -91,6 +91,14 @@ impl Edges {
         }
     }
 
+    /// The last edge at or before an instant, and the first at or after it; in milliseconds.
+    pub(crate) fn around_ms(self, t_ms: i64) -> [i64; 2] {
+        [
+            slot_ms(self.down(slot_down(t_ms))),
+            slot_ms(self.up(slot_up(t_ms))),
+        ]
+    }
+
     /// The last edge at or before a slot.
     pub(super) fn down(self, slot: u32) -> u32 {
         let tier = self.reach.iter().position(|reach| slot < *reach);
@@ -162,7 +170,7 @@ mod tests {
                     .expect("in range")
                     .as_millisecond();
                 let slot = slot_down(begins_ms);
-                off_the_hour += u32::from(slot % HOUR != 0);
+                off_the_hour += u32::from(!slot.is_multiple_of(HOUR));
                 assert!(
                     slot_ms(slot) == begins_ms && round_down(slot, 0) == slot && round_up(slot, 0) == slot,
                     "{day} in {}",

@@ -1,7 +1,7 @@
 //! Sums as bytes: closed slices as they are packed, open ones by their distances.
 
 use super::chunk::Chunk;
-use super::edges::{Edges, TIERS, UNITS};
+use super::edges::{Edges, UNITS};
 use super::{Entry, PrefixSums};
 use crate::codec::{Reader, Writer};
 use crate::error::SloError;
@@ -67,12 +67,12 @@ impl<const N: usize> PrefixSums<N> {
         };
         let mut previous = Entry { end: 0, sums: [0; N] };
         sums.base = decode_entry(input, &mut previous)?;
-        for tier in 1..TIERS {
+        for (tier, unit) in UNITS.into_iter().enumerate().skip(1) {
             let before = previous.sums;
             let entries = (0..input.len()?).map(|_| decode_entry(input, &mut previous));
             let entries = entries.collect::<Result<Vec<_>, _>>()?;
             let misplaced = |pair: &[Entry<N>]| pair[0].end >= pair[1].end;
-            let off_the_edge = |entry: &Entry<N>| entry.end % UNITS[tier] != 0;
+            let off_the_edge = |entry: &Entry<N>| !entry.end.is_multiple_of(unit);
             if entries.windows(2).any(misplaced) || entries.iter().any(off_the_edge) {
                 return Err(SloError::Snapshot("slices are not in their order".to_owned()));
             }

@@ -82,7 +82,7 @@ fn any_window_is_the_sum_of_its_events() {
                 } else {
                     0
                 };
-                let change = if seed % 2 == 0 {
+                let change = if seed.is_multiple_of(2) {
                     [some, all]
                 } else {
                     [all, all + some]

@@ -34,11 +34,14 @@ pub const SOURCE: &str = "mainstay/source";
 /// A sum by one label: what was sent to each source.
 pub const WITNESS: &str = "mainstay/witness";
 
+/// The edges of an indicator's histogram, in its unit, with commas between them.
+pub const EDGES: &str = "mainstay/edges";
+
 /// A completion, as [`crate::completion::Completion::parse`] reads it.
 pub const COMPLETION: &str = "mainstay/completion";
 
 /// What an `SLI` may carry.
-pub const OF_SLI: &[&str] = &[SOURCE, WITNESS, COMPLETION];
+pub const OF_SLI: &[&str] = &[SOURCE, WITNESS, EDGES, COMPLETION];
 /// What an `SLO` may carry.
 pub const OF_SLO: &[&str] = &[
     PROMISE,
@@ -84,4 +87,10 @@ pub(super) fn read<T>(
         ));
     }
     value.map(|value| Spanned { value, at: text.at })
+}
+
+/// Reads `0.1, 0.2, 0.5`: rising edges of buckets.
+pub(super) fn edges(text: &str) -> Option<Vec<f64>> {
+    let edges: Option<Vec<f64>> = text.split(',').map(|edge| edge.trim().parse().ok()).collect();
+    edges.filter(|edges| edges.is_sorted_by(|a, b| a < b))
 }

@@ -10,6 +10,7 @@
 //! | `SLO` | `mainstay/group-by` | labels that it is judged by, such as `tenant,cell` |
 //! | `SLO` | `mainstay/runbook` | the runbook that its alerts name |
 //! | `SLO` | `mainstay/budget-warning-below`, `mainstay/budget-critical-below` | other shares than 50% and 20% (ruling R7) |
+//! | `SLI` | `mainstay/edges` | the edges of its histogram, such as `0.1, 0.2, 0.5`: its threshold must be one |
 //! | `SLO` | `mainstay/traffic-floor` | `auto` or `N per minute`: less traffic alerts |
 //! | `SLO` | `mainstay/probes` | the `SLI` of the probes that look at the same from outside |
 //! | `SLI` | `mainstay/completion` | it counts what becomes of payments: see [`crate::completion`] |
@@ -17,10 +18,13 @@
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/priority` | `P0` to `P3`; else the condition's severity says it |
 //! | `AlertPolicy`, `AlertCondition` | `mainstay/min-bad-events` | the fewest bad events that alert |
 //!
+//! Documents of other tools become OpenSLO objects first ([`crate::import`]) and go the same way.
+//!
 //! Each alert policy of an SLO is one pair of burn-rate windows; an SLO without one does not alert.
 
 pub mod annotations;
 mod check;
+pub mod contradictions;
 mod indicator;
 mod objective;
 pub mod openslo;
@@ -60,10 +64,7 @@ struct Objects<'a> {
 /// Reads the OpenSLO documents of a catalog. `platform` says which services there are; one without services (a single
 /// file that is checked) says nothing about them.
 pub fn load(documents: &Documents, platform: &Platform, diagnostics: &mut Diagnostics) -> SloCatalog {
-    let mut objects = Objects::default();
-    for document in documents.of_format(Format::OpenSlo) {
-        objects.read(document, diagnostics);
-    }
+    let objects = Objects::of(documents, diagnostics);
     check::all(&objects, platform, diagnostics);
     let (indicators, objectives) = objective::build(&objects, diagnostics);
     match SloCatalog::new(indicators, objectives) {
@@ -81,6 +82,20 @@ pub fn load(documents: &Documents, platform: &Platform, diagnostics: &mut Diagno
 }
 
 impl<'a> Objects<'a> {
+    fn of(documents: &'a Documents, diagnostics: &mut Diagnostics) -> Self {
+        let mut objects = Self::default();
+        for document in documents.iter() {
+            if let Some(slos) = crate::import::read(document, diagnostics) {
+                for slo in slos {
+                    insert(&mut objects.slos, document, slo, diagnostics);
+                }
+            } else if document.format == Format::OpenSlo {
+                objects.read(document, diagnostics);
+            }
+        }
+        objects
+    }
+
     fn read(&mut self, document: &'a Document, diagnostics: &mut Diagnostics) {
         let version = document.api_version.as_str();
         if openslo::OTHER_VERSIONS.contains(&version) {
@@ -113,7 +128,7 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// Reads a document and keeps it by its name; of two of one name the first holds.
+/// Reads a document and keeps it by its name.
 fn keep<'a, S: DeserializeOwned>(
     objects: &mut ByName<'a, S>,
     document: &'a Document,
@@ -122,11 +137,21 @@ fn keep<'a, S: DeserializeOwned>(
     let Some(object) = diagnostics.keep(document.decode::<Object<S>>()) else {
         return;
     };
+    insert(objects, document, object, diagnostics);
+}
+
+/// Keeps an object by its name; of two of one name the first holds.
+fn insert<'a, S>(
+    objects: &mut ByName<'a, S>,
+    document: &'a Document,
+    object: Object<S>,
+    diagnostics: &mut Diagnostics,
+) {
     let name = object.metadata.name.clone();
     if let Some((first, _)) = objects.get(&name.value) {
         let message = format!(
             "there are two documents of kind {} named {:?}",
-            document.kind, name.value
+            object.kind.value, name.value
         );
         let help = format!("the other is in {}: give one of them another name", first.file);
         diagnostics.push(
@@ -162,13 +187,22 @@ fn resolve<'a, S>(
 }
 
 /// A finding that leaves the document usable.
-fn warning(document: &Document, at: mainstay_catalog::At, message: impl Into<String>) -> Diagnostic {
+pub(crate) fn warning(
+    document: &Document,
+    at: mainstay_catalog::At,
+    message: impl Into<String>,
+) -> Diagnostic {
     let mut found = document.diagnostic(lint::BAD_VALUE, at, message);
     found.level = Level::Warning;
     found
 }
 
 /// A value that cannot be used, and how to mend it.
-fn bad<T>(document: &Document, value: &Spanned<T>, message: impl Into<String>, help: &str) -> Diagnostic {
+pub(crate) fn bad<T>(
+    document: &Document,
+    value: &Spanned<T>,
+    message: impl Into<String>,
+    help: &str,
+) -> Diagnostic {
     document.diagnostic(lint::BAD_VALUE, value.at, message).help(help)
 }

@@ -2,10 +2,12 @@
 //! takes its catalog anew before each evaluation, which leaves nothing to wait for.
 
 use mainstay_kernel::testing::SeededEntropy;
+use mainstay_slo::adjust::Of;
 use mainstay_slo::burn::{BurnPair, BurnPolicy};
 use mainstay_slo::window::{Duration, Window};
 use mainstay_slo::{Counters, Events, Marked, SloCatalog, SloEngine};
 
+use crate::adjust::exclusions;
 use crate::fixture::{T0, at, indicator, objective};
 use crate::recount::feed;
 use crate::streams::{Stream, seeds, stream};
@@ -93,6 +95,17 @@ fn check(seed: u64) -> usize {
                 if let Some(group) = groups.get(entropy.below(1 + groups.len() as u64) as usize) {
                     assert!(engine.retire("api", group) && twin.retire("api", group));
                 }
+            }
+            3..6 => {
+                // Some of it lies ahead.
+                let mut excluded = exclusions(&entropy, now_ms - T0 + 3_600_000);
+                for one in &mut excluded {
+                    let objective = format!("slo-{}", entropy.below(4));
+                    one.of = Of::Objective(mainstay_kernel::SloId::new(objective).expect("a name"));
+                    one.silences_burn = entropy.below(2) == 0;
+                }
+                engine.set_exclusions(excluded.clone());
+                twin.set_exclusions(excluded);
             }
             _ => {}
         }

@@ -36,7 +36,7 @@ fn accepted(stream: &Stream) -> BTreeMap<usize, BTreeMap<i64, &Sample>> {
 }
 
 /// What each accepted sample adds: (series, time, events, missed, restarts).
-fn recount(stream: &Stream) -> Vec<(usize, i64, u64, u64, u64)> {
+pub(crate) fn recount(stream: &Stream) -> Vec<(usize, i64, u64, u64, u64)> {
     let Settings { lateness, .. } = stream.settings;
     let warm_until_ms = T0 + stream.settings.scrape_interval_ms * stream.settings.gap_intervals;
     let mut added = Vec::new();
@@ -68,7 +68,7 @@ fn recount(stream: &Stream) -> Vec<(usize, i64, u64, u64, u64)> {
     added
 }
 
-fn in_group(series: &Labels, group: &Labels) -> bool {
+pub(crate) fn in_group(series: &Labels, group: &Labels) -> bool {
     group
         .iter()
         .all(|(name, value)| series.get(name).unwrap_or("(none)") == value)

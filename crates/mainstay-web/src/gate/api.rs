@@ -6,7 +6,7 @@ use axum::extract::State;
 use crate::app::App;
 use crate::guard::Caller;
 use crate::request::{ApiAnswer, parse_json};
-use crate::view::{Done, GateAnswer, GateKey, GatePolicies, GateStatement};
+use crate::view::{Done, GateAnswer, GatePolicies, GateStatement};
 
 pub(super) async fn ask(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<GateAnswer> {
     let request = parse_json(&body)?;
@@ -24,8 +24,4 @@ pub(super) async fn answers(State(app): State<App>, caller: Caller) -> ApiAnswer
 
 pub(super) async fn policy(State(app): State<App>, caller: Caller) -> ApiAnswer<GatePolicies> {
     Ok(app.envelope(app.console.gate_policies(&caller.principal).await?))
-}
-
-pub(super) async fn key(State(app): State<App>, caller: Caller) -> ApiAnswer<GateKey> {
-    Ok(app.envelope(app.console.gate_key(&caller.principal).await?))
 }

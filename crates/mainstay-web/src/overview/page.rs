@@ -131,7 +131,12 @@ fn slo_row(slo: &Slo, now: Timestamp) -> Vec<Markup> {
             (slo.objective.percent())
             @if let Some(sla) = slo.sla { span.sub { "SLA " (sla.percent()) } }
         },
-        html! { (count(slo.bad)) span.sub { "of " (count(slo.total)) } },
+        html! {
+            (count(slo.bad)) span.sub { "of " (count(slo.total)) }
+            @if slo.excluded.is_some() {
+                span.sub { "adjusted " (count(slo.adjusted_bad)) " of " (count(slo.adjusted_total)) }
+            }
+        },
         html! {
             (status::budget(slo.budget))
             span.sub { (signed(slo.budget_left)) " of " (count(slo.budget_allowed)) }

@@ -71,6 +71,12 @@ fn definition(detail: &SloDetail) -> Markup {
                 (linked(&count(detail.slo.bad), detail.bad_query.as_deref())) " bad of "
                 (linked(&count(detail.slo.total), detail.total_query.as_deref())) "."
             }
+            @if let Some(excluded) = &detail.slo.excluded {
+                p {
+                    (excluded) " Without it: " (count(detail.slo.adjusted_bad)) " bad of "
+                    (count(detail.slo.adjusted_total)) ", by which the budget goes."
+                }
+            }
             @if let Some(doubt) = &detail.slo.doubt { p { "In doubt: " (doubt) "." } }
             @if let Some(apart) = &detail.slo.apart { p { "Beside the counts: " (apart) "." } }
             @if let Some(source) = &detail.source { p.dim { "Defined in " code { (source) } } }

@@ -302,13 +302,6 @@ pub struct GateApproved {
     pub event: EventId,
 }
 
-/// The key that verifies answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct GateKey {
-    /// 32 bytes, base64.
-    pub public_key: String,
-}
-
 #[derive(JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "only its schema is used")]

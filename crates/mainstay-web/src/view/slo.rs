@@ -23,13 +23,19 @@ pub struct Slo {
     pub objective: Share,
     /// What contracts promise, where they do.
     pub sla: Option<Share>,
-    /// The good part of what was counted in the window; none while nothing was counted.
+    /// The good part of the adjusted counts in the window; none while nothing was counted.
     pub value: Option<Share>,
-    /// Bad events counted in the window.
+    /// Bad events counted in the window: the raw figure.
     pub bad: u64,
-    /// All events counted in the window.
+    /// All events counted in the window: the raw figure.
     pub total: u64,
-    /// How many bad events the objective allows among `total`.
+    /// Bad events without what is excluded: the adjusted figure, which budget, state and `value` go by.
+    pub adjusted_bad: u64,
+    /// All events without what is excluded.
+    pub adjusted_total: u64,
+    /// What is excluded, in a sentence, where something is.
+    pub excluded: Option<String>,
+    /// How many bad events the objective allows among `adjusted_total`.
     pub budget_allowed: u64,
     /// How many are left; negative when more were spent than allowed.
     pub budget_left: i64,

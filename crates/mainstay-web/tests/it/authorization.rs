@@ -76,6 +76,8 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
             ("name", _) => mainstay_ui::assets::STYLE.path.trim_start_matches("/assets/"),
             ("runbook", _) => "payment-service-down",
             ("step", _) => "2",
+            ("month", _) => "2026-10",
+            ("number", _) => "1",
             (other, path) => panic!("give {other} of {path} a value here"),
         };
         path = path.replace(&format!("{{{parameter}}}"), value);
@@ -112,6 +114,10 @@ pub(crate) fn body(info: &RouteInfo) -> &'static str {
         "/api/v1/changes" => r#"{"specversion":"1.0","id":"1","source":"ci","type":"t"}"#,
         "/api/v1/gate/deploy" => r#"{"service":"payment-service","cell":"cell-5"}"#,
         "/api/v1/gate/approvals" => r#"{"service":"payment-service","cell":"cell-5","reason":"fixed"}"#,
+        "/api/v1/adjustments" => {
+            r#"{"objective":"a","from":"2026-10-01T00:00:00Z","to":"2026-10-01T01:00:00Z","reason":"agreed"}"#
+        }
+        "/api/v1/adjustments/{number}/withdraw" => r#"{"reason":"a mistake"}"#,
         "/api/v1/incidents/{id}/notes" => r#"{"text":"looking"}"#,
         "/incidents/{id}/notes" => "text=looking",
         "/api/v1/query" | "/api/v1/query_exemplars" | "/api/v1/format_query" | "/api/v1/parse_query" => {

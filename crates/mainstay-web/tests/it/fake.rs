@@ -3,6 +3,7 @@
 mod data;
 mod gate;
 mod metrics;
+mod reports;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -333,15 +334,6 @@ impl Console for Fake {
                 services: Vec::new(),
                 policies: Vec::new(),
                 approvals: Vec::new(),
-            })
-        })
-    }
-
-    fn gate_key<'a>(&'a self, who: &'a Principal) -> Answer<'a, GateKey> {
-        self.heard("gate_key", who);
-        Box::pin(async {
-            Ok(GateKey {
-                public_key: "AAAA".to_owned(),
             })
         })
     }

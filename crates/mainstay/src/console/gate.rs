@@ -15,9 +15,8 @@ use mainstay_slo::gate::{
 };
 use mainstay_web::Failure;
 use mainstay_web::view::{
-    Done, GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKey, GateKind,
-    GatePeriod, GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,
-    Share,
+    Done, GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKind, GatePeriod,
+    GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict, Share,
 };
 
 use super::{PlaneConsole, failure};
@@ -55,7 +54,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let statement = serde_json::to_string(&answer).map_err(|error| Failure::Internal {
             detail: error.to_string(),
         })?;
-        let key = &self.program.signing;
+        let key = &self.program.key;
         Ok(GateAnswer {
             answer,
             signature: key.sign(statement.as_bytes()),
@@ -164,12 +163,6 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 }
             })
             .await
-    }
-
-    pub(super) fn signing_key(&self) -> GateKey {
-        GateKey {
-            public_key: self.program.signing.public().to_string(),
-        }
     }
 }
 

@@ -37,8 +37,8 @@ pub(crate) struct Program {
     pub(crate) flags: Arc<Vec<(String, String)>>,
     /// What it scrapes.
     pub(crate) scrapes: Arc<Scrapes>,
-    /// What it signs by.
-    pub(crate) signing: Arc<SigningKey>,
+    /// By which it signs what is believed without it.
+    pub(crate) key: Arc<SigningKey>,
 }
 
 /// How many may look up series, labels and rules at once; further ones wait.

@@ -2,12 +2,14 @@
 //! counts and in the samples. Nothing is decided here, and no figure is made up: what is not known has no value.
 
 mod act;
+mod adjust;
 mod admin;
 mod alert;
 mod apart;
 mod chart;
 mod course;
 mod duty;
+mod explain;
 mod expression;
 mod gate;
 mod grid;
@@ -20,6 +22,7 @@ mod overview;
 mod own_metrics;
 mod page;
 mod question;
+pub(crate) mod report;
 mod rule;
 mod runbook;
 mod scrapes;
@@ -40,11 +43,12 @@ use mainstay_journal::{Journal, JournalError};
 use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, RunbookId, SloId};
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval, GateKey,
-    GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, JournalReport, Look,
-    Overview, PostableAlert, Situation, Slo, SloDetail, Why,
+    AckTarget, Adjustment, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval,
+    GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, IssuedReport,
+    JournalReport, Look, NewAdjustment, Overview, PostableAlert, ReportAsk, ReportFile, SigningKeyInfo,
+    Situation, Slo, SloDetail, Why,
 };
-use mainstay_web::{Answer, Console, Failure};
+use mainstay_web::{Answer, Console, Failure, Reports};
 use serde_json::Value;
 
 use chart::Charts;
@@ -284,10 +288,6 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
         Box::pin(async move { Ok(self.policies_in_force().await) })
     }
 
-    fn gate_key<'a>(&'a self, _who: &'a Principal) -> Answer<'a, GateKey> {
-        Box::pin(async move { Ok(self.signing_key()) })
-    }
-
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {
         Box::pin(self.verify(who))
     }
@@ -302,5 +302,35 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn apply_catalog<'a>(&'a self, who: &'a Principal) -> Answer<'a, Applied> {
         self.operations.apply_catalog(&who.actor)
+    }
+}
+
+impl<J: Journal, C: Channels + 'static, H: Hands> Reports for PlaneConsole<J, C, H> {
+    fn report<'a>(&'a self, who: &'a Principal, ask: &'a ReportAsk) -> Answer<'a, ReportFile> {
+        Box::pin(self.report_file(who, ask))
+    }
+
+    fn issue_report<'a>(&'a self, who: &'a Principal, ask: &'a ReportAsk) -> Answer<'a, IssuedReport> {
+        Box::pin(self.issue(who, ask))
+    }
+
+    fn signing_key<'a>(&'a self, _who: &'a Principal) -> Answer<'a, SigningKeyInfo> {
+        Box::pin(async { Ok(self.key_info()) })
+    }
+
+    fn adjustments<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Adjustment>> {
+        Box::pin(async move { Ok(self.adjustment_list(who).await) })
+    }
+
+    fn adjust<'a>(&'a self, who: &'a Principal, new: &'a NewAdjustment) -> Answer<'a, Done> {
+        Box::pin(self.write_adjustment(who, new))
+    }
+
+    fn withdraw<'a>(&'a self, who: &'a Principal, number: u32, reason: &'a str) -> Answer<'a, Done> {
+        Box::pin(self.take_back(who, number, reason))
+    }
+
+    fn explain<'a>(&'a self, who: &'a Principal, id: &'a SloId, look: &'a Look) -> Answer<'a, String> {
+        Box::pin(self.explanation(who, id, look))
     }
 }

@@ -11,7 +11,7 @@ use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Labels, Principal, Ratio, Scope, SloId};
 use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
 use mainstay_slo::completion::Completion;
-use mainstay_slo::engine::{Status as Standing, StatusValue};
+use mainstay_slo::engine::{ExcludedStretch, Status as Standing, StatusValue};
 use mainstay_slo::sli::NO_VALUE;
 use mainstay_slo::window::Window;
 use mainstay_slo::{Counts, Doubt, Events, Marked, Objective, Promise, SliDefinition, SloEngine};
@@ -218,8 +218,11 @@ impl Reader<'_> {
             objective: Share(objective.target),
             sla: self.sla.map(Share),
             value: budget.good_share().map(Share),
-            bad: counts.bad,
-            total: counts.total,
+            bad: standing.raw.counts.bad,
+            total: standing.raw.counts.total,
+            adjusted_bad: counts.bad,
+            adjusted_total: counts.total,
+            excluded: excluded(standing),
             budget_allowed: budget.allowed(),
             budget_left: left,
             burn_1h: self.burn_over(standing, HOUR_MS),
@@ -303,6 +306,17 @@ pub(super) fn group_text(group: &Labels) -> Option<String> {
         .filter(|value| *value != NO_VALUE)
         .collect();
     (!values.is_empty()).then(|| values.join(", "))
+}
+
+/// What is excluded, in a sentence.
+fn excluded(standing: &Standing) -> Option<String> {
+    let minutes = ExcludedStretch::length_ms(&standing.excluded) / 60_000;
+    (!standing.excluded.is_empty()).then(|| {
+        format!(
+            "{} min do not count, by agreement.",
+            time_count(minutes.unsigned_abs())
+        )
+    })
 }
 
 fn unknown_reason(standing: &Standing) -> Option<String> {

@@ -105,7 +105,7 @@ impl Command {
             Self::Answers { ask } => answers(ask),
             Self::Policy { ask } => policy(ask),
             Self::Key { ask } => Remote::run(&ask.server, async |remote| {
-                let key = remote.get("/api/v1/gate/key").await?;
+                let key = remote.get("/api/v1/signing-key").await?;
                 match ask.output {
                     Form::Json => output::json(&key),
                     Form::Table => anstream::println!("{}", text(&key, "public_key")),

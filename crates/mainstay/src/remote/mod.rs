@@ -1,5 +1,6 @@
 //! A running server, asked over its API: the commands of everyday work.
 
+mod adjust;
 mod alert;
 mod change;
 mod gate;
@@ -8,6 +9,7 @@ mod journal;
 mod metrics;
 mod oncall;
 mod query;
+mod report;
 mod runbook;
 mod slo;
 mod store;

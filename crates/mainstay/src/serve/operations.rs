@@ -110,6 +110,7 @@ impl Operations for DiskOperations {
             let applied = self.plane.apply_catalog(new, environment).await;
             applied.map_err(|error| invalid(error.to_string()))?;
             let ended = self.telemetry.reconfigure(judged, now);
+            self.plane.exclude().await;
             let told = self.plane.observe(&Actor::machine("telemetry"), ended).await;
             told.map_err(|error| failed("alerts of the old catalog could not be ended", &error))?;
             let command = Command::Change(ChangeCommand::Record(record));

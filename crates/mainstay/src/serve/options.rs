@@ -129,7 +129,7 @@ fn days_ms(days: u32) -> i64 {
     i64::from(days) * 24 * 60 * 60 * 1000
 }
 
-pub(super) fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };

@@ -33,6 +33,16 @@ impl Prometheus {
     }
 
     pub(crate) fn start_at(directory: tempfile::TempDir, config: &str, port: u16) -> Option<Self> {
+        Self::start_with(directory, config, port, &[])
+    }
+
+    /// One that keeps samples for so long.
+    pub(crate) fn start_keeping(directory: tempfile::TempDir, config: &str, time: &str) -> Option<Self> {
+        let keeping = format!("--storage.tsdb.retention.time={time}");
+        Self::start_with(directory, config, free_port(), &[&keeping])
+    }
+
+    fn start_with(directory: tempfile::TempDir, config: &str, port: u16, options: &[&str]) -> Option<Self> {
         let file = directory.path().join("prometheus.yml");
         let config = config.replace("LISTEN", &format!("127.0.0.1:{port}"));
         std::fs::write(&file, config).expect("written");
@@ -44,6 +54,7 @@ impl Prometheus {
             ))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .arg("--web.enable-remote-write-receiver")
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

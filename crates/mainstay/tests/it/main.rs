@@ -1,5 +1,6 @@
 //! The binary as its users run it: what it prints, and with which exit code it ends.
 
+mod adoption;
 mod beside;
 mod catalogs;
 mod clients;

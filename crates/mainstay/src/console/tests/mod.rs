@@ -1,6 +1,8 @@
 //! The console over a plane in memory: a bad release in one cell, seen by an engineer and by two banks.
 
+mod editions;
 mod gate;
+mod reports;
 mod world;
 
 use mainstay_kernel::{Clock as _, Labels, Reach};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use mainstay_alert::AlertCommand;
-use mainstay_catalog::Diagnostics;
+use mainstay_catalog::Documents;
 use mainstay_delivery::channel::{Outgoing, Sent};
 use mainstay_journal::MemoryJournal;
 use mainstay_kernel::effect::{Act, Outcome};
@@ -63,7 +63,8 @@ pub(super) struct World {
     pub(super) console: PlaneConsole<MemoryJournal, Post, Obedient>,
     /// Requests counted so far by cell, tenant and status.
     counters: std::collections::BTreeMap<(&'static str, &'static str, &'static str), u32>,
-    _directory: tempfile::TempDir,
+    journal: Arc<MemoryJournal>,
+    directory: tempfile::TempDir,
 }
 
 /// A payment that is completed at once.
@@ -84,6 +85,46 @@ fn a_payment((cell, tenant): &(&str, &str), now: Timestamp) -> [CompletionEvent;
     };
     [begin, end]
 }
+
+/// What the payments catalog does not say: what a breach gives back, and when work on the platform is agreed.
+const CONTRACTS: &str = r#"apiVersion: mainstay/v1
+kind: ServiceCredits
+metadata: {name: availability}
+spec:
+  objective: api-availability-sla
+  tiers:
+    - {below: 99.9%, credit: 10%}
+    - {below: 99%, credit: 25%}
+---
+apiVersion: mainstay/v1
+kind: ServiceCredits
+metadata: {name: availability-large}
+spec:
+  objective: api-availability-sla
+  sizes: [large]
+  tiers:
+    - {below: 99.9%, credit: 12.5%}
+---
+apiVersion: mainstay/v1
+kind: ServiceCredits
+metadata: {name: availability-highveld}
+spec:
+  objective: api-availability-sla
+  tenants: [HIG-001]
+  tiers:
+    - {below: 99.5%, credit: 30%}
+---
+apiVersion: mainstay/v1
+kind: MaintenanceWindow
+metadata: {name: databases}
+spec:
+  title: Work on the databases
+  services: [api-gateway]
+  start: "2026-01-04T02:00"
+  zone: Africa/Johannesburg
+  duration: 2h
+  recurrence: FREQ=WEEKLY;BYDAY=SU
+"#;
 
 fn catalog_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogs/payments")
@@ -118,21 +159,52 @@ impl World {
         let start: Timestamp = "2026-11-24T10:00:00Z".parse().expect("an instant");
         let clock = Arc::new(ManualClock::at(start));
         let entropy = Arc::new(SeededEntropy::new(7));
-        let (catalog, _) = Catalog::load(&catalog_directory()).expect("the catalog has no errors");
-        let mut diagnostics = Diagnostics::default();
+        let journal = Arc::new(MemoryJournal::new(clock.clone(), entropy));
+        Self::open(directory, clock, journal).await
+    }
+
+    /// The program ends and begins again on what it kept.
+    pub(super) async fn restarted(self) -> Self {
+        let Self {
+            clock,
+            journal,
+            directory,
+            counters,
+            plane,
+            telemetry,
+            console,
+        } = self;
+        // The last of them lets the files go.
+        drop((plane, telemetry, console));
+        Self {
+            counters,
+            ..Self::open(directory, clock, journal).await
+        }
+    }
+
+    async fn open(
+        directory: tempfile::TempDir,
+        clock: Arc<ManualClock>,
+        journal: Arc<MemoryJournal>,
+    ) -> Self {
+        let start = clock.now();
+        let entropy = Arc::new(SeededEntropy::new(start.as_millisecond().unsigned_abs()));
+        let (payments, _) = Catalog::load(&catalog_directory()).expect("the catalog has no errors");
+        let files = payments.documents.files().chain([("contracts.yaml", CONTRACTS)]);
+        let (documents, mut diagnostics) = Documents::from_texts(files);
+        let catalog = Catalog::build(documents, &mut diagnostics);
         let judged = Judged::of(&catalog, &mut diagnostics);
         assert!(!diagnostics.has_errors(), "{}", diagnostics.render_short());
         let settings = mainstay_slo::Settings {
             scrape_interval_ms: STEP_S * 1_000,
             ..mainstay_slo::Settings::default()
         };
-        let signing = SigningKey::open(directory.path(), &*entropy).expect("a key");
         let (telemetry, _) =
             Telemetry::open(directory.path(), judged, settings, clock.clone()).expect("a store");
         let telemetry = Arc::new(telemetry);
         let addresses = Directory::new(&catalog, |name| Some(format!("http://127.0.0.1/{name}")));
         let parts = Parts {
-            journal: Arc::new(MemoryJournal::new(clock.clone(), entropy.clone())),
+            journal: journal.clone(),
             clock: clock.clone(),
             entropy,
             channels: Arc::new(Post),
@@ -142,6 +214,7 @@ impl World {
         };
         let plane = Plane::open(parts, "test", Arc::new(catalog), addresses.expect("addresses"));
         let plane = Arc::new(plane.await.expect("a plane"));
+        let key = SigningKey::open(directory.path(), &SeededEntropy::new(8)).expect("a key");
         // Nothing here asks an inbox; the client is never used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let console = PlaneConsole::new(
@@ -154,7 +227,7 @@ impl World {
                 started_at: start,
                 flags: Arc::default(),
                 scrapes: Arc::new(Scrapes::new(telemetry.clone())),
-                signing: Arc::new(signing),
+                key: Arc::new(key),
             },
         );
         Self {
@@ -163,12 +236,13 @@ impl World {
             telemetry,
             console,
             counters: std::collections::BTreeMap::new(),
-            _directory: directory,
+            journal,
+            directory,
         }
     }
 
     /// Lets ten requests per tenant and cell happen each step, and judges; `bad` of them fail for STD-001 and SOU-001 in
-    /// cell-5.
+    /// cell-5. All are quick, and every payment is completed.
     pub(super) async fn run(&mut self, steps: u32, bad: u32) {
         for _ in 0..steps {
             self.clock.advance(SignedDuration::from_secs(STEP_S));
@@ -192,6 +266,32 @@ impl World {
                         ("status", status),
                     ];
                     rows.push((labels.into_iter().collect(), f64::from(*count)));
+                }
+                let all: u32 = ["201", "500"]
+                    .iter()
+                    .filter_map(|status| self.counters.get(&(cell, tenant, *status)))
+                    .sum();
+                for (name, job, label, value) in [
+                    ("http_request_duration_seconds_bucket", "api-gateway", "le", "0.2"),
+                    ("http_request_duration_seconds_bucket", "api-gateway", "le", "0.5"),
+                    (
+                        "http_request_duration_seconds_bucket",
+                        "api-gateway",
+                        "le",
+                        "+Inf",
+                    ),
+                    ("http_request_duration_seconds_count", "api-gateway", "le", ""),
+                    ("payments_ended_total", "saga-orchestrator", "status", "completed"),
+                ] {
+                    let labels = [
+                        ("__name__", name),
+                        ("job", job),
+                        ("cell", cell),
+                        ("tenant", tenant),
+                        (label, value),
+                    ];
+                    let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
+                    rows.push((labels.collect(), f64::from(all)));
                 }
             }
             for job in ["api-gateway", "payment-service"] {

@@ -1,0 +1,120 @@
+//! Reports and adjustments for programs.
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use http::header;
+use mainstay_kernel::{SloId, TenantId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::error::WebError;
+use crate::guard::Caller;
+use crate::request::{ApiAnswer, Id, Params, parse_json};
+use crate::view::{
+    Adjustment, Done, IssuedReport, Look, NewAdjustment, ReportAsk, ReportForm, SigningKeyInfo, Wanted,
+};
+
+/// Why an adjustment is taken back.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WithdrawBody {
+    /// Why: 1 to 1,000 bytes.
+    reason: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct AskParams {
+    #[serde(default)]
+    tenant: String,
+    #[serde(default)]
+    format: String,
+    #[serde(default)]
+    edition: String,
+}
+
+fn asked(month: String, params: &AskParams) -> Result<ReportAsk, WebError> {
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let tenant = given(&params.tenant).map(TenantId::new).transpose();
+    let tenant = tenant.map_err(|error| WebError::invalid(format!("tenant: {error}"), "Name one tenant."))?;
+    let form = given(&params.format).map_or(Some(ReportForm::Json), |name| ReportForm::named(&name));
+    let edition = match params.edition.as_str() {
+        "" => Some(Wanted::Draft),
+        "last" => Some(Wanted::Last),
+        number => number.parse().ok().map(Wanted::Number),
+    };
+    Ok(ReportAsk {
+        tenant,
+        month,
+        form: form.ok_or_else(|| {
+            WebError::invalid(
+                format!("format: {:?} is not known", params.format),
+                "Use json, md, html or csv.",
+            )
+        })?,
+        edition: edition.ok_or_else(|| {
+            WebError::invalid(
+                format!("edition: {:?} is no number", params.edition),
+                "Give the number of an edition, or last.",
+            )
+        })?,
+    })
+}
+
+pub(super) async fn report(
+    State(app): State<App>,
+    caller: Caller,
+    Path(month): Path<String>,
+    Params(params): Params<AskParams>,
+) -> Result<Response, WebError> {
+    let ask = asked(month, &params)?;
+    let file = app.console.report(&caller.principal, &ask).await?;
+    Ok(([(header::CONTENT_TYPE, file.form.media_type())], file.text).into_response())
+}
+
+pub(super) async fn issue(
+    State(app): State<App>,
+    caller: Caller,
+    Path(month): Path<String>,
+    Params(params): Params<AskParams>,
+) -> ApiAnswer<IssuedReport> {
+    let ask = asked(month, &params)?;
+    Ok(app.envelope(app.console.issue_report(&caller.principal, &ask).await?))
+}
+
+pub(super) async fn key(State(app): State<App>, caller: Caller) -> ApiAnswer<SigningKeyInfo> {
+    Ok(app.envelope(app.console.signing_key(&caller.principal).await?))
+}
+
+pub(super) async fn adjustments(State(app): State<App>, caller: Caller) -> ApiAnswer<Vec<Adjustment>> {
+    Ok(app.envelope(app.console.adjustments(&caller.principal).await?))
+}
+
+pub(super) async fn adjust(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<Done> {
+    let new: NewAdjustment = parse_json(&body)?;
+    Ok(app.envelope(app.console.adjust(&caller.principal, &new).await?))
+}
+
+pub(super) async fn withdraw(
+    State(app): State<App>,
+    caller: Caller,
+    Path(number): Path<String>,
+    body: Bytes,
+) -> ApiAnswer<Done> {
+    let number: u32 = number
+        .parse()
+        .map_err(|_| WebError::not_found("the adjustment"))?;
+    let WithdrawBody { reason } = parse_json(&body)?;
+    Ok(app.envelope(app.console.withdraw(&caller.principal, number, &reason).await?))
+}
+
+pub(super) async fn explain(
+    State(app): State<App>,
+    caller: Caller,
+    Id(id): Id<SloId>,
+    look: Look,
+) -> Result<Response, WebError> {
+    let text = app.console.explain(&caller.principal, &id, &look).await?;
+    Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text).into_response())
+}
