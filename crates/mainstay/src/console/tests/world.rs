@@ -16,6 +16,7 @@ use mainstay_plane::signing::SigningKey;
 use mainstay_plane::telemetry::Judged;
 use mainstay_plane::{Directory, Parts};
 use mainstay_series::Row;
+use mainstay_slo::completion::{CompletionBatch, CompletionEvent};
 use serde_json::json;
 
 use super::super::*;
@@ -64,6 +65,25 @@ pub(super) struct World {
     counters: std::collections::BTreeMap<(&'static str, &'static str, &'static str), u32>,
     journal: Arc<MemoryJournal>,
     directory: tempfile::TempDir,
+}
+
+/// A payment that is completed at once.
+fn a_payment((cell, tenant): &(&str, &str), now: Timestamp) -> [CompletionEvent; 2] {
+    let (payment, at_ms) = (format!("{tenant}-{now}"), now.as_millisecond());
+    let end = CompletionEvent::Finished {
+        payment: payment.clone(),
+        at_ms,
+        state: "COMPLETED".to_owned(),
+        reason: None,
+    };
+    let begin = CompletionEvent::Initiated {
+        payment,
+        at_ms,
+        deadline_ms: None,
+        kind: None,
+        labels: [("cell", *cell), ("tenant", *tenant)].into_iter().collect(),
+    };
+    [begin, end]
 }
 
 /// What the payments catalog does not say: what a breach gives back, and when work on the platform is agreed.
@@ -228,11 +248,12 @@ impl World {
             self.clock.advance(SignedDuration::from_secs(STEP_S));
             let now = self.clock.now();
             let mut rows: Vec<(Labels, f64)> = Vec::new();
-            for (cell, tenant) in [
+            let places = [
                 ("cell-1", "HIG-001"),
                 ("cell-5", "STD-001"),
                 ("cell-5", "SOU-001"),
-            ] {
+            ];
+            for (cell, tenant) in places {
                 let failing = if cell == "cell-5" { bad } else { 0 };
                 for (status, more) in [("201", 10 - failing), ("500", failing)] {
                     let count = self.counters.entry((cell, tenant, status)).or_default();
@@ -289,6 +310,14 @@ impl World {
                 })
                 .collect();
             self.telemetry.append(&rows).expect("samples are taken");
+            let payments = CompletionBatch {
+                stream: "payments".to_owned(),
+                sender: "/payments".to_owned(),
+                events: places.iter().flat_map(|place| a_payment(place, now)).collect(),
+            };
+            self.telemetry
+                .take_completions(&[payments])
+                .expect("payments are taken");
             let found = self.telemetry.evaluate(now);
             let command = Command::Alert(AlertCommand::Observe(found.observations));
             self.plane
