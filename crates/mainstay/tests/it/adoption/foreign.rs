@@ -3,7 +3,6 @@
 use mainstay_catalog::Documents;
 use mainstay_slo::SloCatalog;
 use mainstay_slo::burn::window_text;
-use mainstay_slo::sli::Events;
 
 use super::{accepted, objectives, published, well};
 use crate::{run, told};
