@@ -141,7 +141,10 @@ pub enum BudgetState {
 pub struct BudgetStateChanged {
     /// The objective.
     pub slo: SloId,
-    /// The group of the objective.
+    /// The group of the objective, by its labels.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub group: Labels,
+    /// Where that is.
     pub scope: Scope,
     /// Before.
     pub from: BudgetState,

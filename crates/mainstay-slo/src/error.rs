@@ -62,6 +62,9 @@ pub enum SloError {
         /// The target.
         target: String,
     },
+    /// An objective that does not exist.
+    #[error("there is no objective {0:?}")]
+    UnknownSlo(String),
     /// A window that cannot be counted.
     #[error("bad window {text:?}: {reason}")]
     BadWindow {

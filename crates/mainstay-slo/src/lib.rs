@@ -10,6 +10,7 @@
 //! - [`window`]: rolling and calendar windows; [`objective`]: targets, budgets, states; [`burn`]: multi-window alerts
 //! - [`spec`]: OpenSLO documents
 //! - [`engine`]: the state machine over all of them, and its stored state
+//! - [`replay`]: the same machine over the past, and by other targets; [`forecast`]: when a budget will be spent
 //!
 //! Pure: no IO, no clock, no floats but the sample values themselves.
 
@@ -20,8 +21,10 @@ mod coverage;
 pub mod engine;
 pub mod error;
 mod exact;
+pub mod forecast;
 pub mod objective;
 pub mod prefix;
+pub mod replay;
 pub mod selector;
 pub mod sli;
 pub mod spec;

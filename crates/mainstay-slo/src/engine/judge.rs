@@ -252,6 +252,7 @@ impl View<'_> {
         if news {
             evaluation.budgets.push(BudgetStateChanged {
                 slo: self.objective.id.clone(),
+                group: self.node.group.clone(),
                 scope: self.scope(),
                 from,
                 to,

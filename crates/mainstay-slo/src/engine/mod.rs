@@ -7,6 +7,7 @@
 
 mod alert;
 mod catalog;
+mod forecast;
 mod install;
 mod judge;
 mod node;
@@ -340,6 +341,17 @@ impl SloEngine {
 }
 
 impl Ingested {
+    /// Takes what another engine met along.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.counted += other.counted;
+        self.duplicate += other.duplicate;
+        self.conflict += other.conflict;
+        self.too_late += other.too_late;
+        self.stale += other.stale;
+        self.not_a_count += other.not_a_count;
+        self.over_limit += other.over_limit;
+    }
+
     fn note(&mut self, verdict: Verdict) {
         let count = match verdict {
             Verdict::Counted => &mut self.counted,
