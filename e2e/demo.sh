@@ -36,6 +36,10 @@ def seconds(pattern):
     found = re.search(pattern + r", (?:(\d+) min )?(\d+) s after the first failure", text)
     return int(found[1] or 0) * 60 + int(found[2]) if found else None
 bounds = {"page delivered to .*": 60, "recovered": 240, "resolved": 600}
+alert = re.search(r"burn alert, (\d+) s after .* a tick are (\d+) s", text)
+# The clients' counts are of a full second.
+if not alert or int(alert[1]) > int(alert[2]) + 1:
+    sys.exit(f"the burn alert came too late: {alert and alert[0]}")
 late = [f"{what} after {seconds(what)} s of {most}" for what, most in bounds.items() if (seconds(what) or 0) > most]
 sys.exit("too late: " + "; ".join(late) if late else told != golden)
 PY

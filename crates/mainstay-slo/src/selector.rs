@@ -7,6 +7,9 @@
 
 use mainstay_kernel::{Labels, MatchOp, Matcher, labels::METRIC_NAME};
 
+/// The label of a classic histogram's buckets: the upper edge.
+pub const EDGE_LABEL: &str = "le";
+
 /// The longest query read, in bytes.
 pub const QUERY_MAX_BYTES: usize = 16 * 1024;
 
@@ -30,11 +33,62 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Whether it selects this series.
+    /// Whether it selects this series. The edge of a bucket is compared as the number that it is: exposition formats write
+    /// `le="1"` and `le="1.0"` for the same bucket.
     #[must_use]
     pub fn matches(&self, series: &Labels) -> bool {
-        series.metric_name() == self.metric && self.matchers.iter().all(|matcher| matcher.matches(series))
+        series.metric_name() == self.metric
+            && self.matchers.iter().all(|matcher| {
+                matcher.matches(series)
+                    || edge(matcher).is_some_and(|edge| {
+                        series.get(EDGE_LABEL).and_then(|le| le.parse().ok()) == Some(edge)
+                    })
+            })
     }
+
+    /// The edge of the one bucket that it selects, if it selects one.
+    #[must_use]
+    pub fn edge(&self) -> Option<f64> {
+        self.matchers.iter().find_map(edge)
+    }
+
+    /// Whether it would select this series but for the bucket's edge.
+    pub(crate) fn matches_beside_edge(&self, series: &Labels) -> bool {
+        series.metric_name() == self.metric
+            && self
+                .matchers
+                .iter()
+                .all(|matcher| matcher.name() == EDGE_LABEL || matcher.matches(series))
+    }
+
+    /// Its conditions for an engine that compares texts: the name first, an edge in every way that formats write it.
+    #[must_use]
+    pub fn to_matchers(&self) -> Vec<Matcher> {
+        let name = Matcher::equal(METRIC_NAME, &self.metric);
+        let spelt = |matcher: &Matcher| {
+            let pattern = edge(matcher).map(|edge| {
+                let mut ways = vec![matcher.value().to_owned(), edge.to_string()];
+                if edge.fract() == 0.0 {
+                    ways.push(format!("{edge:.1}"));
+                }
+                ways.sort_unstable();
+                ways.dedup();
+                ways.join("|").replace('.', r"\.").replace('+', r"\+")
+            });
+            pattern
+                .and_then(|pattern| Matcher::new(EDGE_LABEL, MatchOp::Matches, pattern).ok())
+                .unwrap_or_else(|| matcher.clone())
+        };
+        std::iter::once(name)
+            .chain(self.matchers.iter().map(spelt))
+            .collect()
+    }
+}
+
+/// The edge that a matcher asks for.
+fn edge(matcher: &Matcher) -> Option<f64> {
+    let asks = matcher.name() == EDGE_LABEL && matcher.op() == MatchOp::Equal;
+    asks.then(|| matcher.value().parse().ok()).flatten()
 }
 
 impl std::fmt::Display for Selector {
@@ -374,6 +428,30 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn the_edge_of_a_bucket_is_a_number() {
+        let selector = &parse_event_count(r#"x_bucket{job="a",le="1"}"#)
+            .expect("a count")
+            .selectors[0];
+        let bucket = |le: &str| {
+            [("__name__", "x_bucket"), ("job", "a"), ("le", le)]
+                .into_iter()
+                .collect()
+        };
+        for same in ["1", "1.0", "1e0"] {
+            assert!(selector.matches(&bucket(same)), "{same}");
+        }
+        for other in ["10", "1.5", "+Inf", ""] {
+            assert!(!selector.matches(&bucket(other)), "{other}");
+            assert!(selector.matches_beside_edge(&bucket(other)), "{other}");
+        }
+        let texts: Vec<String> = selector.to_matchers().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [r#"__name__="x_bucket""#, r#"job="a""#, r#"le=~"1|1\\.0""#]
+        );
     }
 
     #[test]

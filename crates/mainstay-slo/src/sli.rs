@@ -54,6 +54,17 @@ impl Events {
         }
     }
 
+    /// Whether the good events are those of one bucket of each histogram: then a source that counts events and has no such
+    /// bucket says nothing about them.
+    pub(crate) fn needs_bucket(&self) -> bool {
+        match self {
+            Self::Counters(counters) => {
+                let mut selectors = counters.marked_by.iter();
+                counters.marked == Marked::Good && selectors.all(|selector| selector.edge().is_some())
+            }
+        }
+    }
+
     /// Everything that they are read from, each selector at least once.
     pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
         match self {

@@ -146,7 +146,7 @@ impl Telemetry {
             *watch = match slos.count(&raw) {
                 Some(series) => Watch::Yes(series),
                 // One that a limit keeps out is asked again.
-                None if slos.wants_metric(labels.metric_name()) => Watch::Unknown,
+                None if slos.refuses(labels) => Watch::Unknown,
                 None => Watch::No,
             };
         }

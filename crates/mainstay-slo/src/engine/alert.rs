@@ -116,11 +116,15 @@ impl View<'_> {
             .coverage
             .last_ms()
             .and_then(|last| Timestamp::from_millisecond(last).ok());
-        let description = format!(
-            "The counters of {} have not been read, or not all of them{}. Its budget and its alerts stay as they were.",
-            self.sli.definition.name,
-            last.map_or_else(String::new, |last| format!("; the last sample is of {last}")),
-        );
+        let reason = match self.sli.missing_edge(self.node) {
+            Some(missing) => format!("Of {}, {missing}", self.sli.definition.name),
+            None => format!(
+                "The counters of {} have not been read, or not all of them{}",
+                self.sli.definition.name,
+                last.map_or_else(String::new, |last| format!("; the last sample is of {last}")),
+            ),
+        };
+        let description = format!("{reason}. Its budget and its alerts stay as they were.");
         let mut annotations = Labels::new()
             .with("title", title)
             .with("summary", summary)

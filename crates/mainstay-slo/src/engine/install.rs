@@ -93,9 +93,12 @@ impl SloEngine {
         self.slis = definitions
             .into_iter()
             .map(|definition| match former.remove(&definition.name) {
-                Some(known) if known.definition.group_by == definition.group_by => {
-                    Sli { definition, ..known }
-                }
+                Some(known) if known.definition.group_by == definition.group_by => Sli {
+                    needs_bucket: definition.events.needs_bucket(),
+                    edges: std::collections::BTreeSet::new(),
+                    definition,
+                    ..known
+                },
                 Some(known) => known.regrouped(definition),
                 None => Sli::new(definition, counting),
             })
@@ -136,6 +139,9 @@ impl SloEngine {
         let forgotten = self.swept_ms.saturating_sub(self.settings.lateness.forget_ms);
         for sli in &mut self.slis {
             sli.sources.unlink(forgotten);
+            for node in &mut sli.nodes {
+                node.bucketless = None;
+            }
         }
         let series = std::mem::take(&mut self.series);
         self.by_labels.clear();
@@ -178,20 +184,20 @@ impl SloEngine {
                     role: None,
                 });
             }
-            let role = definition.events.role(labels);
-            if role.is_none() {
+            let Some(role) = definition.events.role(labels) else {
+                sli.note_edge(labels);
                 continue;
-            }
+            };
             let source = labels.get(&definition.source).unwrap_or(NO_VALUE);
             let source = sli.sources.index(source);
             match sli.nodes_for(labels, self.settings.groups_max) {
                 Some(nodes) => {
-                    sli.sources.joins(source, &nodes);
+                    sli.join(source, &nodes, role, self.reached_ms);
                     links.push(Link {
                         sli: *index,
                         source,
                         nodes,
-                        role,
+                        role: Some(role),
                     });
                 }
                 None => self.ingested.over_limit += 1,

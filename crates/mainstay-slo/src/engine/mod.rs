@@ -15,7 +15,7 @@ mod snapshot;
 mod source;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mainstay_kernel::Labels;
@@ -23,7 +23,7 @@ use mainstay_kernel::Labels;
 pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
 pub use catalog::SloCatalog;
 pub use judge::Evaluation;
-pub use status::{GroupWindow, Status, StatusValue};
+pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
@@ -131,6 +131,10 @@ struct Sli {
     counting: Counting,
     /// The time of the samples at which slices were last thinned out, in milliseconds since the epoch.
     thinned_ms: i64,
+    /// Whether its good events are those of one bucket of each histogram.
+    needs_bucket: bool,
+    /// The edges of such histograms that were seen, at most [`EDGES_MAX`].
+    edges: BTreeSet<String>,
     nodes: Vec<Node>,
     sources: Sources,
     by_group: BTreeMap<Labels, u32>,
@@ -161,10 +165,15 @@ pub struct SloEngine {
     judges: Vec<Judge>,
     position: Option<u64>,
     started_ms: i64,
+    /// The time of the newest sample of a series that was not watched before.
+    reached_ms: i64,
     swept_ms: i64,
     generation: u32,
     ingested: Ingested,
 }
+
+/// The most edges of histograms remembered per indicator: they are for a message.
+const EDGES_MAX: usize = 64;
 
 /// How often series that are forgotten are swept out, in milliseconds.
 const SWEEP_EVERY_MS: i64 = 3_600_000;
@@ -182,6 +191,7 @@ impl SloEngine {
             judges: Vec::new(),
             position: None,
             started_ms: now.as_millisecond(),
+            reached_ms: now.as_millisecond(),
             swept_ms: now.as_millisecond(),
             generation: 0,
             ingested: Ingested::default(),
@@ -271,6 +281,7 @@ impl SloEngine {
         if !self.by_metric.contains_key(sample.labels.metric_name()) {
             return None;
         }
+        self.reached_ms = self.reached_ms.max(sample.t_ms);
         let series = self.watch(sample.labels);
         match series {
             Some(series) => {
@@ -281,8 +292,9 @@ impl SloEngine {
         series
     }
 
-    /// Whether a series would be counted but for a limit.
-    fn refuses(&self, labels: &Labels) -> bool {
+    /// Whether a series that is not watched would be counted but for a limit.
+    #[must_use]
+    pub fn refuses(&self, labels: &Labels) -> bool {
         let slis = self.by_metric.get(labels.metric_name());
         slis.is_some_and(|slis| {
             slis.iter().any(|index| {

@@ -3,10 +3,11 @@
 use mainstay_kernel::Labels;
 
 use super::source::{Change, Sources};
-use super::{GroupWindow, Sli};
+use super::{EDGES_MAX, GroupWindow, MissingEdge, Sli};
 use crate::counter::Counting;
 use crate::coverage::Coverage;
 use crate::prefix::{Edges, PrefixSums};
+use crate::selector::EDGE_LABEL;
 use crate::sli::{Marked, Role, SliDefinition};
 use crate::tally::{Counts, Doubt, Tally};
 use crate::window::Bounds;
@@ -36,6 +37,8 @@ pub(super) struct Node {
     /// events that the others took with them.
     pub(super) doubt: PrefixSums<6>,
     pub(super) coverage: Coverage,
+    /// How many of its sources count events and have not the bucket that says which are good, and since when.
+    pub(super) bucketless: Option<(u32, i64)>,
     /// Whether it is known to be over: its silence is no blindness. A sample brings it back.
     pub(super) retired: bool,
 }
@@ -48,6 +51,7 @@ impl Node {
             counts: PrefixSums::default(),
             doubt: PrefixSums::default(),
             coverage: Coverage::default(),
+            bucketless: None,
             retired: false,
         }
     }
@@ -80,13 +84,15 @@ impl Sli {
     pub(super) fn new(definition: SliDefinition, counting: Counting) -> Self {
         let levels = vec![Vec::new(); 1 << definition.group_by.len()];
         Self {
-            definition,
             counting,
             thinned_ms: 0,
+            needs_bucket: definition.events.needs_bucket(),
+            edges: std::collections::BTreeSet::new(),
             nodes: Vec::new(),
             sources: Sources::default(),
             by_group: std::collections::BTreeMap::new(),
             levels,
+            definition,
         }
     }
 
@@ -100,6 +106,10 @@ impl Sli {
         let Some(Role::Counter { marked, total }) = link.role else {
             return;
         };
+        // Without the bucket every event would look bad.
+        if !marked && self.needs_bucket && !self.sources.is_marked(link.source) {
+            return;
+        }
         for node in &link.nodes {
             self.nodes[*node as usize].count([marked, total], t_ms, effects, edges, max_gap_ms);
         }
@@ -178,6 +188,60 @@ impl Sli {
             Marked::Good => total.saturating_sub(marked),
         };
         Counts { bad, total }
+    }
+
+    /// Notes that a source counts in these groups, and which of them it says nothing true about: see [`Events::needs_bucket`].
+    ///
+    /// [`Events::needs_bucket`]: crate::sli::Events::needs_bucket
+    pub(super) fn join(&mut self, source: u32, nodes: &[u32], role: Role, reached_ms: i64) {
+        let new = self.sources.joins(source, nodes);
+        if !self.needs_bucket {
+            return;
+        }
+        let Role::Counter { marked, .. } = role;
+        if marked && self.sources.marks(source) {
+            for node in self.sources.nodes(source) {
+                let lacking = &mut self.nodes[node as usize].bucketless;
+                *lacking = lacking.and_then(|(count, since)| (count > 1).then(|| (count - 1, since)));
+            }
+        } else if !self.sources.is_marked(source) {
+            for node in new {
+                let lacking = &mut self.nodes[node as usize].bucketless;
+                *lacking = Some(lacking.map_or((1, reached_ms), |(count, since)| (count + 1, since)));
+            }
+        }
+    }
+
+    /// Remembers the edge of a bucket that would do but for its edge.
+    pub(super) fn note_edge(&mut self, series: &Labels) {
+        let Some(edge) = series.get(EDGE_LABEL).filter(|_| self.needs_bucket) else {
+            return;
+        };
+        let mut selectors = self.definition.events.selectors();
+        let same_family =
+            selectors.any(|selector| selector.edge().is_some() && selector.matches_beside_edge(series));
+        if same_family && self.edges.len() < EDGES_MAX {
+            self.edges.insert(edge.to_owned());
+        }
+    }
+
+    /// Why a group is not seen, where it lacks the bucket that says which events are good.
+    pub(super) fn missing_edge(&self, node: &Node) -> Option<MissingEdge> {
+        node.bucketless?;
+        let selector = self
+            .definition
+            .events
+            .selectors()
+            .find(|selector| selector.edge().is_some())?;
+        let mut edges: Vec<String> = self.edges.iter().cloned().collect();
+        edges.sort_by(|a, b| {
+            let number = |text: &String| text.parse().unwrap_or(f64::INFINITY);
+            f64::total_cmp(&number(a), &number(b))
+        });
+        Some(MissingEdge {
+            bucket: selector.to_string(),
+            edges,
+        })
     }
 
     /// The level that keeps these labels, whatever their order.
@@ -292,6 +356,9 @@ impl Sli {
     ) -> Option<i64> {
         if node.retired {
             return None;
+        }
+        if let Some((_, since_ms)) = node.bucketless {
+            return Some(since_ms);
         }
         let parts = node.parts.iter().map(|part| &self.nodes[*part as usize]);
         let parts = parts.filter(|part| !part.retired).filter_map(|part| {

@@ -122,6 +122,7 @@ impl SloEngine {
             judges: Vec::new(),
             position,
             started_ms: now.as_millisecond(),
+            reached_ms: now.as_millisecond(),
             swept_ms,
             generation: 0,
             ingested: Ingested::from_array(ingested),

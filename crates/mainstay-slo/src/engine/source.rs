@@ -40,6 +40,8 @@ struct Source {
     restart_ms: Option<i64>,
     /// The groups that it counts in, at every level.
     nodes: BTreeSet<u32>,
+    /// Whether any of its counters is of marked events.
+    marked: bool,
 }
 
 impl Source {
@@ -90,9 +92,20 @@ impl Sources {
         index
     }
 
-    /// Notes the groups that a counter of this source counts in.
-    pub(super) fn joins(&mut self, source: u32, nodes: &[u32]) {
-        self.all[source as usize].nodes.extend(nodes);
+    /// Notes the groups that a counter of this source counts in. Gives those that it did not count in before.
+    pub(super) fn joins(&mut self, source: u32, nodes: &[u32]) -> Vec<u32> {
+        let known = &mut self.all[source as usize].nodes;
+        nodes.iter().copied().filter(|node| known.insert(*node)).collect()
+    }
+
+    /// Notes that one of its counters is of marked events; `true` for the first.
+    pub(super) fn marks(&mut self, source: u32) -> bool {
+        !std::mem::replace(&mut self.all[source as usize].marked, true)
+    }
+
+    /// Whether any of its counters is of marked events.
+    pub(super) fn is_marked(&self, source: u32) -> bool {
+        self.all[source as usize].marked
     }
 
     /// The groups that a source counts in.
@@ -180,6 +193,7 @@ impl Sources {
                 .max(source.read_ms);
             if heard_ms.is_some_and(|heard_ms| heard_ms >= edge_ms) {
                 source.nodes.clear();
+                source.marked = false;
                 let kept = self.index(&name);
                 self.all[kept as usize] = source;
             }

@@ -47,10 +47,41 @@ pub struct Status {
     pub unknown_ms: i64,
     /// Since when nothing is seen, in milliseconds since the epoch, if that is so now.
     pub blind_since_ms: Option<i64>,
+    /// Why nothing can be said, where that is a threshold at which no bucket ends.
+    pub missing_edge: Option<MissingEdge>,
     /// The newest sample, in milliseconds since the epoch.
     pub last_sample_ms: Option<i64>,
     /// Each pair of burn-rate windows.
     pub burn: Vec<BurnReading>,
+}
+
+/// A latency threshold at which no bucket ends.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct MissingEdge {
+    /// The bucket that the indicator asks for.
+    pub bucket: String,
+    /// The edges that there are, rising.
+    pub edges: Vec<String>,
+}
+
+impl std::fmt::Display for MissingEdge {
+    /// `no bucket x_bucket{le="0.2"} is there to say which events are good; the edges are 0.1, 0.25, +Inf: choose one of
+    /// them as the threshold, or add the bucket`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "no bucket {} is there to say which events are good",
+            self.bucket
+        )?;
+        if self.edges.is_empty() {
+            return f.write_str(": choose the edge of a bucket that its sources have as the threshold");
+        }
+        write!(
+            f,
+            "; the edges are {}: choose one of them as the threshold, or add the bucket",
+            self.edges.join(", ")
+        )
+    }
 }
 
 /// The counts of one group in one window.
@@ -137,6 +168,7 @@ impl SloEngine {
             doubt: counted.doubt,
             unknown_ms: sli.unknown_ms(node, window.start_ms, until_ms, gap, retire),
             blind_since_ms,
+            missing_edge: sli.missing_edge(node),
             last_sample_ms: node.coverage.last_ms(),
             burn: objective
                 .burn

@@ -1,6 +1,7 @@
 //! What a user of the engine would notice: counts against a recount, crashes, alerts, the published table.
 
 mod alerts;
+mod buckets;
 mod crash;
 mod ended;
 mod fixture;

@@ -309,6 +309,9 @@ fn unknown_reason(standing: &Standing) -> Option<String> {
     if standing.value != StatusValue::Unknown {
         return None;
     }
+    if let Some(missing) = &standing.missing_edge {
+        return Some(missing.to_string());
+    }
     let instant = |ms: i64| {
         Timestamp::from_millisecond(ms)
             .ok()

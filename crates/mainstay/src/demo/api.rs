@@ -98,7 +98,45 @@ struct SloRow {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct LoadReport {
     pub(crate) finished: bool,
+    /// When it was made.
+    pub(crate) at: Timestamp,
     pub(crate) cells: BTreeMap<String, CellTotals>,
+    pub(crate) counts: Vec<TenantCount>,
+}
+
+/// How many requests of a tenant in a cell ended in one way.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct TenantCount {
+    cell: String,
+    tenant: String,
+    bad: bool,
+    count: u64,
+}
+
+impl LoadReport {
+    /// The counts of every tenant of a cell.
+    pub(crate) fn tenants(&self, cell: &str) -> BTreeMap<&str, Counts> {
+        let mut tenants: BTreeMap<&str, Counts> = BTreeMap::new();
+        for count in self.counts.iter().filter(|count| count.cell == cell) {
+            let counts = tenants.entry(&count.tenant).or_default();
+            counts.total += count.count;
+            counts.bad += if count.bad { count.count } else { 0 };
+        }
+        tenants
+    }
+}
+
+/// An alert, as far as the story needs it.
+#[derive(Debug, Clone, Deserialize)]
+struct Alert {
+    name: String,
+    scope: Place,
+    since: Timestamp,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Place {
+    cell: Option<String>,
 }
 
 /// The same for one cell.
@@ -193,6 +231,19 @@ impl Api {
             json!({ "version": version }),
         )
         .await
+    }
+
+    /// Since when the first burn alert of a cell fires that began after `since`.
+    pub(crate) async fn burn_alert(
+        &self,
+        cell: &str,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>, DemoError> {
+        let alerts: Vec<Alert> = self.get("/api/v1/alerts/all").await?;
+        let of_cell = alerts.into_iter().filter(|alert| {
+            alert.name == mainstay_slo::engine::BURN_ALERT && alert.scope.cell.as_deref() == Some(cell)
+        });
+        Ok(of_cell.map(|alert| alert.since).filter(|at| *at >= since).min())
     }
 
     /// The incidents, open ones first.

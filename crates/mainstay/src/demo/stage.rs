@@ -15,7 +15,9 @@ const SLO: &str = "api-availability-30d";
 /// How often the demo looks.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often targets are scraped in the demo, in seconds.
-const SCRAPE_INTERVAL_S: u32 = 5;
+pub(super) const SCRAPE_INTERVAL_S: u32 = 5;
+/// Objectives are judged at least this often.
+pub(super) const TICK_S: u32 = 10;
 
 /// Everything that runs.
 pub(super) struct Stage {
@@ -258,6 +260,27 @@ impl Stage {
         }
         Err(DemoError::InVain {
             what: "a failing request".to_owned(),
+            waited: LOOK * 240,
+        })
+    }
+
+    /// When the budget of any tenant of a cell burnt as fast as the fast burn alert minds, by what the clients saw, to the
+    /// second. The load is younger than the alert's short window: its windows hold all of it.
+    pub(super) async fn burns_too_fast(&mut self, cell: &str) -> Result<Timestamp, DemoError> {
+        let factor = |counts: Counts| {
+            // 14.4 times the 0.05 % that 99.95 % leave.
+            counts.bad >= mainstay_slo::burn::MIN_BAD_DEFAULT && counts.bad * 10_000 >= counts.total * 72
+        };
+        for _ in 0..240 {
+            if let Some(report) = Api::read_report(&self.report)
+                && report.tenants(cell).into_values().any(factor)
+            {
+                return Ok(report.at);
+            }
+            self.pause(LOOK).await?;
+        }
+        Err(DemoError::InVain {
+            what: "a budget that burns too fast".to_owned(),
             waited: LOOK * 240,
         })
     }

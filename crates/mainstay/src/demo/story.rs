@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::api::{Counts, Incident};
 use super::error::DemoError;
-use super::stage::Stage;
+use super::stage::{SCRAPE_INTERVAL_S, Stage, TICK_S};
 use super::{Options, Release};
 
 pub(super) async fn tell(options: &Options) -> Result<(), DemoError> {
@@ -83,8 +83,18 @@ async fn outage(
     let deployed_at = Timestamp::now();
     let first_failure = stage.first_failure(cell, deployed_at).await?;
     stage.say("the first request failed");
+    let crossed_at = stage.burns_too_fast(cell).await?;
     let incident = stage.new_incident(known).await?;
     let id = incident.id.clone();
+    let fired = stage
+        .insist(async |api| api.burn_alert(cell, deployed_at).await)
+        .await?;
+    let fired_at = fired.ok_or_else(|| DemoError::Wrong("an incident without a burn alert".to_owned()))?;
+    stage.say(&format!(
+        "burn alert, {} after the budget burnt 14.4 times too fast in the clients' counts; a scrape and a tick are {} s",
+        after(crossed_at, fired_at),
+        SCRAPE_INTERVAL_S + TICK_S,
+    ));
     stage.say(&format!(
         "incident {id} declared: {} {}",
         incident.severity, incident.title

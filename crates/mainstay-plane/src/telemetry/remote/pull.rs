@@ -11,7 +11,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mainstay_kernel::Labels;
 use mainstay_kernel::Matcher;
-use mainstay_kernel::labels::METRIC_NAME;
 use mainstay_promql::Series;
 use mainstay_promql::dialect::Dialect;
 use mainstay_remote::RemoteError;
@@ -228,12 +227,7 @@ fn selectors(telemetry: &Telemetry) -> Vec<Vec<Matcher>> {
     let of = |indicator: &SliDefinition| {
         indicator
             .selectors()
-            .map(|counter| {
-                let name = Matcher::equal(METRIC_NAME, &counter.metric);
-                std::iter::once(name)
-                    .chain(counter.matchers.iter().cloned())
-                    .collect()
-            })
+            .map(|selector| selector.to_matchers())
             .collect::<Vec<Vec<Matcher>>>()
     };
     let mut all: Vec<Vec<Matcher>> = Vec::new();

@@ -238,7 +238,7 @@ pub(crate) async fn send_everything(sender: &Sender, log: &StoreLog, store: &Sto
     tokio::select! {
         ended = sender.run() => panic!("{ended:?}"),
         () = end => {}
-        () = tokio::time::sleep(Duration::from_secs(60)) => panic!("{:?}", sender.tally()),
+        () = tokio::time::sleep(Duration::from_secs(180)) => panic!("{:?}", sender.tally()),
     }
 }
 
