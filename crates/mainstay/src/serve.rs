@@ -319,15 +319,13 @@ async fn judge(
     live: broadcast::Sender<Topic>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let mut tick = tokio::time::interval(EVALUATE_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => return Ok(()),
-            _ = tick.tick() => {}
+            () = tokio::time::sleep(until_next_tick(clock.now())) => {}
         }
-        let (judging, now) = (telemetry.clone(), clock.now());
+        let (judging, now) = (telemetry.clone(), tick_at(clock.now()));
         let found = tokio::task::spawn_blocking(move || judging.evaluate(now)).await;
         let found = found.map_err(|panic| ServeError::Web(panic.to_string()))?;
         for failure in found.failures {
@@ -349,6 +347,18 @@ async fn judge(
         // Pages show figures that move without events. Nobody listening is fine.
         let _ = live.send(Topic::overview());
     }
+}
+
+/// The instant to judge at: multiples of [`EVALUATE_EVERY`], so that a replay of the samples judges at the same ones.
+fn tick_at(now: Timestamp) -> Timestamp {
+    let every_ms = i64::try_from(EVALUATE_EVERY.as_millis()).unwrap_or(i64::MAX);
+    let now_ms = now.as_millisecond();
+    Timestamp::from_millisecond(now_ms - now_ms.rem_euclid(every_ms)).unwrap_or(now)
+}
+
+fn until_next_tick(now: Timestamp) -> Duration {
+    let since = now.duration_since(tick_at(now));
+    EVALUATE_EVERY.saturating_sub(Duration::try_from(since).unwrap_or_default())
 }
 
 /// Keeps counts and states on disk, and drops what is past its retention.

@@ -4,12 +4,14 @@
 //! Counts are not events. They are kept in a file beside the samples together with the position of the log up to which
 //! samples are in them: after a crash the log is read on from there, and no sample is lost or counted twice.
 
+mod course;
 mod delete;
 mod exemplars;
 mod intake;
 mod judge;
 mod metadata;
 mod otlp;
+mod past;
 mod receive;
 pub mod remote;
 mod rule_state;
@@ -21,13 +23,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_alert::{AlertState, Observation};
+use mainstay_alert::Observation;
 use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_ingest::{Exemplar, ScrapeBatch, SeriesSample, Sink};
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
-use mainstay_segment::write_atomic;
+use mainstay_segment::{SegmentError, write_atomic};
 use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
@@ -36,11 +38,14 @@ pub use rules::{GroupEvaluation, RuleEvaluation};
 use store::KeptWindows;
 pub use store::StoreSamples;
 
+use course::Course;
+pub use course::{Repeated, repeat_run};
 use exemplars::Exemplars;
 pub use exemplars::{SeriesExemplars, StoredExemplar};
 use intake::Watched;
 use metadata::MetadataTable;
 pub use otlp::IntakeError;
+pub use past::StoreSource;
 use receive::Inbox;
 use remote::RemoteEngine;
 use rules::RuleBook;
@@ -62,6 +67,9 @@ pub enum TelemetryError {
     /// The store of samples.
     #[error(transparent)]
     Series(#[from] SeriesError),
+    /// The course of judging.
+    #[error(transparent)]
+    Course(#[from] SegmentError),
     /// The counts.
     #[error("{file}: {source}")]
     Counts {
@@ -141,6 +149,8 @@ pub struct Telemetry {
     rules: Mutex<RuleBook>,
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
+    /// What was done to the counts between samples.
+    course: Course,
     inbox: Inbox,
     tenants: SharedTenants,
     opened: Opened,
@@ -186,16 +196,9 @@ impl Telemetry {
         let now = clock.now();
         let (store, recovery) = Store::open(dir, limits)?;
         let counts_file = dir.join(COUNTS_FILE);
-        let mut slos = match std::fs::read(&counts_file) {
-            Ok(bytes) => SloEngine::from_bytes(&bytes, judged.slos, settings, now).map_err(|source| {
-                TelemetryError::Counts {
-                    file: counts_file.clone(),
-                    source,
-                }
-            })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                SloEngine::new(judged.slos, settings, now)
-            }
+        let kept = match std::fs::read(&counts_file) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 return Err(TelemetryError::File {
                     file: counts_file,
@@ -203,7 +206,7 @@ impl Telemetry {
                 });
             }
         };
-        count_on(&store, &mut slos)?;
+        let (slos, course) = course::resume(dir, &store, kept.as_deref(), judged.slos, settings, now)?;
         let mut rules = judged.rules;
         let alerts_file = dir.join(ALERTS_FILE);
         // Two scrapes of everything: then a rate is a rate again.
@@ -218,6 +221,7 @@ impl Telemetry {
             slos: Mutex::new(slos),
             rules: Mutex::new(rules),
             intake: Mutex::default(),
+            course,
             inbox: Inbox::default(),
             tenants: SharedTenants::default(),
             opened: Opened {
@@ -271,15 +275,6 @@ impl Telemetry {
         StoreSamples::new(Arc::clone(&self.store)).and(self.engine.as_ref())
     }
 
-    /// Takes over what is known to fire from the journal, so that it is neither raised again nor forgotten. Gives
-    /// observations that end what no objective or rule answers for any more.
-    pub fn adopt(&self, alerts: &AlertState, now: Timestamp) -> Vec<Observation> {
-        let ours = |alert: &&AlertFact| alert.annotations.get(SOURCE).is_some();
-        let facts: Vec<&AlertFact> = alerts.firing().map(|active| &active.alert).filter(ours).collect();
-        let strangers = self.slos().adopt_firing(facts);
-        self.rules().adopt(strangers, now)
-    }
-
     /// Puts the limits of a catalog in force, on top of those that the store was opened with.
     fn limit_tenants(&self, spec: &LimitsSpec) {
         let base = TenantLimits {
@@ -306,7 +301,12 @@ impl Telemetry {
     pub fn reconfigure(&self, judged: Judged, now: Timestamp) -> Vec<Observation> {
         let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
         self.limit_tenants(&judged.limits);
-        let gone = self.slos().reconfigure(judged.slos, now);
+        let mut slos = self.slos();
+        let gone = slos.reconfigure(judged.slos, now);
+        if let Err(error) = self.course.reconfigured(&slos, now) {
+            tracing::error!(%error, "the course of judging could not be written");
+        }
+        drop(slos);
         watched.forget();
         drop(watched);
         let mut rules = self.rules();
@@ -321,7 +321,14 @@ impl Telemetry {
     /// of rules is on the disk.
     pub fn evaluate(&self, now: Timestamp) -> Found {
         let mut found = Found::default();
-        let evaluation = self.slos().evaluate(now);
+        let evaluation = {
+            let mut slos = self.slos();
+            let evaluation = slos.evaluate(now);
+            let noted = self.course.evaluated(&slos, now);
+            let failure = |error| format!("the course of judging could not be written: {error}");
+            found.failures.extend(noted.err().map(failure));
+            evaluation
+        };
         found
             .observations
             .extend(evaluation.alerts.into_iter().map(observation));
@@ -349,7 +356,7 @@ impl Telemetry {
     /// If the file cannot be written.
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
         let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        let (bytes, position) = self.counted();
+        let (bytes, position) = self.counted()?;
         // Counts must not know of samples that a crash could still take.
         self.store.wait_durable(position)?;
         write_counts(&self.counts_file, &bytes)?;
@@ -366,18 +373,21 @@ impl Telemetry {
     pub fn backup(&self, to: &Path) -> Result<(), TelemetryError> {
         let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         // The counts first: the copy of the log then reaches further than they do, and the rest is counted when it opens.
-        let (bytes, position) = self.counted();
+        let (bytes, position) = self.counted()?;
         self.store.wait_durable(position)?;
         self.store.backup(to)?;
+        self.course.backup(to)?;
         rule_state::write(&to.join(ALERTS_FILE), self.rules().memories())?;
         write_counts(&to.join(COUNTS_FILE), &bytes)
     }
 
     /// The counts, and up to where in the log they count.
-    fn counted(&self) -> (Vec<u8>, Lsn) {
+    fn counted(&self) -> Result<(Vec<u8>, Lsn), TelemetryError> {
         let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
         let slos = self.slos();
-        (slos.to_bytes(), Lsn::new(slos.position().unwrap_or_default()))
+        let bytes = slos.to_bytes();
+        self.course.kept(&slos, self.clock.now(), &bytes)?;
+        Ok((bytes, Lsn::new(slos.position().unwrap_or_default())))
     }
 
     /// Flushes, condenses and drops what is past its retention, and checkpoints. Gives the files of which a part could
@@ -457,21 +467,6 @@ fn examples(samples: &mut [SeriesSample]) -> impl Iterator<Item = (Arc<Labels>, 
 
 /// The annotation that says which part of Mainstay raised an alert.
 const SOURCE: &str = "mainstay_source";
-
-/// Counts what the log holds after the counts' position.
-fn count_on(store: &Store, slos: &mut SloEngine) -> Result<(), TelemetryError> {
-    let from = Lsn::new(slos.position().unwrap_or_default());
-    let last = store.replay_since(from, |sample| {
-        if slos.wants_metric(sample.labels.metric_name())
-            && let Some(value) = sample.value.float()
-            && let Some(series) = slos.watch(&sample.labels)
-        {
-            slos.on_sample(series, sample.t_ms, value, sample.created_ms);
-        }
-    })?;
-    slos.advance_to(last.get());
-    Ok(())
-}
 
 fn observation(transition: AlertTransition) -> Observation {
     let AlertFact {

@@ -5,6 +5,7 @@ mod bench;
 mod engines;
 mod facts;
 mod received;
+mod repeat;
 mod scripts;
 mod telemetry;
 mod tenants;

@@ -309,6 +309,11 @@ impl SloEngine {
         self.position = self.position.max(Some(position));
     }
 
+    /// Says since when somebody looks: what was silent before that is blind only from then on.
+    pub fn looks_since(&mut self, start: Timestamp) {
+        self.started_ms = start.as_millisecond();
+    }
+
     /// The last position of the write-ahead log that is counted: replay begins after it.
     #[must_use]
     pub fn position(&self) -> Option<u64> {

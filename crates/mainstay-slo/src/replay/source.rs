@@ -75,7 +75,8 @@ impl Batch {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Lets its samples go; series keep their numbers.
+    pub fn clear(&mut self) {
         self.samples.clear();
     }
 }

@@ -1,0 +1,403 @@
+//! The course of judging: at which instants the objectives were judged, and how far in the log the counts were then.
+//!
+//! Samples are in the store's log in the order in which they were counted. What is missing there to repeat a run bit for bit
+//! is what happened between them: judgements, another catalog, a start, alerts taken over from the journal. Each is a frame
+//! of a log of its own in `course`, written while the counts are held, so that its place between the samples is exact. It
+//! bears no samples: about a megabyte a day, of which [`STEPS_KEPT`] frames are kept.
+//!
+//! After a crash the counts are brought up to date by the same means: samples from the store's log, and between them the
+//! judgements of this one. A process that was killed then stands where it would stand if nothing had happened.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use mainstay_alert::{AlertState, Observation};
+use mainstay_kernel::Digest;
+use mainstay_kernel::fact::AlertFact;
+use mainstay_segment::{Lsn, SegmentError, Wal, WalOptions};
+use mainstay_series::{Options, Replayed, SeriesError, Store};
+use mainstay_slo::{AlertTransition, Evaluation, RawSample, Settings, SloCatalog, SloEngine};
+
+use super::{SOURCE, Telemetry, TelemetryError, observation};
+
+/// Where it is kept, beside the samples.
+pub(super) const DIRECTORY: &str = "course";
+/// How many frames are kept at least: a week of judging every 5 s.
+const STEPS_KEPT: u64 = 200_000;
+const SEGMENT_BYTES: u64 = 1 << 20;
+
+/// One thing that happened to the counts besides samples.
+#[derive(Debug, Clone, PartialEq)]
+struct Step {
+    /// When, by the clock that it was done by.
+    now: Timestamp,
+    /// The position of the store's log up to which samples were counted.
+    counted: Lsn,
+    what: What,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum What {
+    /// The counts were made, or read back, and installed into the catalog in force.
+    Opened,
+    /// Everything was judged.
+    Evaluated,
+    /// Another catalog came into force.
+    Reconfigured,
+    /// Alerts that only the journal knew were taken over.
+    Adopted(Vec<AlertFact>),
+    /// The counts were written down; this is the digest of the file.
+    Kept(Digest),
+}
+
+impl What {
+    fn kind(&self) -> u8 {
+        match self {
+            Self::Opened => 0,
+            Self::Evaluated => 1,
+            Self::Reconfigured => 2,
+            Self::Adopted(_) => 3,
+            Self::Kept(_) => 4,
+        }
+    }
+}
+
+impl Step {
+    /// One byte of kind, the instant and the position (8 bytes each, little-endian), and what the kind needs besides: the
+    /// alerts as JSON, the 32 bytes of the digest.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![self.what.kind()];
+        bytes.extend_from_slice(&self.now.as_millisecond().to_le_bytes());
+        bytes.extend_from_slice(&self.counted.get().to_le_bytes());
+        match &self.what {
+            What::Adopted(alerts) => {
+                // Facts are plain data: they always have a text.
+                bytes.extend(serde_json::to_vec(alerts).unwrap_or_default());
+            }
+            What::Kept(digest) => bytes.extend_from_slice(&digest.0),
+            What::Opened | What::Evaluated | What::Reconfigured => {}
+        }
+        bytes
+    }
+
+    /// `None`: of a kind that this program does not know, or damaged.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        let (now, rest) = rest.split_first_chunk::<8>()?;
+        let (counted, rest) = rest.split_first_chunk::<8>()?;
+        Some(Self {
+            now: Timestamp::from_millisecond(i64::from_le_bytes(*now)).ok()?,
+            counted: Lsn::new(u64::from_le_bytes(*counted)),
+            what: match kind {
+                0 => What::Opened,
+                1 => What::Evaluated,
+                2 => What::Reconfigured,
+                3 => What::Adopted(serde_json::from_slice(rest).ok()?),
+                4 => What::Kept(Digest(rest.try_into().ok()?)),
+                _ => return None,
+            },
+        })
+    }
+}
+
+/// The log of steps.
+#[derive(Debug)]
+pub(super) struct Course {
+    wal: Wal,
+}
+
+impl Course {
+    /// Opens the log in `dir`, created if need be, and gives the steps that it holds.
+    fn open(dir: &Path) -> Result<(Self, Vec<Step>), TelemetryError> {
+        let options = WalOptions {
+            segment_bytes: SEGMENT_BYTES,
+            ..WalOptions::default()
+        };
+        let path = dir.join(DIRECTORY);
+        std::fs::create_dir_all(&path).map_err(|error| SegmentError::from_io(&path, error))?;
+        let mut steps = Vec::new();
+        let (wal, _) = Wal::open(&path, options, |_, frame| steps.extend(Step::read(frame)))?;
+        Ok((Self { wal }, steps))
+    }
+
+    fn note(&self, slos: &SloEngine, now: Timestamp, what: What) -> Result<(), SegmentError> {
+        let counted = Lsn::new(slos.position().unwrap_or_default());
+        self.wal.append(&Step { now, counted, what }.to_bytes())?;
+        Ok(())
+    }
+
+    /// Everything was judged at `now`.
+    pub(super) fn evaluated(&self, slos: &SloEngine, now: Timestamp) -> Result<(), SegmentError> {
+        self.note(slos, now, What::Evaluated)
+    }
+
+    /// Another catalog is in force since `now`.
+    pub(super) fn reconfigured(&self, slos: &SloEngine, now: Timestamp) -> Result<(), SegmentError> {
+        self.note(slos, now, What::Reconfigured)
+    }
+
+    /// Alerts were taken over that only the journal knew.
+    pub(super) fn adopted(
+        &self,
+        slos: &SloEngine,
+        now: Timestamp,
+        alerts: &[&AlertFact],
+    ) -> Result<(), SegmentError> {
+        // Those of rules are none of the counts' business.
+        let of_slos = alerts
+            .iter()
+            .filter(|alert| alert.labels.get("slo").is_some())
+            .map(|alert| (*alert).clone());
+        self.note(slos, now, What::Adopted(of_slos.collect()))
+    }
+
+    /// These counts are about to be written down; steps that are older than what is kept go.
+    pub(super) fn kept(&self, slos: &SloEngine, now: Timestamp, bytes: &[u8]) -> Result<(), SegmentError> {
+        self.note(slos, now, What::Kept(Digest::of(bytes)))?;
+        let oldest = self.wal.last_lsn().get().saturating_sub(STEPS_KEPT);
+        self.wal.truncate_before(Lsn::new(oldest))?;
+        Ok(())
+    }
+
+    /// A copy of the log, by hard links.
+    pub(super) fn backup(&self, to: &Path) -> Result<(), SegmentError> {
+        let to = to.join(DIRECTORY);
+        std::fs::create_dir_all(&to).map_err(|error| SegmentError::from_io(&to, error))?;
+        self.wal.backup(&to).map(drop)
+    }
+}
+
+impl Telemetry {
+    /// Makes counts, rules and the journal agree about what fires, after a start: what only the journal knows is taken over,
+    /// so that it is neither raised again nor forgotten; gives observations that raise what only the counts know (a crash kept
+    /// it from the journal), and that end what no objective or rule answers for any more.
+    pub fn adopt(&self, alerts: &AlertState, now: Timestamp) -> Vec<Observation> {
+        let facts = alerts.firing().map(|active| &active.alert);
+        let ours: Vec<&AlertFact> = facts
+            .filter(|alert| alert.annotations.get(SOURCE).is_some())
+            .collect();
+        let mut slos = self.slos();
+        let firing = slos.firing();
+        let is_known = |fact: &&AlertFact| {
+            let mut firing = firing.iter();
+            firing.any(|alert| alert.alert.fingerprint == fact.fingerprint)
+        };
+        let (known, unknown): (Vec<&AlertFact>, Vec<&AlertFact>) = ours.into_iter().partition(is_known);
+        if !unknown.is_empty()
+            && let Err(error) = self.course.adopted(&slos, now, &unknown)
+        {
+            tracing::error!(%error, "the course of judging could not be written");
+        }
+        let strangers = slos.adopt_firing(unknown);
+        drop(slos);
+        let mut observations = self.rules().adopt(strangers, now);
+        let is_untold = |alert: &AlertTransition| {
+            let mut known = known.iter();
+            !known.any(|fact| fact.fingerprint == alert.alert.fingerprint)
+        };
+        observations.extend(firing.into_iter().filter(is_untold).map(observation));
+        observations
+    }
+}
+
+/// Reads counts back, or makes new ones, and brings them up to the last sample of the log, with the judgements that were
+/// made meanwhile.
+pub(super) fn resume(
+    dir: &Path,
+    store: &Store,
+    kept: Option<&[u8]>,
+    catalog: SloCatalog,
+    settings: Settings,
+    now: Timestamp,
+) -> Result<(SloEngine, Course), TelemetryError> {
+    let (course, steps) = Course::open(dir)?;
+    let mut slos = match kept {
+        None => SloEngine::new(catalog, settings, now),
+        Some(bytes) => {
+            SloEngine::from_bytes(bytes, catalog, settings, now).map_err(|source| TelemetryError::Counts {
+                file: dir.join(super::COUNTS_FILE),
+                source,
+            })?
+        }
+    };
+    let kept = kept.map(|bytes| What::Kept(Digest::of(bytes)));
+    let known = steps.iter().rposition(|step| Some(&step.what) == kept.as_ref());
+    let (before, after) = steps.split_at(known.map_or(steps.len(), |known| known + 1));
+    // Judged as the process that is no more did: it had looked since its own start.
+    if let Some(opened) = before.iter().rfind(|step| step.what == What::Opened) {
+        slos.looks_since(opened.now);
+    }
+    let mut repeat = Repeat::new(store, after);
+    while let Some(step) = repeat.next(&mut slos)? {
+        match &step.what {
+            // Whether anybody was told is known to the journal: see `adopt`.
+            What::Evaluated => drop(slos.evaluate(step.now)),
+            What::Adopted(alerts) => drop(slos.adopt_firing(alerts)),
+            // Only the catalog in force is known now.
+            What::Opened | What::Reconfigured | What::Kept(_) => {}
+        }
+    }
+    repeat.finish(&mut slos)?;
+    slos.looks_since(now);
+    course.note(&slos, now, What::Opened)?;
+    Ok((slos, course))
+}
+
+/// Samples and steps in the order in which they happened.
+struct Repeat<'a> {
+    store: &'a Store,
+    steps: std::slice::Iter<'a, Step>,
+    /// Samples that were read and not counted yet, and up to where was read.
+    read: std::collections::VecDeque<Replayed>,
+    read_to: Option<Lsn>,
+}
+
+/// How many samples are read at once.
+const READ_SAMPLES: usize = 100_000;
+
+impl<'a> Repeat<'a> {
+    fn new(store: &'a Store, steps: &'a [Step]) -> Self {
+        Self {
+            store,
+            steps: steps.iter(),
+            read: std::collections::VecDeque::new(),
+            read_to: None,
+        }
+    }
+
+    /// The next step, after everything that was counted before it.
+    fn next(&mut self, slos: &mut SloEngine) -> Result<Option<&'a Step>, SeriesError> {
+        let Some(step) = self.steps.next() else {
+            return Ok(None);
+        };
+        self.count_to(slos, step.counted)?;
+        Ok(Some(step))
+    }
+
+    /// Counts what is left.
+    fn finish(&mut self, slos: &mut SloEngine) -> Result<(), SeriesError> {
+        self.count_to(slos, self.store.last_lsn())
+    }
+
+    fn count_to(&mut self, slos: &mut SloEngine, to: Lsn) -> Result<(), SeriesError> {
+        let mut read_to = *self
+            .read_to
+            .get_or_insert(Lsn::new(slos.position().unwrap_or_default()));
+        loop {
+            while let Some(sample) = self.read.pop_front_if(|sample| sample.lsn <= to) {
+                count(slos, &sample);
+            }
+            if !self.read.is_empty() || read_to >= to {
+                break;
+            }
+            let read = &mut self.read;
+            let reached = self
+                .store
+                .replay_some(read_to, READ_SAMPLES, |sample| read.push_back(sample))?;
+            if reached <= read_to {
+                break;
+            }
+            (read_to, self.read_to) = (reached, Some(reached));
+        }
+        slos.advance_to(to.get());
+        Ok(())
+    }
+}
+
+fn count(slos: &mut SloEngine, sample: &Replayed) {
+    if let Some(value) = sample.value.float() {
+        slos.count(&RawSample {
+            labels: &sample.labels,
+            t_ms: sample.t_ms,
+            value,
+            created_ms: sample.created_ms,
+        });
+    }
+}
+
+/// What a recorded run came to when it was repeated.
+#[derive(Debug)]
+pub struct Repeated {
+    /// The counts at its end.
+    pub slos: SloEngine,
+    /// When it began.
+    pub from: Timestamp,
+    /// When it was last judged.
+    pub to: Timestamp,
+    /// How often it was started, the first time included.
+    pub starts: usize,
+    /// How often another catalog came into force while it ran.
+    pub catalogs: usize,
+}
+
+/// Repeats the run whose samples are kept in `dir`, from its first start, and tells `told` what each judgement said.
+/// `catalog` gives what was judged by, of each start and change, by their number in order of time; a program that has only
+/// one catalog gives that.
+///
+/// `None`: what the run began with is no longer there, so that only its counts can be repeated (from the block files).
+///
+/// Nothing is written, but that a torn end of a log is cut off, as a server does.
+///
+/// # Errors
+/// If the store cannot be opened (a server that runs has it locked: make a backup) or read.
+pub fn repeat_run(
+    dir: &Path,
+    mut catalog: impl FnMut(usize) -> SloCatalog,
+    settings: Settings,
+    mut told: impl FnMut(Timestamp, Evaluation),
+) -> Result<Option<Repeated>, TelemetryError> {
+    let (store, _) = Store::open(dir, Options::default())?;
+    if !dir.join(DIRECTORY).exists() {
+        return Ok(None);
+    }
+    let (course, steps) = Course::open(dir)?;
+    let Some(first) = steps.first().filter(|first| {
+        first.what == What::Opened && first.counted == Lsn::ZERO && course.wal.oldest_lsn() <= Lsn::new(1)
+    }) else {
+        return Ok(None);
+    };
+    let mut repeated = Repeated {
+        slos: SloEngine::new(catalog(0), settings, first.now),
+        from: first.now,
+        to: first.now,
+        starts: 1,
+        catalogs: 0,
+    };
+    let mut repeat = Repeat::new(&store, &steps[1..]);
+    loop {
+        let slos = &mut repeated.slos;
+        let step = match repeat.next(slos) {
+            Ok(Some(step)) => step,
+            Ok(None) => break,
+            Err(SeriesError::Segment(SegmentError::Gap { .. })) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let number = repeated.starts + repeated.catalogs;
+        match &step.what {
+            What::Opened => {
+                let bytes = slos.to_bytes();
+                *slos =
+                    SloEngine::from_bytes(&bytes, catalog(number), settings, step.now).map_err(|source| {
+                        TelemetryError::Counts {
+                            file: dir.join(super::COUNTS_FILE),
+                            source,
+                        }
+                    })?;
+                repeated.starts += 1;
+            }
+            What::Evaluated => {
+                told(step.now, slos.evaluate(step.now));
+                repeated.to = step.now;
+            }
+            What::Reconfigured => {
+                let gone = slos.reconfigure(catalog(number), step.now);
+                told(step.now, gone);
+                repeated.catalogs += 1;
+            }
+            What::Adopted(alerts) => drop(slos.adopt_firing(alerts)),
+            What::Kept(_) => {}
+        }
+    }
+    repeat.finish(&mut repeated.slos)?;
+    Ok(Some(repeated))
+}
