@@ -12,7 +12,8 @@ pub use metrics::Metrics;
 
 use crate::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
-    IncidentSummary, JournalReport, Look, Overview, PostableAlert, Situation, Slo, SloDetail, Why,
+    IncidentSummary, JournalReport, Look, Overview, PostableAlert, Situation, Slo, SloDetail, WhatIf,
+    WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -44,6 +45,14 @@ pub trait Console: Metrics {
     fn slos<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<Slo>>;
     /// One objective in depth.
     fn slo<'a>(&'a self, who: &'a Principal, id: &'a SloId, look: &'a Look) -> Answer<'a, SloDetail>;
+    /// What if it had other targets, by the counts that are kept.
+    fn what_if<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: &'a SloId,
+        look: &'a Look,
+        asked: &'a WhatIfAsked,
+    ) -> Answer<'a, WhatIf>;
     /// What the demo's inbox received, newest first; not found outside the demo.
     fn inbox<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<InboxMessage>>;
     /// Why an event came about.

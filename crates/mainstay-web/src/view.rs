@@ -39,7 +39,7 @@ pub use query::{
     RangeQuery, Sample, Selection, SeriesExemplars, WriteRequest, Written,
 };
 pub use share::Share;
-pub use slo::{Burn, Slo, SloDetail};
+pub use slo::{Burn, Exhaustion, Slo, SloDetail, WhatIf, WhatIfAsked, WhatIfPage, WhatIfTarget};
 
 use mainstay_kernel::Scope;
 use schemars::JsonSchema;

@@ -11,6 +11,7 @@ mod exit;
 mod output;
 mod plan;
 mod remote;
+mod replay;
 mod serve;
 mod test;
 

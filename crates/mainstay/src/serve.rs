@@ -8,6 +8,7 @@ mod options;
 mod process;
 mod recovered;
 mod target_files;
+mod tick;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::console::{PlaneConsole, Program, Scrapes};
 use crate::exit::Exit;
 use discovery::Sources;
 use operations::DiskOperations;
+use tick::Ticks;
 
 pub(crate) use options::Options;
 pub(crate) use process::{start_logging, told_to_stop};
@@ -319,13 +321,14 @@ async fn judge(
     live: broadcast::Sender<Topic>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    let mut ticks = Ticks::new(clock, EVALUATE_EVERY);
     tokio::pin!(stop);
     loop {
-        tokio::select! {
+        let now = tokio::select! {
             () = &mut stop => return Ok(()),
-            () = tokio::time::sleep(until_next_tick(clock.now())) => {}
-        }
-        let (judging, now) = (telemetry.clone(), tick_at(clock.now()));
+            now = ticks.next() => now,
+        };
+        let judging = telemetry.clone();
         let found = tokio::task::spawn_blocking(move || judging.evaluate(now)).await;
         let found = found.map_err(|panic| ServeError::Web(panic.to_string()))?;
         for failure in found.failures {
@@ -347,18 +350,6 @@ async fn judge(
         // Pages show figures that move without events. Nobody listening is fine.
         let _ = live.send(Topic::overview());
     }
-}
-
-/// The instant to judge at: multiples of [`EVALUATE_EVERY`], so that a replay of the samples judges at the same ones.
-fn tick_at(now: Timestamp) -> Timestamp {
-    let every_ms = i64::try_from(EVALUATE_EVERY.as_millis()).unwrap_or(i64::MAX);
-    let now_ms = now.as_millisecond();
-    Timestamp::from_millisecond(now_ms - now_ms.rem_euclid(every_ms)).unwrap_or(now)
-}
-
-fn until_next_tick(now: Timestamp) -> Duration {
-    let since = now.duration_since(tick_at(now));
-    EVALUATE_EVERY.saturating_sub(Duration::try_from(since).unwrap_or_default())
 }
 
 /// Keeps counts and states on disk, and drops what is past its retention.

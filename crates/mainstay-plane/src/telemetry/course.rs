@@ -38,8 +38,9 @@ struct Step {
 
 #[derive(Debug, Clone, PartialEq)]
 enum What {
-    /// The counts were made, or read back, and installed into the catalog in force.
-    Opened,
+    /// The counts were made, or read back, and installed into the catalog in force; how often samples were expected, in
+    /// milliseconds.
+    Opened(i64),
     /// Everything was judged.
     Evaluated,
     /// Another catalog came into force.
@@ -53,7 +54,7 @@ enum What {
 impl What {
     fn kind(&self) -> u8 {
         match self {
-            Self::Opened => 0,
+            Self::Opened(_) => 0,
             Self::Evaluated => 1,
             Self::Reconfigured => 2,
             Self::Adopted(_) => 3,
@@ -64,7 +65,7 @@ impl What {
 
 impl Step {
     /// One byte of kind, the instant and the position (8 bytes each, little-endian), and what the kind needs besides: the
-    /// alerts as JSON, the 32 bytes of the digest.
+    /// interval of samples (8 bytes), the alerts as JSON, the 32 bytes of the digest.
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![self.what.kind()];
         bytes.extend_from_slice(&self.now.as_millisecond().to_le_bytes());
@@ -75,9 +76,14 @@ impl Step {
                 bytes.extend(serde_json::to_vec(alerts).unwrap_or_default());
             }
             What::Kept(digest) => bytes.extend_from_slice(&digest.0),
-            What::Opened | What::Evaluated | What::Reconfigured => {}
+            What::Opened(interval_ms) => bytes.extend_from_slice(&interval_ms.to_le_bytes()),
+            What::Evaluated | What::Reconfigured => {}
         }
         bytes
+    }
+
+    fn is_start(&self) -> bool {
+        matches!(self.what, What::Opened(_))
     }
 
     /// `None`: of a kind that this program does not know, or damaged.
@@ -89,7 +95,7 @@ impl Step {
             now: Timestamp::from_millisecond(i64::from_le_bytes(*now)).ok()?,
             counted: Lsn::new(u64::from_le_bytes(*counted)),
             what: match kind {
-                0 => What::Opened,
+                0 => What::Opened(i64::from_le_bytes(rest.try_into().ok()?)),
                 1 => What::Evaluated,
                 2 => What::Reconfigured,
                 3 => What::Adopted(serde_json::from_slice(rest).ok()?),
@@ -224,7 +230,7 @@ pub(super) fn resume(
     let known = steps.iter().rposition(|step| Some(&step.what) == kept.as_ref());
     let (before, after) = steps.split_at(known.map_or(steps.len(), |known| known + 1));
     // Judged as the process that is no more did: it had looked since its own start.
-    if let Some(opened) = before.iter().rfind(|step| step.what == What::Opened) {
+    if let Some(opened) = before.iter().rfind(|step| step.is_start()) {
         slos.looks_since(opened.now);
     }
     let mut repeat = Repeat::new(store, after);
@@ -234,12 +240,12 @@ pub(super) fn resume(
             What::Evaluated => drop(slos.evaluate(step.now)),
             What::Adopted(alerts) => drop(slos.adopt_firing(alerts)),
             // Only the catalog in force is known now.
-            What::Opened | What::Reconfigured | What::Kept(_) => {}
+            What::Opened(_) | What::Reconfigured | What::Kept(_) => {}
         }
     }
     repeat.finish(&mut slos)?;
     slos.looks_since(now);
-    course.note(&slos, now, What::Opened)?;
+    course.note(&slos, now, What::Opened(settings.scrape_interval_ms))?;
     Ok((slos, course))
 }
 
@@ -352,12 +358,19 @@ pub fn repeat_run(
     }
     let (course, steps) = Course::open(dir)?;
     let Some(first) = steps.first().filter(|first| {
-        first.what == What::Opened && first.counted == Lsn::ZERO && course.wal.oldest_lsn() <= Lsn::new(1)
+        first.is_start() && first.counted == Lsn::ZERO && course.wal.oldest_lsn() <= Lsn::new(1)
     }) else {
         return Ok(None);
     };
+    let as_of = |step: &Step| match step.what {
+        What::Opened(scrape_interval_ms) => Settings {
+            scrape_interval_ms,
+            ..settings
+        },
+        _ => settings,
+    };
     let mut repeated = Repeated {
-        slos: SloEngine::new(catalog(0), settings, first.now),
+        slos: SloEngine::new(catalog(0), as_of(first), first.now),
         from: first.now,
         to: first.now,
         starts: 1,
@@ -374,15 +387,14 @@ pub fn repeat_run(
         };
         let number = repeated.starts + repeated.catalogs;
         match &step.what {
-            What::Opened => {
+            What::Opened(_) => {
                 let bytes = slos.to_bytes();
-                *slos =
-                    SloEngine::from_bytes(&bytes, catalog(number), settings, step.now).map_err(|source| {
-                        TelemetryError::Counts {
-                            file: dir.join(super::COUNTS_FILE),
-                            source,
-                        }
-                    })?;
+                *slos = SloEngine::from_bytes(&bytes, catalog(number), as_of(step), step.now).map_err(
+                    |source| TelemetryError::Counts {
+                        file: dir.join(super::COUNTS_FILE),
+                        source,
+                    },
+                )?;
                 repeated.starts += 1;
             }
             What::Evaluated => {

@@ -14,6 +14,7 @@ mod node;
 mod snapshot;
 mod source;
 mod status;
+mod whatif;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +25,7 @@ pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
 pub use catalog::SloCatalog;
 pub use judge::Evaluation;
 pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
+pub use whatif::{TargetWhatIf, WhatIf, WhatIfPage};
 
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;

@@ -373,3 +373,60 @@ fn what_lies_before_the_first_judgement_is_counted_and_says_nothing() {
         "frozen when judging began"
     );
 }
+
+/// What is kept of the counts says in hindsight what a replay says, to the width of its slices.
+#[test]
+fn the_kept_counts_say_what_a_replay_says() {
+    let (catalog, names) = many(1);
+    let to_ms = T0 + 12 * 3_600_000;
+    let ratio = |text: &str| text.parse::<Ratio>().expect("a ratio");
+    let targets = [ratio("99.95%"), ratio("99.9%"), ratio("99%"), ratio("90%")];
+    let (judged, variants) = with_targets(&catalog, None, &targets).expect("targets");
+    let outcome = replayed(&judged, &names, 1);
+    let replay = Replay::new(catalog, Settings::default(), course(to_ms));
+    let (engine, _) = replay
+        .run(&mut Traffic::new(&names, to_ms), |_| ())
+        .expect("no failure");
+    let (id, group) = ("slo-0".parse().expect("a name"), labels(&[("cell", "cell-5")]));
+    let what_if = engine
+        .what_if(&id, &group, &targets, T0, to_ms)
+        .expect("targets")
+        .expect("it is there");
+    let mut compared = 0;
+    for (target, found) in targets.iter().zip(&what_if.targets) {
+        let variant = variants
+            .iter()
+            .find(|variant| variant.target == *target)
+            .expect("judged");
+        let standing = outcome
+            .standings
+            .iter()
+            .find(|one| one.slo == variant.id)
+            .expect("judged");
+        assert_eq!(found.budget, standing.budget);
+        let replayed: Vec<_> = outcome
+            .pages
+            .iter()
+            .filter(|page| page.slo == variant.id)
+            .collect();
+        let pages: Vec<_> = found
+            .pages
+            .iter()
+            .filter(|page| !variant.unreachable.contains(&page.pair))
+            .collect();
+        assert_eq!(pages.len(), replayed.len(), "{target}");
+        for page in &replayed {
+            let same = pages
+                .iter()
+                .find(|one| one.pair == page.pair)
+                .expect("the same pair");
+            let off_ms = (same.from_ms - page.from.as_millisecond()).abs();
+            assert!(off_ms <= same.within_ms, "{target}: {off_ms} ms");
+            assert_eq!(same.to_ms.is_some(), page.to.is_some());
+            compared += 1;
+        }
+    }
+    assert!(compared > 8, "{compared}");
+    assert!(engine.what_if(&id, &group, &[Ratio::ONE], T0, to_ms).is_err());
+    assert_eq!(engine.what_if(&slo(), &group, &targets, T0, to_ms), Ok(None));
+}

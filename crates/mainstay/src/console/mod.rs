@@ -26,6 +26,7 @@ mod signals;
 mod slo;
 #[cfg(test)]
 mod tests;
+mod whatif;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,7 +40,8 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
-    IncidentSummary, JournalReport, Look, Overview, PostableAlert, Situation, Slo, SloDetail, Why,
+    IncidentSummary, JournalReport, Look, Overview, PostableAlert, Situation, Slo, SloDetail, WhatIf,
+    WhatIfAsked, Why,
 };
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
@@ -212,6 +214,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn slo<'a>(&'a self, who: &'a Principal, id: &'a SloId, look: &'a Look) -> Answer<'a, SloDetail> {
         Box::pin(self.slo_in_depth(who, id, look))
+    }
+
+    fn what_if<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: &'a SloId,
+        look: &'a Look,
+        asked: &'a WhatIfAsked,
+    ) -> Answer<'a, WhatIf> {
+        Box::pin(async move { self.other_targets(who, id, look, asked) })
     }
 
     fn inbox<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<InboxMessage>> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use mainstay_catalog::Format;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
@@ -17,7 +17,7 @@ use mainstay_slo::{Counts, Doubt, Events, Marked, Objective, Promise, SliDefinit
 use mainstay_ui::chart::{Chart, Limit, Series};
 use mainstay_ui::{Unit, time};
 use mainstay_web::Failure;
-use mainstay_web::view::{Burn, Look, Share, Slo, SloDetail, Status};
+use mainstay_web::view::{Burn, Exhaustion, Look, Share, Slo, SloDetail, Status};
 
 use super::expression::{Filter, Reading};
 use super::{PlaneConsole, not_found, sight};
@@ -223,7 +223,7 @@ impl Reader<'_> {
             budget_left: left,
             burn_1h: self.burn_over(standing, HOUR_MS),
             burn_6h: self.burn_over(standing, 6 * HOUR_MS),
-            exhausted_at: self.exhausted_at(standing),
+            exhaustion: self.exhaustion(standing),
             budget: if standing.value == StatusValue::Unknown {
                 BudgetState::Unknown
             } else {
@@ -256,6 +256,18 @@ impl Reader<'_> {
         )
     }
 
+    /// When the budget will be spent; none where that is not to be expected, or nothing is known.
+    fn exhaustion(&self, standing: &Standing) -> Option<Exhaustion> {
+        let forecast = self
+            .slos
+            .forecast(&self.objective.id, &standing.group, self.now)?;
+        Some(Exhaustion {
+            earliest: forecast.earliest,
+            likely: forecast.likely,
+            latest: forecast.latest,
+        })
+    }
+
     fn counts(&self, group: &Labels, length_ms: i64) -> Option<Counts> {
         let now_ms = self.now.as_millisecond();
         let window = self
@@ -271,27 +283,6 @@ impl Reader<'_> {
         }
         let counts = self.counts(&standing.group, length_ms)?;
         burn_rate(counts, self.objective.target).map(Ratio::to_f64)
-    }
-
-    /// When nothing is left if it goes on as in the last hour, where that is inside the window.
-    fn exhausted_at(&self, standing: &Standing) -> Option<Timestamp> {
-        if standing.value == StatusValue::Unknown || standing.budget.remaining() <= 0 {
-            return None;
-        }
-        let hour = self.counts(&standing.group, HOUR_MS)?;
-        let allowed = i128::from(self.objective.target.complement()?.floor_of(hour.total));
-        let lost_per_hour = i128::from(hour.bad) - allowed;
-        if lost_per_hour <= 0 {
-            return None;
-        }
-        let ms = i64::try_from(standing.budget.remaining() * i128::from(HOUR_MS) / lost_per_hour).ok()?;
-        let ends = match self.objective.window {
-            Window::Rolling(_) => standing.window.length_ms(),
-            Window::Calendar(_) => standing.window.end_ms - self.now.as_millisecond(),
-        };
-        (ms <= ends)
-            .then(|| self.now.saturating_add(SignedDuration::from_millis(ms)).ok())
-            .flatten()
     }
 }
 

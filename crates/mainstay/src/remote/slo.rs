@@ -16,11 +16,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Judge the past by a catalog: pages, freezes and budgets as they would have been, also for other targets.
+    Replay(Box<crate::replay::Options>),
 }
 
 impl Command {
     pub(crate) fn run(&self) -> Exit {
-        let Self::Status { within, ask } = self;
+        let (within, ask) = match self {
+            Self::Status { within, ask } => (within, ask),
+            Self::Replay(options) => return crate::replay::run(options),
+        };
         Remote::run(&ask.server, async |remote| {
             let (slos, _) = remote.look("/api/v1/slos", &within.query()).await?;
             if ask.output == Form::Json {
