@@ -334,6 +334,8 @@ pub struct Repeated {
     pub starts: usize,
     /// How often another catalog came into force while it ran.
     pub catalogs: usize,
+    /// Whether the counts were, when they were last written down, the same to the last bit; none: they never were.
+    pub is_equal: Option<bool>,
 }
 
 /// Repeats the run whose samples are kept in `dir`, from its first start, and tells `told` what each judgement said.
@@ -375,7 +377,9 @@ pub fn repeat_run(
         to: first.now,
         starts: 1,
         catalogs: 0,
+        is_equal: None,
     };
+    let last_kept = steps[1..].iter().rfind(|step| matches!(step.what, What::Kept(_)));
     let mut repeat = Repeat::new(&store, &steps[1..]);
     loop {
         let slos = &mut repeated.slos;
@@ -407,6 +411,9 @@ pub fn repeat_run(
                 repeated.catalogs += 1;
             }
             What::Adopted(alerts) => drop(slos.adopt_firing(alerts)),
+            What::Kept(digest) if last_kept.is_some_and(|last| std::ptr::eq(last, step)) => {
+                repeated.is_equal = Some(Digest::of(&slos.to_bytes()) == *digest);
+            }
             What::Kept(_) => {}
         }
     }

@@ -303,6 +303,11 @@ fn a_recorded_run_is_repeated_to_the_last_bit() {
             repeated.slos.to_bytes() == bytes,
             "seed {seed}: the counts differ"
         );
+        assert_eq!(
+            repeated.is_equal,
+            Some(true),
+            "seed {seed}: the counts written down"
+        );
         assert_eq!(repeated.starts + repeated.catalogs, run.editions.len());
         alerts += told.iter().map(|one| one.alerts.len()).sum::<usize>();
         budgets += told.iter().map(|one| one.budgets.len()).sum::<usize>();

@@ -389,7 +389,7 @@ fn the_kept_counts_say_what_a_replay_says() {
         .expect("no failure");
     let (id, group) = ("slo-0".parse().expect("a name"), labels(&[("cell", "cell-5")]));
     let what_if = engine
-        .what_if(&id, &group, &targets, T0, to_ms)
+        .what_if(&id, &group, &targets, T0 - 10_000, to_ms)
         .expect("targets")
         .expect("it is there");
     let mut compared = 0;

@@ -211,7 +211,7 @@ impl Console for Fake {
             pages_from: asked.from,
             targets: asked.targets.iter().map(target).collect(),
         };
-        Box::pin(async { Ok(what_if) })
+        Box::pin(async move { Self::if_seen(who, "the objective", what_if) })
     }
 
     fn slo<'a>(&'a self, who: &'a Principal, _: &'a SloId, _: &'a Look) -> Answer<'a, SloDetail> {

@@ -24,6 +24,8 @@ pub(super) struct Report {
     pub(super) counted_from: Timestamp,
     /// Whether a recorded run was repeated judgement by judgement.
     pub(super) is_exact: bool,
+    /// Of such a run: whether the counts were, when the server last wrote them down, the same to the last bit.
+    pub(super) is_equal: Option<bool>,
     /// What cannot be known.
     pub(super) doubts: Vec<String>,
     /// The objectives and targets.
@@ -71,7 +73,12 @@ impl Report {
         };
         let (from, to) = (self.time(self.from), self.time(self.to));
         anstream::println!(
-            "{from} to {to} UTC, {how}; {} samples counted since {}\n",
+            "{from} to {to} UTC, {how}{}; {} samples counted since {}\n",
+            match self.is_equal {
+                Some(true) => ", and the counts are the server's to the last bit",
+                Some(false) => ", but the counts are not the server's",
+                None => "",
+            },
             count(self.outcome.ingested.counted),
             self.time(self.counted_from)
         );
