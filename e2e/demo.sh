@@ -48,7 +48,7 @@ PY
 # replayed: what the last run's server judged, judged again from what it left on the disk, is the same to the last bit, and the
 # page is among it.
 replayed() {
-    "$mainstay" slo replay --data "$work/demo" --catalog catalogs/payments -o json >"$work/replay.json" ||
+    "$mainstay" slo replay --data "$work/demo/mainstay" --catalog catalogs/payments -o json >"$work/replay.json" ||
         die "the run cannot be replayed"
     json "$work/replay.json" '(d["is_equal"], [(page["slo"], page["pair"]["severity"], page["from"]) for page in d["pages"]][:3])' >&2
     [[ $(json "$work/replay.json" 'd["is_exact"] and d["is_equal"] and any(page["pair"]["severity"] == "P0" for page in d["pages"])') == True ]] ||
