@@ -1,10 +1,10 @@
 //! Whom a group tells, and the clocks it sets. Receivers that page are the incident's business; chat posts, webhooks
 //! and mail to a receiver are sent from here.
 
-use mainstay_catalog::response::{Receiver, Routing};
+use mainstay_catalog::response::Routing;
 use mainstay_journal::Reaction;
 use mainstay_journal::machine::Meta;
-use mainstay_kernel::effect::{Channel, Deliver, Effect, EffectBody, EffectClass, Message, Recipient};
+use mainstay_kernel::effect::{Deliver, Effect, EffectBody, EffectClass, Message};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
 use mainstay_kernel::{Digest, Severity};
 
@@ -59,39 +59,19 @@ fn tell(routing: &Routing, receiver: &str, meta: &Meta, message: impl Fn() -> Me
     let Some(receiver) = routing.receivers.get(receiver) else {
         return Vec::new();
     };
-    recipients(receiver)
+    receiver
+        .recipients()
         .into_iter()
-        .map(|(channel, to)| {
-            let name = match &to {
-                Recipient::Person(person) => person.as_str().to_owned(),
-                Recipient::ChatChannel(channel) => channel.as_str().to_owned(),
-                Recipient::Receiver(name) => name.clone(),
-            };
-            Effect {
-                key: format!("alert/{}/{}/{name}", meta.id, channel.name()),
-                class: EffectClass::Once,
-                body: EffectBody::Deliver(Deliver {
-                    channel,
-                    to,
-                    message: message(),
-                }),
-            }
+        .map(|(channel, to)| Effect {
+            key: format!("alert/{}/{}/{}", meta.id, channel.name(), to.name()),
+            class: EffectClass::Once,
+            body: EffectBody::Deliver(Deliver {
+                channel,
+                to,
+                message: message(),
+            }),
         })
         .collect()
-}
-
-fn recipients(receiver: &Receiver) -> Vec<(Channel, Recipient)> {
-    let chat = receiver
-        .chat
-        .iter()
-        .map(|channel| (Channel::Chat, Recipient::ChatChannel(channel.value.clone())));
-    let webhooks = receiver
-        .webhooks
-        .iter()
-        .map(|name| (Channel::Webhook, Recipient::Receiver(name.value.clone())));
-    let mail = (!receiver.email.is_empty())
-        .then(|| (Channel::Email, Recipient::Receiver(receiver.name.value.clone())));
-    chat.chain(webhooks).chain(mail).collect()
 }
 
 fn list(alerts: &[AlertFact]) -> String {

@@ -31,6 +31,7 @@ pub const KINDS: &[&str] = &[
     "Calendar",
     "Routing",
     "Rota",
+    "ErrorBudgetPolicy",
     "EscalationPolicy",
     "Channels",
     "MetricsLimits",

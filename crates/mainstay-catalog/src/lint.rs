@@ -165,6 +165,7 @@ lints! {
     THROUGHPUT_OBJECTIVE = "throughput-objective" Error R33 slo "a floor of throughput as an objective is missed every night";
     BUDGET_RESET = "budget-reset" Warning R36 slo "a new month forgives an exhausted budget";
     CLIENT_ERRORS = "client-errors" Error R39 slo "an answer that is our fault (408, 429, 499) is counted as the client's";
+    EXPIRED_EXCEPTION = "expired-exception" Warning - implemented "an exception of an error budget policy has expired";
     DIALECT = "dialect" Warning - implemented "a rule means something else on the engine that is to evaluate it";
     INTERVAL_FINER_THAN_DATA = "interval-finer-than-data" Error R38 rules "a rule is evaluated more often than its data arrives";
 

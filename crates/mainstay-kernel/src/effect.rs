@@ -88,6 +88,18 @@ pub enum Recipient {
     Receiver(String),
 }
 
+impl Recipient {
+    /// Its handle or name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Person(person) => person.as_str(),
+            Self::ChatChannel(channel) => channel.as_str(),
+            Self::Receiver(name) => name,
+        }
+    }
+}
+
 /// What a message says. Channels render it in their own form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {

@@ -136,15 +136,28 @@ pub enum BudgetState {
     Exhausted,
 }
 
+impl BudgetState {
+    /// `unknown`, `healthy`, `warning`, `critical`, `exhausted`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+            Self::Exhausted => "exhausted",
+        }
+    }
+}
+
 /// A budget's state is another than before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetStateChanged {
     /// The objective.
     pub slo: SloId,
-    /// The group of the objective, by its labels.
-    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    /// The group of the objective.
     pub group: Labels,
-    /// Where that is.
+    /// What the group is of the platform.
     pub scope: Scope,
     /// Before.
     pub from: BudgetState,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use mainstay_alert::{AlertCommand, Alerts};
-use mainstay_catalog::Catalog;
+use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_change::{Change, ChangeCommand};
 use mainstay_delivery::{Attempted, Delivery, DeliverySpec};
 use mainstay_incident::{IncidentCommand, Incidents};
@@ -16,6 +16,7 @@ use mainstay_kernel::effect::Channel;
 use mainstay_kernel::{Actor, Entropy, EventId};
 use mainstay_oncall::{Oncall, OncallCommand, OncallSpec};
 use mainstay_runbook::{RunbookCommand, Runbooks};
+use mainstay_slo::gate::{Gate, GateCommand, Policies};
 
 use crate::error::PlaneError;
 
@@ -30,6 +31,7 @@ const PAGE: usize = 2_000;
 pub enum Command {
     Alert(AlertCommand),
     Change(ChangeCommand),
+    Gate(GateCommand),
     Incident(IncidentCommand),
     Oncall(OncallCommand),
     Runbook(RunbookCommand),
@@ -58,6 +60,7 @@ pub(crate) struct Asked {
 /// What the capabilities need of the catalog.
 pub(crate) struct Specs {
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) gate: Policies,
     pub(crate) oncall: OncallSpec,
     pub(crate) delivery: DeliverySpec,
 }
@@ -77,7 +80,11 @@ impl Specs {
             .keys()
             .map(|person| (person.clone(), in_order(person)))
             .collect();
+        // What is wrong with the documents was said when the catalog was checked.
+        let said = &mut Diagnostics::default();
+        let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, said);
         Self {
+            gate: mainstay_slo::gate::load(&catalog, &slos, Timestamp::MIN, said),
             catalog,
             delivery: DeliverySpec { channels },
             oncall,
@@ -91,6 +98,7 @@ pub(crate) struct Core {
     pub(crate) specs: Specs,
     pub(crate) alerts: Runner<Alerts>,
     pub(crate) changes: Runner<Change>,
+    pub(crate) gate: Runner<Gate>,
     pub(crate) incidents: Runner<Incidents>,
     pub(crate) oncall: Runner<Oncall>,
     pub(crate) runbooks: Runner<Runbooks>,
@@ -112,6 +120,7 @@ impl Core {
             specs: Specs::new(catalog),
             alerts: Runner::load(journal).await?,
             changes: Runner::load(journal).await?,
+            gate: Runner::load(journal).await?,
             incidents: Runner::load(journal).await?,
             oncall: Runner::load(journal).await?,
             runbooks: Runner::load(journal).await?,
@@ -134,6 +143,7 @@ impl Core {
         let seen = [
             self.alerts.seen(),
             self.changes.seen(),
+            self.gate.seen(),
             self.incidents.seen(),
             self.oncall.seen(),
             self.runbooks.seen(),
@@ -145,6 +155,7 @@ impl Core {
     fn take_in(&mut self, record: &Record) -> Result<(), JournalError> {
         self.alerts.take_in(record)?;
         self.changes.take_in(record)?;
+        self.gate.take_in(record)?;
         self.incidents.take_in(record)?;
         self.oncall.take_in(record)?;
         self.runbooks.take_in(record)?;
@@ -156,6 +167,7 @@ impl Core {
         let head = journal.head().await?;
         save(journal, self.epoch, &mut self.alerts, head).await?;
         save(journal, self.epoch, &mut self.changes, head).await?;
+        save(journal, self.epoch, &mut self.gate, head).await?;
         save(journal, self.epoch, &mut self.incidents, head).await?;
         save(journal, self.epoch, &mut self.oncall, head).await?;
         save(journal, self.epoch, &mut self.runbooks, head).await?;
@@ -195,6 +207,18 @@ impl Core {
                     .execute(journal, &(), &context, command, settle)
                     .await?,
             ),
+            Command::Gate(command) => {
+                let behind = || self.gate.state().cause(&specs.gate, &command, now);
+                let context = Context {
+                    cause: context.cause.or_else(behind),
+                    ..context
+                };
+                done(
+                    self.gate
+                        .execute(journal, &specs.gate, &context, command, settle)
+                        .await?,
+                )
+            }
             Command::Incident(command) => done(
                 self.incidents
                     .execute(journal, &(), &context, command, settle)

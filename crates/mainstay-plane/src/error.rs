@@ -6,6 +6,7 @@ use mainstay_incident::IncidentRefusal;
 use mainstay_journal::{ExecuteError, JournalError};
 use mainstay_oncall::OncallRefusal;
 use mainstay_runbook::RunbookRefusal;
+use mainstay_slo::gate::GateRefusal;
 
 /// A capability says no. Nothing has happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,8 @@ pub enum Refused {
     Alert(#[from] AlertRefusal),
     #[error(transparent)]
     Change(#[from] ChangeRefusal),
+    #[error(transparent)]
+    Gate(#[from] GateRefusal),
     #[error(transparent)]
     Incident(#[from] IncidentRefusal),
     #[error(transparent)]

@@ -10,6 +10,7 @@ mod directory;
 mod effects;
 mod error;
 mod facts;
+mod gate;
 pub mod judge;
 mod plane;
 mod postmortem;

@@ -15,6 +15,7 @@ use mainstay_journal::{Epoch, Journal, JournalError, Seq, Settle};
 use mainstay_kernel::{Actor, Clock, Digest, Entropy, EventId};
 use mainstay_oncall::OncallState;
 use mainstay_runbook::RunbookState;
+use mainstay_slo::gate::{GateState, Policies};
 use tokio::sync::{Mutex, watch};
 
 use crate::core::{Asked, Command, Core, Done, Specs};
@@ -65,6 +66,10 @@ pub struct States<'a> {
     pub alerts: &'a AlertState,
     /// Changes.
     pub changes: &'a ChangeState,
+    /// Answers of the gate, approvals, the states of budgets.
+    pub gate: &'a GateState,
+    /// Error budget policies.
+    pub policies: &'a Policies,
     /// Incidents.
     pub incidents: &'a IncidentState,
     /// Pages.
@@ -383,6 +388,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             catalog: &core.specs.catalog,
             alerts: core.alerts.state(),
             changes: core.changes.state(),
+            gate: core.gate.state(),
+            policies: &core.specs.gate,
             incidents: core.incidents.state(),
             oncall: core.oncall.state(),
             runbooks: core.runbooks.state(),

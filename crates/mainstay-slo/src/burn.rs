@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 
 use mainstay_kernel::{Ratio, Severity};
 
-use crate::exact::compare_products;
+use crate::exact::{compare_products, most_below, most_up_to, small_product};
 use crate::objective::error_share;
 use crate::tally::Counts;
 
@@ -42,6 +42,30 @@ impl BurnPair {
             Ordering::Equal => self.inclusive && counts.total > 0,
             Ordering::Less => false,
         }
+    }
+
+    /// The most of `total` or more events that may be bad in a window that surely does not burn. `None` where that does not
+    /// fit 128 bits.
+    pub(crate) fn most_bad(&self, total: u64, target: Ratio) -> Option<u64> {
+        let budget = error_share(target);
+        let limit = [total, budget.numerator(), self.factor.numerator()];
+        let unit = [budget.denominator(), self.factor.denominator()];
+        if self.inclusive {
+            // Of no events or no budget, not even none bad.
+            small_product(&limit).filter(|limit| *limit > 0)?;
+            most_below(&limit, &unit)
+        } else {
+            most_up_to(&limit, &unit)
+        }
+    }
+
+    /// The same of the long window, which must have some bad events.
+    pub(crate) fn most_bad_long(&self, total: u64, target: Ratio) -> Option<u64> {
+        let too_few = self.min_bad.max(1) - 1;
+        Some(
+            self.most_bad(total, target)
+                .map_or(too_few, |most| most.max(too_few)),
+        )
     }
 }
 
@@ -139,9 +163,12 @@ impl BurnReading {
     /// Whether it should start to fire.
     #[must_use]
     pub fn starts(&self, target: Ratio) -> bool {
-        self.long.bad >= self.pair.min_bad.max(1)
-            && self.pair.burns(self.long, target)
-            && self.pair.burns(self.short, target)
+        self.long_starts(target) && self.pair.burns(self.short, target)
+    }
+
+    /// Whether its long window alone would have it.
+    pub(crate) fn long_starts(&self, target: Ratio) -> bool {
+        self.long.bad >= self.pair.min_bad.max(1) && self.pair.burns(self.long, target)
     }
 
     /// Whether it is over.

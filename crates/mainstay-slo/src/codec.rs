@@ -45,6 +45,33 @@ impl Writer {
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.len(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Eight bytes that are to be filled later; gives where they are.
+    pub(crate) fn length_later(&mut self) -> usize {
+        self.bytes.extend_from_slice(&[0; 8]);
+        self.bytes.len()
+    }
+
+    /// Fills the eight bytes before `at` with the length of what came after them.
+    pub(crate) fn fill_length(&mut self, at: usize) {
+        let length = (self.bytes.len() - at) as u64;
+        self.bytes[at - 8..at].copy_from_slice(&length.to_le_bytes());
+    }
+
+    /// Bytes without their length.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What was written from a place on.
+    pub(crate) fn since(&self, at: usize) -> &[u8] {
+        &self.bytes[at..]
+    }
+
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -117,13 +144,28 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn text(&mut self) -> Result<&'a str, SloError> {
-        let length = self.len()?;
-        if length > TEXT_MAX_BYTES {
+        let text = self.bytes()?;
+        if text.len() > TEXT_MAX_BYTES {
             return Err(broken("a text is too long"));
         }
-        let (text, rest) = self.bytes.split_at(length);
-        self.bytes = rest;
         std::str::from_utf8(text).map_err(|_| broken("a text is not UTF-8"))
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], SloError> {
+        let length = self.len()?;
+        let (bytes, rest) = self.bytes.split_at(length);
+        self.bytes = rest;
+        Ok(bytes)
+    }
+
+    /// What [`Writer::fill_length`] gave a length.
+    pub(crate) fn measured(&mut self) -> Result<&'a [u8], SloError> {
+        let ends_early = || broken("it ends too early");
+        let (length, rest) = self.bytes.split_first_chunk().ok_or_else(ends_early)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let (bytes, rest) = rest.split_at_checked(length).ok_or_else(ends_early)?;
+        self.bytes = rest;
+        Ok(bytes)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

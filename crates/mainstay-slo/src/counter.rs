@@ -15,6 +15,8 @@
 //!   counts: they are refused and counted as such. A stale marker ends nothing: a target that answers again goes on from its
 //!   last value.
 
+use std::collections::VecDeque;
+
 use mainstay_kernel::{MAX_EXACT, is_stale};
 
 use crate::tally::Tally;
@@ -96,7 +98,7 @@ pub(crate) struct Placed {
 /// The last samples of one counter, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Counter {
-    pub(crate) recent: Vec<Point>,
+    pub(crate) recent: VecDeque<Point>,
     /// Whether samples older than `recent` were counted: nothing can be put before the first one any more.
     pub(crate) trimmed: bool,
 }
@@ -118,6 +120,17 @@ impl Counter {
         };
         // A counter cannot have been created after it was read: such a created time says nothing.
         let point = Point::new(t_ms, value, created_ms.filter(|created| *created <= t_ms));
+        let newest = self.recent.back().copied();
+        if let Some(before) = newest.filter(|newest| newest.t_ms < t_ms) {
+            self.recent.push_back(point);
+            self.trim(lateness);
+            let placed = Placed {
+                before: Some(before),
+                point,
+                after: None,
+            };
+            return (Verdict::Counted, Some(placed));
+        }
         let place = self.recent.partition_point(|other| other.t_ms < t_ms);
         if let Some(same) = self.recent.get(place).filter(|other| other.t_ms == t_ms) {
             let same = same.value == value;
@@ -130,8 +143,7 @@ impl Counter {
                 None,
             );
         }
-        let newest = self.recent.last().map(|newest| newest.t_ms);
-        let too_late = newest.is_some_and(|newest| t_ms <= newest.saturating_sub(lateness.window_ms));
+        let too_late = newest.is_some_and(|newest| t_ms <= newest.t_ms.saturating_sub(lateness.window_ms));
         if too_late || (place == 0 && self.trimmed) {
             return (Verdict::TooLate, None);
         }
@@ -147,23 +159,19 @@ impl Counter {
 
     /// Keeps what a late sample could still need: everything inside the window and one sample before it.
     fn trim(&mut self, lateness: Lateness) {
-        let Some(newest) = self.recent.last().map(|newest| newest.t_ms) else {
+        let Some(newest) = self.last_ms() else {
             return;
         };
         let edge = newest.saturating_sub(lateness.window_ms);
-        let outside = self.recent.partition_point(|point| point.t_ms <= edge);
-        let excess = outside
-            .saturating_sub(1)
-            .max(self.recent.len().saturating_sub(RECENT_MAX));
-        if excess > 0 {
-            self.recent.drain(..excess);
+        while self.recent.get(1).is_some_and(|second| second.t_ms <= edge) || self.recent.len() > RECENT_MAX {
+            self.recent.pop_front();
             self.trimmed = true;
         }
     }
 
     /// The newest sample's time.
     pub(crate) fn last_ms(&self) -> Option<i64> {
-        self.recent.last().map(|point| point.t_ms)
+        self.recent.back().map(|point| point.t_ms)
     }
 }
 
@@ -202,13 +210,14 @@ pub(crate) fn contribution(
 
 /// The integer that a sample's value is, or `None` where it is no exact count.
 fn exact_count(value: f64) -> Option<u64> {
-    let whole = (0.0..=MAX_EXACT).contains(&value) && value.fract() == 0.0;
     #[expect(
         clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked: a whole number from 0 to 2^53"
+        clippy::cast_precision_loss,
+        reason = "what is lost is compared with what was there"
     )]
-    whole.then_some(value as u64)
+    let whole = value as i64;
+    let is_exact = (0.0..=MAX_EXACT).contains(&value) && whole as f64 == value;
+    is_exact.then_some(whole.cast_unsigned())
 }
 
 #[cfg(test)]

@@ -31,6 +31,28 @@ fn product(factors: &[u64]) -> [u64; FACTORS] {
     limbs
 }
 
+/// The greatest integer `n` with `n × units ≤ limit`, both of them products; `None` where a product does not fit 128
+/// bits or is 0 where it must not be.
+#[must_use]
+pub(crate) fn most_up_to(limit: &[u64], units: &[u64]) -> Option<u64> {
+    let most = small_product(limit)?.checked_div(small_product(units)?)?;
+    Some(u64::try_from(most).unwrap_or(u64::MAX))
+}
+
+/// The greatest integer `n` with `n × units < limit`, or 0 if there is none; `None` as for [`most_up_to`].
+#[must_use]
+pub(crate) fn most_below(limit: &[u64], units: &[u64]) -> Option<u64> {
+    let below = small_product(limit)?.saturating_sub(1);
+    let most = below.checked_div(small_product(units)?)?;
+    Some(u64::try_from(most).unwrap_or(u64::MAX))
+}
+
+/// A product, or `None` where it does not fit 128 bits.
+pub(crate) fn small_product(factors: &[u64]) -> Option<u128> {
+    let mut factors = factors.iter().map(|factor| u128::from(*factor));
+    factors.try_fold(1_u128, u128::checked_mul)
+}
+
 /// `numerator / denominator` in lowest terms, or `None` where the denominator is 0 or a part does not fit 64 bits.
 #[must_use]
 pub(crate) fn reduced(numerator: u128, denominator: u128) -> Option<Ratio> {
@@ -47,6 +69,20 @@ pub(crate) fn reduced(numerator: u128, denominator: u128) -> Option<Ratio> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_most_is_the_greatest_that_is_not_too_many() {
+        assert_eq!(most_up_to(&[6, 7], &[5]), Some(8));
+        assert_eq!(most_up_to(&[40], &[5]), Some(8));
+        assert_eq!(most_below(&[40], &[5]), Some(7));
+        assert_eq!(most_below(&[41], &[5]), Some(8));
+        assert_eq!(
+            (most_up_to(&[0], &[5]), most_below(&[0], &[5])),
+            (Some(0), Some(0))
+        );
+        assert_eq!(most_up_to(&[u64::MAX; 3], &[1]), None);
+        assert_eq!(most_up_to(&[1], &[0]), None);
+    }
 
     #[test]
     fn products_beyond_128_bits_are_compared_to_the_last_unit() {

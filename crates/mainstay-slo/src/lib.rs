@@ -11,6 +11,7 @@
 //! - [`spec`]: OpenSLO documents
 //! - [`engine`]: the state machine over all of them, and its stored state
 //! - [`replay`]: the same machine over the past, and by other targets; [`forecast`]: when a budget will be spent
+//! - [`gate`]: error budget policies, and whether a change may go out
 //!
 //! Pure: no IO, no clock, no floats but the sample values themselves.
 
@@ -22,6 +23,7 @@ pub mod engine;
 pub mod error;
 mod exact;
 pub mod forecast;
+pub mod gate;
 pub mod objective;
 pub mod prefix;
 pub mod replay;

@@ -1,11 +1,11 @@
 //! Objectives and their error budgets, in integers.
 
 use mainstay_kernel::fact::BudgetState;
-use mainstay_kernel::{Labels, Ratio, ServiceId, SloId};
+use mainstay_kernel::{Labels, Ratio, Scope, ServiceId, SloId};
 
 use crate::burn::BurnPolicy;
 use crate::error::SloError;
-use crate::exact::{compare_products, reduced};
+use crate::exact::{compare_products, most_below, most_up_to, reduced};
 use crate::tally::Counts;
 use crate::window::Window;
 
@@ -78,6 +78,41 @@ impl Objective {
     }
 }
 
+/// The labels of groups that are places of the platform.
+const PLACES: [&str; 2] = ["cell", "region"];
+
+impl Objective {
+    /// The group that a part of the platform is, as far as the objective is judged by its labels.
+    #[must_use]
+    pub fn group_of(&self, scope: &Scope) -> Labels {
+        group_of(&self.group_by, scope)
+    }
+
+    /// The labels among those that it is judged by that say where something runs.
+    #[must_use]
+    pub fn place_labels(&self) -> Vec<String> {
+        let labels = self.group_by.iter();
+        labels
+            .filter(|label| PLACES.contains(&label.as_str()))
+            .cloned()
+            .collect()
+    }
+}
+
+/// The group, of groups by these labels, that a part of the platform is.
+pub(crate) fn group_of(labels: &[String], scope: &Scope) -> Labels {
+    let value = |name: &str| match name {
+        "cell" => scope.cell.as_ref().map(ToString::to_string),
+        "tenant" => scope.tenant.as_ref().map(ToString::to_string),
+        "region" => scope.region.as_ref().map(ToString::to_string),
+        _ => None,
+    };
+    let labels = labels.iter();
+    labels
+        .filter_map(|name| Some((name.clone(), value(name)?)))
+        .collect()
+}
+
 /// The share of events that may be bad: one less the target.
 pub(crate) fn error_share(target: Ratio) -> Ratio {
     target.complement().unwrap_or(Ratio::ZERO)
@@ -103,6 +138,22 @@ impl Default for BudgetPolicy {
             critical_below: percent(20),
             hysteresis: percent(2),
         }
+    }
+}
+
+impl BudgetPolicy {
+    /// The most of `total` or more events that may be bad without a doubt that a budget is healthy. `None` where there
+    /// is no such number or it does not fit 128 bits.
+    pub(crate) fn most_bad(self, total: u64, target: Ratio) -> Option<u64> {
+        let budget = error_share(target);
+        let (allowed, unit) = ([total, budget.numerator()], budget.denominator());
+        let mut most = most_below(&allowed, &[unit])?;
+        for share in [self.warning_below, self.critical_below] {
+            let rest = share.complement()?;
+            let limit = [allowed[0], allowed[1], rest.numerator()];
+            most = most.min(most_up_to(&limit, &[unit, rest.denominator()])?);
+        }
+        Some(most)
     }
 }
 
@@ -224,7 +275,9 @@ impl Budget {
         compare_products(&spent, &limit).is_le()
     }
 
-    fn is_exhausted(&self) -> bool {
+    /// Whether nothing is left of it.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
         let budget = error_share(self.target);
         self.counts.bad > 0
             && compare_products(

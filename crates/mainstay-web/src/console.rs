@@ -11,9 +11,9 @@ use serde_json::Value;
 pub use metrics::Metrics;
 
 use crate::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
-    IncidentSummary, JournalReport, Look, Overview, PostableAlert, Situation, Slo, SloDetail, WhatIf,
-    WhatIfAsked, Why,
+    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval, GateKey,
+    GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, JournalReport, Look,
+    Overview, PostableAlert, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -89,6 +89,17 @@ pub trait Console: Metrics {
     /// Takes alerts from another system. Valid ones are taken even if others are refused; then this is
     /// [`Failure::Invalid`] and names them, as Alertmanager does.
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done>;
+
+    /// Whether a change may go out. The answer is in the journal when this returns.
+    fn ask_gate<'a>(&'a self, who: &'a Principal, request: GateRequest) -> Answer<'a, GateAnswer>;
+    /// Approves changes of a service in a cell.
+    fn approve<'a>(&'a self, who: &'a Principal, approval: GateApproval) -> Answer<'a, Done>;
+    /// The gate's answers, newest first; at most 500.
+    fn gate_answers<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GateStatement>>;
+    /// Error budget policies, and what they apply to.
+    fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies>;
+    /// The key that verifies answers.
+    fn gate_key<'a>(&'a self, who: &'a Principal) -> Answer<'a, GateKey>;
 
     /// Recomputes every hash chain.
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;

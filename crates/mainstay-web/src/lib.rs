@@ -16,6 +16,7 @@ mod change;
 pub mod console;
 pub mod error;
 mod events;
+mod gate;
 pub mod guard;
 mod inbox;
 mod incident;

@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, catalog, change, events, inbox, incident, journal, login, openapi, overview, prometheus, query,
-    search, slo,
+    alert, catalog, change, events, gate, inbox, incident, journal, login, openapi, overview, prometheus,
+    query, search, slo,
 };
 
 /// The largest body of most routes, in bytes.
@@ -281,6 +281,7 @@ pub fn table() -> Vec<Route> {
         alert::routes(),
         slo::routes(),
         change::routes(),
+        gate::routes(),
         query::routes(),
         prometheus::routes(),
         journal::routes(),

@@ -5,6 +5,7 @@
 
 mod alert;
 mod change;
+mod gate;
 mod inbound;
 mod incident;
 mod journal;
@@ -16,6 +17,10 @@ mod slo;
 
 pub use alert::{Alert, AlertState};
 pub use change::Change;
+pub use gate::{
+    GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKey, GateKind,
+    GatePeriod, GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,
+};
 pub use inbound::{PostableAlert, WebhookAlert, WebhookMessage};
 pub use incident::{
     AckTarget, Clock, Impact, Incident, IncidentSummary, Page, Receipt, Runbook, Step, StepState, Suspect,

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use mainstay_catalog::runbook::{RunbookDoc, StepAction};
 use mainstay_catalog::{At, Catalog, Diagnostic, Diagnostics, Document, Documents, Format, Level, lint};
-use mainstay_kernel::{Labels, Severity};
+use mainstay_kernel::{Clock as _, Labels, Severity};
 use mainstay_plane::telemetry::LimitsSpec;
 use mainstay_promql::dialect::{Dialect, differences};
 use mainstay_rules::{RuleFile, RuleKind, RuleSpec};
 use serde::Serialize;
 
+use crate::clock::SystemClock;
 use crate::exit::Exit;
 use crate::output::Table;
 
@@ -55,7 +56,8 @@ struct Found {
 pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
     let (catalog, mut diagnostics) = Catalog::check(path);
     // What they make of it is of no use here; what they find is.
-    let _ = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut diagnostics);
+    let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut diagnostics);
+    let _ = mainstay_slo::gate::load(&catalog, &slos, SystemClock.now(), &mut diagnostics);
     let _ = LimitsSpec::of(&catalog.documents, &mut diagnostics);
     for document in catalog.documents.of_format(Format::PrometheusRules) {
         check_rules(document, &mut diagnostics);

@@ -39,6 +39,9 @@ enum Command {
     /// Objectives and their budgets.
     #[command(subcommand)]
     Slo(crate::remote::SloCommand),
+    /// Whether a change may go out, by what is left of the error budgets; approvals, policies.
+    #[command(subcommand)]
+    Gate(crate::remote::GateCommand),
     /// Who is on call.
     #[command(subcommand)]
     Oncall(crate::remote::OncallCommand),
@@ -94,6 +97,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Incident(command) => command.run().into(),
         Command::Alert(command) => command.run().into(),
         Command::Slo(command) => command.run().into(),
+        Command::Gate(command) => command.run().into(),
         Command::Oncall(command) => command.run().into(),
         Command::Runbook(command) => command.run().into(),
         Command::Postmortem(options) => options.run().into(),

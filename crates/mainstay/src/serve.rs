@@ -20,6 +20,7 @@ use mainstay_hands::SupervisorHand;
 use mainstay_ingest::Scraper;
 use mainstay_journal::SqliteJournal;
 use mainstay_kernel::{Actor, Clock, Entropy};
+use mainstay_plane::signing::{SigningError, SigningKey};
 use mainstay_plane::telemetry::Judged;
 use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry};
 use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
@@ -67,6 +68,8 @@ enum ServeError {
     Journal(#[from] mainstay_journal::JournalError),
     #[error(transparent)]
     Telemetry(#[from] mainstay_plane::TelemetryError),
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     #[error("{0}")]
     Engine(String),
     #[error(transparent)]
@@ -140,6 +143,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     // The journal's lock keeps a second process out before anything else is touched.
     let journal = SqliteJournal::open(&options.data.join("journal"), clock.clone(), entropy.clone()).await?;
     let journal = Arc::new(journal);
+    let signing = Arc::new(SigningKey::open(&options.data, &*entropy)?);
     let settings = mainstay_slo::Settings {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
         ..mainstay_slo::Settings::default()
@@ -203,6 +207,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             started_at: clock.now(),
             flags,
             scrapes: scrapes.clone(),
+            signing,
         },
     );
     let console = Arc::new(console);
@@ -334,15 +339,17 @@ async fn judge(
         for failure in found.failures {
             tracing::warn!(failure, "a rule failed");
         }
-        for budget in found.budgets {
-            tracing::info!(slo = %budget.slo, scope = %budget.scope, from = ?budget.from, to = ?budget.to, "a budget changed its state");
-        }
         match plane
             .observe(&Actor::machine("telemetry"), found.observations)
             .await
         {
             Ok(_) => {}
             Err(PlaneError::Refused(refused)) => tracing::error!(%refused, "alerts were refused"),
+            Err(fatal) => return Err(fatal.into()),
+        }
+        match plane.note_budgets(found.budgets).await {
+            Ok(()) => {}
+            Err(PlaneError::Refused(refused)) => tracing::error!(%refused, "changes of budgets were refused"),
             Err(fatal) => return Err(fatal.into()),
         }
         plane.measure().await?;

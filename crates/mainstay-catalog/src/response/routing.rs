@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
+use mainstay_kernel::effect::{Channel, Recipient};
 use mainstay_kernel::{ChannelName, Labels, Matcher};
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,24 @@ pub struct Receiver {
     /// Mail addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub email: Vec<String>,
+}
+
+impl Receiver {
+    /// Everybody that a message to it goes to, but for those that its policy pages.
+    #[must_use]
+    pub fn recipients(&self) -> Vec<(Channel, Recipient)> {
+        let chat = self
+            .chat
+            .iter()
+            .map(|channel| (Channel::Chat, Recipient::ChatChannel(channel.value.clone())));
+        let webhooks = self
+            .webhooks
+            .iter()
+            .map(|name| (Channel::Webhook, Recipient::Receiver(name.value.clone())));
+        let mail =
+            (!self.email.is_empty()).then(|| (Channel::Email, Recipient::Receiver(self.name.value.clone())));
+        chat.chain(webhooks).chain(mail).collect()
+    }
 }
 
 /// By which labels alerts are grouped.

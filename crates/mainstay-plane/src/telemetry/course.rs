@@ -9,6 +9,7 @@
 //! judgements of this one. A process that was killed then stands where it would stand if nothing had happened.
 
 use std::path::Path;
+use std::sync::PoisonError;
 
 use jiff::Timestamp;
 use mainstay_alert::{AlertState, Observation};
@@ -29,6 +30,8 @@ const SEGMENT_BYTES: u64 = 1 << 20;
 /// One thing that happened to the counts besides samples.
 #[derive(Debug, Clone, PartialEq)]
 struct Step {
+    /// Its place in the log of steps; none of one that is not written yet.
+    number: Lsn,
     /// When, by the clock that it was done by.
     now: Timestamp,
     /// The position of the store's log up to which samples were counted.
@@ -47,8 +50,9 @@ enum What {
     Reconfigured,
     /// Alerts that only the journal knew were taken over.
     Adopted(Vec<AlertFact>),
-    /// The counts were written down; this is the digest of the file.
-    Kept(Digest),
+    /// The counts were written down as they stood after the step `upto` and the samples up to `counted`; `digest` is that of
+    /// the file. Other steps may have come between.
+    Kept { upto: Lsn, digest: Digest },
 }
 
 impl What {
@@ -58,14 +62,14 @@ impl What {
             Self::Evaluated => 1,
             Self::Reconfigured => 2,
             Self::Adopted(_) => 3,
-            Self::Kept(_) => 4,
+            Self::Kept { .. } => 4,
         }
     }
 }
 
 impl Step {
     /// One byte of kind, the instant and the position (8 bytes each, little-endian), and what the kind needs besides: the
-    /// interval of samples (8 bytes), the alerts as JSON, the 32 bytes of the digest.
+    /// interval of samples (8 bytes), the alerts as JSON, the step (8 bytes) and the 32 bytes of the digest.
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![self.what.kind()];
         bytes.extend_from_slice(&self.now.as_millisecond().to_le_bytes());
@@ -75,7 +79,10 @@ impl Step {
                 // Facts are plain data: they always have a text.
                 bytes.extend(serde_json::to_vec(alerts).unwrap_or_default());
             }
-            What::Kept(digest) => bytes.extend_from_slice(&digest.0),
+            What::Kept { upto, digest } => {
+                bytes.extend_from_slice(&upto.get().to_le_bytes());
+                bytes.extend_from_slice(&digest.0);
+            }
             What::Opened(interval_ms) => bytes.extend_from_slice(&interval_ms.to_le_bytes()),
             What::Evaluated | What::Reconfigured => {}
         }
@@ -87,11 +94,12 @@ impl Step {
     }
 
     /// `None`: of a kind that this program does not know, or damaged.
-    fn read(bytes: &[u8]) -> Option<Self> {
+    fn read(number: Lsn, bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         let (now, rest) = rest.split_first_chunk::<8>()?;
         let (counted, rest) = rest.split_first_chunk::<8>()?;
         Some(Self {
+            number,
             now: Timestamp::from_millisecond(i64::from_le_bytes(*now)).ok()?,
             counted: Lsn::new(u64::from_le_bytes(*counted)),
             what: match kind {
@@ -99,7 +107,13 @@ impl Step {
                 1 => What::Evaluated,
                 2 => What::Reconfigured,
                 3 => What::Adopted(serde_json::from_slice(rest).ok()?),
-                4 => What::Kept(Digest(rest.try_into().ok()?)),
+                4 => {
+                    let (upto, digest) = rest.split_first_chunk::<8>()?;
+                    What::Kept {
+                        upto: Lsn::new(u64::from_le_bytes(*upto)),
+                        digest: Digest(digest.try_into().ok()?),
+                    }
+                }
                 _ => return None,
             },
         })
@@ -122,13 +136,21 @@ impl Course {
         let path = dir.join(DIRECTORY);
         std::fs::create_dir_all(&path).map_err(|error| SegmentError::from_io(&path, error))?;
         let mut steps = Vec::new();
-        let (wal, _) = Wal::open(&path, options, |_, frame| steps.extend(Step::read(frame)))?;
+        let (wal, _) = Wal::open(&path, options, |number, frame| {
+            steps.extend(Step::read(number, frame))
+        })?;
         Ok((Self { wal }, steps))
     }
 
     fn note(&self, slos: &SloEngine, now: Timestamp, what: What) -> Result<(), SegmentError> {
         let counted = Lsn::new(slos.position().unwrap_or_default());
-        self.wal.append(&Step { now, counted, what }.to_bytes())?;
+        let step = Step {
+            number: Lsn::ZERO,
+            now,
+            counted,
+            what,
+        };
+        self.wal.append(&step.to_bytes())?;
         Ok(())
     }
 
@@ -157,9 +179,22 @@ impl Course {
         self.note(slos, now, What::Adopted(of_slos.collect()))
     }
 
-    /// These counts are about to be written down; steps that are older than what is kept go.
-    pub(super) fn kept(&self, slos: &SloEngine, now: Timestamp, bytes: &[u8]) -> Result<(), SegmentError> {
-        self.note(slos, now, What::Kept(Digest::of(bytes)))?;
+    /// The last step.
+    pub(super) fn last(&self) -> Lsn {
+        self.wal.last_lsn()
+    }
+
+    /// These counts, as they stood after the step `upto`, are about to be written down; steps that are older than what is
+    /// kept go.
+    pub(super) fn kept(
+        &self,
+        slos: &SloEngine,
+        now: Timestamp,
+        upto: Lsn,
+        bytes: &[u8],
+    ) -> Result<(), SegmentError> {
+        let digest = Digest::of(bytes);
+        self.note(slos, now, What::Kept { upto, digest })?;
         let oldest = self.wal.last_lsn().get().saturating_sub(STEPS_KEPT);
         self.wal.truncate_before(Lsn::new(oldest))?;
         Ok(())
@@ -174,6 +209,18 @@ impl Course {
 }
 
 impl Telemetry {
+    /// The counts, and up to where in the log they count.
+    pub(super) fn counted(&self) -> Result<(Vec<u8>, Lsn), TelemetryError> {
+        let (slos, upto) = {
+            let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+            let slos = self.slos();
+            (slos.clone(), self.course.last())
+        };
+        let bytes = slos.to_bytes();
+        self.course.kept(&slos, self.clock.now(), upto, &bytes)?;
+        Ok((bytes, Lsn::new(slos.position().unwrap_or_default())))
+    }
+
     /// Makes counts, rules and the journal agree about what fires, after a start: what only the journal knows is taken over,
     /// so that it is neither raised again nor forgotten; gives observations that raise what only the counts know (a crash kept
     /// it from the journal), and that end what no objective or rule answers for any more.
@@ -226,9 +273,13 @@ pub(super) fn resume(
             })?
         }
     };
-    let kept = kept.map(|bytes| What::Kept(Digest::of(bytes)));
-    let known = steps.iter().rposition(|step| Some(&step.what) == kept.as_ref());
-    let (before, after) = steps.split_at(known.map_or(steps.len(), |known| known + 1));
+    let file = kept.map(Digest::of);
+    let upto = steps.iter().rev().find_map(|step| match step.what {
+        What::Kept { upto, digest } if Some(digest) == file => Some(upto),
+        _ => None,
+    });
+    let in_them = |step: &Step| upto.is_none_or(|upto| step.number <= upto);
+    let (before, after) = steps.split_at(steps.partition_point(in_them));
     // Judged as the process that is no more did: it had looked since its own start.
     if let Some(opened) = before.iter().rfind(|step| step.is_start()) {
         slos.looks_since(opened.now);
@@ -240,7 +291,7 @@ pub(super) fn resume(
             What::Evaluated => drop(slos.evaluate(step.now)),
             What::Adopted(alerts) => drop(slos.adopt_firing(alerts)),
             // Only the catalog in force is known now.
-            What::Opened(_) | What::Reconfigured | What::Kept(_) => {}
+            What::Opened(_) | What::Reconfigured | What::Kept { .. } => {}
         }
     }
     repeat.finish(&mut slos)?;
@@ -379,10 +430,20 @@ pub fn repeat_run(
         catalogs: 0,
         is_equal: None,
     };
-    let last_kept = steps[1..].iter().rfind(|step| matches!(step.what, What::Kept(_)));
+    // When the counts were last written down: after which step and which sample, and what they were.
+    let mut kept = steps.iter().rev().find_map(|step| match step.what {
+        What::Kept { upto, digest } => Some((upto, step.counted, digest)),
+        _ => None,
+    });
     let mut repeat = Repeat::new(&store, &steps[1..]);
     loop {
         let slos = &mut repeated.slos;
+        let next = repeat.steps.as_slice().first();
+        let is_next = |upto: Lsn| next.is_none_or(|next| next.number > upto);
+        if let Some((_, counted, digest)) = kept.take_if(|(upto, ..)| is_next(*upto)) {
+            repeat.count_to(slos, counted)?;
+            repeated.is_equal = Some(Digest::of(&slos.to_bytes()) == digest);
+        }
         let step = match repeat.next(slos) {
             Ok(Some(step)) => step,
             Ok(None) => break,
@@ -411,10 +472,7 @@ pub fn repeat_run(
                 repeated.catalogs += 1;
             }
             What::Adopted(alerts) => drop(slos.adopt_firing(alerts)),
-            What::Kept(digest) if last_kept.is_some_and(|last| std::ptr::eq(last, step)) => {
-                repeated.is_equal = Some(Digest::of(&slos.to_bytes()) == *digest);
-            }
-            What::Kept(_) => {}
+            What::Kept { .. } => {}
         }
     }
     repeat.finish(&mut repeated.slos)?;

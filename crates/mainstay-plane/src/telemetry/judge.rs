@@ -7,6 +7,8 @@ use mainstay_incident::Impact;
 use mainstay_kernel::{Labels, Ratio, Scope, TenantId};
 use mainstay_review::facts::BudgetCost;
 use mainstay_slo::burn::burn_rate;
+use mainstay_slo::engine::Standing;
+use mainstay_slo::gate::{Covered, Policy};
 use mainstay_slo::{Counts, Objective, Promise, SloEngine};
 
 use crate::judge::{Judge, Verdict};
@@ -30,7 +32,7 @@ impl Judge for Telemetry {
     fn verdict(&self, scope: &Scope, since: Option<Timestamp>, now: Timestamp) -> Option<Verdict> {
         let slos = self.slos();
         let objective = judged_by(&slos)?;
-        let group = place(objective, scope);
+        let group = objective.group_of(scope);
         let now_ms = now.as_millisecond();
         let counts = |from_ms: i64, to_ms: i64| {
             slos.window(&objective.sli, &group, from_ms, to_ms)
@@ -58,11 +60,19 @@ impl Judge for Telemetry {
         Some(Verdict { impact, recovered_at })
     }
 
+    fn standings(&self, by: &[(Covered, Policy)], scope: &Scope, now: Timestamp) -> Vec<Standing> {
+        self.standings_of(by, scope, now)
+    }
+
+    fn standings_in_places(&self, by: &[Covered], now: Timestamp) -> Vec<Standing> {
+        self.standings_everywhere(by, now)
+    }
+
     fn budget_costs(&self, scope: &Scope, from: Timestamp, to: Timestamp) -> Vec<BudgetCost> {
         let slos = self.slos();
         let (from_ms, to_ms) = (from.as_millisecond(), to.as_millisecond());
         let cost = |objective: &Objective| {
-            let group = place(objective, scope);
+            let group = objective.group_of(scope);
             let during = slos.window(&objective.sli, &group, from_ms, to_ms)?;
             let bounds = objective.window.bounds(to);
             let whole = slos.window(&objective.sli, &group, bounds.start_ms, to_ms)?;
@@ -98,21 +108,6 @@ fn is_trouble(objective: &Objective, counts: Counts) -> bool {
     let pages = objective.burn.pairs.iter().filter(|pair| pair.severity.pages());
     let factor = pages.map(|pair| pair.factor).min().unwrap_or(Ratio::ONE);
     counts.bad > 0 && burn_rate(counts, objective.target).is_none_or(|rate| rate >= factor)
-}
-
-/// The group of an indicator that a place is.
-fn place(objective: &Objective, scope: &Scope) -> Labels {
-    let value = |name: &str| match name {
-        "cell" => scope.cell.as_ref().map(ToString::to_string),
-        "tenant" => scope.tenant.as_ref().map(ToString::to_string),
-        "region" => scope.region.as_ref().map(ToString::to_string),
-        _ => None,
-    };
-    objective
-        .group_by
-        .iter()
-        .filter_map(|name| Some((name.clone(), value(name)?)))
-        .collect()
 }
 
 fn tenants(

@@ -7,6 +7,7 @@
 mod course;
 mod delete;
 mod exemplars;
+mod gate;
 mod intake;
 mod judge;
 mod metadata;
@@ -30,7 +31,7 @@ use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_kernel::{Clock, Labels};
 use mainstay_rules::Group;
 use mainstay_segment::{SegmentError, write_atomic};
-use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
+use mainstay_series::{Maintained, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::{AlertTransition, Settings, SloCatalog, SloEngine, SloError};
 
 pub(crate) use judge::RESOLUTION;
@@ -58,6 +59,8 @@ use tenants::{Limits, SharedTenants};
 const COUNTS: &str = "slo";
 const COUNTS_FILE: &str = "counts.slo";
 const ALERTS_FILE: &str = "alerts.state";
+/// After a checkpoint so many times as long as it took pass before the next: it takes at most a fiftieth of one core.
+const CHECKPOINT_REST: i32 = 50;
 /// The longest that alerts wait for the first scrapes after evaluations were missed.
 const SETTLE_MAX_MS: i64 = 10 * 60_000;
 
@@ -158,8 +161,11 @@ pub struct Telemetry {
     exemplars: Mutex<Exemplars>,
     /// What rules look through, kept between evaluations.
     windows: Arc<Mutex<KeptWindows>>,
-    /// Held while counts are written down: what a copy holds of the log must not fall behind its counts.
-    keeping: Mutex<()>,
+    /// Held while counts are written down: what a copy holds of the log must not fall behind its counts. When they are to
+    /// be written again at the earliest.
+    keeping: Mutex<Timestamp>,
+    /// Which places the gate knows to be seen.
+    sights: Mutex<gate::Sights>,
     counts_file: PathBuf,
     alerts_file: PathBuf,
     clock: Arc<dyn Clock>,
@@ -233,7 +239,8 @@ impl Telemetry {
             metadata: Mutex::default(),
             exemplars: Mutex::default(),
             windows: Arc::default(),
-            keeping: Mutex::new(()),
+            keeping: Mutex::new(now),
+            sights: Mutex::default(),
             counts_file,
             alerts_file,
             clock,
@@ -350,12 +357,14 @@ impl Telemetry {
         self.rules().each(look)
     }
 
-    /// Writes the counts and the state of the rules down, and lets the log go that the counts hold. Cost: their size.
+    /// Writes the counts and the state of the rules down, and lets the log go that the counts hold. Cost: their size;
+    /// samples and questions wait only while a copy is made of what changed lately.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn checkpoint(&self) -> Result<(), TelemetryError> {
-        let _keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = self.clock.now();
+        let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         let (bytes, position) = self.counted()?;
         // Counts must not know of samples that a crash could still take.
         self.store.wait_durable(position)?;
@@ -363,6 +372,9 @@ impl Telemetry {
         if let Some(left_out) = self.rules().save(&self.alerts_file)? {
             tracing::error!("{left_out}");
         }
+        let now = self.clock.now();
+        let rest = now.duration_since(began).saturating_mul(CHECKPOINT_REST);
+        *keeping = now.saturating_add(rest).unwrap_or(now);
         Ok(self.store.hold(COUNTS, position)?)
     }
 
@@ -381,22 +393,17 @@ impl Telemetry {
         write_counts(&to.join(COUNTS_FILE), &bytes)
     }
 
-    /// The counts, and up to where in the log they count.
-    fn counted(&self) -> Result<(Vec<u8>, Lsn), TelemetryError> {
-        let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-        let slos = self.slos();
-        let bytes = slos.to_bytes();
-        self.course.kept(&slos, self.clock.now(), &bytes)?;
-        Ok((bytes, Lsn::new(slos.position().unwrap_or_default())))
-    }
-
-    /// Flushes, condenses and drops what is past its retention, and checkpoints. Gives the files of which a part could
+    /// Flushes, condenses and drops what is past its retention, and checkpoints unless the last checkpoint took so long
+    /// that another one can wait: the log keeps what it lacks. Gives the files of which a part could
     /// not be read when it was to be condensed.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn maintain(&self) -> Result<Maintained, TelemetryError> {
-        self.checkpoint()?;
+        let rests_until = *self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.clock.now() >= rests_until {
+            self.checkpoint()?;
+        }
         Ok(self.store.maintain(self.clock.now().as_millisecond())?)
     }
 }

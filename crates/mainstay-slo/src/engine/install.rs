@@ -224,6 +224,8 @@ impl Judge {
         });
         Self {
             judged: judged.collect(),
+            calms: Vec::new(),
+            bounds: None,
             never_seen_ms: never_seen_ms.filter(|_| alerts),
             objective,
             sli,

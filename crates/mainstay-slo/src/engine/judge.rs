@@ -7,8 +7,9 @@ use mainstay_kernel::fact::{AlertFact, BudgetState, BudgetStateChanged};
 use mainstay_kernel::{Labels, Scope};
 
 use super::alert::{AlertTransition, blind_labels, burn_labels};
+use super::calm::{Calm, Calms};
 use super::node::Node;
-use super::{Judge, Sli, SloEngine};
+use super::{Judge, Settings, Sli, SloEngine};
 use crate::burn::{BurnPair, BurnReading};
 use crate::objective::{Budget, Objective};
 use crate::tally::Counts;
@@ -64,42 +65,7 @@ impl SloEngine {
         let mut evaluation = Evaluation::default();
         for judge in &mut self.judges {
             let sli = &self.slis[judge.sli];
-            let nodes = &sli.levels[judge.level];
-            let bounds = judge.objective.window.bounds(now);
-            judge.judged.resize_with(nodes.len(), Judged::default);
-            let view = |node| View {
-                objective: &judge.objective,
-                sli,
-                node,
-                now,
-                bounds,
-            };
-            // An objective that nothing was ever seen of is as blind as one that went dark.
-            let nothing = Node::new(Labels::new());
-            let since_ms = self.started_ms.max(sli.counting.since_ms);
-            let unseen_ms = nodes.is_empty().then(|| now_ms.saturating_sub(since_ms));
-            let after_ms = self.settings.blind_after_ms;
-            view(&nothing).judge_blindness(&mut judge.never_seen_ms, unseen_ms, after_ms, &mut evaluation);
-            for (node, judged) in nodes.iter().zip(&mut judge.judged) {
-                let view = view(&sli.nodes[*node as usize]);
-                if view.node.retired {
-                    view.end_all(judged, &mut evaluation);
-                    continue;
-                }
-                let blind = sli.blind_since(
-                    view.node,
-                    now_ms,
-                    self.settings.max_gap_ms(),
-                    self.settings.retire_after_ms,
-                );
-                // Nobody looked while the engine was not running: blindness begins when it does.
-                let unseen_ms = blind.map(|since| now_ms.saturating_sub(since.max(self.started_ms)));
-                view.judge_blindness(&mut judged.blind_ms, unseen_ms, after_ms, &mut evaluation);
-                if blind.is_none() {
-                    view.judge_budget(judged, &mut evaluation);
-                    view.judge_burn(judged, &mut evaluation);
-                }
-            }
+            judge.evaluate(sli, now, &self.settings, self.started_ms, &mut evaluation);
         }
         evaluation
     }
@@ -137,6 +103,7 @@ impl SloEngine {
             judge.never_seen_ms = Some(alert.starts_at.as_millisecond());
             return true;
         }
+        judge.calms.clear();
         judge
             .judged
             .resize_with(sli.levels[judge.level].len(), Judged::default);
@@ -159,6 +126,70 @@ impl SloEngine {
 }
 
 impl Judge {
+    /// Judges every group. A group of which nothing can have changed costs two comparisons.
+    fn evaluate(
+        &mut self,
+        sli: &Sli,
+        now: Timestamp,
+        settings: &Settings,
+        started_ms: i64,
+        evaluation: &mut Evaluation,
+    ) {
+        let now_ms = now.as_millisecond();
+        let bounds = self.bounds_at(now);
+        let nodes = &sli.levels[self.level];
+        let objective = &self.objective;
+        let nothing;
+        let view = |node| View {
+            objective,
+            sli,
+            node,
+            now,
+            bounds,
+        };
+        let after_ms = settings.blind_after_ms;
+        // An objective that nothing was ever seen of is as blind as one that went dark.
+        if nodes.is_empty() || self.never_seen_ms.is_some() {
+            let since_ms = started_ms.max(sli.counting.since_ms);
+            let unseen_ms = nodes.is_empty().then(|| now_ms.saturating_sub(since_ms));
+            nothing = Node::new(Labels::new());
+            view(&nothing).judge_blindness(&mut self.never_seen_ms, unseen_ms, after_ms, evaluation);
+        }
+        self.judged.resize_with(nodes.len(), Judged::default);
+        let pairs = objective.burn.pairs.len();
+        self.calms.resize_with(nodes.len(), || Calms::none(pairs));
+        let groups = self.judged.iter_mut().zip(&mut self.calms);
+        for (node, (judged, calms)) in nodes.iter().zip(groups) {
+            let view = view(&sli.nodes[*node as usize]);
+            if view.node.retired {
+                view.end_all(judged, evaluation);
+                continue;
+            }
+            let (gap_ms, retire_ms) = (settings.max_gap_ms(), settings.retire_after_ms);
+            let blind = sli.blind_since(view.node, now_ms, gap_ms, retire_ms);
+            // Nobody looked while the engine was not running: blindness begins when it does.
+            let unseen_ms = blind.map(|since| now_ms.saturating_sub(since.max(started_ms)));
+            view.judge_blindness(&mut judged.blind_ms, unseen_ms, after_ms, evaluation);
+            if blind.is_none() && !view.is_all_calm(calms) {
+                view.judge_budget(judged, &mut calms.budget, evaluation);
+                view.judge_burn(judged, &mut calms.pairs, evaluation);
+                calms.sum_up();
+            }
+        }
+    }
+
+    /// The window at `now`. A period of a calendar is looked up once.
+    fn bounds_at(&mut self, now: Timestamp) -> Bounds {
+        let now_ms = now.as_millisecond();
+        let is_calendar = matches!(self.objective.window, Window::Calendar(_));
+        let known = self
+            .bounds
+            .filter(|known| is_calendar && known.start_ms < now_ms && now_ms <= known.end_ms);
+        let bounds = known.unwrap_or_else(|| self.objective.window.bounds(now));
+        self.bounds = Some(bounds);
+        bounds
+    }
+
     fn firing(&self, sli: &Sli) -> Vec<AlertTransition> {
         let mut firing = Vec::new();
         let nothing = Node::new(Labels::new());
@@ -233,7 +264,10 @@ impl View<'_> {
         scope
     }
 
-    fn judge_budget(&self, judged: &mut Judged, evaluation: &mut Evaluation) {
+    fn judge_budget(&self, judged: &mut Judged, calm: &mut Calm, evaluation: &mut Evaluation) {
+        if self.is_calm(*calm) {
+            return;
+        }
         let budget = self.budget();
         let period_ms = match &self.objective.window {
             Window::Rolling(_) => None,
@@ -260,11 +294,20 @@ impl View<'_> {
                 total: budget.counts.total,
             });
         }
+        *calm = if to == BudgetState::Healthy {
+            self.budget_calm()
+        } else {
+            Calm::NONE
+        };
     }
 
-    fn judge_burn(&self, judged: &mut Judged, evaluation: &mut Evaluation) {
+    fn judge_burn(&self, judged: &mut Judged, calms: &mut [Calm], evaluation: &mut Evaluation) {
         let target = self.objective.target;
-        for pair in &self.objective.burn.pairs {
+        for (pair, calm) in self.objective.burn.pairs.iter().zip(calms) {
+            if self.is_calm(*calm) {
+                continue;
+            }
+            *calm = Calm::NONE;
             let key = (pair.long_ms, pair.short_ms);
             let reading = self.read(*pair, judged.firing.get(&key).copied());
             match reading.firing_since_ms {
@@ -276,7 +319,8 @@ impl View<'_> {
                     judged.firing.remove(&key);
                     evaluation.alerts.push(self.burn_alert(false, &reading));
                 }
-                _ => {}
+                None => *calm = self.pair_calm(&reading),
+                Some(_) => {}
             }
         }
     }

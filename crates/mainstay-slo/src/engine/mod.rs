@@ -6,6 +6,7 @@
 //! nothing, so that a crash neither loses nor doubles a count.
 
 mod alert;
+mod calm;
 mod catalog;
 mod forecast;
 mod install;
@@ -13,6 +14,7 @@ mod judge;
 mod node;
 mod snapshot;
 mod source;
+mod standing;
 mod status;
 mod whatif;
 
@@ -24,12 +26,16 @@ use mainstay_kernel::Labels;
 pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT};
 pub use catalog::SloCatalog;
 pub use judge::Evaluation;
+pub use standing::{ExhaustedPeriod, Sight, Standing};
 pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
 pub use whatif::{TargetWhatIf, WhatIf, WhatIfPage};
 
 use crate::counter::{Counter, Counting, Lateness, Verdict};
 use crate::objective::Objective;
+use crate::prefix::Edges;
 use crate::sli::SliDefinition;
+use crate::window::Bounds;
+use calm::Calms;
 use judge::Judged;
 use node::{Link, Node};
 use source::Sources;
@@ -133,6 +139,8 @@ struct Sli {
     counting: Counting,
     /// The time of the samples at which slices were last thinned out, in milliseconds since the epoch.
     thinned_ms: i64,
+    /// Where the tiers of all groups meet since then.
+    tiers: Edges,
     /// Whether its good events are those of one bucket of each histogram.
     needs_bucket: bool,
     /// The edges of such histograms that were seen, at most [`EDGES_MAX`].
@@ -151,6 +159,10 @@ struct Judge {
     sli: usize,
     level: usize,
     judged: Vec<Judged>,
+    /// How much of it can wait, by group as `judged` is. To be cleared when anything but time and samples changes.
+    calms: Vec<Calms>,
+    /// The window at the last evaluation.
+    bounds: Option<Bounds>,
     /// Since when the alert fires that nothing was ever seen of it.
     never_seen_ms: Option<i64>,
 }

@@ -13,7 +13,7 @@ use crate::tally::{Counts, Doubt, Tally};
 use crate::window::Bounds;
 
 /// How often slices are thinned out, in the time of the samples, in milliseconds.
-const THIN_OUT_EVERY_MS: i64 = 3_600_000;
+const THIN_OUT_EVERY_MS: i64 = 6 * 3_600_000;
 
 /// Where a series counts: the same group at every level, full group first.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(super) struct Link {
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) group: Labels,
+    /// Its place among the groups of its level.
+    pub(super) place: u32,
     /// The full groups that this one is the sum of; none for a full group.
     pub(super) parts: Vec<u32>,
     /// Marked events and all events.
@@ -47,6 +49,7 @@ impl Node {
     pub(super) fn new(group: Labels) -> Self {
         Self {
             group,
+            place: 0,
             parts: Vec::new(),
             counts: PrefixSums::default(),
             doubt: PrefixSums::default(),
@@ -71,9 +74,11 @@ impl Node {
             let side = |on: bool, amount: i64| if on { amount } else { 0 };
             self.counts
                 .add(at_ms, [side(marked, tally.events), side(total, tally.events)]);
-            let missed = [side(marked, tally.missed), side(total, tally.missed)];
-            self.doubt
-                .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
+            if (tally.missed, tally.restarts) != (0, 0) {
+                let missed = [side(marked, tally.missed), side(total, tally.missed)];
+                self.doubt
+                    .add(at_ms, [missed[0], missed[1], tally.restarts, 0, 0, 0]);
+            }
         }
         self.counts.thin_out(edges);
         self.doubt.thin_out(edges);
@@ -86,6 +91,7 @@ impl Sli {
         Self {
             counting,
             thinned_ms: 0,
+            tiers: Edges::at(0),
             needs_bucket: definition.events.needs_bucket(),
             edges: std::collections::BTreeSet::new(),
             nodes: Vec::new(),
@@ -100,9 +106,8 @@ impl Sli {
     pub(super) fn count(&mut self, link: &Link, t_ms: i64, effects: [(i64, Tally); 2], max_gap_ms: i64) {
         // By the time of the samples and not of the wall: replay thins out what live thinned out.
         if t_ms.saturating_sub(self.thinned_ms) >= THIN_OUT_EVERY_MS {
-            self.thinned_ms = t_ms;
+            self.thin_out_from(t_ms);
         }
-        let edges = self.edges();
         let Some(Role::Counter { marked, total }) = link.role else {
             return;
         };
@@ -111,7 +116,7 @@ impl Sli {
             return;
         }
         for node in &link.nodes {
-            self.nodes[*node as usize].count([marked, total], t_ms, effects, edges, max_gap_ms);
+            self.nodes[*node as usize].count([marked, total], t_ms, effects, self.tiers, max_gap_ms);
         }
     }
 
@@ -137,7 +142,7 @@ impl Sli {
     }
 
     fn doubt(&mut self, source: u32, changes: impl IntoIterator<Item = impl Into<Option<Change>>>) {
-        let edges = self.edges();
+        let edges = self.tiers;
         for change in changes.into_iter().filter_map(Into::into) {
             for node in self.sources.nodes(source) {
                 let doubt = &mut self.nodes[node as usize].doubt;
@@ -150,15 +155,16 @@ impl Sli {
         }
     }
 
-    /// Where the tiers of all groups meet.
-    fn edges(&self) -> Edges {
-        Edges::at(self.thinned_ms)
+    /// Thins out the slices of all groups, each at its next sample, to where they are at an instant.
+    pub(super) fn thin_out_from(&mut self, t_ms: i64) {
+        self.thinned_ms = t_ms;
+        self.tiers = Edges::at(t_ms);
     }
 
     /// A group's counts after `from_ms` up to `to_ms`, between which edges they are exact, and what they cannot say.
     pub(super) fn window(&self, node: &Node, from_ms: i64, to_ms: i64) -> GroupWindow {
-        let span = node.counts.window(self.edges(), from_ms, to_ms);
-        let doubt = node.doubt.window(self.edges(), from_ms, to_ms).sums;
+        let span = node.counts.window(self.tiers, from_ms, to_ms);
+        let doubt = node.doubt.window(self.tiers, from_ms, to_ms).sums;
         let [missed_marked, missed_total, restarts, ended, unbounded, unread] = doubt;
         GroupWindow {
             counted: Bounds {
@@ -179,7 +185,16 @@ impl Sli {
 
     /// A group's counts alone.
     pub(super) fn counts(&self, node: &Node, from_ms: i64, to_ms: i64) -> Counts {
-        self.counts_of(node.counts.window(self.edges(), from_ms, to_ms).sums)
+        self.counts_of(node.counts.window(self.tiers, from_ms, to_ms).sums)
+    }
+
+    /// Bad events among running sums, for comparing one with another: of good and all events it is no sum that only
+    /// grows, where they come at different times.
+    pub(super) fn running_bad(&self, [marked, total]: [u64; 2]) -> i64 {
+        match self.definition.events.marked() {
+            Marked::Bad => marked.cast_signed(),
+            Marked::Good => total.wrapping_sub(marked).cast_signed(),
+        }
     }
 
     fn counts_of(&self, [marked, total]: [u64; 2]) -> Counts {
@@ -277,7 +292,7 @@ impl Sli {
     /// before starts from now on, so for a while a sum knows more than its parts.
     pub(super) fn regrouped(self, definition: SliDefinition) -> Self {
         let mut new = Self::new(definition, self.counting);
-        new.thinned_ms = self.thinned_ms;
+        new.thin_out_from(self.thinned_ms);
         new.sources = self.sources;
         for old in self.nodes {
             let kept = old
@@ -286,8 +301,10 @@ impl Sli {
                 .all(|(name, _)| new.definition.group_by.iter().any(|label| label == name));
             if kept {
                 let index = new.node(old.group.clone());
-                new.nodes[index as usize] = Node {
+                let made = &mut new.nodes[index as usize];
+                *made = Node {
                     parts: Vec::new(),
+                    place: made.place,
                     ..old
                 };
             }
@@ -338,11 +355,13 @@ impl Sli {
         }
         let index = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let names: Vec<String> = group.iter().map(|(name, _)| name.to_owned()).collect();
+        self.by_group.insert(group.clone(), index);
+        let mut node = Node::new(group);
         if let Some(level) = self.level_of(&names) {
+            node.place = u32::try_from(self.levels[level].len()).unwrap_or(u32::MAX);
             self.levels[level].push(index);
         }
-        self.by_group.insert(group.clone(), index);
-        self.nodes.push(Node::new(group));
+        self.nodes.push(node);
         index
     }
 

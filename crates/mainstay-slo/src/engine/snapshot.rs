@@ -1,8 +1,10 @@
 //! The stored state: last values, sums, doubts, what was last said, and the position in the write-ahead log.
 //!
-//! `MSLO`, one byte of version, the length of the body (8 bytes, little-endian), the body, its SHA-256. The body is
-//! variable-length integers and texts in the order of [`SloEngine::to_bytes`]. Catalogs are not stored: they are kept by
-//! digest elsewhere, and the state is read back into whichever is in force.
+//! `MSLO`, one byte of version, the length of the body (8 bytes, little-endian), the body, its SHA-256. The body is a
+//! row of sections, each with its tag, its length (8 bytes again) and its bytes: variable-length integers and texts in the order of
+//! [`SloEngine::to_bytes`]. A section that is not there is empty; one that is not known is of a later program and refused.
+//! Version 1 had the same in one piece, and its sums unpacked. Catalogs are not stored: they are kept by digest elsewhere,
+//! and the state is read back into whichever is in force.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +25,9 @@ use crate::prefix::PrefixSums;
 use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SliDefinition};
 
 const MAGIC: &[u8; 4] = b"MSLO";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// By how much later than those of version 1 edges must be to lie at or after them, in milliseconds.
+const V1_EDGES_MS: i64 = 3_600_000;
 const HEAD_BYTES: usize = 13;
 const DIGEST_BYTES: usize = 32;
 
@@ -31,25 +35,51 @@ impl SloEngine {
     /// The whole state, to be stored beside the samples in one write with the log position it includes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        // One buffer for all: a state can be hundreds of megabytes.
         let mut out = Writer::default();
+        out.raw(MAGIC);
+        out.raw(&[VERSION]);
+        let body = out.length_later();
+        let mut section = |tag: Tag, fill: &dyn Fn(&mut Writer)| {
+            out.u64(tag as u64);
+            let begin = out.length_later();
+            fill(&mut out);
+            out.fill_length(begin);
+        };
+        section(Tag::Progress, &|out| self.encode_progress(out));
+        section(Tag::Indicators, &|out| {
+            out.len(self.slis.len());
+            self.slis.iter().for_each(|sli| encode_sli(out, sli));
+        });
+        section(Tag::Series, &|out| {
+            out.len(self.series.len());
+            for series in &self.series {
+                encode_labels(out, &series.labels);
+                encode_counter(out, &series.counter);
+            }
+        });
+        section(Tag::Judged, &|out| self.encode_judges(out));
+        out.fill_length(body);
+        let digest = Digest::of(out.since(body));
+        out.raw(&digest.0);
+        out.into_bytes()
+    }
+
+    fn encode_progress(&self, out: &mut Writer) {
         out.bool(self.position.is_some());
         out.u64(self.position.unwrap_or_default());
         out.i64(self.swept_ms);
         for count in self.ingested.as_array() {
             out.u64(count);
         }
-        out.len(self.slis.len());
-        self.slis.iter().for_each(|sli| encode_sli(&mut out, sli));
-        out.len(self.series.len());
-        for series in &self.series {
-            encode_labels(&mut out, &series.labels);
-            encode_counter(&mut out, &series.counter);
-        }
+    }
+
+    fn encode_judges(&self, out: &mut Writer) {
         out.len(self.judges.len());
         for judge in &self.judges {
             out.text(judge.objective.id.as_str());
             out.text(&judge.objective.sli);
-            encode_texts(&mut out, &judge.objective.group_by);
+            encode_texts(out, &judge.objective.group_by);
             out.option(judge.never_seen_ms);
             let sli = &self.slis[judge.sli];
             let groups = sli.levels[judge.level].iter().zip(&judge.judged);
@@ -59,19 +89,10 @@ impl SloEngine {
                 .collect();
             out.len(said.len());
             for (node, judged) in said {
-                encode_labels(&mut out, &sli.nodes[*node as usize].group);
-                encode_judged(&mut out, judged);
+                encode_labels(out, &sli.nodes[*node as usize].group);
+                encode_judged(out, judged);
             }
         }
-        let body = out.into_bytes();
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len() + DIGEST_BYTES);
-        bytes.extend_from_slice(MAGIC);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-        let digest = Digest::of(&body);
-        bytes.extend_from_slice(&body);
-        bytes.extend_from_slice(&digest.0);
-        bytes
     }
 
     /// Reads a state back into a catalog; what is new in the catalog starts to count at `now`. Then replay the log after
@@ -85,50 +106,115 @@ impl SloEngine {
         settings: Settings,
         now: Timestamp,
     ) -> Result<Self, SloError> {
-        let mut input = Reader::new(body_of(bytes)?);
-        let has_position = input.bool()?;
-        let position = Some(input.u64()?).filter(|_| has_position);
-        let swept_ms = input.i64()?;
-        let mut ingested = [0; 7];
-        for count in &mut ingested {
-            *count = input.u64()?;
+        let (version, body) = body_of(bytes)?;
+        let stored = Stored::decode(version, body)?;
+        let mut engine = Self {
+            settings,
+            slis: stored.slis,
+            by_metric: BTreeMap::new(),
+            series: stored.series,
+            by_labels: BTreeMap::new(),
+            judges: Vec::new(),
+            position: stored.position,
+            started_ms: now.as_millisecond(),
+            reached_ms: now.as_millisecond(),
+            swept_ms: stored.swept_ms,
+            generation: 0,
+            ingested: stored.ingested,
+        };
+        engine.install(catalog, stored.judged, now.as_millisecond());
+        Ok(engine)
+    }
+}
+
+/// What a section holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tag {
+    /// Up to where it is counted, and what became of the samples.
+    Progress = 1,
+    /// Indicators, their groups and their sums.
+    Indicators = 2,
+    /// Watched series and their last samples.
+    Series = 3,
+    /// What was last said.
+    Judged = 4,
+}
+
+impl Tag {
+    fn of(number: u64) -> Option<Self> {
+        let known = [Self::Progress, Self::Indicators, Self::Series, Self::Judged];
+        known.into_iter().find(|tag| *tag as u64 == number)
+    }
+}
+
+/// A state without its catalog.
+#[derive(Default)]
+struct Stored {
+    position: Option<u64>,
+    swept_ms: i64,
+    ingested: Ingested,
+    slis: Vec<Sli>,
+    series: Vec<Series>,
+    judged: BTreeMap<SloId, Former>,
+}
+
+impl Stored {
+    fn decode(version: u8, body: &[u8]) -> Result<Self, SloError> {
+        let mut stored = Self::default();
+        let mut input = Reader::new(body);
+        if version == 1 {
+            for tag in [Tag::Progress, Tag::Indicators, Tag::Series, Tag::Judged] {
+                stored.read(tag, version, &mut input)?;
+            }
         }
-        let mut slis = Vec::new();
-        for _ in 0..input.len()? {
-            slis.push(decode_sli(&mut input)?);
-        }
-        let mut series = Vec::new();
-        for _ in 0..input.len()? {
-            series.push(Series {
-                labels: decode_labels(&mut input)?,
-                counter: decode_counter(&mut input)?,
-                links: Vec::new(),
-            });
-        }
-        let mut judged = BTreeMap::new();
-        for _ in 0..input.len()? {
-            let (slo, former) = decode_former(&mut input)?;
-            judged.insert(slo, former);
+        while version > 1 && !input.is_empty() {
+            let tag = Tag::of(input.u64()?).ok_or_else(|| broken("a part of it is of a later program"))?;
+            let mut section = Reader::new(input.measured()?);
+            stored.read(tag, version, &mut section)?;
+            if !section.is_empty() {
+                return Err(broken("a part of it is longer than it should be"));
+            }
         }
         if !input.is_empty() {
             return Err(broken("there is more than there should be"));
         }
-        let mut engine = Self {
-            settings,
-            slis,
-            by_metric: BTreeMap::new(),
-            series,
-            by_labels: BTreeMap::new(),
-            judges: Vec::new(),
-            position,
-            started_ms: now.as_millisecond(),
-            reached_ms: now.as_millisecond(),
-            swept_ms,
-            generation: 0,
-            ingested: Ingested::from_array(ingested),
-        };
-        engine.install(catalog, judged, now.as_millisecond());
-        Ok(engine)
+        Ok(stored)
+    }
+
+    fn read(&mut self, tag: Tag, version: u8, input: &mut Reader<'_>) -> Result<(), SloError> {
+        match tag {
+            Tag::Progress => {
+                let has_position = input.bool()?;
+                self.position = Some(input.u64()?).filter(|_| has_position);
+                self.swept_ms = input.i64()?;
+                let mut ingested = [0; 7];
+                for count in &mut ingested {
+                    *count = input.u64()?;
+                }
+                self.ingested = Ingested::from_array(ingested);
+            }
+            Tag::Indicators => {
+                for _ in 0..input.len()? {
+                    self.slis.push(decode_sli(version, input)?);
+                }
+            }
+            Tag::Series => {
+                for _ in 0..input.len()? {
+                    self.series.push(Series {
+                        labels: decode_labels(input)?,
+                        counter: decode_counter(input)?,
+                        links: Vec::new(),
+                    });
+                }
+            }
+            Tag::Judged => {
+                for _ in 0..input.len()? {
+                    let (slo, former) = decode_former(input)?;
+                    self.judged.insert(slo, former);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -136,16 +222,16 @@ fn broken(what: &str) -> SloError {
     SloError::Snapshot(what.to_owned())
 }
 
-/// Checks the frame.
-fn body_of(bytes: &[u8]) -> Result<&[u8], SloError> {
+/// Checks the frame; gives the version and the body.
+fn body_of(bytes: &[u8]) -> Result<(u8, &[u8]), SloError> {
     let head = bytes.get(..HEAD_BYTES).ok_or_else(|| broken("it is too short"))?;
     if &head[..4] != MAGIC {
         return Err(broken("it does not begin with MSLO"));
     }
-    if head[4] != VERSION {
+    let version = head[4];
+    if !(1..=VERSION).contains(&version) {
         return Err(SloError::Snapshot(format!(
-            "it is of version {}, this program reads version {VERSION}",
-            head[4]
+            "it is of version {version}, this program reads versions 1 to {VERSION}"
         )));
     }
     let mut length = [0; 8];
@@ -159,7 +245,7 @@ fn body_of(bytes: &[u8]) -> Result<&[u8], SloError> {
     if Digest::of(body).0 != digest {
         return Err(broken("its digest does not match: it is damaged"));
     }
-    Ok(body)
+    Ok((version, body))
 }
 
 impl Ingested {
@@ -258,7 +344,7 @@ fn encode_sli(out: &mut Writer, sli: &Sli) {
 }
 
 /// An indicator without its selectors: the catalog gives them.
-fn decode_sli(input: &mut Reader<'_>) -> Result<Sli, SloError> {
+fn decode_sli(version: u8, input: &mut Reader<'_>) -> Result<Sli, SloError> {
     let definition = SliDefinition {
         name: input.text()?.to_owned(),
         events: Events::Counters(Counters {
@@ -278,15 +364,22 @@ fn decode_sli(input: &mut Reader<'_>) -> Result<Sli, SloError> {
         warm_until_ms: input.i64()?,
     };
     let mut sli = Sli::new(definition, counting);
-    sli.thinned_ms = input.i64()?;
+    // Where tiers of version 1 met at a quarter of an hour, they now meet at the full hour before that.
+    let later_ms = if version == 1 { V1_EDGES_MS } else { 0 };
+    sli.thin_out_from(input.i64()?.saturating_add(later_ms));
     for _ in 0..input.len()? {
         let index = sli.node(decode_labels(input)?) as usize;
         if index + 1 != sli.nodes.len() {
             return Err(broken("a group is there twice"));
         }
         let node: &mut Node = &mut sli.nodes[index];
-        node.counts = PrefixSums::decode(input)?;
-        node.doubt = PrefixSums::decode(input)?;
+        if version == 1 {
+            node.counts = PrefixSums::decode_v1(input)?;
+            node.doubt = PrefixSums::decode_v1(input)?;
+        } else {
+            node.counts = PrefixSums::decode(input)?;
+            node.doubt = PrefixSums::decode(input)?;
+        }
         node.coverage = Coverage::decode(input)?;
         node.retired = input.bool()?;
     }

@@ -106,11 +106,13 @@ impl SloEngine {
         let Some(index) = sli.by_group.get(group) else {
             return Some(self.status_of(judge, &Node::new(group.clone()), None, now));
         };
+        let node = &sli.nodes[*index as usize];
+        // A group of another level is judged by nobody.
         let judged = level
-            .iter()
-            .position(|node| node == index)
-            .and_then(|place| judge.judged.get(place));
-        Some(self.status_of(judge, &sli.nodes[*index as usize], judged, now))
+            .get(node.place as usize)
+            .filter(|other| *other == index)
+            .and_then(|_| judge.judged.get(node.place as usize));
+        Some(self.status_of(judge, node, judged, now))
     }
 
     /// How an objective stands in every group that it is judged in, in the order of the groups' labels.

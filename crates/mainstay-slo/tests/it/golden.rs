@@ -1,4 +1,4 @@
-//! A state of format version 1, as it was written when that version was made, can still be read. To make the file of a
+//! A state of each format version, as it was written when that version was made, can still be read. To make the file of a
 //! new version: run with `MAINSTAY_WRITE_GOLDEN` naming a directory.
 
 use mainstay_kernel::Labels;
@@ -6,7 +6,8 @@ use mainstay_slo::{Doubt, RawSample, Settings, SloEngine};
 
 use crate::fixture::{T0, at, catalog, indicator, labels, objective, slo};
 
-const FILE: &str = "state-v1.mslo";
+/// The version that is written.
+const CURRENT: &str = "state-v2.mslo";
 
 fn settings() -> Settings {
     Settings {
@@ -60,15 +61,31 @@ fn written() -> SloEngine {
 
 #[test]
 fn a_state_of_version_1_is_read() {
+    check("state-v1.mslo");
+}
+
+#[test]
+fn a_state_of_version_2_is_read_and_written_the_same() {
+    let bytes = check(CURRENT);
+    let read = SloEngine::from_bytes(&bytes, the_catalog(), settings(), at(T0)).expect("a state");
+    assert!(read.to_bytes() == bytes && written().to_bytes() == bytes);
+}
+
+/// Reads a file and gives its bytes.
+fn check(file: &str) -> Vec<u8> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     #[expect(
         clippy::disallowed_methods,
         reason = "asked for by whoever makes a new version"
     )]
     if let Some(directory) = std::env::var_os("MAINSTAY_WRITE_GOLDEN") {
-        std::fs::write(std::path::Path::new(&directory).join(FILE), written().to_bytes()).expect("written");
+        std::fs::write(
+            std::path::Path::new(&directory).join(CURRENT),
+            written().to_bytes(),
+        )
+        .expect("written");
     }
-    let bytes = std::fs::read(folder.join(FILE)).expect("the file of version 1");
+    let bytes = std::fs::read(folder.join(file)).expect("the file of the version");
     let read = SloEngine::from_bytes(&bytes, the_catalog(), settings(), at(T0)).expect("a state");
     assert_eq!(read.position(), Some(720));
     let window = read
@@ -89,5 +106,5 @@ fn a_state_of_version_1_is_read() {
         read.status(&slo(), &group, now),
         written().status(&slo(), &group, now)
     );
-    assert_eq!(read.to_bytes(), bytes, "what was read is written the same");
+    bytes
 }

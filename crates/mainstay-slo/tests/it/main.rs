@@ -2,10 +2,12 @@
 
 mod alerts;
 mod buckets;
+mod calm;
 mod crash;
 mod ended;
 mod fixture;
 mod forecast;
+mod gate;
 mod golden;
 mod openslo;
 mod recount;

@@ -178,7 +178,7 @@ pub struct WhatIfPage {
 #[derive(JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[expect(dead_code, reason = "only its schema is used")]
-enum BudgetStateSchema {
+pub(crate) enum BudgetStateSchema {
     Unknown,
     Healthy,
     Warning,

@@ -111,6 +111,8 @@ pub(crate) fn body(info: &RouteInfo) -> &'static str {
         "/api/v1/alerts/webhook" => r#"{"version":"4","groupKey":"g","status":"firing","alerts":[]}"#,
         "/api/v1/slos/{id}/whatif" => r#"{"targets":["99.9%"],"from":"2025-01-15T00:00:00Z"}"#,
         "/api/v1/changes" => r#"{"specversion":"1.0","id":"1","source":"ci","type":"t"}"#,
+        "/api/v1/gate/deploy" => r#"{"service":"payment-service","cell":"cell-5"}"#,
+        "/api/v1/gate/approvals" => r#"{"service":"payment-service","cell":"cell-5","reason":"fixed"}"#,
         "/api/v1/incidents/{id}/notes" => r#"{"text":"looking"}"#,
         "/incidents/{id}/notes" => "text=looking",
         "/api/v1/query" | "/api/v1/query_exemplars" | "/api/v1/format_query" | "/api/v1/parse_query" => {

@@ -1,6 +1,7 @@
 //! A console that answers from fixed data, remembers who asked, and hides what they may not see. For tests only.
 
 mod data;
+mod gate;
 mod metrics;
 
 use std::sync::Mutex;
@@ -12,6 +13,7 @@ use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
 
 use self::data::{alerts, at, change, charts, done, event, figures, grid, incident, slos, summary};
+use self::gate::gate_answer;
 
 /// The present instant of every test: eighteen minutes into the outage.
 pub(crate) const NOW: &str = "2025-01-15T10:18:04Z";
@@ -323,6 +325,41 @@ impl Console for Fake {
     fn record_change<'a>(&'a self, who: &'a Principal, _: Value) -> Answer<'a, Done> {
         self.heard("record_change", who);
         Box::pin(async { Ok(done()) })
+    }
+
+    fn ask_gate<'a>(&'a self, who: &'a Principal, request: GateRequest) -> Answer<'a, GateAnswer> {
+        self.heard("ask_gate", who);
+        Box::pin(async { Ok(gate_answer(request)) })
+    }
+
+    fn approve<'a>(&'a self, who: &'a Principal, _: GateApproval) -> Answer<'a, Done> {
+        self.heard("approve", who);
+        Box::pin(async { Ok(done()) })
+    }
+
+    fn gate_answers<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GateStatement>> {
+        self.heard("gate_answers", who);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies> {
+        self.heard("gate_policies", who);
+        Box::pin(async {
+            Ok(GatePolicies {
+                services: Vec::new(),
+                policies: Vec::new(),
+                approvals: Vec::new(),
+            })
+        })
+    }
+
+    fn gate_key<'a>(&'a self, who: &'a Principal) -> Answer<'a, GateKey> {
+        self.heard("gate_key", who);
+        Box::pin(async {
+            Ok(GateKey {
+                public_key: "AAAA".to_owned(),
+            })
+        })
     }
 
     fn receive_alerts<'a>(&'a self, who: &'a Principal, _: Vec<PostableAlert>) -> Answer<'a, Done> {

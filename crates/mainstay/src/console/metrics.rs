@@ -11,6 +11,7 @@ use mainstay_ingest::FamilyMetadata;
 use mainstay_ingest::remote_write::{Receipt, negotiate};
 use mainstay_journal::Journal;
 use mainstay_kernel::{Labels, Matcher, Principal, Reach};
+use mainstay_plane::signing::SigningKey;
 use mainstay_plane::{Telemetry, telemetry};
 use mainstay_promql::{SourceError, is_stale};
 use mainstay_series::Store;
@@ -36,6 +37,8 @@ pub(crate) struct Program {
     pub(crate) flags: Arc<Vec<(String, String)>>,
     /// What it scrapes.
     pub(crate) scrapes: Arc<Scrapes>,
+    /// What it signs by.
+    pub(crate) signing: Arc<SigningKey>,
 }
 
 /// How many may look up series, labels and rules at once; further ones wait.

@@ -8,6 +8,7 @@ mod chart;
 mod course;
 mod duty;
 mod expression;
+mod gate;
 mod grid;
 mod inbound;
 mod incident;
@@ -39,9 +40,9 @@ use mainstay_journal::{Journal, JournalError};
 use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, RunbookId, SloId};
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, InboxMessage, Incident,
-    IncidentSummary, JournalReport, Look, Overview, PostableAlert, Situation, Slo, SloDetail, WhatIf,
-    WhatIfAsked, Why,
+    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval, GateKey,
+    GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, JournalReport, Look,
+    Overview, PostableAlert, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
@@ -271,6 +272,26 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done> {
         Box::pin(self.take_alerts(who, alerts))
+    }
+
+    fn ask_gate<'a>(&'a self, who: &'a Principal, request: GateRequest) -> Answer<'a, GateAnswer> {
+        Box::pin(self.ask_the_gate(who, request))
+    }
+
+    fn approve<'a>(&'a self, who: &'a Principal, approval: GateApproval) -> Answer<'a, Done> {
+        Box::pin(self.approve_changes(who, approval))
+    }
+
+    fn gate_answers<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<GateStatement>> {
+        Box::pin(async move { Ok(self.answers_given().await) })
+    }
+
+    fn gate_policies<'a>(&'a self, _who: &'a Principal) -> Answer<'a, GatePolicies> {
+        Box::pin(async move { Ok(self.policies_in_force().await) })
+    }
+
+    fn gate_key<'a>(&'a self, _who: &'a Principal) -> Answer<'a, GateKey> {
+        Box::pin(async move { Ok(self.signing_key()) })
     }
 
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {

@@ -2,6 +2,7 @@
 
 mod alert;
 mod change;
+mod gate;
 mod incident;
 mod journal;
 mod metrics;
@@ -330,6 +331,7 @@ fn path(parts: &[&str]) -> String {
 
 pub(crate) use alert::Command as AlertCommand;
 pub(crate) use change::Command as ChangeCommand;
+pub(crate) use gate::Command as GateCommand;
 pub(crate) use incident::{Ack, Command as IncidentCommand, Postmortem};
 pub(crate) use journal::{Backup, Command as JournalCommand, Why};
 pub(crate) use metrics::Command as MetricsCommand;

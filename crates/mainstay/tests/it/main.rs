@@ -5,6 +5,7 @@ mod catalogs;
 mod clients;
 mod durability;
 mod engines;
+mod gate;
 mod grafana;
 mod harness;
 mod help;

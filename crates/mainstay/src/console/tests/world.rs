@@ -12,6 +12,7 @@ use mainstay_kernel::effect::{Act, Outcome};
 use mainstay_kernel::principal::Tenants;
 use mainstay_kernel::testing::{ManualClock, SeededEntropy};
 use mainstay_kernel::{Clock as _, Labels, Role, Scope, TenantId};
+use mainstay_plane::signing::SigningKey;
 use mainstay_plane::telemetry::Judged;
 use mainstay_plane::{Directory, Parts};
 use mainstay_series::Row;
@@ -105,6 +106,7 @@ impl World {
             scrape_interval_ms: STEP_S * 1_000,
             ..mainstay_slo::Settings::default()
         };
+        let signing = SigningKey::open(directory.path(), &*entropy).expect("a key");
         let (telemetry, _) =
             Telemetry::open(directory.path(), judged, settings, clock.clone()).expect("a store");
         let telemetry = Arc::new(telemetry);
@@ -132,6 +134,7 @@ impl World {
                 started_at: start,
                 flags: Arc::default(),
                 scrapes: Arc::new(Scrapes::new(telemetry.clone())),
+                signing: Arc::new(signing),
             },
         );
         Self {
@@ -192,6 +195,8 @@ impl World {
                 .submit(Actor::machine("telemetry"), command)
                 .await
                 .expect("alerts are taken");
+            let noted = self.plane.note_budgets(found.budgets).await;
+            noted.expect("changes of budgets are taken");
             self.plane.measure().await.expect("it is measured");
             self.work().await;
         }
