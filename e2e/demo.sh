@@ -45,6 +45,16 @@ sys.exit("too late: " + "; ".join(late) if late else told != golden)
 PY
 }
 
+# replayed: what the last run's server judged, judged again from what it left on the disk, is the same to the last bit, and the
+# page is among it.
+replayed() {
+    "$mainstay" slo replay --data "$work/demo/mainstay" --catalog catalogs/payments -o json >"$work/replay.json" ||
+        die "the run cannot be replayed"
+    json "$work/replay.json" '(d["is_equal"], [(page["slo"], page["pair"]["severity"], page["from"]) for page in d["pages"]][:3])' >&2
+    [[ $(json "$work/replay.json" 'd["is_exact"] and d["is_equal"] and any(page["pair"]["severity"] == "P0" for page in d["pages"])') == True ]] ||
+        die "the replay tells another story"
+}
+
 if [[ ${MAINSTAY_FULL-} == 1 ]]; then
     find_mainstay release
     play first bad-deploy
@@ -60,5 +70,6 @@ PY
 else
     find_mainstay debug
     play one-cell bad-deploy --cells cell-5 --rps 200 --payments-rps 75
+    replayed
 fi
 say "demo: ok"

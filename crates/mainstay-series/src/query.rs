@@ -12,7 +12,8 @@ use crate::block::Block;
 use crate::chunk::HistogramPoint;
 use crate::error::SeriesError;
 use crate::head::{HeadSamples, View, in_order, in_range};
-use crate::record::{self, Record};
+use crate::record::{self, Record, Start};
+use crate::starts::ReplayedStarts;
 use crate::state::State;
 use crate::store::Store;
 
@@ -37,7 +38,7 @@ pub struct Replayed {
     /// The labels of its series.
     pub labels: Arc<Labels>,
     /// When the counter had begun, as known when the sample was accepted; of a beginning recorded before the frames
-    /// replayed, the latest known.
+    /// replayed, as it is known now.
     pub created_ms: Option<i64>,
     /// Its time, in milliseconds since 1970.
     pub t_ms: i64,
@@ -248,33 +249,35 @@ impl Store {
         samples_max: usize,
         mut visit: impl FnMut(Replayed),
     ) -> Result<Lsn, SeriesError> {
-        let mut created: BTreeMap<u32, i64> = BTreeMap::new();
+        let mut starts = ReplayedStarts::default();
         let mut failed = None;
         let mut left = samples_max;
         let last = self.wal.replay_while(after, |lsn, frame| {
             match record::read(frame) {
                 Ok(Record::Created { id, created_ms }) => {
-                    created.insert(id, created_ms);
+                    let always = Start {
+                        id,
+                        from_ms: i64::MIN,
+                        alone: false,
+                        start_ms: Some(created_ms),
+                    };
+                    starts.take(&always, self.read().get(id));
                 }
-                Ok(Record::Start(start)) => {
-                    if let Some(start_ms) = start.start_ms {
-                        created.insert(start.id, start_ms);
-                    }
-                }
+                Ok(Record::Start(start)) => starts.take(&start, self.read().get(start.id)),
                 // What was deleted had been accepted: who counts has counted it.
                 Ok(Record::Series { .. } | Record::Deletion(_)) => {}
                 Ok(Record::Samples(samples)) => {
                     left = left.saturating_sub(samples.len());
                     let value =
                         |sample: Sample| (sample.series.0, sample.t_ms, SampleValue::Float(sample.value));
-                    self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
+                    self.replayed(lsn, samples.into_iter().map(value), &starts, &mut visit);
                 }
                 Ok(Record::Histograms(samples)) => {
                     left = left.saturating_sub(samples.len());
                     let value = |HistogramSample { series, t_ms, value }| {
                         (series.0, t_ms, SampleValue::Histogram(value))
                     };
-                    self.replayed(lsn, samples.into_iter().map(value), &created, &mut visit);
+                    self.replayed(lsn, samples.into_iter().map(value), &starts, &mut visit);
                 }
                 Err(error) => failed = Some(error),
             }
@@ -294,7 +297,7 @@ impl Store {
         &self,
         lsn: Lsn,
         samples: impl Iterator<Item = (u32, i64, SampleValue)>,
-        created: &BTreeMap<u32, i64>,
+        starts: &ReplayedStarts,
         visit: &mut impl FnMut(Replayed),
     ) {
         let found: Vec<Replayed> = {
@@ -302,11 +305,10 @@ impl Store {
             // A series that retention removed has no samples that anyone may still ask for.
             let of_sample = |(id, t_ms, value): (u32, i64, SampleValue)| {
                 let series = state.get(id)?;
-                let known = series.created_ms.filter(|created_ms| *created_ms <= t_ms);
                 Some(Replayed {
                     lsn,
                     labels: Arc::clone(&series.labels),
-                    created_ms: created.get(&id).copied().or(known),
+                    created_ms: starts.start_at(id, series, t_ms),
                     t_ms,
                     value,
                 })

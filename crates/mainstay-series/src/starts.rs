@@ -1,6 +1,8 @@
 //! When the counts began that samples go on with: one start for all samples of a series, as counters mostly have, or steps
 //! in time, each written down only where the start changes.
 
+use std::collections::BTreeMap;
+
 use mainstay_kernel::Labels;
 
 use crate::append::Sample;
@@ -86,8 +88,45 @@ impl Store {
 }
 
 fn at(steps: &[(i64, Option<i64>)], t_ms: i64) -> Option<i64> {
+    said(steps, t_ms)?
+}
+
+/// What steps say of a time; `None`: nothing.
+fn said(steps: &[(i64, Option<i64>)], t_ms: i64) -> Option<Option<i64>> {
     let after = steps.partition_point(|step| step.0 <= t_ms);
-    steps.get(after.checked_sub(1)?)?.1
+    Some(steps.get(after.checked_sub(1)?)?.1)
+}
+
+/// Puts a start among steps; after one that stands alone goes on what was so `before` it.
+fn put(steps: &mut Steps, start: &Start, before: Option<i64>) {
+    let mut place = steps.partition_point(|step| step.0 < start.from_ms);
+    match steps.get_mut(place) {
+        Some(step) if step.0 == start.from_ms => step.1 = start.start_ms,
+        _ => steps.insert(place, (start.from_ms, start.start_ms)),
+    }
+    place += 1;
+    let next_ms = start.from_ms.saturating_add(1);
+    if start.alone && steps.get(place).is_none_or(|step| step.0 != next_ms) {
+        steps.insert(place, (next_ms, before));
+    }
+}
+
+/// The starts as they were known when each sample was accepted, where the log is read again from some place on.
+#[derive(Debug, Default)]
+pub(crate) struct ReplayedStarts(BTreeMap<u32, Steps>);
+
+impl ReplayedStarts {
+    /// Takes one that the log says; `known` is its series as it is now.
+    pub(crate) fn take(&mut self, start: &Start, known: Option<&Series>) {
+        let before = known.and_then(|known| self.start_at(start.id, known, start.from_ms));
+        put(self.0.entry(start.id).or_default(), start, before);
+    }
+
+    /// The start of a sample: by what the log said, else by what is known of its series now.
+    pub(crate) fn start_at(&self, id: u32, known: &Series, t_ms: i64) -> Option<i64> {
+        let steps = self.0.get(&id).map_or(&[][..], Vec::as_slice);
+        said(steps, t_ms).unwrap_or_else(|| known.start_at(t_ms))
+    }
 }
 
 impl Series {
@@ -131,16 +170,7 @@ impl State {
         }
         let had = series.starts.as_ref().map_or(0, |steps| steps.len());
         let mut steps = series.known_starts();
-        let mut place = steps.partition_point(|step| step.0 < start.from_ms);
-        match steps.get_mut(place) {
-            Some(step) if step.0 == start.from_ms => step.1 = start.start_ms,
-            _ => steps.insert(place, (start.from_ms, start.start_ms)),
-        }
-        place += 1;
-        let next_ms = start.from_ms.saturating_add(1);
-        if start.alone && steps.get(place).is_none_or(|step| step.0 != next_ms) {
-            steps.insert(place, (next_ms, before));
-        }
+        put(&mut steps, start, before);
         let limit = if all_steps > ALL_STEPS {
             FEW_STEPS
         } else {

@@ -23,9 +23,6 @@ pub enum SloError {
         /// How many it may have.
         max: usize,
     },
-    /// There is no such objective.
-    #[error("there is no objective {0:?}")]
-    UnknownSlo(String),
     /// A composite without members, or whose weights cannot be used.
     #[error("the composite {0:?} needs members whose weights are above 0 and add up to at most a billion")]
     BadWeights(String),
@@ -109,6 +106,9 @@ pub enum SloError {
         /// The target.
         target: String,
     },
+    /// An objective that does not exist.
+    #[error("there is no objective {0:?}")]
+    UnknownSlo(String),
     /// A window that cannot be counted.
     #[error("bad window {text:?}: {reason}")]
     BadWindow {

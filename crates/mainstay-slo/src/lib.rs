@@ -13,6 +13,7 @@
 //! - [`spec`]: OpenSLO documents; [`import`]: those of other tools; [`export`]: rules for a Prometheus
 //! - [`adjust`]: what does not count, by agreement; [`credits`]: what contracts give back; [`report`]: monthly reports
 //! - [`engine`]: the state machine over all of them, and its stored state
+//! - [`replay`]: the same machine over the past, and by other targets; [`forecast`]: when a budget will be spent
 //! - [`gate`]: error budget policies, and whether a change may go out
 //!
 //! Pure: no IO, no clock, no floats but the sample values themselves.
@@ -30,11 +31,13 @@ pub mod error;
 mod exact;
 pub mod export;
 pub mod floor;
+pub mod forecast;
 pub mod gate;
 pub mod import;
 pub mod objective;
 pub mod prefix;
 pub mod reading;
+pub mod replay;
 pub mod report;
 pub mod selector;
 pub mod sli;

@@ -123,7 +123,7 @@ pub struct Calendar {
 }
 
 /// One stretch of time, open on the left and closed on the right, in milliseconds since the epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Bounds {
     /// Where it begins.
     pub start_ms: i64,

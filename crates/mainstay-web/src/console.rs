@@ -15,7 +15,7 @@ pub use reports::Reports;
 use crate::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval, GatePolicies,
     GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, JournalReport, Look, Overview,
-    PostableAlert, Situation, Slo, SloDetail, Why,
+    PostableAlert, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -47,6 +47,14 @@ pub trait Console: Metrics + Reports {
     fn slos<'a>(&'a self, who: &'a Principal, look: &'a Look) -> Answer<'a, Vec<Slo>>;
     /// One objective in depth.
     fn slo<'a>(&'a self, who: &'a Principal, id: &'a SloId, look: &'a Look) -> Answer<'a, SloDetail>;
+    /// What if it had other targets, by the counts that are kept.
+    fn what_if<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: &'a SloId,
+        look: &'a Look,
+        asked: &'a WhatIfAsked,
+    ) -> Answer<'a, WhatIf>;
     /// What the demo's inbox received, newest first; not found outside the demo.
     fn inbox<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<InboxMessage>>;
     /// Why an event came about.

@@ -3,8 +3,10 @@
 mod api;
 mod page;
 
+use mainstay_kernel::Role;
+
 use crate::route::{LOOK, Route};
-use crate::view::{Slo, SloDetail};
+use crate::view::{Slo, SloDetail, WhatIf, WhatIfAsked};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -16,5 +18,14 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/slos/{id}", "One objective in depth", api::one)
             .query(LOOK)
             .gives::<SloDetail>(),
+        Route::post(
+            "/api/v1/slos/{id}/whatif",
+            "What if an objective had other targets: budgets and pages, by the counts that are kept",
+            api::what_if,
+        )
+        .role(Role::Viewer)
+        .query(LOOK)
+        .takes::<WhatIfAsked>()
+        .gives::<WhatIf>(),
     ]
 }

@@ -48,7 +48,7 @@ pub use report::{
     Adjustment, IssuedReport, NewAdjustment, ReportAsk, ReportFile, ReportForm, SigningKeyInfo, Wanted,
 };
 pub use share::Share;
-pub use slo::{Amounts, Burn, Slo, SloDetail};
+pub use slo::{Amounts, Burn, Exhaustion, Slo, SloDetail, WhatIf, WhatIfAsked, WhatIfPage, WhatIfTarget};
 
 use mainstay_kernel::Scope;
 use schemars::JsonSchema;

@@ -12,6 +12,7 @@ mod exit;
 mod output;
 mod plan;
 mod remote;
+mod replay;
 mod serve;
 mod test;
 

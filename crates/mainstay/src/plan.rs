@@ -99,7 +99,7 @@ fn usable(path: &Path) -> Result<Catalog, Exit> {
 }
 
 /// The catalog that the server runs.
-fn in_force(server: &Server) -> Result<Catalog, Exit> {
+pub(crate) fn in_force(server: &Server) -> Result<Catalog, Exit> {
     let mut archive = None;
     let exit = Remote::run(server, async |remote| {
         archive = Some(remote.bytes("/api/v1/catalog/archive").await?);
@@ -109,7 +109,7 @@ fn in_force(server: &Server) -> Result<Catalog, Exit> {
     match Catalog::from_bytes(&archive) {
         Ok((catalog, _)) => Ok(catalog),
         Err(error) => {
-            anstream::eprintln!("mainstay plan: the server's catalog cannot be read here: {error}");
+            anstream::eprintln!("mainstay: the server's catalog cannot be read here: {error}");
             Err(Exit::Failure)
         }
     }

@@ -8,6 +8,7 @@ mod options;
 mod process;
 mod recovered;
 mod target_files;
+mod tick;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::console::{PlaneConsole, Program, Scrapes};
 use crate::exit::Exit;
 use discovery::Sources;
 use operations::DiskOperations;
+use tick::Ticks;
 
 pub(crate) use options::{Options, without_password};
 pub(crate) use process::{start_logging, told_to_stop};
@@ -333,16 +335,15 @@ async fn judge(
     live: broadcast::Sender<Topic>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let mut tick = tokio::time::interval(EVALUATE_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut ticks = Ticks::new(clock, EVALUATE_EVERY);
     tokio::pin!(stop);
     loop {
-        tokio::select! {
+        let now = tokio::select! {
             () = &mut stop => return Ok(()),
-            _ = tick.tick() => {}
-        }
+            now = ticks.next() => now,
+        };
         plane.exclude().await;
-        let (judging, now) = (telemetry.clone(), clock.now());
+        let judging = telemetry.clone();
         let found = tokio::task::spawn_blocking(move || judging.evaluate(now)).await;
         let found = found.map_err(|panic| ServeError::Web(panic.to_string()))?;
         for failure in found.failures {

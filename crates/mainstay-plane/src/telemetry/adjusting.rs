@@ -5,6 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use mainstay_catalog::{Diagnostics, Documents, Platform};
 use mainstay_slo::SloCatalog;
+use mainstay_slo::adjust::Exclusion;
 use mainstay_slo::adjust::ledger::LedgerState;
 use mainstay_slo::adjust::maintenance::{self, MaintenanceWindow};
 use mainstay_slo::credits::{self, Credits};
@@ -85,7 +86,14 @@ impl Telemetry {
         let (from_ms, to_ms) = (now_ms - RETENTION_MS, adjusting.until_ms);
         let windows = adjusting.contracts.maintenance.iter();
         let recurring = windows.flat_map(|window| window.exclusions(from_ms, to_ms));
-        let exclusions = recurring.chain(ledger.exclusions()).collect();
-        self.slos().set_exclusions(exclusions);
+        let exclusions: Vec<Exclusion> = recurring.chain(ledger.exclusions()).collect();
+        let mut slos = self.slos();
+        if exclusions == slos.exclusions() {
+            return;
+        }
+        if let Err(error) = self.course.excluded(&slos, now, &exclusions) {
+            tracing::error!(%error, "the course of judging could not be written");
+        }
+        slos.set_exclusions(exclusions);
     }
 }

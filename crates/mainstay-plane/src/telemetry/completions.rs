@@ -4,21 +4,23 @@
 //! crash the rest is counted from the log. A sender that got no answer tells the same again, which changes nothing: a
 //! payment begins once and ends once.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use mainstay_segment::{Lsn, SegmentError, Wal, WalOptions};
-use mainstay_slo::SloEngine;
 use mainstay_slo::completion::{CompletionBatch, CompletionEvent};
 
 use super::Telemetry;
 
 /// The directory of the log, beside the samples.
 const DIRECTORY: &str = "completions";
-/// The most that is kept of what the counts hold already, in bytes: a segment, so that few files are made.
+/// How large its files are, in bytes.
 const SEGMENT_BYTES: u64 = 8 << 20;
+/// How much is kept of what the counts hold already, in bytes.
+const KEPT_BYTES: u64 = 64 << 20;
 /// The most that the log may take, in bytes: checkpoints let it go long before.
-const LOG_MAX_BYTES: u64 = 2 << 30;
+const LOG_MAX_BYTES: u64 = 512 << 20;
 /// How far ahead of the clock an event may be, in milliseconds: as far as a sample.
 const FUTURE_MS: i64 = 10 * 60_000;
 
@@ -44,42 +46,56 @@ pub(super) struct CompletionLog {
 }
 
 impl CompletionLog {
-    /// Opens the log and counts what the counts do not hold yet.
-    pub(super) fn open(dir: &Path, slos: &mut SloEngine) -> Result<Self, SegmentError> {
+    /// Opens the log.
+    pub(super) fn open(dir: &Path) -> Result<Self, SegmentError> {
         let directory = dir.join(DIRECTORY);
         let options = WalOptions {
             segment_bytes: SEGMENT_BYTES,
             max_total_bytes: LOG_MAX_BYTES,
             ..WalOptions::default()
         };
-        let (wal, recovery) =
-            Wal::open(
-                &directory,
-                options,
-                |position, payload| match CompletionBatch::from_bytes(payload) {
-                    Ok(batch) => {
-                        slos.on_completions(position.get(), &batch);
-                    }
-                    Err(error) => tracing::error!("completions at {position} are not counted: {error}"),
-                },
-            )?;
+        let (wal, recovery) = Wal::open(&directory, options, |_, _| {})?;
         for damage in recovery.corrupt_segments {
             tracing::error!("the log of completions is damaged: {damage:?}");
         }
-        // Counts that are older than the log was lost must not take new batches for old ones.
-        wal.skip_to(Lsn::new(slos.completions_position().unwrap_or_default()))?;
         Ok(Self {
             wal,
             order: Mutex::default(),
         })
     }
 
+    /// What came after a position, in order.
+    pub(super) fn since(&self, after: Lsn) -> Result<VecDeque<(Lsn, CompletionBatch)>, SegmentError> {
+        let mut batches = VecDeque::new();
+        self.wal.replay_since(after, |position, payload| {
+            match CompletionBatch::from_bytes(payload) {
+                Ok(batch) => batches.push_back((position, batch)),
+                Err(error) => tracing::error!("completions at {position} are not counted: {error}"),
+            }
+        })?;
+        Ok(batches)
+    }
+
+    /// Whether everything is in it that ever was.
+    pub(super) fn is_whole(&self) -> bool {
+        self.wal.oldest_lsn() <= Lsn::new(1)
+    }
+
+    /// Has new batches come after a position: counts that are older than the log was lost must not take them for old ones.
+    pub(super) fn go_on_after(&self, position: Lsn) -> Result<(), SegmentError> {
+        self.wal.skip_to(position)
+    }
+
     pub(super) fn wait_durable(&self, position: Lsn) -> Result<(), SegmentError> {
         self.wal.wait_durable(position.min(self.wal.last_lsn()))
     }
 
-    /// Lets go what is counted up to `position` in counts that are written down.
+    /// Lets go what is counted up to `position` in counts that are written down, where it is more than is kept for repeating
+    /// what was judged.
     pub(super) fn let_go(&self, position: Lsn) -> Result<(), SegmentError> {
+        if self.wal.bytes() <= KEPT_BYTES {
+            return Ok(());
+        }
         self.wal.truncate_before(Lsn::new(position.get() + 1)).map(|_| ())
     }
 

@@ -9,8 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use mainstay_kernel::{Histogram, Labels};
 use mainstay_segment::write_atomic;
-use mainstay_series::{Appended, HistogramSample, Lsn, Row, Sample, SeriesError, SeriesRef, Store};
-use mainstay_slo::SloEngine;
+use mainstay_series::{Appended, HistogramSample, Row, Sample, SeriesError, SeriesRef};
 use mainstay_slo::engine::RawSample;
 
 use super::tenants::{Reason, Runs, tenant_of};
@@ -185,21 +184,6 @@ impl Telemetry {
         let tenant = self.tenants.number(tenant_of(labels));
         self.tenants.refuse(tenant, Reason::of(error), 1);
     }
-}
-
-/// Counts what the log holds after the counts' position.
-pub(super) fn count_on(store: &Store, slos: &mut SloEngine) -> Result<(), TelemetryError> {
-    let from = Lsn::new(slos.position().unwrap_or_default());
-    let last = store.replay_since(from, |sample| {
-        if slos.wants_metric(sample.labels.metric_name())
-            && let Some(value) = sample.value.float()
-            && let Some(series) = slos.watch(&sample.labels)
-        {
-            slos.on_sample(series, sample.t_ms, value, sample.created_ms);
-        }
-    })?;
-    slos.advance_to(last.get());
-    Ok(())
 }
 
 pub(super) fn write_counts(file: &Path, bytes: &[u8]) -> Result<(), TelemetryError> {

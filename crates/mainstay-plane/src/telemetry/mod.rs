@@ -6,6 +6,7 @@
 
 mod adjusting;
 pub mod completions;
+mod course;
 mod delete;
 mod exemplars;
 mod gate;
@@ -14,6 +15,7 @@ mod judge;
 mod judged;
 mod metadata;
 mod otlp;
+mod past;
 mod receive;
 pub mod remote;
 mod rule_state;
@@ -25,13 +27,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_alert::{AlertState, Observation};
+use mainstay_alert::Observation;
 use mainstay_ingest::{ScrapeBatch, Sink};
 use mainstay_kernel::Clock;
 use mainstay_kernel::fact::{AlertFact, BudgetStateChanged};
 use mainstay_rules::Group;
 use mainstay_segment::SegmentError;
-use mainstay_series::{Lsn, Maintained, Options, Recovery, Row, SeriesError, Store};
+use mainstay_series::{Maintained, Options, Recovery, Row, SeriesError, Store};
 use mainstay_slo::{AlertTransition, Settings, SloEngine, SloError};
 
 use adjusting::Adjusting;
@@ -43,11 +45,14 @@ use store::KeptWindows;
 pub use store::StoreSamples;
 
 use completions::CompletionLog;
+use course::Course;
+pub use course::{Repeated, repeat_run};
 use exemplars::{Exemplars, examples};
 pub use exemplars::{SeriesExemplars, StoredExemplar};
-use intake::{Watched, count_on, write_counts};
+use intake::{Watched, write_counts};
 use metadata::MetadataTable;
 pub use otlp::IntakeError;
+pub use past::StoreSource;
 use receive::Inbox;
 use remote::RemoteEngine;
 use rules::RuleBook;
@@ -71,6 +76,9 @@ pub enum TelemetryError {
     /// The store of samples.
     #[error(transparent)]
     Series(#[from] SeriesError),
+    /// The course of judging, or the log of completions.
+    #[error(transparent)]
+    Log(#[from] SegmentError),
     /// The counts.
     #[error("{file}: {source}")]
     Counts {
@@ -79,9 +87,6 @@ pub enum TelemetryError {
         /// What is wrong with it.
         source: SloError,
     },
-    /// The log of completions.
-    #[error("the log of completions: {0}")]
-    Completions(#[from] SegmentError),
     /// A file that cannot be read or written.
     #[error("{file}: {reason}")]
     File {
@@ -125,6 +130,8 @@ pub struct Telemetry {
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
     completions: CompletionLog,
+    /// What was done to the counts between samples.
+    course: Course,
     inbox: Inbox,
     tenants: SharedTenants,
     opened: Opened,
@@ -173,16 +180,9 @@ impl Telemetry {
         let now = clock.now();
         let (store, recovery) = Store::open(dir, limits)?;
         let counts_file = dir.join(COUNTS_FILE);
-        let mut slos = match std::fs::read(&counts_file) {
-            Ok(bytes) => SloEngine::from_bytes(&bytes, judged.slos, settings, now).map_err(|source| {
-                TelemetryError::Counts {
-                    file: counts_file.clone(),
-                    source,
-                }
-            })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                SloEngine::new(judged.slos, settings, now)
-            }
+        let kept = match std::fs::read(&counts_file) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 return Err(TelemetryError::File {
                     file: counts_file,
@@ -190,8 +190,16 @@ impl Telemetry {
                 });
             }
         };
-        count_on(&store, &mut slos)?;
-        let completions = CompletionLog::open(dir, &mut slos)?;
+        let completions = CompletionLog::open(dir)?;
+        let (slos, course) = course::resume(
+            dir,
+            &store,
+            &completions,
+            kept.as_deref(),
+            judged.slos,
+            settings,
+            now,
+        )?;
         let mut rules = judged.rules;
         let alerts_file = dir.join(ALERTS_FILE);
         // Two scrapes of everything: then a rate is a rate again.
@@ -208,6 +216,7 @@ impl Telemetry {
             rules: Mutex::new(rules),
             intake: Mutex::default(),
             completions,
+            course,
             inbox: Inbox::default(),
             tenants: SharedTenants::default(),
             opened: Opened {
@@ -262,15 +271,6 @@ impl Telemetry {
         StoreSamples::new(Arc::clone(&self.store)).and(self.engine.as_ref())
     }
 
-    /// Takes over what is known to fire from the journal, so that it is neither raised again nor forgotten. Gives
-    /// observations that end what no objective or rule answers for any more.
-    pub fn adopt(&self, alerts: &AlertState, now: Timestamp) -> Vec<Observation> {
-        let ours = |alert: &&AlertFact| alert.annotations.get(SOURCE).is_some();
-        let facts: Vec<&AlertFact> = alerts.firing().map(|active| &active.alert).filter(ours).collect();
-        let strangers = self.slos().adopt_firing(facts);
-        self.rules().adopt(strangers, now)
-    }
-
     /// Puts the limits of a catalog in force, on top of those that the store was opened with.
     fn limit_tenants(&self, spec: &LimitsSpec) {
         let base = TenantLimits {
@@ -297,7 +297,12 @@ impl Telemetry {
     pub fn reconfigure(&self, judged: Judged, now: Timestamp) -> Vec<Observation> {
         let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
         self.limit_tenants(&judged.limits);
-        let gone = self.slos().reconfigure(judged.slos, now);
+        let mut slos = self.slos();
+        let gone = slos.reconfigure(judged.slos, now);
+        if let Err(error) = self.course.reconfigured(&slos, now) {
+            tracing::error!(%error, "the course of judging could not be written");
+        }
+        drop(slos);
         *self.adjusting() = Adjusting::of(judged.contracts);
         watched.forget();
         drop(watched);
@@ -313,7 +318,14 @@ impl Telemetry {
     /// of rules is on the disk.
     pub fn evaluate(&self, now: Timestamp) -> Found {
         let mut found = Found::default();
-        let evaluation = self.slos().evaluate(now);
+        let evaluation = {
+            let mut slos = self.slos();
+            let evaluation = slos.evaluate(now);
+            let noted = self.course.evaluated(&slos, now);
+            let failure = |error| format!("the course of judging could not be written: {error}");
+            found.failures.extend(noted.err().map(failure));
+            evaluation
+        };
         found
             .observations
             .extend(evaluation.alerts.into_iter().map(observation));
@@ -365,21 +377,9 @@ impl Telemetry {
         let (bytes, ..) = self.counted()?;
         self.store.backup(to)?;
         self.completions.backup(to)?;
+        self.course.backup(to)?;
         rule_state::write(&to.join(ALERTS_FILE), self.rules().memories())?;
         write_counts(&to.join(COUNTS_FILE), &bytes)
-    }
-
-    /// The counts without what a crash could still take, and up to where in the logs of samples and of completions.
-    fn counted(&self) -> Result<(Vec<u8>, Lsn, Lsn), TelemetryError> {
-        let slos = {
-            let _intake = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-            self.slos().clone()
-        };
-        let [samples, completions] =
-            [slos.position(), slos.completions_position()].map(|known| Lsn::new(known.unwrap_or_default()));
-        self.store.wait_durable(samples)?;
-        self.completions.wait_durable(completions)?;
-        Ok((slos.to_bytes(), samples, completions))
     }
 
     /// Flushes, condenses and drops what is past its retention, and checkpoints unless the last checkpoint took so long

@@ -6,6 +6,7 @@ mod completions;
 mod engines;
 mod facts;
 mod received;
+mod repeat;
 mod scripts;
 mod telemetry;
 mod tenants;

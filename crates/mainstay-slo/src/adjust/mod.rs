@@ -53,7 +53,7 @@ impl std::fmt::Display for Of {
 }
 
 /// One stretch that does not count.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exclusion {
     /// Of which objectives.
     pub of: Of,

@@ -41,7 +41,9 @@ pub struct AlertTransition {
     pub at: Timestamp,
     /// The objective.
     pub slo: SloId,
-    /// What it concerns.
+    /// Its group.
+    pub group: Labels,
+    /// Where that is.
     pub scope: Scope,
     /// How bad it is.
     pub severity: Severity,
@@ -155,6 +157,7 @@ impl View<'_> {
             firing,
             at: self.now,
             slo: self.objective.id.clone(),
+            group: self.node.group.clone(),
             scope: self.scope(),
             severity,
             cause,

@@ -11,6 +11,7 @@ mod catalog;
 mod completion;
 mod composite;
 mod exclude;
+mod forecast;
 mod install;
 mod judge;
 mod node;
@@ -20,6 +21,7 @@ mod snapshot;
 mod source;
 mod standing;
 mod status;
+mod whatif;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +36,7 @@ pub use judge::Evaluation;
 pub use presence::{EstimatedLoss, Outside, Reach, Traffic};
 pub use standing::{ExhaustedPeriod, Sight, Standing};
 pub use status::{GroupWindow, MissingEdge, Status, StatusValue};
+pub use whatif::{TargetWhatIf, WhatIf, WhatIfPage};
 
 use crate::adjust::Exclusion;
 use crate::counter::{Counter, Counting, Lateness, Verdict};
@@ -372,6 +375,11 @@ impl SloEngine {
         self.position = self.position.max(Some(position));
     }
 
+    /// Says since when somebody looks: what was silent before that is blind only from then on.
+    pub fn looks_since(&mut self, start: Timestamp) {
+        self.started_ms = start.as_millisecond();
+    }
+
     /// The last position of the write-ahead log that is counted: replay begins after it.
     #[must_use]
     pub fn position(&self) -> Option<u64> {
@@ -424,6 +432,17 @@ impl Series {
 }
 
 impl Ingested {
+    /// Takes what another engine met along.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.counted += other.counted;
+        self.duplicate += other.duplicate;
+        self.conflict += other.conflict;
+        self.too_late += other.too_late;
+        self.stale += other.stale;
+        self.not_a_count += other.not_a_count;
+        self.over_limit += other.over_limit;
+    }
+
     fn note(&mut self, verdict: Verdict) {
         let count = match verdict {
             Verdict::Counted => &mut self.counted,

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::error::WebError;
 use crate::events::Topic;
 use crate::request::{Head, Visit, show};
-use crate::view::{Banner, Change, Figure, FigureGroup, Grid, GridCell, Overview, Slo};
+use crate::view::{Banner, Change, Exhaustion, Figure, FigureGroup, Grid, GridCell, Overview, Slo};
 use crate::{alert, incident};
 
 pub(super) async fn overview(State(app): State<App>, visit: Visit) -> Result<Response, WebError> {
@@ -141,12 +141,29 @@ fn slo_row(slo: &Slo, now: Timestamp) -> Vec<Markup> {
         html! {
             (status::budget(slo.budget))
             span.sub { (slo.amounts.left) " of " (slo.amounts.allowed) }
-            @if let Some(at) = slo.exhausted_at.filter(|at| *at > now) {
-                span.sub { "spent in " (time::span(time::elapsed_ms(now, at))) }
+            @if let Some(exhaustion) = &slo.exhaustion {
+                span.sub { (exhaustion_words(exhaustion, now)) }
             }
         },
         html! { (burn(slo.burn_1h)) " / " (burn(slo.burn_6h)) },
     ]
+}
+
+/// `spent in 2 h to 3 d, likely 9 h`, `may be spent in 2 h`: an interval of 80 %.
+fn exhaustion_words(exhaustion: &Exhaustion, now: Timestamp) -> String {
+    let after = |at: Timestamp| time::span(time::elapsed_ms(now, at));
+    let earliest = after(exhaustion.earliest);
+    match (exhaustion.likely, exhaustion.latest) {
+        (Some(likely), Some(latest)) => {
+            format!(
+                "spent in {earliest} to {}, likely {}",
+                after(latest),
+                after(likely)
+            )
+        }
+        (Some(likely), None) => format!("may be spent in {earliest}, likely in {}", after(likely)),
+        (None, _) => format!("may be spent in {earliest}"),
+    }
 }
 
 /// Only what is not well is written out: at a glance, words mean work.

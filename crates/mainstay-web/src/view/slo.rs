@@ -5,7 +5,7 @@ use mainstay_kernel::SloId;
 use mainstay_kernel::fact::BudgetState;
 use mainstay_ui::{Chart, Status};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Share, Utc};
 
@@ -47,9 +47,9 @@ pub struct Slo {
     pub burn_1h: Option<f64>,
     /// The same over six hours.
     pub burn_6h: Option<f64>,
-    /// When the budget is spent if it goes on like this.
-    #[schemars(with = "Option<Utc>")]
-    pub exhausted_at: Option<Timestamp>,
+    /// When the budget will be spent, by what was counted in the last four weeks; none: not in this window, as far as can
+    /// be told, or it is spent, or nothing is known.
+    pub exhaustion: Option<Exhaustion>,
     /// The budget's state, in a word.
     #[schemars(with = "BudgetStateSchema")]
     pub budget: BudgetState,
@@ -91,6 +91,20 @@ impl Amounts {
     }
 }
 
+/// When a budget will be spent: with a probability of 80 % between the first and the last instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Exhaustion {
+    /// One chance in ten that it is spent before.
+    #[schemars(with = "Utc")]
+    pub earliest: Timestamp,
+    /// As likely before as after; none: more likely not in this window at all.
+    #[schemars(with = "Option<Utc>")]
+    pub likely: Option<Timestamp>,
+    /// One chance in ten that it is spent after; none: it may well not be spent in this window.
+    #[schemars(with = "Option<Utc>")]
+    pub latest: Option<Timestamp>,
+}
+
 /// One objective in depth.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SloDetail {
@@ -127,6 +141,74 @@ pub struct Burn {
     pub short: Option<f64>,
     /// Whether it fires.
     pub status: Status,
+}
+
+/// What is asked: what if an objective had other targets.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WhatIfAsked {
+    /// One to eight targets, as `99.95%` or `0.9995`.
+    pub targets: Vec<String>,
+    /// From when on is counted.
+    #[schemars(with = "Utc")]
+    pub from: Timestamp,
+    /// Up to when; now if nothing is said.
+    #[schemars(with = "Option<Utc>")]
+    #[serde(default)]
+    pub to: Option<Timestamp>,
+}
+
+/// What other targets would have meant.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct WhatIf {
+    /// Between which edges was counted; the counts are exact between them.
+    #[schemars(with = "Utc")]
+    pub from: Timestamp,
+    /// The end.
+    #[schemars(with = "Utc")]
+    pub to: Timestamp,
+    /// Since when pages are known; before it counts are kept too coarsely (slices of 10 s for 7 hours, of 1 minute for 4 days,
+    /// then of 15 minutes).
+    #[schemars(with = "Utc")]
+    pub pages_from: Timestamp,
+    /// Each target.
+    pub targets: Vec<WhatIfTarget>,
+}
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct WhatIfTarget {
+    /// The target.
+    pub objective: Share,
+    /// Bad events counted.
+    pub bad: u64,
+    /// All events counted.
+    pub total: u64,
+    /// How many bad events it allows among `total`.
+    pub budget_allowed: u64,
+    /// How many are left; negative when more were spent than allowed.
+    pub budget_left: i64,
+    /// Whether it would have been kept.
+    pub status: Status,
+    /// The burn-rate alerts that there would have been, the first 1,000.
+    pub pages: Vec<WhatIfPage>,
+    /// Further ones.
+    pub pages_left_out: u64,
+}
+
+/// An alert that would have been.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct WhatIfPage {
+    /// The pair of windows: `P0 14.4 over 1h and 5m`.
+    pub alert: String,
+    /// When it would have begun.
+    #[schemars(with = "Utc")]
+    pub from: Timestamp,
+    /// When it would have been over; none: not by the end.
+    #[schemars(with = "Option<Utc>")]
+    pub to: Option<Timestamp>,
+    /// How exact these instants are, in milliseconds.
+    pub within_ms: u64,
 }
 
 #[derive(JsonSchema)]

@@ -111,6 +111,7 @@ pub(crate) fn body(info: &RouteInfo) -> &'static str {
     match info.path {
         "/api/v2/alerts" | "/api/v1/completions" => "[]",
         "/api/v1/alerts/webhook" => r#"{"version":"4","groupKey":"g","status":"firing","alerts":[]}"#,
+        "/api/v1/slos/{id}/whatif" => r#"{"targets":["99.9%"],"from":"2025-01-15T00:00:00Z"}"#,
         "/api/v1/changes" => r#"{"specversion":"1.0","id":"1","source":"ci","type":"t"}"#,
         "/api/v1/gate/deploy" => r#"{"service":"payment-service","cell":"cell-5"}"#,
         "/api/v1/gate/approvals" => r#"{"service":"payment-service","cell":"cell-5","reason":"fixed"}"#,
@@ -226,10 +227,11 @@ fn whatever_writes_needs_more_than_a_viewer_except_asking_and_signing() {
         .filter(|info| !matches!(info.access, Access::Role(Role::Responder | Role::Admin)))
         .map(|info| info.path.to_owned())
         .collect();
-    // Queries by POST read; signing in and out concerns only the caller.
+    // Questions and queries by POST read; signing in and out concerns only the caller.
     assert_eq!(
         lenient,
         [
+            "/api/v1/slos/{id}/whatif",
             "/api/v1/query",
             "/api/v1/query_range",
             "/api/v1/query_exemplars",

@@ -192,6 +192,33 @@ impl Console for Fake {
         Box::pin(async { Ok(slos(self.mood)) })
     }
 
+    fn what_if<'a>(
+        &'a self,
+        who: &'a Principal,
+        _: &'a SloId,
+        _: &'a Look,
+        asked: &'a WhatIfAsked,
+    ) -> Answer<'a, WhatIf> {
+        self.heard("what_if", who);
+        let target = |target: &String| WhatIfTarget {
+            objective: Share(target.parse().expect("a ratio")),
+            bad: 3,
+            total: 10_000,
+            budget_allowed: 5,
+            budget_left: 2,
+            status: Status::Ok,
+            pages: Vec::new(),
+            pages_left_out: 0,
+        };
+        let what_if = WhatIf {
+            from: asked.from,
+            to: asked.to.unwrap_or(asked.from),
+            pages_from: asked.from,
+            targets: asked.targets.iter().map(target).collect(),
+        };
+        Box::pin(async move { Self::if_seen(who, "the objective", what_if) })
+    }
+
     fn slo<'a>(&'a self, who: &'a Principal, _: &'a SloId, _: &'a Look) -> Answer<'a, SloDetail> {
         self.heard("slo", who);
         Box::pin(async {

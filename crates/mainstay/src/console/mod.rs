@@ -31,6 +31,7 @@ mod signals;
 mod slo;
 #[cfg(test)]
 mod tests;
+mod whatif;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,7 +47,7 @@ use mainstay_web::view::{
     AckTarget, Adjustment, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval,
     GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, IssuedReport,
     JournalReport, Look, NewAdjustment, Overview, PostableAlert, ReportAsk, ReportFile, SigningKeyInfo,
-    Situation, Slo, SloDetail, Why,
+    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -219,6 +220,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn slo<'a>(&'a self, who: &'a Principal, id: &'a SloId, look: &'a Look) -> Answer<'a, SloDetail> {
         Box::pin(self.slo_in_depth(who, id, look))
+    }
+
+    fn what_if<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: &'a SloId,
+        look: &'a Look,
+        asked: &'a WhatIfAsked,
+    ) -> Answer<'a, WhatIf> {
+        Box::pin(async move { self.other_targets(who, id, look, asked) })
     }
 
     fn inbox<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<InboxMessage>> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use mainstay_catalog::Format;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
@@ -13,11 +13,11 @@ use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
 use mainstay_slo::engine::{ExcludedStretch, Status as Standing, StatusValue};
 use mainstay_slo::sli::NO_VALUE;
 use mainstay_slo::window::Window;
-use mainstay_slo::{Counts, Doubt, Objective, Promise, SliDefinition, SloEngine};
+use mainstay_slo::{Counts, Doubt, Events, Objective, Promise, SliDefinition, SloEngine};
 use mainstay_ui::chart::{Chart, Limit, Series};
 use mainstay_ui::{Unit, time};
 use mainstay_web::Failure;
-use mainstay_web::view::{Burn, Look, Share, Slo, SloDetail, Status};
+use mainstay_web::view::{Burn, Exhaustion, Look, Share, Slo, SloDetail, Status};
 
 use super::expression::{Filter, Reading};
 use super::{PlaneConsole, apart, not_found, sight};
@@ -232,7 +232,7 @@ impl Reader<'_> {
             amounts: amounts(&standing.raw, budget, left),
             burn_1h: self.burn_over(standing, HOUR_MS),
             burn_6h: self.burn_over(standing, 6 * HOUR_MS),
-            exhausted_at: self.exhausted_at(standing),
+            exhaustion: self.exhaustion(standing),
             budget: if standing.value == StatusValue::Unknown {
                 BudgetState::Unknown
             } else {
@@ -264,6 +264,18 @@ impl Reader<'_> {
         Some(format!("1 - ({bad_share})"))
     }
 
+    /// When the budget will be spent; none where that is not to be expected, or nothing is known.
+    fn exhaustion(&self, standing: &Standing) -> Option<Exhaustion> {
+        let forecast = self
+            .slos
+            .forecast(&self.objective.id, &standing.group, self.now)?;
+        Some(Exhaustion {
+            earliest: forecast.earliest,
+            likely: forecast.likely,
+            latest: forecast.latest,
+        })
+    }
+
     fn counts(&self, group: &Labels, length_ms: i64) -> Option<Counts> {
         let now_ms = self.now.as_millisecond();
         let (slo, from_ms) = (&self.objective.id, now_ms - length_ms);
@@ -278,27 +290,6 @@ impl Reader<'_> {
         }
         let counts = self.counts(&standing.group, length_ms)?;
         burn_rate(counts, self.objective.target).map(Ratio::to_f64)
-    }
-
-    /// When nothing is left if it goes on as in the last hour, where that is inside the window.
-    fn exhausted_at(&self, standing: &Standing) -> Option<Timestamp> {
-        if standing.value == StatusValue::Unknown || standing.budget.remaining() <= 0 {
-            return None;
-        }
-        let hour = self.counts(&standing.group, HOUR_MS)?;
-        let allowed = i128::from(self.objective.target.complement()?.floor_of(hour.total));
-        let lost_per_hour = i128::from(hour.bad) - allowed;
-        if lost_per_hour <= 0 {
-            return None;
-        }
-        let ms = i64::try_from(standing.budget.remaining() * i128::from(HOUR_MS) / lost_per_hour).ok()?;
-        let ends = match self.objective.window {
-            Window::Rolling(_) => standing.window.length_ms(),
-            Window::Calendar(_) => standing.window.end_ms - self.now.as_millisecond(),
-        };
-        (ms <= ends)
-            .then(|| self.now.saturating_add(SignedDuration::from_millis(ms)).ok())
-            .flatten()
     }
 }
 
@@ -318,7 +309,7 @@ fn excluded(standing: &Standing) -> Option<String> {
     (!standing.excluded.is_empty()).then(|| {
         format!(
             "{} min do not count, by agreement.",
-            time_count(minutes.unsigned_abs())
+            mainstay_ui::number::count(minutes.unsigned_abs())
         )
     })
 }

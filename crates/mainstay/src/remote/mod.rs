@@ -45,6 +45,13 @@ pub(crate) struct Server {
     token: Option<String>,
 }
 
+impl Server {
+    /// A server at another address, asked by whom the environment says.
+    pub(crate) fn at(server: String, token: Option<String>) -> Self {
+        Self { server, token }
+    }
+}
+
 /// Which server is asked, as whom, and how its answer is written.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Ask {

@@ -43,11 +43,14 @@ pub(crate) enum Command {
     Adjust(adjust::Command),
     /// Write the objectives of a catalog as a Prometheus rule file; it takes no server.
     Export(crate::adopt::Export),
+    /// Judge the past by a catalog: pages, freezes and budgets as they would have been, also for other targets.
+    Replay(Box<crate::replay::Options>),
 }
 
 impl Command {
     pub(crate) fn run(&self) -> Exit {
         match self {
+            Self::Replay(options) => crate::replay::run(options),
             Self::Status { within, ask } => status(within, ask),
             Self::Show { id, within, ask } => show(id, within, ask),
             Self::Explain { id, within, server } => Remote::run(server, async |remote| {
@@ -193,7 +196,9 @@ fn print_detail(detail: &Value) {
         ("excluded", text(slo, "excluded")),
         ("unknown", text(slo, "unknown_reason")),
         ("in doubt", text(slo, "doubt")),
-        ("spent at", text(slo, "exhausted_at")),
+        ("spent from", text(&slo["exhaustion"], "earliest")),
+        ("spent likely", text(&slo["exhaustion"], "likely")),
+        ("spent by", text(&slo["exhaustion"], "latest")),
         ("bad events", text(detail, "bad_query")),
         ("all events", text(detail, "total_query")),
         ("defined in", text(detail, "source")),
@@ -203,7 +208,7 @@ fn print_detail(detail: &Value) {
         }
     }
     for (name, value) in lines {
-        anstream::println!("{name:<11} {value}");
+        anstream::println!("{name:<12} {value}");
     }
     let mut table = Table::new(&["ALERT", "STATUS", "LONG", "SHORT", "THRESHOLD"]);
     for one in list(detail, "burns") {

@@ -40,7 +40,11 @@ fn slo(id: &str, title: &str, objective: &str, bad: u64, total: u64, mood: Mood)
         },
         burn_1h: known.then_some(if kept { 0.42 } else { 1_044.0 }),
         burn_6h: known.then_some(if kept { 0.31 } else { 181.3 }),
-        exhausted_at: (known && kept).then(|| at("2025-01-29T04:00:00Z")),
+        exhaustion: (known && kept).then(|| Exhaustion {
+            earliest: at("2025-01-27T04:00:00Z"),
+            likely: Some(at("2025-01-29T04:00:00Z")),
+            latest: None,
+        }),
         budget: match (known, kept) {
             (false, _) => BudgetState::Unknown,
             (true, true) => BudgetState::Healthy,
