@@ -5,6 +5,8 @@
 //! in brackets says over which window the query's author counts; our windows come from the objective, so it is read
 //! and let go (`[5m]`, or a template such as `[{{.window}}]`).
 
+pub mod observations;
+
 use mainstay_kernel::{Labels, MatchOp, Matcher, labels::METRIC_NAME};
 
 /// The label of a classic histogram's buckets: the upper edge.

@@ -424,7 +424,11 @@ fn positions(slos: &SloEngine) -> [Lsn; 2] {
 }
 
 fn count(slos: &mut SloEngine, sample: &Replayed) {
-    if let Some(value) = sample.value.float() {
+    if let Some(histogram) = sample.value.histogram() {
+        if let Some(series) = slos.watch(&sample.labels) {
+            slos.on_histogram(series, sample.t_ms, histogram, sample.created_ms);
+        }
+    } else if let Some(value) = sample.value.float() {
         slos.count(&RawSample {
             labels: &sample.labels,
             t_ms: sample.t_ms,
