@@ -107,8 +107,8 @@ pub fn parse_event_count(query: &str) -> Result<EventCount, SelectorError> {
     parser.skip_space();
     if parser.at < parser.chars.len() {
         return Err(parser.error(
-            "expected the end of the query: only counters and their sums are counted exactly, other \
-             expressions are sampled indicators, which come later"
+            "expected the end of the query: only counters and their sums are counted; another expression \
+             can be sampled, as a thresholdMetric or a raw ratio"
                 .to_owned(),
         ));
     }
@@ -225,7 +225,7 @@ impl Parser {
             Some(function) if self.peek() == Some('(') => {
                 let reason = format!(
                     "{function}() is not an event count: write a counter, rate(..), increase(..) or sum(..) of \
-                     one; other expressions are sampled indicators, which come later"
+                     one; another expression can be sampled, as a thresholdMetric or a raw ratio"
                 );
                 self.at = start;
                 self.skip_space();

@@ -49,6 +49,9 @@ pub struct Histograms {
 pub struct Gauge {
     /// Its series; each is sampled for itself.
     pub gauges: Vec<Selector>,
+    /// The PromQL expression that is evaluated again and again and recorded as the gauge, where it is not one that was
+    /// scraped: then it is sampled, and says nothing about what happened between two evaluations.
+    pub sampled: Option<String>,
     /// What a good sample keeps.
     pub good: Threshold,
 }
@@ -59,6 +62,8 @@ pub struct Gauge {
 pub struct Share {
     /// Its series.
     pub shares: Vec<Selector>,
+    /// The PromQL expression that is recorded as the ratio, as for a [`Gauge`].
+    pub sampled: Option<String>,
     /// Whether it is the bad or the good share.
     pub marked: Marked,
 }
@@ -177,6 +182,19 @@ impl Events {
     #[must_use]
     pub fn are_sampled(&self) -> bool {
         matches!(self, Self::Share(_))
+    }
+
+    /// The expression that is to be recorded, and as which metric, where they are read from one.
+    #[must_use]
+    pub fn recording(&self) -> Option<(&str, &str)> {
+        let (selectors, sampled) = match self {
+            Self::Gauge(gauge) => (&gauge.gauges, gauge.sampled.as_ref()),
+            Self::Share(share) => (&share.shares, share.sampled.as_ref()),
+            Self::Counters(_) | Self::Histograms(_) | Self::Composite(_) | Self::Completion(_) => {
+                return None;
+            }
+        };
+        Some((&selectors.first()?.metric, sampled?))
     }
 
     /// Which events the marked side of their sums counts.

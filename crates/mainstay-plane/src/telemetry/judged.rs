@@ -26,8 +26,8 @@ impl Judged {
         let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, diagnostics);
         Self {
             contracts: Contracts::of(&catalog.documents, &catalog.platform, &slos, diagnostics),
+            rules: RuleBook::of(&catalog.documents, slos.recordings(), diagnostics),
             slos,
-            rules: RuleBook::of(&catalog.documents, diagnostics),
             limits: LimitsSpec::of(&catalog.documents, diagnostics),
         }
     }

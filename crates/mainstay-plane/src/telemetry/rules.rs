@@ -12,13 +12,42 @@ use mainstay_kernel::fact::AlertFact;
 use mainstay_kernel::{Labels, Matcher, STALE_NAN, Summary};
 use mainstay_promql::{Limits, Outcome, QueryError, Resolution, Samples, Series, SourceError};
 use mainstay_rules::{
-    ActiveAlert, AlertState, Change, Group, GroupContext, RuleFile, RuleMemory, RuleSample, RuleStore,
-    Transition,
+    ActiveAlert, AlertState, Change, Group, GroupContext, GroupSpec, RuleFile, RuleMemory, RuleSample,
+    RuleStore, Transition,
 };
 use mainstay_series::Row;
 
 use super::rule_state::{self, Departed, RuleMemories};
 use super::{Found, SOURCE, StoreSamples, Telemetry, TelemetryError};
+
+/// What the group is called that samples indicators, and its file.
+const SAMPLING: &str = "mainstay-sampled-indicators";
+/// How often they are sampled: as often as objectives are judged.
+const SAMPLE_EVERY: &str = "5s";
+
+/// The group of rules that samples indicators.
+fn sampling<'a>(recordings: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Scheduled> {
+    let rules: Vec<serde_json::Value> = recordings
+        .map(|(record, expr)| serde_json::json!({"record": record, "expr": expr}))
+        .collect();
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let file = serde_json::json!({"groups": [{"name": SAMPLING, "interval": SAMPLE_EVERY, "rules": rules}]});
+    // JSON is YAML, and the expressions were parsed when they were read.
+    let groups = RuleFile::parse(SAMPLING, &file.to_string()).map(|file| file.groups);
+    groups.into_iter().flatten().map(Scheduled::new).collect()
+}
+
+impl Scheduled {
+    fn new(spec: GroupSpec) -> Self {
+        Self {
+            group: Group::new(spec, GroupContext::default()),
+            next_ms: None,
+            last: None,
+        }
+    }
+}
 
 /// All groups of a catalog.
 pub(crate) struct RuleBook {
@@ -56,19 +85,16 @@ pub struct RuleEvaluation {
 }
 
 impl RuleBook {
-    /// Reads the rule files of a catalog.
-    pub(crate) fn of(documents: &Documents, diagnostics: &mut Diagnostics) -> Self {
-        let mut groups = Vec::new();
+    /// Reads the rule files of a catalog, and has `recordings` (metrics and expressions) recorded besides.
+    pub(crate) fn of<'a>(
+        documents: &Documents,
+        recordings: impl Iterator<Item = (&'a str, &'a str)>,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        let mut groups = sampling(recordings);
         for document in documents.of_format(Format::PrometheusRules) {
             match RuleFile::parse(&document.file, document.source()) {
-                Ok(file) => {
-                    let context = GroupContext::default();
-                    groups.extend(file.groups.into_iter().map(|spec| Scheduled {
-                        group: Group::new(spec, context.clone()),
-                        next_ms: None,
-                        last: None,
-                    }));
-                }
+                Ok(file) => groups.extend(file.groups.into_iter().map(Scheduled::new)),
                 Err(error) => {
                     diagnostics.push(Diagnostic::whole_file(
                         lint::BAD_VALUE,

@@ -5,6 +5,7 @@ mod bench;
 mod completions;
 mod engines;
 mod facts;
+mod indicators;
 mod received;
 mod repeat;
 mod scripts;

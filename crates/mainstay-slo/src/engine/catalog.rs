@@ -91,6 +91,11 @@ impl SloCatalog {
             .filter(move |(_, width_ms)| *width_ms < scrape_interval_ms)
     }
 
+    /// The expressions that indicators are sampled by, each with the metric that it is to be recorded as.
+    pub fn recordings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.indicators.iter().filter_map(|sli| sli.events.recording())
+    }
+
     pub(crate) fn into_parts(self) -> (Vec<SliDefinition>, Vec<Objective>) {
         (self.indicators, self.objectives)
     }

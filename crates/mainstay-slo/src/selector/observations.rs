@@ -134,7 +134,7 @@ mod tests {
             ),
             (
                 "histogram_fraction(0, 0.2, x) * histogram_count(y)",
-                51,
+                49,
                 "other histograms",
             ),
             ("histogram_fraction(0, 0.2, x)", 30, "'*'"),

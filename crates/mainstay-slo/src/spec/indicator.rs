@@ -32,19 +32,29 @@ pub(super) fn build(
     let at = metadata.name.at;
     let (events, group_by) = match (&sli.threshold_metric, &sli.ratio_metric) {
         (Some(metric), _) => {
-            let gauges = vec![plain(document, name, at, metric, diagnostics)?];
+            let (gauges, sampled) = samples(document, name, at, metric, diagnostics)?;
             let good = threshold?;
-            (Events::Gauge(Gauge { gauges, good }), Vec::new())
+            let gauge = Gauge {
+                gauges,
+                sampled,
+                good,
+            };
+            (Events::Gauge(gauge), Vec::new())
         }
         (None, Some(ratio)) => match &ratio.raw {
             Some(raw) => {
-                let shares = vec![plain(document, name, at, raw, diagnostics)?];
+                let (shares, sampled) = samples(document, name, at, raw, diagnostics)?;
                 let marked = match ratio.raw_type.as_ref()?.as_str() {
                     "success" => Marked::Good,
                     "failure" => Marked::Bad,
                     _ => return None,
                 };
-                (Events::Share(Share { shares, marked }), Vec::new())
+                let share = Share {
+                    shares,
+                    sampled,
+                    marked,
+                };
+                (Events::Share(share), Vec::new())
             }
             None => counters(document, name, at, ratio, diagnostics)?,
         },
@@ -209,21 +219,33 @@ fn query<'a>(
     text
 }
 
-/// The selector of a gauge or of a finished ratio.
-fn plain(
+/// What the metrics that are recorded for indicators begin with.
+const RECORDED: &str = "mainstay:sampled:";
+
+/// The series of a gauge or of a finished ratio: those that are scraped, or else what is to be recorded of an expression.
+fn samples(
     document: &Document,
     name: &str,
     at: At,
     metric: &Metric,
     diagnostics: &mut Diagnostics,
-) -> Option<Selector> {
+) -> Option<(Vec<Selector>, Option<String>)> {
     let (query, text) = query(document, name, at, metric, diagnostics)?;
-    let selector = parse_selector(text);
-    if let Err(error) = &selector {
-        let help = "record the expression by a rule, and name the metric that the rule makes";
-        diagnostics.push(warning(document, query.at, error.to_string()).help(help));
+    if let Ok(selector) = parse_selector(text) {
+        return Some((vec![selector], None));
     }
-    selector.ok()
+    if let Err(error) = mainstay_promql::parse(text) {
+        let help = "write PromQL, such as max by (cell) (queue_depth)";
+        diagnostics.push(bad(document, query, error.to_string(), help));
+        return None;
+    }
+    // Names have lower-case letters, digits, - and /: they stay different.
+    let metric = format!("{RECORDED}{}", name.replace('-', "_").replace('/', ":"));
+    let recorded = Selector {
+        metric,
+        matchers: Vec::new(),
+    };
+    Some((vec![recorded], Some(text.to_owned())))
 }
 
 fn event_count(
@@ -242,9 +264,10 @@ fn event_count(
         }
         Ok(count) => Some(count),
         Err(error) => {
-            diagnostics.push(warning(document, query.at, error.to_string()).help(
-                "sampled indicators come later: count a counter, or rate(..), increase(..) or sum(..) of one",
-            ));
+            diagnostics.push(
+                warning(document, query.at, error.to_string())
+                    .help("count a counter, or rate(..), increase(..) or sum(..) of one"),
+            );
             None
         }
     }

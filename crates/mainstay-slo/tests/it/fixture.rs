@@ -46,6 +46,7 @@ pub(crate) fn gauge(group_by: &[&str], good: Threshold) -> SliDefinition {
     SliDefinition {
         name: "queue".to_owned(),
         events: Events::Gauge(Gauge {
+            sampled: None,
             gauges: parse_event_count("requests_total").expect("a selector").selectors,
             good,
         }),
@@ -58,6 +59,7 @@ pub(crate) fn share(group_by: &[&str], marked: Marked) -> SliDefinition {
     SliDefinition {
         name: "ratio".to_owned(),
         events: Events::Share(Share {
+            sampled: None,
             shares: parse_event_count("requests_total").expect("a selector").selectors,
             marked,
         }),

@@ -353,17 +353,17 @@ fn keys_that_do_not_fit_are_found() {
         }
     }
     let expression = inline(&format!("{{thresholdMetric: {}}}", source("sum(queue_depth)")));
-    let (_, diagnostics) = load(&slo(
-        "Occurrences",
-        &expression,
-        TWO_WEEKS,
-        "    - {target: 0.9, op: lt, value: 5}\n",
-    ));
+    let threshold = "    - {target: 0.9, op: lt, value: 5}\n";
+    let (catalog, diagnostics) = load(&slo("Occurrences", &expression, TWO_WEEKS, threshold));
+    assert!(diagnostics.is_empty(), "{}", diagnostics.render_short());
+    let sampled: Vec<_> = catalog.recordings().collect();
     assert!(
-        diagnostics
-            .render_short()
-            .contains("write the selector of one metric")
+        matches!(sampled.as_slice(), [(metric, "sum(queue_depth)")] if metric.starts_with("mainstay:sampled:")),
+        "{sampled:?}"
     );
+    let broken = inline(&format!("{{thresholdMetric: {}}}", source("sum(queue_depth")));
+    let (_, diagnostics) = load(&slo("Occurrences", &broken, TWO_WEEKS, threshold));
+    assert!(diagnostics.has_errors(), "{}", diagnostics.render_short());
     let (catalog, diagnostics) = load(&composite().replace("      value: 500\n", ""));
     assert_eq!(catalog.objectives().len(), 1, "the other member");
     assert!(

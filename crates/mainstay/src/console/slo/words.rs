@@ -28,17 +28,22 @@ pub(super) fn definition(objective: &Objective, sli: &SliDefinition) -> String {
             selectors(&one.histograms),
             one.good
         ),
-        Events::Gauge(gauge) => format!(
-            "Every sample of {} is an event; good are those {}.",
-            selectors(&gauge.gauges),
-            gauge.good
-        ),
+        Events::Gauge(gauge) => {
+            let what = gauge.sampled.as_ref().map_or_else(
+                || format!("Every sample of {}", selectors(&gauge.gauges)),
+                |expression| format!("Sampled: every evaluation of `{expression}`"),
+            );
+            format!("{what} is an event; good are those {}.", gauge.good)
+        }
         Events::Share(share) => {
             let marked = match share.marked {
                 Marked::Bad => "bad",
                 Marked::Good => "good",
             };
-            let shares = selectors(&share.shares);
+            let shares = share.sampled.as_ref().map_or_else(
+                || selectors(&share.shares),
+                |expression| format!("`{expression}`"),
+            );
             format!("Sampled: every sample of {shares} is the {marked} share of one event.")
         }
         Events::Completion(completion) => completion_words(completion),
