@@ -3,14 +3,18 @@
 //! A window that ends later begins later too: it loses what lies at its beginning, which is known already, and gains
 //! what has yet to come. So from the sums alone it is known that nothing changes until some instant unless there are
 //! more bad events by then than a number, and all that a tick has to do is to compare that number with the latest sum.
-//! More events that are good only make things better. What is not as simple is judged at every tick: alerts that fire,
+//! More events that are good only make things better: while all groups are calm and seen, and no bad event is counted, an
+//! objective is [`Quiet`] and costs a tick two comparisons, however often it is sampled. What is not as simple is judged at every tick: alerts that fire,
 //! budgets that are not healthy, groups of which something is
 //! excluded, and sums that changed in the past by a late sample ([`PrefixSums::revision`]).
 //!
 //! [`PrefixSums::revision`]: crate::prefix::PrefixSums
 
 use super::judge::View;
+use super::node::Node;
+use super::{Settings, Sli};
 use crate::burn::BurnReading;
+use crate::objective::Objective;
 use crate::prefix::{Edges, Latest, RETENTION_MS};
 use crate::sli::Marked;
 use crate::slice::Unit;
@@ -87,6 +91,60 @@ impl Calms {
     /// Takes stock of its parts.
     pub(super) fn sum_up(&mut self) {
         self.all = self.pairs.iter().copied().fold(self.budget, Calm::and);
+    }
+}
+
+/// The most groups of an indicator whose objectives are quiet as a whole: of many some change at every tick.
+const QUIET_GROUPS_MAX: usize = 64;
+
+/// No group of an objective can change from one instant to another, unless something stirs its indicator: see
+/// [`Sli::stirred`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quiet {
+    from_ms: i64,
+    until_ms: i64,
+    stirred: u32,
+}
+
+impl Quiet {
+    /// Never.
+    pub(super) const NONE: Self = Self {
+        from_ms: i64::MAX,
+        until_ms: i64::MIN,
+        stirred: 0,
+    };
+
+    /// From `now_ms` on, as far as its groups are; of some objectives never.
+    pub(super) fn from(now_ms: i64, objective: &Objective, sli: &Sli) -> Self {
+        // What is seen of payments and of a composite is not told by samples of its own.
+        let is_counted = sli.completions.is_none() && sli.unit != Unit::Billionths;
+        let is_looked_for = objective.traffic_floor.is_some() || objective.probes.is_some();
+        if !is_counted || is_looked_for || sli.nodes.len() > QUIET_GROUPS_MAX {
+            return Self::NONE;
+        }
+        Self {
+            from_ms: now_ms,
+            until_ms: i64::MAX,
+            stirred: sli.stirred,
+        }
+    }
+
+    pub(super) fn holds(self, now_ms: i64, sli: &Sli) -> bool {
+        self.from_ms <= now_ms && now_ms <= self.until_ms && self.stirred == sli.stirred
+    }
+
+    /// No longer than a group that is seen now is calm, and seen without another sample.
+    pub(super) fn and(&mut self, calms: &Calms, sli: &Sli, node: &Node, settings: &Settings) {
+        if self.from_ms <= self.until_ms {
+            let until_ms = calms.all.until_ms.min(sli.seen_until(node, settings.max_gap_ms()));
+            let is_calm = calms.all.from_ms <= self.from_ms;
+            self.until_ms = self.until_ms.min(if is_calm { until_ms } else { i64::MIN });
+        }
+    }
+
+    /// A group is not seen: it is looked at, at every tick.
+    pub(super) fn end(&mut self) {
+        *self = Self::NONE;
     }
 }
 

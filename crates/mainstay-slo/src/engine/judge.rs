@@ -7,7 +7,7 @@ use mainstay_kernel::fact::{AlertFact, BudgetState, BudgetStateChanged};
 use mainstay_kernel::{Labels, Scope};
 
 use super::alert::{AlertTransition, blind_labels, burn_labels};
-use super::calm::{Calm, Calms};
+use super::calm::{Calm, Calms, Quiet};
 use super::composite::Part;
 use super::exclude::Regions;
 use super::node::Node;
@@ -112,7 +112,7 @@ impl SloEngine {
             judge.never_seen_ms = Some(alert.starts_at.as_millisecond());
             return true;
         }
-        judge.calms.clear();
+        judge.forget_calm();
         judge
             .judged
             .resize_with(sli.levels[judge.level].len(), Judged::default);
@@ -138,7 +138,14 @@ impl SloEngine {
 }
 
 impl Judge {
-    /// Judges every group. A group of which nothing can have changed costs two comparisons.
+    /// To be called when anything but time and samples changes.
+    pub(super) fn forget_calm(&mut self) {
+        self.calms.clear();
+        self.quiet = Quiet::NONE;
+    }
+
+    /// Judges every group. A group of which nothing can have changed costs two comparisons; so does a whole objective, if
+    /// it has few groups.
     fn evaluate(
         &mut self,
         slis: &[Sli],
@@ -148,8 +155,11 @@ impl Judge {
         evaluation: &mut Evaluation,
     ) {
         let now_ms = now.as_millisecond();
-        let bounds = self.bounds_at(now);
         let sli = &slis[self.sli];
+        if self.quiet.holds(now_ms, sli) {
+            return;
+        }
+        let bounds = self.bounds_at(now);
         let nodes = &sli.levels[self.level];
         let (objective, column, parts) = (&self.objective, self.column, self.parts.as_slice());
         let nothing;
@@ -176,6 +186,7 @@ impl Judge {
         self.judged.resize_with(nodes.len(), Judged::default);
         let pairs = objective.burn.pairs.len();
         self.calms.resize_with(nodes.len(), || Calms::none(pairs));
+        let mut quiet = Quiet::from(now_ms, objective, sli);
         let groups = self.judged.iter_mut().zip(&mut self.calms);
         for (node, (judged, calms)) in nodes.iter().zip(groups) {
             let view = view(&sli.nodes[*node as usize]);
@@ -194,12 +205,17 @@ impl Judge {
             }
             if blind.is_none() {
                 view.judge_traffic(judged, evaluation);
+                quiet.and(calms, sli, view.node, settings);
+            } else {
+                quiet.end();
             }
             if let Some(probes) = self.probes.map(|probes| &slis[probes]) {
                 let outside = probes.outside(&view.node.group, now_ms, *settings);
                 view.judge_reach(judged, blind.is_some(), outside, evaluation);
             }
         }
+        let is_known = !nodes.is_empty() && self.never_seen_ms.is_none();
+        self.quiet = if is_known { quiet } else { Quiet::NONE };
     }
 
     /// The window at `now`. A period of a calendar is looked up once.

@@ -151,6 +151,7 @@ impl Sli {
             return;
         };
         self.advance(t_ms);
+        self.stir();
         let pass = Pass {
             edges: self.tiers,
             max_gap_ms,
