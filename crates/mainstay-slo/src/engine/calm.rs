@@ -3,10 +3,11 @@
 //! A window that ends later begins later too: it loses what lies at its beginning, which is known already, and gains
 //! what has yet to come. So from the sums alone it is known that nothing changes until some instant unless there are
 //! more bad events by then than a number, and all that a tick has to do is to compare that number with the latest sum.
-//! More events that are good only make things better: while all groups are calm and seen, and no bad event is counted, an
-//! objective is [`Quiet`] and costs a tick two comparisons, however often it is sampled. What is not as simple is judged at every tick: alerts that fire,
-//! budgets that are not healthy, groups of which something is
-//! excluded, and sums that changed in the past by a late sample ([`PrefixSums::revision`]).
+//! More events that are good only make things better: while all groups of an objective are calm and seen, and no bad event
+//! is counted, it is [`Quiet`] as a whole and costs a tick two comparisons. What is not as simple is judged at every tick:
+//! alerts that fire, budgets that are not healthy, groups of which something is excluded, and sums that changed in the past
+//! by a late sample ([`PrefixSums::revision`]). There the sums before each window are remembered ([`Begin`]), for they are
+//! the ones that lie packed and far back.
 //!
 //! [`PrefixSums::revision`]: crate::prefix::PrefixSums
 
@@ -15,7 +16,7 @@ use super::node::Node;
 use super::{Settings, Sli};
 use crate::burn::BurnReading;
 use crate::objective::Objective;
-use crate::prefix::{Edges, Latest, RETENTION_MS};
+use crate::prefix::{Begin, Edges, Latest, RETENTION_MS};
 use crate::sli::Marked;
 use crate::slice::Unit;
 use crate::window::Window;
@@ -24,6 +25,9 @@ const DAY_MS: i64 = 86_400_000;
 
 /// The share of a window by which it may move on: the first that is calm enough.
 const SHARES: [i64; 3] = [2, 8, 32];
+
+/// After how long it is asked again whether anything is calm, in milliseconds.
+const ASK_AGAIN_MS: i64 = 60_000;
 
 /// Nothing changes from one instant to another unless the running sum of bad events passes a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,27 @@ impl Calm {
         most_bad: i64::MIN,
         revision: 0,
     };
+
+    /// What is calm from `now_ms` on, after this was not any more. Where that is nothing, it is asked again in a minute only:
+    /// it takes longer than judging.
+    pub(super) fn again(self, now_ms: i64, find: impl FnOnce() -> Self) -> Self {
+        let is_none = self.from_ms == Self::NONE.from_ms;
+        if is_none && now_ms < self.until_ms {
+            return self;
+        }
+        match find() {
+            Self::NONE => Self {
+                until_ms: now_ms.saturating_add(ASK_AGAIN_MS),
+                ..Self::NONE
+            },
+            calm => calm,
+        }
+    }
+
+    /// What is calm while a budget and pairs are.
+    pub(super) fn of_all(budget: Self, pairs: &[Self]) -> Self {
+        pairs.iter().copied().fold(budget, Self::and)
+    }
 
     /// Whether it is so at `now_ms`, by the latest sums, `bad` of them bad.
     fn holds(self, now_ms: i64, latest: Latest, bad: i64) -> bool {
@@ -72,10 +97,12 @@ impl Calm {
 #[derive(Debug, Clone)]
 pub(super) struct Calms {
     /// Everything.
-    all: Calm,
+    pub(super) all: Calm,
     pub(super) budget: Calm,
     /// By pair, in the objective's order.
     pub(super) pairs: Box<[Calm]>,
+    /// See [`View::begins`].
+    pub(super) begins: Box<[Begin]>,
 }
 
 impl Calms {
@@ -85,12 +112,8 @@ impl Calms {
             all: Calm::NONE,
             budget: Calm::NONE,
             pairs: vec![Calm::NONE; pairs].into(),
+            begins: vec![Begin::default(); 1 + 2 * pairs].into(),
         }
-    }
-
-    /// Takes stock of its parts.
-    pub(super) fn sum_up(&mut self) {
-        self.all = self.pairs.iter().copied().fold(self.budget, Calm::and);
     }
 }
 
@@ -134,10 +157,10 @@ impl Quiet {
     }
 
     /// No longer than a group that is seen now is calm, and seen without another sample.
-    pub(super) fn and(&mut self, calms: &Calms, sli: &Sli, node: &Node, settings: &Settings) {
+    pub(super) fn and(&mut self, calm: Calm, sli: &Sli, node: &Node, settings: &Settings) {
         if self.from_ms <= self.until_ms {
-            let until_ms = calms.all.until_ms.min(sli.seen_until(node, settings.max_gap_ms()));
-            let is_calm = calms.all.from_ms <= self.from_ms;
+            let until_ms = calm.until_ms.min(sli.seen_until(node, settings.max_gap_ms()));
+            let is_calm = calm.from_ms <= self.from_ms;
             self.until_ms = self.until_ms.min(if is_calm { until_ms } else { i64::MIN });
         }
     }
@@ -150,10 +173,6 @@ impl Quiet {
 
 impl View<'_> {
     /// Whether nothing can have changed.
-    pub(super) fn is_all_calm(&self, calms: &Calms) -> bool {
-        self.is_calm(calms.all)
-    }
-
     pub(super) fn is_calm(&self, calm: Calm) -> bool {
         let latest = self.node.counts.latest();
         let bad = self.sli.running_bad(latest.sums);
