@@ -80,6 +80,10 @@ pub(crate) struct Span<const N: usize> {
     pub(crate) sums: [u64; N],
 }
 
+/// The sums before a window, as they were last looked up: windows that end later seldom begin at another edge.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Begin<const N: usize = 2>(Option<(u32, u32, [u64; N])>);
+
 impl<const N: usize> Default for PrefixSums<N> {
     fn default() -> Self {
         let nothing = Entry { end: 0, sums: [0; N] };
@@ -264,9 +268,27 @@ impl<const N: usize> PrefixSums<N> {
     /// The sums of the window after `from_ms` up to and including `to_ms`, widened to the edges of its slices. `edges`
     /// are at or past those that this was last thinned out by.
     pub(crate) fn window(&self, edges: Edges, from_ms: i64, to_ms: i64) -> Span<N> {
+        self.window_after(&mut Begin(None), edges, from_ms, to_ms)
+    }
+
+    /// The same; `begin` is what these sums gave for an earlier window of the same kind. Cost: nothing that grows, while
+    /// windows begin at the same edge.
+    pub(crate) fn window_after(
+        &self,
+        begin: &mut Begin<N>,
+        edges: Edges,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Span<N> {
         let from = edges.down(slot_down(from_ms)).max(edges.lost);
         let to = edges.up(slot_up(to_ms)).max(from);
-        let (before, until) = (self.sums_at(from), self.sums_at(to));
+        let before = match begin.0 {
+            Some((slot, revision, sums)) if (slot, revision) == (from, self.revision) => sums,
+            _ => self.sums_at(from),
+        };
+        // What lies before the last slice changes by a revision only.
+        begin.0 = (from < self.last.end).then_some((from, self.revision, before));
+        let until = self.sums_at(to);
         Span {
             from_ms: slot_ms(from),
             to_ms: slot_ms(to),

@@ -3,15 +3,20 @@
 //! A window that ends later begins later too: it loses what lies at its beginning, which is known already, and gains
 //! what has yet to come. So from the sums alone it is known that nothing changes until some instant unless there are
 //! more bad events by then than a number, and all that a tick has to do is to compare that number with the latest sum.
-//! More events that are good only make things better. What is not as simple is judged at every tick: alerts that fire,
-//! budgets that are not healthy, groups of which something is
-//! excluded, and sums that changed in the past by a late sample ([`PrefixSums::revision`]).
+//! More events that are good only make things better: while all groups of an objective are calm and seen, and no bad event
+//! is counted, it is [`Quiet`] as a whole and costs a tick two comparisons. What is not as simple is judged at every tick:
+//! alerts that fire, budgets that are not healthy, groups of which something is excluded, and sums that changed in the past
+//! by a late sample ([`PrefixSums::revision`]). There the sums before each window are remembered ([`Begin`]), for they are
+//! the ones that lie packed and far back.
 //!
 //! [`PrefixSums::revision`]: crate::prefix::PrefixSums
 
 use super::judge::View;
+use super::node::Node;
+use super::{Settings, Sli};
 use crate::burn::BurnReading;
-use crate::prefix::{Edges, Latest, RETENTION_MS};
+use crate::objective::Objective;
+use crate::prefix::{Begin, Edges, Latest, RETENTION_MS};
 use crate::sli::Marked;
 use crate::slice::Unit;
 use crate::window::Window;
@@ -20,6 +25,9 @@ const DAY_MS: i64 = 86_400_000;
 
 /// The share of a window by which it may move on: the first that is calm enough.
 const SHARES: [i64; 3] = [2, 8, 32];
+
+/// After how long it is asked again whether anything is calm, in milliseconds.
+const ASK_AGAIN_MS: i64 = 60_000;
 
 /// Nothing changes from one instant to another unless the running sum of bad events passes a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +48,27 @@ impl Calm {
         most_bad: i64::MIN,
         revision: 0,
     };
+
+    /// What is calm from `now_ms` on, after this was not any more. Where that is nothing, it is asked again in a minute only:
+    /// it takes longer than judging.
+    pub(super) fn again(self, now_ms: i64, find: impl FnOnce() -> Self) -> Self {
+        let is_none = self.from_ms == Self::NONE.from_ms;
+        if is_none && now_ms < self.until_ms {
+            return self;
+        }
+        match find() {
+            Self::NONE => Self {
+                until_ms: now_ms.saturating_add(ASK_AGAIN_MS),
+                ..Self::NONE
+            },
+            calm => calm,
+        }
+    }
+
+    /// What is calm while a budget and pairs are.
+    pub(super) fn of_all(budget: Self, pairs: &[Self]) -> Self {
+        pairs.iter().copied().fold(budget, Self::and)
+    }
 
     /// Whether it is so at `now_ms`, by the latest sums, `bad` of them bad.
     fn holds(self, now_ms: i64, latest: Latest, bad: i64) -> bool {
@@ -68,10 +97,12 @@ impl Calm {
 #[derive(Debug, Clone)]
 pub(super) struct Calms {
     /// Everything.
-    all: Calm,
+    pub(super) all: Calm,
     pub(super) budget: Calm,
     /// By pair, in the objective's order.
     pub(super) pairs: Box<[Calm]>,
+    /// See [`View::begins`].
+    pub(super) begins: Box<[Begin]>,
 }
 
 impl Calms {
@@ -81,21 +112,67 @@ impl Calms {
             all: Calm::NONE,
             budget: Calm::NONE,
             pairs: vec![Calm::NONE; pairs].into(),
+            begins: vec![Begin::default(); 1 + 2 * pairs].into(),
+        }
+    }
+}
+
+/// The most groups of an indicator whose objectives are quiet as a whole: of many some change at every tick.
+const QUIET_GROUPS_MAX: usize = 64;
+
+/// No group of an objective can change from one instant to another, unless something stirs its indicator: see
+/// [`Sli::stirred`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quiet {
+    from_ms: i64,
+    until_ms: i64,
+    stirred: u32,
+}
+
+impl Quiet {
+    /// Never.
+    pub(super) const NONE: Self = Self {
+        from_ms: i64::MAX,
+        until_ms: i64::MIN,
+        stirred: 0,
+    };
+
+    /// From `now_ms` on, as far as its groups are; of some objectives never.
+    pub(super) fn from(now_ms: i64, objective: &Objective, sli: &Sli) -> Self {
+        // What is seen of payments and of a composite is not told by samples of its own, and gauges stir nothing.
+        let is_counted = sli.completions.is_none() && sli.unit == Unit::Events;
+        let is_looked_for = objective.traffic_floor.is_some() || objective.probes.is_some();
+        if !is_counted || is_looked_for || sli.nodes.len() > QUIET_GROUPS_MAX {
+            return Self::NONE;
+        }
+        Self {
+            from_ms: now_ms,
+            until_ms: i64::MAX,
+            stirred: sli.stirred,
         }
     }
 
-    /// Takes stock of its parts.
-    pub(super) fn sum_up(&mut self) {
-        self.all = self.pairs.iter().copied().fold(self.budget, Calm::and);
+    pub(super) fn holds(self, now_ms: i64, sli: &Sli) -> bool {
+        self.from_ms <= now_ms && now_ms <= self.until_ms && self.stirred == sli.stirred
+    }
+
+    /// No longer than a group that is seen now is calm, and seen without another sample.
+    pub(super) fn and(&mut self, calm: Calm, sli: &Sli, node: &Node, settings: &Settings) {
+        if self.from_ms <= self.until_ms {
+            let until_ms = calm.until_ms.min(sli.seen_until(node, settings.max_gap_ms()));
+            let is_calm = calm.from_ms <= self.from_ms;
+            self.until_ms = self.until_ms.min(if is_calm { until_ms } else { i64::MIN });
+        }
+    }
+
+    /// A group is not seen: it is looked at, at every tick.
+    pub(super) fn end(&mut self) {
+        *self = Self::NONE;
     }
 }
 
 impl View<'_> {
     /// Whether nothing can have changed.
-    pub(super) fn is_all_calm(&self, calms: &Calms) -> bool {
-        self.is_calm(calms.all)
-    }
-
     pub(super) fn is_calm(&self, calm: Calm) -> bool {
         let latest = self.node.counts.latest();
         let bad = self.sli.running_bad(latest.sums);

@@ -281,7 +281,7 @@ impl Judge {
         let silenced = Regions::of(silent.map(|one| (&one.place, narrowed(one.stretch))));
         let excluded = Regions::of(ours.map(|one| (&one.place, narrowed(one.stretch))));
         if excluded != self.excluded || silenced != self.silenced {
-            self.calms.clear();
+            self.forget_calm();
         }
         (self.excluded, self.silenced) = (excluded, silenced);
     }

@@ -9,9 +9,10 @@ use super::{Series, SeriesRef, Sli, SloEngine};
 use crate::codec::{Reader, Writer};
 use crate::counter::Verdict;
 use crate::error::SloError;
-use crate::latency::{Effects, Observations};
+use crate::latency::{Effects, Observations, Sided};
 use crate::reading::{Op, Threshold};
 use crate::sli::Role;
+use crate::tally::Tally;
 
 impl Link {
     /// The threshold that observations are held against, where the series is a native histogram of its indicator.
@@ -91,21 +92,14 @@ impl Sli {
             marked: self.definition.events.marked(),
             slicings: &self.slicings,
         };
+        let mut stirs = false;
         for node in &link.nodes {
             let node = &mut self.nodes[*node as usize];
-            node.count(
-                [true, false],
-                t_ms,
-                effects.map(|(at_ms, sided)| (at_ms, sided.good)),
-                pass,
-            );
-            node.count(
-                [false, true],
-                t_ms,
-                effects.map(|(at_ms, sided)| (at_ms, sided.all)),
-                pass,
-            );
+            let side = |of: fn(Sided) -> Tally| effects.map(|(at_ms, sided)| (at_ms, of(sided)));
+            stirs |= node.count([true, false], t_ms, side(|sided| sided.good), pass);
+            stirs |= node.count([false, true], t_ms, side(|sided| sided.all), pass);
         }
+        self.stirred = self.stirred.wrapping_add(u32::from(stirs));
     }
 }
 

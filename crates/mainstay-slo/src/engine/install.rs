@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mainstay_kernel::{Labels, SloId};
 
+use super::calm::Quiet;
 use super::composite::Part;
 use super::exclude::Regions;
 use super::judge::Judged;
@@ -247,6 +248,7 @@ impl Judge {
         Self {
             judged: judged.collect(),
             calms: Vec::new(),
+            quiet: Quiet::NONE,
             bounds: None,
             never_seen_ms: never_seen_ms.filter(|_| alerts),
             column: known.column(objective.budgeting),

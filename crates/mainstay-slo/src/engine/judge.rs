@@ -1,5 +1,6 @@
 //! Judging: which budgets change their state and which alerts fire or resolve, at an instant.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -7,13 +8,14 @@ use mainstay_kernel::fact::{AlertFact, BudgetState, BudgetStateChanged};
 use mainstay_kernel::{Labels, Scope};
 
 use super::alert::{AlertTransition, blind_labels, burn_labels};
-use super::calm::{Calm, Calms};
+use super::calm::{Calm, Calms, Quiet};
 use super::composite::Part;
 use super::exclude::Regions;
 use super::node::Node;
 use super::{Judge, Settings, Sli, SloEngine};
 use crate::burn::{BurnPair, BurnReading};
 use crate::objective::{Budget, Objective};
+use crate::prefix::Begin;
 use crate::slice::Unit;
 use crate::tally::Counts;
 use crate::window::{Bounds, Window};
@@ -112,7 +114,7 @@ impl SloEngine {
             judge.never_seen_ms = Some(alert.starts_at.as_millisecond());
             return true;
         }
-        judge.calms.clear();
+        judge.forget_calm();
         judge
             .judged
             .resize_with(sli.levels[judge.level].len(), Judged::default);
@@ -138,7 +140,14 @@ impl SloEngine {
 }
 
 impl Judge {
-    /// Judges every group. A group of which nothing can have changed costs two comparisons.
+    /// To be called when anything but time and samples changes.
+    pub(super) fn forget_calm(&mut self) {
+        self.calms.clear();
+        self.quiet = Quiet::NONE;
+    }
+
+    /// Judges every group. A group of which nothing can have changed costs two comparisons; so does a whole objective, if
+    /// it has few groups.
     fn evaluate(
         &mut self,
         slis: &[Sli],
@@ -148,12 +157,15 @@ impl Judge {
         evaluation: &mut Evaluation,
     ) {
         let now_ms = now.as_millisecond();
-        let bounds = self.bounds_at(now);
         let sli = &slis[self.sli];
+        if self.quiet.holds(now_ms, sli) {
+            return;
+        }
+        let bounds = self.bounds_at(now);
         let nodes = &sli.levels[self.level];
         let (objective, column, parts) = (&self.objective, self.column, self.parts.as_slice());
         let nothing;
-        let view = |node| View {
+        let view = |node, begins| View {
             objective,
             slis,
             sli,
@@ -164,6 +176,7 @@ impl Judge {
             bounds,
             excluded: &self.excluded,
             silenced: &self.silenced,
+            begins,
         };
         let after_ms = settings.blind_after_ms;
         // An objective that nothing was ever seen of is as blind as one that went dark.
@@ -171,14 +184,16 @@ impl Judge {
             let since_ms = started_ms.max(sli.counting.since_ms);
             let unseen_ms = nodes.is_empty().then(|| now_ms.saturating_sub(since_ms));
             nothing = Node::new(Labels::new());
-            view(&nothing).judge_blindness(&mut self.never_seen_ms, unseen_ms, after_ms, evaluation);
+            view(&nothing, &[]).judge_blindness(&mut self.never_seen_ms, unseen_ms, after_ms, evaluation);
         }
         self.judged.resize_with(nodes.len(), Judged::default);
         let pairs = objective.burn.pairs.len();
         self.calms.resize_with(nodes.len(), || Calms::none(pairs));
+        let mut quiet = Quiet::from(now_ms, objective, sli);
         let groups = self.judged.iter_mut().zip(&mut self.calms);
         for (node, (judged, calms)) in nodes.iter().zip(groups) {
-            let view = view(&sli.nodes[*node as usize]);
+            let begins = Cell::from_mut(&mut *calms.begins).as_slice_of_cells();
+            let view = view(&sli.nodes[*node as usize], begins);
             if view.is_retired() {
                 view.end_all(judged, evaluation);
                 continue;
@@ -187,19 +202,24 @@ impl Judge {
             // Nobody looked while the engine was not running: blindness begins when it does.
             let unseen_ms = blind.map(|since| now_ms.saturating_sub(since.max(started_ms)));
             view.judge_blindness(&mut judged.blind_ms, unseen_ms, after_ms, evaluation);
-            if blind.is_none() && !view.is_all_calm(calms) {
+            if blind.is_none() && !view.is_calm(calms.all) {
                 view.judge_budget(judged, &mut calms.budget, evaluation);
                 view.judge_burn(judged, &mut calms.pairs, evaluation);
-                calms.sum_up();
+                calms.all = Calm::of_all(calms.budget, &calms.pairs);
             }
             if blind.is_none() {
                 view.judge_traffic(judged, evaluation);
+                quiet.and(calms.all, sli, view.node, settings);
+            } else {
+                quiet.end();
             }
             if let Some(probes) = self.probes.map(|probes| &slis[probes]) {
                 let outside = probes.outside(&view.node.group, now_ms, *settings);
                 view.judge_reach(judged, blind.is_some(), outside, evaluation);
             }
         }
+        let is_known = !nodes.is_empty() && self.never_seen_ms.is_none();
+        self.quiet = if is_known { quiet } else { Quiet::NONE };
     }
 
     /// The window at `now`. A period of a calendar is looked up once.
@@ -259,6 +279,7 @@ impl Judge {
             bounds: self.objective.window.bounds(now),
             excluded: &self.excluded,
             silenced: &self.silenced,
+            begins: &[],
         }
     }
 }
@@ -279,13 +300,25 @@ pub(super) struct View<'a> {
     /// What does not count towards the budget, and what not towards burn alerts.
     pub(super) excluded: &'a Regions,
     pub(super) silenced: &'a Regions,
+    /// What was found at the beginnings of its windows, if that is kept: of the budget, then of each pair, long and short.
+    pub(super) begins: &'a [Cell<Begin>],
 }
 
 impl View<'_> {
-    pub(super) fn counts(&self, back_ms: i64) -> Counts {
+    fn counts(&self, place: usize, back_ms: i64) -> Counts {
         let now_ms = self.now.as_millisecond();
         let from_ms = now_ms.saturating_sub(back_ms);
-        self.counted_without(self.silenced, from_ms, now_ms).1
+        self.counted_at(place, self.silenced, from_ms, now_ms).1
+    }
+
+    /// The counts of the window that has this place among those whose beginnings are kept.
+    fn counted_at(&self, place: usize, excluded: &Regions, from_ms: i64, to_ms: i64) -> (Bounds, Counts) {
+        match self.begins.get(place) {
+            Some(begin) if excluded.is_empty() && self.parts.is_empty() => {
+                self.sli.read_after(begin, self.node, self.column, from_ms, to_ms)
+            }
+            _ => self.counted_without(excluded, from_ms, to_ms),
+        }
     }
 
     /// What its counts are in.
@@ -294,11 +327,13 @@ impl View<'_> {
     }
 
     pub(super) fn read(&self, pair: BurnPair, firing_since_ms: Option<i64>) -> BurnReading {
-        let long = self.counts(pair.long_ms);
+        let place = self.objective.burn.pairs.iter().position(|known| *known == pair);
+        let place = place.map_or(usize::MAX, |place| 1 + 2 * place);
+        let long = self.counts(place, pair.long_ms);
         BurnReading {
             pair,
             long,
-            short: self.counts(pair.short_ms),
+            short: self.counts(place.saturating_add(1), pair.short_ms),
             bad_events: match self.unit() {
                 Unit::Events | Unit::Samples => Some(long.bad),
                 _ => self.bad_events(pair.long_ms),
@@ -310,7 +345,7 @@ impl View<'_> {
     /// The budget without what is excluded.
     pub(super) fn budget(&self) -> Budget {
         let to_ms = self.bounds.end_ms.min(self.now.as_millisecond());
-        let (counted, counts) = self.counted_without(self.excluded, self.bounds.start_ms, to_ms);
+        let (counted, counts) = self.counted_at(0, self.excluded, self.bounds.start_ms, to_ms);
         Budget {
             target: self.objective.target,
             window_ms: self.bounds.length_ms(),
@@ -330,6 +365,7 @@ impl View<'_> {
         if self.is_calm(*calm) {
             return;
         }
+        let now_ms = self.now.as_millisecond();
         let budget = self.budget();
         let period_ms = match &self.objective.window {
             Window::Rolling(_) => None,
@@ -357,7 +393,7 @@ impl View<'_> {
             });
         }
         *calm = if to == BudgetState::Healthy {
-            self.budget_calm()
+            calm.again(now_ms, || self.budget_calm())
         } else {
             Calm::NONE
         };
@@ -369,7 +405,7 @@ impl View<'_> {
             if self.is_calm(*calm) {
                 continue;
             }
-            *calm = Calm::NONE;
+            let former = std::mem::replace(calm, Calm::NONE);
             let key = (pair.long_ms, pair.short_ms);
             let reading = self.read(*pair, judged.firing.get(&key).copied());
             match reading.firing_since_ms {
@@ -381,7 +417,7 @@ impl View<'_> {
                     judged.firing.remove(&key);
                     evaluation.alerts.push(self.burn_alert(false, &reading));
                 }
-                None => *calm = self.pair_calm(&reading),
+                None => *calm = former.again(self.now.as_millisecond(), || self.pair_calm(&reading)),
                 Some(_) => {}
             }
         }

@@ -48,7 +48,7 @@ use crate::reading::{Readings, Threshold};
 use crate::sli::SliDefinition;
 use crate::slice::{Budgeting, Unit};
 use crate::window::Bounds;
-use calm::Calms;
+use calm::{Calms, Quiet};
 use completion::Completions;
 use composite::Part;
 use exclude::Regions;
@@ -172,6 +172,8 @@ struct Sli {
     /// Of a composite: how many groups of each member were taken over.
     gathered: Vec<usize>,
     nodes: Vec<Node>,
+    /// How often anything happened to its groups but more good events, a sample after another.
+    stirred: u32,
     sources: Sources,
     /// The payments of an indicator by completion.
     completions: Option<Box<Completions>>,
@@ -195,6 +197,8 @@ struct Judge {
     judged: Vec<Judged>,
     /// How much of it can wait, by group as `judged` is. To be cleared when anything but time and samples changes.
     calms: Vec<Calms>,
+    /// For how long all of it can wait.
+    quiet: Quiet,
     /// The window at the last evaluation.
     bounds: Option<Bounds>,
     /// Since when the alert fires that nothing was ever seen of it.

@@ -66,18 +66,25 @@ impl Node {
         }
     }
 
-    /// Counts what a sample of `t_ms` adds to the marked events, to all, or to both.
+    /// Counts what a sample of `t_ms` adds to the marked events, to all, or to both. Says whether that stirs its indicator:
+    /// see [`Sli::stirred`].
     pub(super) fn count(
         &mut self,
         [marked, total]: [bool; 2],
         t_ms: i64,
         effects: [(i64, Tally); 2],
         pass: Pass<'_>,
-    ) {
-        self.retired = false;
+    ) -> bool {
         let known = self.coverage.on_sample(t_ms, pass.max_gap_ms);
+        let is_new = known.is_some_and(|(from_ms, to_ms)| from_ms == to_ms);
+        let mut stirs = std::mem::replace(&mut self.retired, false) || is_new;
+        let revision = self.counts.latest().revision;
+        let side = |on: bool, amount: i64| if on { amount } else { 0 };
         for (at_ms, tally) in effects {
-            let side = |on: bool, amount: i64| if on { amount } else { 0 };
+            stirs |= match pass.marked {
+                Marked::Bad => side(marked, tally.events) > 0,
+                Marked::Good => side(total, tally.events) > side(marked, tally.events),
+            };
             self.counts
                 .add(at_ms, [side(marked, tally.events), side(total, tally.events)]);
             if (tally.missed, tally.restarts) != (0, 0) {
@@ -90,6 +97,7 @@ impl Node {
         self.doubt.thin_out(pass.edges);
         let changed = effects.map(|(at_ms, tally)| (tally.events != 0).then_some(at_ms));
         self.reslice(known, changed, pass);
+        stirs || revision != self.counts.latest().revision
     }
 }
 
@@ -106,6 +114,7 @@ impl Sli {
             slicings: Vec::new(),
             gathered: Vec::new(),
             nodes: Vec::new(),
+            stirred: 0,
             sources: Sources::default(),
             completions: None,
             by_group: std::collections::BTreeMap::new(),
@@ -130,9 +139,11 @@ impl Sli {
             marked: self.definition.events.marked(),
             slicings: &self.slicings,
         };
+        let mut stirs = false;
         for node in &link.nodes {
-            self.nodes[*node as usize].count([marked, total], t_ms, effects, pass);
+            stirs |= self.nodes[*node as usize].count([marked, total], t_ms, effects, pass);
         }
+        self.stirred = self.stirred.wrapping_add(u32::from(stirs));
     }
 
     /// Moves on the place where the tiers meet, by the time of the samples and not of the wall: replay thins out what live
@@ -211,10 +222,12 @@ impl Sli {
     ///
     /// [`Events::needs_bucket`]: crate::sli::Events::needs_bucket
     pub(super) fn join(&mut self, source: u32, nodes: &[u32], role: Role, reached_ms: i64) {
+        self.stir();
         let new = self.sources.joins(source, nodes);
         if !self.needs_bucket {
             return;
         }
+        self.stirred = self.stirred.wrapping_add(1);
         let marked = matches!(role, Role::Counter { marked: true, .. });
         if marked && self.sources.marks(source) {
             for node in self.sources.nodes(source) {
@@ -322,6 +335,7 @@ impl Sli {
         let Some(index) = self.by_group.get(group).copied() else {
             return false;
         };
+        self.stir();
         let mut over = self.nodes[index as usize].parts.clone();
         over.push(index);
         for node in over {
@@ -359,6 +373,7 @@ impl Sli {
         }
         let index = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
         let names: Vec<String> = group.iter().map(|(name, _)| name.to_owned()).collect();
+        self.stir();
         self.by_group.insert(group.clone(), index);
         let mut node = Node::new(group);
         if let Some(level) = self.level_of(&names) {
@@ -368,6 +383,19 @@ impl Sli {
         node.slices.resize_with(self.slicings.len(), PrefixSums::default);
         self.nodes.push(node);
         index
+    }
+
+    /// Notes that something happened to its groups that may change what is said of them.
+    pub(super) fn stir(&mut self) {
+        self.stirred = self.stirred.wrapping_add(1);
+    }
+
+    /// Until when a group that is seen with all its parts stays so without another sample.
+    pub(super) fn seen_until(&self, node: &Node, max_gap_ms: i64) -> i64 {
+        let parts = node.parts.iter().map(|part| &self.nodes[*part as usize]);
+        let present = parts.filter(|part| !part.retired).chain([node]);
+        let last_ms = present.filter_map(|node| node.coverage.last_ms()).min();
+        last_ms.map_or(i64::MAX, |last_ms| last_ms.saturating_add(max_gap_ms))
     }
 
     /// Since when a group, or a part of it that was there lately, has not been seen.

@@ -1,6 +1,8 @@
 //! Time slices of a group: sums of their own, brought up to date whenever the events in a slice or what was seen of it
 //! change. What a slice counted as before is read back from these sums, so nothing is kept per slice.
 
+use std::cell::Cell;
+
 use mainstay_kernel::Ratio;
 
 use super::node::{Link, Node};
@@ -8,7 +10,7 @@ use super::{Series, Sli};
 use crate::codec::{Reader, Writer};
 use crate::counter::{Lateness, Verdict};
 use crate::error::SloError;
-use crate::prefix::{Edges, PrefixSums};
+use crate::prefix::{Begin, Edges, PrefixSums};
 use crate::reading::{MILLION, Readings, bad_millionths};
 use crate::sli::{Marked, Role};
 use crate::slice::{Budgeting, Unit};
@@ -151,6 +153,7 @@ impl Sli {
             return;
         };
         self.advance(t_ms);
+        self.stir();
         let pass = Pass {
             edges: self.tiers,
             max_gap_ms,
@@ -198,16 +201,29 @@ impl Sli {
         from_ms: i64,
         to_ms: i64,
     ) -> (Bounds, Counts) {
+        self.read_after(&Cell::default(), node, column, from_ms, to_ms)
+    }
+
+    /// The same; `begin` is what was found of the same group, in the same way, for an earlier window of the same kind.
+    pub(super) fn read_after(
+        &self,
+        begin: &Cell<Begin>,
+        node: &Node,
+        column: Option<usize>,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> (Bounds, Counts) {
+        let mut found = begin.get();
         let slices = column.and_then(|column| Some((node.slices.get(column)?, self.slicings.get(column)?)));
         let (span, counts) = match (column, slices) {
             (None, _) => {
-                let span = node.counts.window(self.tiers, from_ms, to_ms);
+                let span = node.counts.window_after(&mut found, self.tiers, from_ms, to_ms);
                 (span, bad_of(self.definition.events.marked(), span.sums))
             }
             (Some(_), Some((sums, slicing))) => {
                 let width_ms = slicing.width_ms().unwrap_or(1);
                 let (from_ms, to_ms) = (slice_edge(from_ms, width_ms), slice_edge(to_ms, width_ms));
-                let span = sums.window(self.tiers, from_ms, to_ms);
+                let span = sums.window_after(&mut found, self.tiers, from_ms, to_ms);
                 (span, bad_of(Marked::Bad, span.sums))
             }
             // A group of which nothing was ever seen.
@@ -216,6 +232,7 @@ impl Sli {
                 Counts::default(),
             ),
         };
+        begin.set(found);
         let bounds = Bounds {
             start_ms: span.from_ms,
             end_ms: span.to_ms,

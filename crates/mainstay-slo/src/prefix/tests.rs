@@ -65,6 +65,8 @@ fn any_window_is_the_sum_of_its_events() {
         let mut events: Vec<(i64, [i64; 2])> = Vec::new();
         let (mut now, mut edges) = (T0, Edges::default());
         let mut thinned = now;
+        let new_begins = || [900_000, 30 * 86_400_000].map(|length_ms| (Begin::default(), length_ms));
+        let (mut begins, mut found_again) = (new_begins(), 0);
         for step in 0..12_000 {
             let pace = [15_000, 60_000, 900_000, 20_000_000][(step / 1_000 + seed as usize) % 4];
             now += entropy.below(pace) as i64;
@@ -95,6 +97,14 @@ fn any_window_is_the_sum_of_its_events() {
                 edges = Edges::at(now);
                 sums.thin_out(edges);
             }
+            // A beginning that is remembered is the one that is looked up.
+            for (begin, length_ms) in &mut begins {
+                let from_ms = now - *length_ms;
+                let looked_up = sums.window(edges, from_ms, now);
+                let remembered = sums.window_after(begin, edges, from_ms, now);
+                assert_eq!(remembered, looked_up, "seed {seed}, step {step}");
+                found_again += u32::from(begin.0.is_some());
+            }
             if step % 2_000 == 1_999 {
                 check(&sums, edges, &events, now, &entropy, seed);
                 let mut out = Writer::default();
@@ -106,8 +116,10 @@ fn any_window_is_the_sum_of_its_events() {
                 back.encode(&mut again);
                 assert_eq!(bytes, again.into_bytes(), "seed {seed}");
                 sums = back;
+                begins = new_begins();
             }
         }
+        assert!(found_again > 10_000, "seed {seed}: only {found_again}");
     }
 }
 
