@@ -1,4 +1,4 @@
-//! Side by side: indicators know nothing of each other, so each part of a catalog is replayed by an engine of its own.
+//! Side by side: most indicators know nothing of each other, so each part of a catalog is replayed by an engine of its own.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -9,19 +9,15 @@ use super::{Course, Outcome, Replay, Source};
 use crate::engine::{Settings, SloCatalog};
 use crate::error::SloError;
 
-/// Divides a catalog into at most `parts` catalogs, each indicator with all of its objectives in one of them: by turns, in
-/// the catalog's order, so that the same catalog is always divided alike.
+/// Divides a catalog into at most `parts` catalogs, each indicator in one of them with all of its objectives, with what it is
+/// made of and with their probes: by turns, in the catalog's order, so that the same catalog is always divided alike.
 ///
 /// # Errors
 /// None that the whole catalog does not have.
 pub fn split(catalog: &SloCatalog, parts: usize) -> Result<Vec<SloCatalog>, SloError> {
     let indicators = catalog.indicators();
     let parts = parts.clamp(1, indicators.len().max(1));
-    let part_of: BTreeMap<&str, usize> = indicators
-        .iter()
-        .enumerate()
-        .map(|(index, indicator)| (indicator.name.as_str(), index % parts))
-        .collect();
+    let part_of = parts_of(catalog, parts);
     (0..parts)
         .map(|part| {
             let is_here = |sli: &str| part_of.get(sli) == Some(&part);
@@ -32,6 +28,39 @@ pub fn split(catalog: &SloCatalog, parts: usize) -> Result<Vec<SloCatalog>, SloE
             SloCatalog::new(own, objectives)
         })
         .collect()
+}
+
+/// In which part each indicator is.
+fn parts_of(catalog: &SloCatalog, parts: usize) -> BTreeMap<&str, usize> {
+    let indicators = catalog.indicators();
+    let place = |name: &str| indicators.iter().position(|sli| sli.name == name);
+    // The first of those that belong together stands for all of them.
+    let mut first: Vec<usize> = (0..indicators.len()).collect();
+    let mut join = |one: usize, other: usize| {
+        let (kept, gone) = (first[one].min(first[other]), first[one].max(first[other]));
+        first
+            .iter_mut()
+            .filter(|first| **first == gone)
+            .for_each(|first| *first = kept);
+    };
+    for (index, indicator) in indicators.iter().enumerate() {
+        let members = indicator.events.members().iter();
+        members
+            .filter_map(|member| place(&member.sli))
+            .for_each(|member| join(index, member));
+    }
+    for objective in catalog.objectives() {
+        let probes = objective.probes.as_deref().and_then(place);
+        if let Some((sli, probes)) = place(&objective.sli).zip(probes) {
+            join(sli, probes);
+        }
+    }
+    let mut heads: Vec<usize> = first.clone();
+    heads.sort_unstable();
+    heads.dedup();
+    let turn = |head: &usize| heads.binary_search(head).unwrap_or_default() % parts;
+    let names = indicators.iter().map(|indicator| indicator.name.as_str());
+    names.zip(first.iter().map(turn)).collect()
 }
 
 /// Replays a catalog with one thread for each of its parts. `source` opens what a part reads; `progress` hears of which

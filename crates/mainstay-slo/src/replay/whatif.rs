@@ -55,7 +55,20 @@ pub fn with_targets(
         }
     }
     let mut indicators = catalog.indicators().to_vec();
-    indicators.retain(|indicator| chosen.iter().any(|objective| objective.sli == indicator.name));
+    let is_used = |name: &str| {
+        let by = |objective: &&Objective| objective.sli == name || objective.probes.as_deref() == Some(name);
+        chosen.iter().any(by)
+    };
+    // What a composite is made of goes with it.
+    let members = catalog
+        .indicators()
+        .iter()
+        .filter(|indicator| is_used(&indicator.name));
+    let members: Vec<&str> = members
+        .flat_map(|indicator| indicator.events.members())
+        .map(|member| member.sli.as_str())
+        .collect();
+    indicators.retain(|indicator| is_used(&indicator.name) || members.contains(&indicator.name.as_str()));
     Ok((SloCatalog::new(indicators, objectives)?, variants))
 }
 

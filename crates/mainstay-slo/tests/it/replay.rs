@@ -430,3 +430,51 @@ fn the_kept_counts_say_what_a_replay_says() {
     assert!(engine.what_if(&id, &group, &[Ratio::ONE], T0, to_ms).is_err());
     assert_eq!(engine.what_if(&slo(), &group, &targets, T0, to_ms), Ok(None));
 }
+
+#[test]
+fn what_belongs_together_is_replayed_together() {
+    use mainstay_slo::sli::Member;
+    use mainstay_slo::{Budgeting, Events, SloCatalog, replay};
+    let named = |name: &str| {
+        let mut one = crate::fixture::indicator(&[]);
+        one.name = name.to_owned();
+        one
+    };
+    let mut whole = named("whole");
+    let member = |sli: &str| Member {
+        sli: sli.to_owned(),
+        budgeting: Budgeting::Occurrences,
+        weight: 1,
+    };
+    whole.events = Events::Composite(vec![member("b"), member("d")]);
+    let indicators = vec![
+        named("a"),
+        named("b"),
+        named("c"),
+        named("d"),
+        whole,
+        named("probes"),
+    ];
+    let about = |sli: &str, probes: Option<&str>| {
+        let mut one = crate::fixture::objective(&[]);
+        one.id = sli.parse().expect("a name");
+        one.sli = sli.to_owned();
+        one.probes = probes.map(str::to_owned);
+        one
+    };
+    let objectives = vec![about("a", Some("probes")), about("c", None), about("whole", None)];
+    let catalog = SloCatalog::new(indicators, objectives).expect("sound");
+    for parts in 1..8 {
+        let divided = replay::split(&catalog, parts).expect("every part is sound");
+        let all: usize = divided.iter().map(|part| part.indicators().len()).sum();
+        assert_eq!((divided.len(), all), (parts.min(6), 6));
+        assert_eq!(
+            divided.iter().map(|part| part.objectives().len()).sum::<usize>(),
+            3
+        );
+    }
+    let only = "whole".parse().expect("a name");
+    let (alone, _) =
+        replay::whatif::with_targets(&catalog, Some(&only), &[]).expect("it can be judged alone");
+    assert_eq!(alone.indicators().len(), 3, "it and what it is made of");
+}
