@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mainstay_catalog::Platform;
-use mainstay_kernel::{IncidentId, Labels, Matcher, Ratio, Scope, Severity, TenantId};
+use mainstay_kernel::{IncidentId, Labels, Matcher, Ratio, Scope, Severity, SloId, TenantId};
 
 use super::model::{
     Adjusted, Attribution, Buffer, Credit, Customer, Doubtful, FORM, Figure, IncidentPart, Promised, Report,
@@ -51,6 +51,15 @@ pub struct Episode {
     pub suspects: Vec<String>,
 }
 
+impl Episode {
+    fn time(&self) -> Bounds {
+        Bounds {
+            start_ms: self.from.as_millisecond(),
+            end_ms: self.to.as_millisecond(),
+        }
+    }
+}
+
 /// What a report is made from.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
@@ -66,6 +75,42 @@ pub struct Sources<'a> {
     pub ledger: &'a LedgerState,
     /// Incidents that reach into the month.
     pub episodes: &'a [Episode],
+}
+
+/// Where the bad events of a group belong: the parts add up to all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Divided<'a> {
+    /// In stretches that do not count.
+    pub excluded: i64,
+    /// In incidents, in the order in which they began; those that had none are left out.
+    pub parts: Vec<(&'a Episode, i64)>,
+    /// All others.
+    pub background: i64,
+}
+
+/// Divides the bad events of a group between two edges among incidents; of two at once the earlier one has them. `None` for
+/// what does not divide into places: time slices, composites.
+#[must_use]
+pub fn divided<'a>(
+    engine: &SloEngine,
+    objective: &SloId,
+    group: &Labels,
+    counted: Bounds,
+    episodes: impl IntoIterator<Item = &'a Episode>,
+) -> Option<Divided<'a>> {
+    let mut episodes: Vec<&Episode> = episodes.into_iter().collect();
+    episodes.sort_by_key(|one| (one.from, &one.incident));
+    let regions: Vec<(Labels, Bounds)> = episodes
+        .iter()
+        .map(|one| (crate::adjust::ledger::place_of(&one.scope), one.time()))
+        .collect();
+    let shares = engine.shares(objective, group, counted.start_ms, counted.end_ms, &regions)?;
+    let parts = episodes.into_iter().zip(shares.parts);
+    Some(Divided {
+        excluded: shares.excluded,
+        parts: parts.filter(|(_, bad)| *bad != 0).collect(),
+        background: shares.background,
+    })
 }
 
 /// Makes a report; `None` if the month cannot be reckoned with. Cost: objectives × (groups of tenants + incidents² that
@@ -234,35 +279,22 @@ impl Maker<'_> {
         counted: Bounds,
         zone: &TimeZone,
     ) -> Option<Attribution> {
-        let mut episodes: Vec<&Episode> = self
+        let concerned = self
             .sources
             .episodes
             .iter()
-            .filter(|one| self.concerns(&one.scope))
-            .collect();
-        episodes.sort_by_key(|one| (one.from, one.incident.clone()));
-        let time = |one: &Episode| Bounds {
-            start_ms: one.from.as_millisecond(),
-            end_ms: one.to.as_millisecond(),
-        };
-        let regions: Vec<(Labels, Bounds)> = episodes
-            .iter()
-            .map(|one| (crate::adjust::ledger::place_of(&one.scope), time(one)))
-            .collect();
-        let (from_ms, to_ms) = (counted.start_ms, counted.end_ms);
-        let shares = self
-            .sources
-            .engine
-            .shares(&objective.id, group, from_ms, to_ms, &regions)?;
-        let parts = episodes.iter().zip(shares.parts).filter(|(_, bad)| *bad != 0);
+            .filter(|one| self.concerns(&one.scope));
+        let divided = divided(self.sources.engine, &objective.id, group, counted, concerned)?;
         Some(Attribution {
-            excluded: shares.excluded,
-            incidents: parts
+            excluded: divided.excluded,
+            incidents: divided
+                .parts
+                .into_iter()
                 .map(|(one, bad)| IncidentPart {
                     incident: one.incident.to_string(),
                     title: self.may_name(&one.scope).then(|| one.title.clone()),
                     severity: one.severity.to_string(),
-                    stretch: stretch(time(one), zone),
+                    stretch: stretch(one.time(), zone),
                     bad,
                     suspects: if self.asked.tenant.is_none() {
                         one.suspects.clone()
@@ -271,7 +303,7 @@ impl Maker<'_> {
                     },
                 })
                 .collect(),
-            background: shares.background,
+            background: divided.background,
         })
     }
 

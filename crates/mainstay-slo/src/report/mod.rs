@@ -14,7 +14,7 @@ mod model;
 mod month;
 mod words;
 
-pub use build::{Asked, Episode, Sources, build};
+pub use build::{Asked, Divided, Episode, Sources, build, divided};
 pub use csv::csv;
 pub use html::html;
 pub use markdown::markdown;
