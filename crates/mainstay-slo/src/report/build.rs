@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mainstay_catalog::Platform;
-use mainstay_kernel::{IncidentId, Labels, Matcher, Ratio, Scope, Severity, SloId, TenantId};
+use mainstay_kernel::{Labels, Matcher, Ratio, Scope, TenantId};
 
+use super::divide::{Episode, divided};
 use super::model::{
     Adjusted, Attribution, Buffer, Credit, Customer, Doubtful, FORM, Figure, IncidentPart, Promised, Report,
     Stretch, TenantLine, Verdict,
@@ -32,34 +33,6 @@ pub struct Asked<'a> {
     pub now: Timestamp,
 }
 
-/// An incident, as far as reports are about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Episode {
-    /// Its id.
-    pub incident: IncidentId,
-    /// What was wrong.
-    pub title: String,
-    /// How bad it was.
-    pub severity: Severity,
-    /// Where.
-    pub scope: Scope,
-    /// When it hurt: from the first to the last bad event, as far as that is known.
-    pub from: Timestamp,
-    /// The end.
-    pub to: Timestamp,
-    /// Changes that may have caused it, in words, most suspect first.
-    pub suspects: Vec<String>,
-}
-
-impl Episode {
-    fn time(&self) -> Bounds {
-        Bounds {
-            start_ms: self.from.as_millisecond(),
-            end_ms: self.to.as_millisecond(),
-        }
-    }
-}
-
 /// What a report is made from.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
@@ -75,42 +48,6 @@ pub struct Sources<'a> {
     pub ledger: &'a LedgerState,
     /// Incidents that reach into the month.
     pub episodes: &'a [Episode],
-}
-
-/// Where the bad events of a group belong: the parts add up to all of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Divided<'a> {
-    /// In stretches that do not count.
-    pub excluded: i64,
-    /// In incidents, in the order in which they began; those that had none are left out.
-    pub parts: Vec<(&'a Episode, i64)>,
-    /// All others.
-    pub background: i64,
-}
-
-/// Divides the bad events of a group between two edges among incidents; of two at once the earlier one has them. `None` for
-/// what does not divide into places: time slices, composites.
-#[must_use]
-pub fn divided<'a>(
-    engine: &SloEngine,
-    objective: &SloId,
-    group: &Labels,
-    counted: Bounds,
-    episodes: impl IntoIterator<Item = &'a Episode>,
-) -> Option<Divided<'a>> {
-    let mut episodes: Vec<&Episode> = episodes.into_iter().collect();
-    episodes.sort_by_key(|one| (one.from, &one.incident));
-    let regions: Vec<(Labels, Bounds)> = episodes
-        .iter()
-        .map(|one| (crate::adjust::ledger::place_of(&one.scope), one.time()))
-        .collect();
-    let shares = engine.shares(objective, group, counted.start_ms, counted.end_ms, &regions)?;
-    let parts = episodes.into_iter().zip(shares.parts);
-    Some(Divided {
-        excluded: shares.excluded,
-        parts: parts.filter(|(_, bad)| *bad != 0).collect(),
-        background: shares.background,
-    })
 }
 
 /// Makes a report; `None` if the month cannot be reckoned with. Cost: objectives × (groups of tenants + incidents² that

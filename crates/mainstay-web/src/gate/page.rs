@@ -1,6 +1,6 @@
 //! The gate for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use axum::response::Response;
@@ -32,7 +32,7 @@ pub(super) async fn gate(State(app): State<App>, visit: Visit) -> Result<Respons
     let main = html! {
         h1 { "Gate" }
         p.dim { "What a deploy would be told now. Nobody may go by this page: who deploys asks, and the answer is written down." }
-        (region("places", html! { section { h2 { "Now" } (now_table(&places, now)) } }))
+        (region("places", html! { section { h2 { "Now" } (place_rows("Verdicts by cell and service", &places, now)) } }))
         (region("answers", html! { section { h2 { "Recent answers" } (answers_table(&answers, now)) } }))
         (region("approvals", html! { section { h2 { "Approvals that hold" } (approvals(&policies, now)) } }))
         (region("policies", html! { @for policy in &policies.policies { (policy_section(policy, &policies, now)) } }))
@@ -70,72 +70,82 @@ fn reason_links(reason: &GateReason, cell: &CellId) -> Markup {
     let budget =
         |slo: &SloId| url::with_query(&url::path(&["slos", slo.as_str()]), &[("cell", cell.as_str())]);
     html! {
-        @if let Some(slo) = &reason.slo { " " a href=(budget(slo)) { (slo) } }
+        @if let Some(slo) = &reason.slo { " " a href=(budget(slo)) { "budget" } }
         @if let Some(event) = &reason.event { " " a.why href=(url::path(&["why", &event.to_string()])) { "why" } }
     }
 }
 
-const PLACE_COLUMNS: &[Column] = &[text("Service"), text("Cell"), text("Deploy"), text("Why")];
+const PLACE_COLUMNS: &[Column] = &[text("Cells"), text("Services"), text("Deploy"), text("Why")];
 
-/// One row for each place.
+/// What holds in several places for the same reason, in one row.
+struct Alike<'a> {
+    first: &'a GatePlace,
+    cells: BTreeSet<&'a CellId>,
+    services: BTreeSet<&'a ServiceId>,
+}
+
+/// Places by verdict and reason, strictest first: one budget may hold up every service of a cell, and one silence be of many
+/// cells.
 pub(crate) fn place_rows(caption: &str, places: &[GatePlace], now: Timestamp) -> Markup {
-    let rows: Vec<Vec<Markup>> = places.iter().map(|place| place_row(place, now)).collect();
+    let mut by_reason: Vec<Alike<'_>> = Vec::new();
+    let mut found: BTreeMap<(&CellId, &str, bool), usize> = BTreeMap::new();
+    for place in places {
+        let is_through = place.verdict == GateVerdict::Allow;
+        let text = match place.reasons.first() {
+            Some(reason) if !is_through => reason.text.as_str(),
+            _ => "",
+        };
+        let index = *found
+            .entry((&place.cell, text, place.is_blind()))
+            .or_insert_with(|| {
+                by_reason.push(Alike {
+                    first: place,
+                    cells: BTreeSet::from([&place.cell]),
+                    services: BTreeSet::new(),
+                });
+                by_reason.len() - 1
+            });
+        if let Some(alike) = by_reason.get_mut(index) {
+            alike.services.insert(&place.service);
+        }
+    }
+    let mut rows: Vec<Alike<'_>> = Vec::new();
+    for alike in by_reason {
+        let same = rows.iter_mut().find(|row| {
+            row.first.verdict == GateVerdict::Allow
+                && alike.first.verdict == GateVerdict::Allow
+                && row.first.is_blind() == alike.first.is_blind()
+                && row.services == alike.services
+        });
+        match same {
+            Some(row) => row.cells.extend(alike.cells),
+            None => rows.push(alike),
+        }
+    }
+    let rows: Vec<Vec<Markup>> = rows.iter().map(|row| place_row(row, now)).collect();
     dense(caption, PLACE_COLUMNS, &rows, "No deploy is judged by it.")
 }
 
-fn place_row(place: &GatePlace, now: Timestamp) -> Vec<Markup> {
+fn place_row(alike: &Alike<'_>, now: Timestamp) -> Vec<Markup> {
+    let place = alike.first;
     let held_up = place.verdict != GateVerdict::Allow;
+    let cells: Vec<&str> = alike.cells.iter().map(|cell| cell.as_str()).collect();
+    let services: Vec<&str> = alike.services.iter().map(|service| service.as_str()).collect();
     vec![
-        html! { (place.service) },
-        html! { (place.cell) },
+        html! { (cells.join(", ")) },
+        html! { (services.join(", ")) },
         html! {
             (place_verdict(place))
             @if let Some(since) = place.since.filter(|_| held_up) { span.sub { (time::since(since, now)) } }
         },
         html! {
             @match place.reasons.first() {
-                Some(reason) => { (reason.text) (reason_links(reason, &place.cell)) },
-                None => (place.answer),
+                Some(reason) if held_up => { (reason.text) (reason_links(reason, &place.cell)) },
+                _ if place.is_blind() => span.dim { "nothing is seen of what judges it: unknown neither freezes nor thaws" },
+                _ => span.dim { "every budget that judges it is left, or an exception or approval holds" },
             }
         },
     ]
-}
-
-/// Places that are held up one by one, and of each service how many are let through.
-fn now_table(places: &[GatePlace], now: Timestamp) -> Markup {
-    let (through, held_up): (Vec<&GatePlace>, Vec<&GatePlace>) = places
-        .iter()
-        .partition(|place| place.verdict == GateVerdict::Allow);
-    let mut rows: Vec<Vec<Markup>> = held_up.iter().map(|place| place_row(place, now)).collect();
-    let mut services: BTreeMap<(&ServiceId, bool), Vec<&GatePlace>> = BTreeMap::new();
-    for place in through {
-        services
-            .entry((&place.service, place.is_blind()))
-            .or_default()
-            .push(place);
-    }
-    for ((service, is_blind), places) in services {
-        let cells: Vec<&str> = places.iter().map(|place| place.cell.as_ref()).collect();
-        let why = if is_blind {
-            "nothing is seen of what judges it: unknown neither freezes nor thaws"
-        } else {
-            "every budget that judges it is left, or an exception or approval holds"
-        };
-        rows.push(vec![
-            html! { (service) },
-            html! { (cells.join(", ")) },
-            places
-                .first()
-                .map_or_else(|| html! {}, |place| place_verdict(place)),
-            html! { span.dim { (why) } },
-        ]);
-    }
-    dense(
-        "Verdicts by service and cell",
-        PLACE_COLUMNS,
-        &rows,
-        "No error budget policy judges changes of any service.",
-    )
 }
 
 const ANSWER_COLUMNS: &[Column] = &[text("Asked"), text("Answer"), text("Why"), text("When")];
@@ -257,6 +267,7 @@ fn policy_section(policy: &GatePolicy, policies: &GatePolicies, now: Timestamp) 
                     }
                 }
             }
+            h3 { "Exceptions" }
             (dense("Exceptions that hold", EXCEPTION_COLUMNS, &exceptions, "No exception holds."))
         }
     }

@@ -13,7 +13,7 @@ use crate::view::{Burn, Look, Share, SloAgreement, SloDetail};
 const COUNT_COLUMNS: &[Column] = &[text("Counts"), numeric("Bad"), numeric("Of"), numeric("Good")];
 
 /// What was counted, with and without what is excluded, and what is part of neither.
-pub(super) fn counts(detail: &SloDetail) -> Markup {
+pub(super) fn counts(detail: &SloDetail, look: &Look) -> Markup {
     let slo = &detail.slo;
     let decimals = slo.objective.decimals_beside();
     let good = |bad: u64, total: u64| {
@@ -48,17 +48,23 @@ pub(super) fn counts(detail: &SloDetail) -> Markup {
             p { (amounts.left) " left of " (amounts.allowed) " that may be bad." }
             @if let Some(doubt) = &slo.doubt { p { b { "In doubt: " } (doubt) "." } }
             @if let Some(apart) = &slo.apart { p { b { "Beside the counts: " } (apart) "." } }
-            @if let Some(agreement) = &detail.agreement { (contract(agreement)) }
+            @if let Some(agreement) = &detail.agreement { (contract(agreement, look)) }
         }
     }
 }
 
-fn contract(agreement: &SloAgreement) -> Markup {
+fn contract(agreement: &SloAgreement, look: &Look) -> Markup {
     let noun = &agreement.noun;
+    let tenant = look.scope.tenant.as_ref().map(AsRef::as_ref).unwrap_or_default();
+    let href = url::with_query(
+        &url::path(&["slos", agreement.id.as_str()]),
+        &[("tenant", tenant)],
+    );
+    let group = agreement.group.as_deref().unwrap_or("the whole platform");
     html! {
         h3 { "SLA" }
         p {
-            a href=(url::path(&["slos", agreement.id.as_str()])) { (agreement.title) } " promises "
+            a href=(href) { (agreement.title) } ", for " (group) ", promises "
             (agreement.target.percent()) " in " (agreement.window) ": " (status(agreement.status)) " "
             (agreement.left) " of " (agreement.allowed) " " (noun) " left (" (agreement.bad) " bad of " (agreement.total)
             "). The buffer between the objective and the contract is " (agreement.buffer) " " (noun) "."
@@ -136,7 +142,7 @@ pub(super) fn parts(detail: &SloDetail, now: Timestamp) -> Markup {
                 },
                 html! { (signed(part.bad)) },
                 share(part.bad),
-                html! { (time::utc(part.from, now)) span.sub { "for " (time::span(time::elapsed_ms(part.from, part.to))) } },
+                html! { (time::utc(part.from, now)) span.sub { "to " (time::utc(part.to, now)) } },
                 html! {
                     @for (index, suspect) in part.suspects.iter().enumerate() { @if index > 0 { br; } (suspect) }
                     @if part.suspects.is_empty() { span.dim { "none is known" } }

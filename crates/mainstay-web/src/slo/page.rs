@@ -56,7 +56,7 @@ pub(super) async fn list(
             @let services = by_service(&slos, state);
             @for (service, slos) in &services {
                 section {
-                    h2 { (service.unwrap_or("Of no service")) }
+                    @if let Some(service) = service { h2 { (service) } }
                     (slo_table(slos, app.now()))
                 }
             }
@@ -147,7 +147,7 @@ pub(super) async fn one(
         }))
         (region("charts", html! { @for one in &detail.charts { section { (chart::figure(one)) } } }))
         div.columns {
-            (region("counts", depth::counts(&detail)))
+            (region("counts", depth::counts(&detail, &visit.look)))
             (region("burns", html! { section { h2 { "Burn alerts" } (depth::burns(&detail.burns)) } }))
         }
         (region("parts", depth::parts(&detail, now)))

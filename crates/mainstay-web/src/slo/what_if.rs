@@ -102,7 +102,7 @@ fn percent(text: &str) -> String {
 }
 
 const COLUMNS: &[Column] = &[
-    numeric("Target"),
+    text("Target"),
     text("Kept"),
     numeric("Bad of total"),
     numeric("Allowed"),

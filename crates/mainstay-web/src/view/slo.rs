@@ -23,7 +23,7 @@ pub struct Slo {
     pub group: Option<String>,
     /// That part by its labels; empty: the whole.
     pub labels: BTreeMap<String, String>,
-    /// Whose service.
+    /// Whose service; not said to who is limited to some tenants.
     #[schemars(with = "Option<String>")]
     pub service: Option<ServiceId>,
     /// The objective.
@@ -149,6 +149,8 @@ pub struct SloAgreement {
     pub id: SloId,
     /// What it promises.
     pub title: String,
+    /// The part it covers, which may be larger than the objective's; none: the whole.
+    pub group: Option<String>,
     /// The promise.
     pub target: Share,
     /// Its window, which may be another than the objective's.

@@ -1,11 +1,13 @@
 //! What the gate would say now, without being asked: for pages and banners.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
-use mainstay_kernel::SloId;
+use mainstay_kernel::{CellId, SloId};
 use mainstay_slo::gate::{Answer, Request};
 use mainstay_ui::time;
 use mainstay_web::view::{Banner, GatePlace, GateVerdict, SloGate, Status};
@@ -18,7 +20,7 @@ const PLACES_MAX: usize = 2_000;
 /// The most places beside one objective.
 const PLACES_OF_ONE: usize = 100;
 /// The most banners about deploys that are refused.
-const BANNERS_MAX: usize = 3;
+const BANNERS_MAX: usize = 2;
 
 impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     /// Every judged service in every cell, strictest first.
@@ -43,40 +45,27 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         places
     }
 
-    /// Where deploys are refused now, a sentence each.
+    /// Where deploys are refused now: a sentence for each cell and budget.
     pub(super) async fn freezes(&self) -> Vec<Banner> {
         let held_up = self.plane.held_up_places().await;
         let places = self.answered(held_up).await;
-        let refused: Vec<&GatePlace> = places
-            .iter()
-            .filter(|place| place.verdict == GateVerdict::Refuse)
-            .collect();
+        let mut frozen: BTreeMap<(&CellId, Option<&SloId>), Vec<&GatePlace>> = BTreeMap::new();
+        for place in places.iter().filter(|place| place.verdict == GateVerdict::Refuse) {
+            let slo = place.reasons.first().and_then(|reason| reason.slo.as_ref());
+            frozen.entry((&place.cell, slo)).or_default().push(place);
+        }
         let now = self.now();
-        let sentence = |place: &&GatePlace| {
-            let decisive = place.reasons.first();
-            let since = place
-                .since
-                .map_or_else(String::new, |since| format!(" since {}", time::utc(since, now)));
-            let by = decisive
-                .and_then(|reason| reason.slo.as_ref())
-                .map_or_else(String::new, |slo| format!(", by {slo}"));
-            Banner {
-                status: Status::Breached,
-                text: format!(
-                    "Deploys of {} in {} are refused{since}{by}.",
-                    place.service, place.cell
-                ),
-                event: decisive.and_then(|reason| reason.event),
-            }
-        };
-        let mut banners: Vec<Banner> = refused.iter().take(BANNERS_MAX).map(sentence).collect();
-        let further = refused.len().saturating_sub(BANNERS_MAX);
+        let further = frozen.len().saturating_sub(BANNERS_MAX);
+        let frozen = frozen.into_iter().take(BANNERS_MAX);
+        let mut banners: Vec<Banner> = frozen
+            .map(|((cell, slo), places)| freeze(cell, slo, &places, now))
+            .collect();
         if further > 0 {
             banners.push(Banner {
                 status: Status::Breached,
                 text: format!(
-                    "Deploys are refused in {} more: the page Gate has them all.",
-                    crate::check::counted(further, "place")
+                    "Deploys are refused for {} more; the page Gate has them all.",
+                    crate::check::counted(further, "reason")
                 ),
                 event: None,
             });
@@ -111,6 +100,33 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             states: policy.states,
             places,
         })
+    }
+}
+
+/// `Deploys of api-gateway and 7 other services in cell-5 are refused since 10:34:25 UTC, by api-availability.`
+fn freeze(cell: &CellId, slo: Option<&SloId>, places: &[&GatePlace], now: Timestamp) -> Banner {
+    // Of whose budget it is, if that is among them, names the trouble best.
+    let whose = slo.map(SloId::as_str).unwrap_or_default();
+    let names = || places.iter().map(|place| place.service.as_str());
+    let first = names()
+        .find(|name| whose.starts_with(name))
+        .or_else(|| names().next());
+    let others = match places.len().saturating_sub(1) {
+        0 => String::new(),
+        1 => " and another service".to_owned(),
+        others => format!(" and {others} other services"),
+    };
+    let since = places.iter().filter_map(|place| place.since).min();
+    let since = since.map_or_else(String::new, |since| format!(" since {}", time::utc(since, now)));
+    let by = slo.map_or_else(String::new, |slo| format!(", by {slo}"));
+    let decisive = places.first().and_then(|place| place.reasons.first());
+    Banner {
+        status: Status::Breached,
+        text: format!(
+            "Deploys of {}{others} in {cell} are refused{since}{by}.",
+            first.unwrap_or_default()
+        ),
+        event: decisive.and_then(|reason| reason.event),
     }
 }
 

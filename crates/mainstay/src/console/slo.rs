@@ -170,7 +170,7 @@ impl Reader<'_> {
                 .filter(|(_, value)| *value != NO_VALUE)
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
-            service: objective.service.clone(),
+            service: objective.service.clone().filter(|_| self.linked),
             objective: Share(objective.target),
             sla: self.sla.map(Share),
             value: budget.good_share().map(Share),

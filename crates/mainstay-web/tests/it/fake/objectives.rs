@@ -102,6 +102,7 @@ pub(super) fn agreement(slo: &Slo) -> SloAgreement {
     SloAgreement {
         id: SloId::new("payments-sla").expect("a name"),
         title: "API availability SLA".to_owned(),
+        group: None,
         target: share("99.9%"),
         window: slo.window.clone(),
         status: slo.status,

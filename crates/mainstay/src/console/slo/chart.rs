@@ -52,17 +52,28 @@ impl Course<'_> {
         let whole = amount(budget.allowed());
         let bounds = objective.window.bounds(now);
         let now_ms = now.as_millisecond();
-        let last_ms = ahead
+        // Of a spent budget nothing lies ahead; of one that is left, the rest of its window.
+        let is_left = left.is_some_and(|(_, left)| left > 0.0);
+        let window_end_ms = if is_left { bounds.end_ms } else { now_ms };
+        let ahead_ms = ahead
             .iter()
             .flat_map(|line| &line.points)
-            .map(|(at_ms, _)| *at_ms)
-            .max();
-        let end_ms = bounds.end_ms.max(last_ms.unwrap_or(now_ms)).max(now_ms);
+            .map(|(at_ms, _)| *at_ms);
+        let end_ms = ahead_ms.fold(window_end_ms.max(now_ms), i64::max);
+        // Where counting began late in the window, the time before says nothing.
+        let first_ms = points
+            .iter()
+            .find(|(_, left)| left.is_some())
+            .map(|(at_ms, _)| *at_ms);
+        let step_ms = (now_ms - bounds.start_ms) / i64::from(POINTS);
+        let start_ms = first_ms.map_or(bounds.start_ms, |first_ms| {
+            bounds.start_ms.max(first_ms - step_ms)
+        });
         let mut marks = self.marks.clone();
         if end_ms > now_ms {
             marks.push(mark(now_ms, "now"));
         }
-        if matches!(objective.window, Window::Calendar(_)) {
+        if is_left && matches!(objective.window, Window::Calendar(_)) {
             marks.push(mark(bounds.end_ms, "the window ends, and the budget begins anew"));
         }
         Chart {
@@ -70,7 +81,7 @@ impl Course<'_> {
             title: format!("Budget left, in {}", unit.noun()),
             sentence: self.sentence(counted.last()),
             unit: Unit::Count,
-            start_ms: bounds.start_ms,
+            start_ms,
             end_ms,
             series: std::iter::once(Series {
                 name: "left".to_owned(),

@@ -15,7 +15,7 @@ use super::super::expression::{Filter, Reading};
 use super::super::{PlaneConsole, not_found, overview, sight};
 use super::chart::Course;
 use super::words::{definition, number};
-use super::{Reader, Standing, place, promise_status, window_words};
+use super::{Reader, Standing, group_text, place, promise_status, window_words};
 
 /// How many changes are marked in the course of a budget, the newest.
 const MARKS_MAX: usize = 12;
@@ -128,13 +128,11 @@ fn agreement(contract: &Objective, standing: &Standing, target: Ratio) -> SloAgr
         let size = u64::try_from(count.unsigned_abs()).unwrap_or(u64::MAX);
         format!("{sign}{}", amount(size))
     };
-    let ours = Budget {
-        target,
-        ..budget.clone()
-    };
+    let ours = Budget { target, ..*budget };
     SloAgreement {
         id: contract.id.clone(),
         title: contract.display_name.clone(),
+        group: group_text(&standing.group),
         target: Share(contract.target),
         window: window_words(contract, standing),
         status: promise_status(standing),

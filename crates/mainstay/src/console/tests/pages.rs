@@ -148,7 +148,7 @@ async fn an_objective_stands_beside_its_contract_its_gate_and_its_course() {
         chart
             .limits
             .iter()
-            .any(|limit| limit.name == "SLA broken" && limit.value < 0.0)
+            .any(|limit| limit.name == "SLA broken" && limit.value <= 0.0)
     );
     assert!(
         chart.marks.iter().any(|mark| mark.text.contains("v1.6.0")),
