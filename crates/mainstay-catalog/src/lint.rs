@@ -160,11 +160,11 @@ lints! {
     BUDGET_STATES = "budget-states" Error R7 implemented "a budget state does not fit the part that is left";
     PAYMENT_COHORT = "payment-cohort" Warning R27 implemented "a success rate mixes payments of different beginnings";
     ACKNOWLEDGED_LOSS = "acknowledged-loss" Warning R28 implemented "a loss is measured by acknowledgements, which cannot see it";
-    PRIORITY_CONTRADICTS = "priority-contradicts" Error R29 implemented "an alert's priority is not the one that the severity table gives";
+    PRIORITY_CONTRADICTS = "priority-contradicts" Warning R29 implemented "an alert's priority is not the one that the severity table gives";
     SINGLE_POD_PAGE = "single-pod-page" Error R30 implemented "one pod that is down pages as if all were";
     THROUGHPUT_OBJECTIVE = "throughput-objective" Error R33 implemented "a floor of throughput as an objective is missed every night";
     BUDGET_RESET = "budget-reset" Warning R36 implemented "a new month forgives an exhausted budget";
-    CLIENT_ERRORS = "client-errors" Error R39 implemented "an answer that is our fault (408, 429, 499) is counted as the client's";
+    CLIENT_ERRORS = "client-errors" Warning R39 implemented "an answer that is our fault (408, 429, 499) is counted as the client's";
     NEVER_FIRES = "never-fires" Error - implemented "a threshold that no ratio can reach, so that the alert never fires";
     NO_BUDGET = "no-budget" Warning - implemented "an objective of 100%: it leaves no budget, and the first failure breaks it";
     GOOD_OUTSIDE_TOTAL = "good-outside-total" Error - implemented "the good or the bad events are not among all events, so that their ratio is none";

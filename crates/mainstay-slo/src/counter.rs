@@ -209,7 +209,7 @@ pub(crate) fn contribution(
 }
 
 /// The integer that a sample's value is, or `None` where it is no exact count.
-fn exact_count(value: f64) -> Option<u64> {
+pub(crate) fn exact_count(value: f64) -> Option<u64> {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "what is lost is compared with what was there"

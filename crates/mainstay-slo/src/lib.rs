@@ -34,6 +34,7 @@ pub mod floor;
 pub mod forecast;
 pub mod gate;
 pub mod import;
+mod latency;
 pub mod objective;
 pub mod prefix;
 pub mod reading;

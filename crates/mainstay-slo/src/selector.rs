@@ -5,6 +5,9 @@
 //! in brackets says over which window the query's author counts; our windows come from the objective, so it is read
 //! and let go (`[5m]`, or a template such as `[{{.window}}]`).
 
+mod edge;
+pub mod observations;
+
 use mainstay_kernel::{Labels, MatchOp, Matcher, labels::METRIC_NAME};
 
 /// The label of a classic histogram's buckets: the upper edge.
@@ -40,55 +43,11 @@ impl Selector {
         series.metric_name() == self.metric
             && self.matchers.iter().all(|matcher| {
                 matcher.matches(series)
-                    || edge(matcher).is_some_and(|edge| {
+                    || edge::asked(matcher).is_some_and(|edge| {
                         series.get(EDGE_LABEL).and_then(|le| le.parse().ok()) == Some(edge)
                     })
             })
     }
-
-    /// The edge of the one bucket that it selects, if it selects one.
-    #[must_use]
-    pub fn edge(&self) -> Option<f64> {
-        self.matchers.iter().find_map(edge)
-    }
-
-    /// Whether it would select this series but for the bucket's edge.
-    pub(crate) fn matches_beside_edge(&self, series: &Labels) -> bool {
-        series.metric_name() == self.metric
-            && self
-                .matchers
-                .iter()
-                .all(|matcher| matcher.name() == EDGE_LABEL || matcher.matches(series))
-    }
-
-    /// Its conditions for an engine that compares texts: the name first, an edge in every way that formats write it.
-    #[must_use]
-    pub fn to_matchers(&self) -> Vec<Matcher> {
-        let name = Matcher::equal(METRIC_NAME, &self.metric);
-        let spelt = |matcher: &Matcher| {
-            let pattern = edge(matcher).map(|edge| {
-                let mut ways = vec![matcher.value().to_owned(), edge.to_string()];
-                if edge.fract() == 0.0 {
-                    ways.push(format!("{edge:.1}"));
-                }
-                ways.sort_unstable();
-                ways.dedup();
-                ways.join("|").replace('.', r"\.").replace('+', r"\+")
-            });
-            pattern
-                .and_then(|pattern| Matcher::new(EDGE_LABEL, MatchOp::Matches, pattern).ok())
-                .unwrap_or_else(|| matcher.clone())
-        };
-        std::iter::once(name)
-            .chain(self.matchers.iter().map(spelt))
-            .collect()
-    }
-}
-
-/// The edge that a matcher asks for.
-fn edge(matcher: &Matcher) -> Option<f64> {
-    let asks = matcher.name() == EDGE_LABEL && matcher.op() == MatchOp::Equal;
-    asks.then(|| matcher.value().parse().ok()).flatten()
 }
 
 impl std::fmt::Display for Selector {

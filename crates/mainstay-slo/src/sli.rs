@@ -25,12 +25,23 @@ pub enum Events {
     Counters(Counters),
     /// What becomes of payments, by the time at which they began.
     Completion(Completion),
+    /// Every observation of native histograms, held against a threshold.
+    Histograms(Histograms),
     /// Every sample of a gauge, held against a threshold.
     Gauge(Gauge),
     /// Every sample of a ratio that was finished elsewhere: sampled, not counted.
     Share(Share),
     /// What other indicators count, weighted.
     Composite(Vec<Member>),
+}
+
+/// Native histograms of which every observation is an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Histograms {
+    /// Their series.
+    pub histograms: Vec<Selector>,
+    /// What a good observation keeps: at most a value.
+    pub good: Threshold,
 }
 
 /// A gauge of which every sample is an event.
@@ -84,6 +95,8 @@ pub(crate) enum Role {
         /// Its events are among all.
         total: bool,
     },
+    /// A native histogram whose observations are events.
+    Histogram(Threshold),
     /// A gauge whose samples are events.
     Gauge(Threshold),
     /// A ratio whose samples are events.
@@ -99,6 +112,7 @@ impl Events {
                 let (marked, total) = (selected(&counters.marked_by), selected(&counters.total));
                 (marked || total).then_some(Role::Counter { marked, total })
             }
+            Self::Histograms(one) => selected(&one.histograms).then_some(Role::Histogram(one.good)),
             Self::Gauge(gauge) => selected(&gauge.gauges).then_some(Role::Gauge(gauge.good)),
             Self::Share(share) => selected(&share.shares).then_some(Role::Share(share.marked)),
             Self::Composite(_) | Self::Completion(_) => None,
@@ -113,7 +127,11 @@ impl Events {
                 let mut selectors = counters.marked_by.iter();
                 counters.marked == Marked::Good && selectors.all(|selector| selector.edge().is_some())
             }
-            Self::Gauge(_) | Self::Share(_) | Self::Composite(_) | Self::Completion(_) => false,
+            Self::Histograms(_)
+            | Self::Gauge(_)
+            | Self::Share(_)
+            | Self::Composite(_)
+            | Self::Completion(_) => false,
         }
     }
 
@@ -121,6 +139,7 @@ impl Events {
     pub fn selectors(&self) -> impl Iterator<Item = &Selector> {
         let (some, others): (&[Selector], &[Selector]) = match self {
             Self::Counters(counters) => (&counters.marked_by, &counters.total),
+            Self::Histograms(one) => (&one.histograms, &[]),
             Self::Gauge(gauge) => (&gauge.gauges, &[]),
             Self::Share(share) => (&share.shares, &[]),
             Self::Composite(_) | Self::Completion(_) => (&[], &[]),
@@ -133,7 +152,11 @@ impl Events {
     pub fn counters(&self) -> Option<&Counters> {
         match self {
             Self::Counters(counters) => Some(counters),
-            Self::Gauge(_) | Self::Share(_) | Self::Composite(_) | Self::Completion(_) => None,
+            Self::Histograms(_)
+            | Self::Gauge(_)
+            | Self::Share(_)
+            | Self::Composite(_)
+            | Self::Completion(_) => None,
         }
     }
 
@@ -142,7 +165,11 @@ impl Events {
     pub fn members(&self) -> &[Member] {
         match self {
             Self::Composite(members) => members,
-            Self::Counters(_) | Self::Gauge(_) | Self::Share(_) | Self::Completion(_) => &[],
+            Self::Counters(_)
+            | Self::Histograms(_)
+            | Self::Gauge(_)
+            | Self::Share(_)
+            | Self::Completion(_) => &[],
         }
     }
 
@@ -156,6 +183,7 @@ impl Events {
     pub(crate) fn marked(&self) -> Marked {
         match self {
             Self::Counters(counters) => counters.marked,
+            Self::Histograms(_) => Marked::Good,
             Self::Gauge(_) | Self::Share(_) | Self::Composite(_) | Self::Completion(_) => Marked::Bad,
         }
     }
@@ -211,6 +239,7 @@ impl SliDefinition {
     pub fn check(&self) -> Result<(), SloError> {
         let all: &[Selector] = match &self.events {
             Events::Counters(counters) => &counters.total,
+            Events::Histograms(one) => &one.histograms,
             Events::Gauge(gauge) => &gauge.gauges,
             Events::Share(share) => &share.shares,
             Events::Composite(members) => return self.check_members(members),

@@ -1,5 +1,6 @@
 //! `mainstay serve`: the control plane at work.
 
+mod announce;
 mod channels;
 mod discovery;
 mod engines;
@@ -281,7 +282,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     tasks.spawn(keep(plane.clone(), telemetry.clone(), until_stopped()));
     tasks.spawn(work(plane.clone(), until_stopped()));
     tasks.spawn(expire(console, until_stopped()));
-    tasks.spawn(announce(plane.clone(), live, until_stopped()));
+    tasks.spawn(announce::announce(plane.clone(), live, until_stopped()));
     anstream::println!("mainstay listens on http://{address}");
 
     let first_failure = tokio::select! {
@@ -462,42 +463,5 @@ async fn expire(
             Ok(()) | Err(PlaneError::Refused(_)) => {}
             Err(fatal) => return Err(fatal.into()),
         }
-    }
-}
-
-/// Tells the pages that something happened.
-async fn announce(
-    plane: Arc<LivePlane>,
-    live: broadcast::Sender<Topic>,
-    stop: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    let mut changed = plane.changed();
-    tokio::pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => return Ok(()),
-            moved = changed.changed() => if moved.is_err() { return Ok(()) },
-        }
-        let open = plane
-            .look(|states| {
-                states
-                    .incidents
-                    .all()
-                    .rev()
-                    .take(20)
-                    .map(|incident| incident.id.clone())
-                    .collect::<Vec<_>>()
-            })
-            .await;
-        let topics = open
-            .iter()
-            .map(Topic::incident)
-            .chain([Topic::overview(), Topic::inbox()]);
-        for topic in topics {
-            // Nobody listening is fine.
-            let _ = live.send(topic);
-        }
-        // A burst of events is one piece of news.
-        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

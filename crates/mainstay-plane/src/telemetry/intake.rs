@@ -70,9 +70,22 @@ impl Telemetry {
     ///
     /// # Errors
     /// If the log cannot be written.
-    pub fn take_histograms(&self, samples: &[HistogramSample]) -> Result<Appended, SeriesError> {
-        self.store
-            .append_histograms(samples, self.clock.now().as_millisecond())
+    pub fn take_histograms(
+        &self,
+        samples: &[HistogramSample],
+        created_ms: impl Fn(usize) -> Option<i64>,
+    ) -> Result<Appended, SeriesError> {
+        let now_ms = self.clock.now().as_millisecond();
+        let appended = {
+            let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+            let appended = self.store.write_histograms(samples, now_ms)?;
+            if appended.stored > 0 {
+                self.count_histograms(&mut watched, samples, &created_ms, &appended);
+            }
+            appended
+        };
+        self.store.wait_durable(appended.lsn)?;
+        Ok(appended)
     }
 
     /// [`Telemetry::take_histograms`], with series named by their labels, and when the counts began if that is known. Limits count as refusals of single samples.
@@ -84,6 +97,7 @@ impl Telemetry {
         rows: impl Iterator<Item = (&'a Labels, Option<i64>, i64, &'a Arc<Histogram>)>,
     ) -> Result<Appended, SeriesError> {
         let mut samples = Vec::new();
+        let mut created = Vec::new();
         let mut refused = BTreeMap::new();
         let mut whose = Runs::default();
         for (at, (labels, created_ms, t_ms, value)) in rows.enumerate() {
@@ -91,6 +105,7 @@ impl Telemetry {
                 Ok(series) => {
                     self.store.set_start(series, t_ms, created_ms)?;
                     whose.push(self.tenants.number(tenant_of(labels)), 1);
+                    created.push(created_ms);
                     samples.push(HistogramSample {
                         series,
                         t_ms,
@@ -107,7 +122,7 @@ impl Telemetry {
         let mut appended = if samples.is_empty() {
             Appended::default()
         } else {
-            self.take_histograms(&samples)?
+            self.take_histograms(&samples, |at| created.get(at).copied().flatten())?
         };
         self.tenants.settle(&whose, &appended.outcomes);
         appended.refuse(&refused);
@@ -149,6 +164,42 @@ impl Telemetry {
                 Some(series) => Watch::Yes(series),
                 // One that a limit keeps out is asked again.
                 None if slos.refuses(labels) => Watch::Unknown,
+                None => Watch::No,
+            };
+        }
+        slos.advance_to(appended.lsn.get());
+    }
+
+    fn count_histograms(
+        &self,
+        watched: &mut Watched,
+        samples: &[HistogramSample],
+        created_ms: &impl Fn(usize) -> Option<i64>,
+        appended: &Appended,
+    ) {
+        let mut slos = self.slos();
+        for (at, sample) in samples.iter().enumerate() {
+            let watch = watched.get(sample.series);
+            if matches!(watch, Watch::No) || !appended.accepted(at) {
+                continue;
+            }
+            if let Watch::Yes(series) = watch
+                && slos
+                    .on_histogram(*series, sample.t_ms, &sample.value, created_ms(at))
+                    .is_some()
+            {
+                continue;
+            }
+            let Some(labels) = self.store.labels(sample.series) else {
+                continue;
+            };
+            *watch = match slos.watch(&labels) {
+                Some(series) => {
+                    slos.on_histogram(series, sample.t_ms, &sample.value, created_ms(at));
+                    Watch::Yes(series)
+                }
+                // One that a limit keeps out is asked again.
+                None if slos.refuses(&labels) => Watch::Unknown,
                 None => Watch::No,
             };
         }

@@ -400,7 +400,8 @@ impl Telemetry {
             );
         }
         if !histograms.is_empty() {
-            let appended = self.take_histograms(histograms)?;
+            let appended =
+                self.take_histograms(histograms, |at| histograms_created_ms.get(at).copied().flatten())?;
             self.tenants.settle(&whose[1], &appended.outcomes);
             receipt.histograms = tell(
                 &appended,

@@ -12,6 +12,7 @@ mod completion;
 mod composite;
 mod exclude;
 mod forecast;
+mod histogram;
 mod install;
 mod judge;
 mod node;
@@ -40,9 +41,10 @@ pub use whatif::{TargetWhatIf, WhatIf, WhatIfPage};
 
 use crate::adjust::Exclusion;
 use crate::counter::{Counter, Counting, Lateness, Verdict};
+use crate::latency::Observations;
 use crate::objective::Objective;
 use crate::prefix::Edges;
-use crate::reading::Readings;
+use crate::reading::{Readings, Threshold};
 use crate::sli::SliDefinition;
 use crate::slice::{Budgeting, Unit};
 use crate::window::Bounds;
@@ -145,6 +147,8 @@ struct Series {
     counter: Counter,
     /// Its samples as events, where any indicator takes them so.
     readings: Option<Box<Readings>>,
+    /// Its samples as native histograms, by threshold, where any indicator takes them so.
+    observed: Vec<(Threshold, Observations)>,
     links: Vec<Link>,
 }
 
@@ -271,6 +275,7 @@ impl SloEngine {
             labels: labels.clone(),
             counter: Counter::default(),
             readings: None,
+            observed: Vec::new(),
             links,
         })?;
         Some(SeriesRef { index, generation })
@@ -427,7 +432,12 @@ impl Series {
     /// When it was last heard of.
     fn last_ms(&self) -> Option<i64> {
         let read_ms = self.readings.as_ref().and_then(|readings| readings.last_ms());
-        self.counter.last_ms().max(read_ms)
+        let observed_ms = self
+            .observed
+            .iter()
+            .filter_map(|(_, observed)| observed.last_ms())
+            .max();
+        self.counter.last_ms().max(read_ms).max(observed_ms)
     }
 }
 

@@ -67,7 +67,13 @@ impl Node {
     }
 
     /// Counts what a sample of `t_ms` adds to the marked events, to all, or to both.
-    fn count(&mut self, [marked, total]: [bool; 2], t_ms: i64, effects: [(i64, Tally); 2], pass: Pass<'_>) {
+    pub(super) fn count(
+        &mut self,
+        [marked, total]: [bool; 2],
+        t_ms: i64,
+        effects: [(i64, Tally); 2],
+        pass: Pass<'_>,
+    ) {
         self.retired = false;
         let known = self.coverage.on_sample(t_ms, pass.max_gap_ms);
         for (at_ms, tally) in effects {

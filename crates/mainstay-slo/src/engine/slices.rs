@@ -110,7 +110,7 @@ fn judge_slice(
 impl Link {
     /// Whether the series is a counter of its indicator, or of its witness.
     pub(super) fn counts(&self) -> bool {
-        !self.reads()
+        matches!(self.role, None | Some(Role::Counter { .. }))
     }
 
     /// Whether each sample of the series is an event.
@@ -123,7 +123,7 @@ impl Link {
         let (bad, total) = match self.role? {
             Role::Gauge(good) => (u64::from(!good.is_kept_by(value)), 1),
             Role::Share(marked) => (bad_millionths(value, marked)?, MILLION),
-            Role::Counter { .. } => return None,
+            Role::Counter { .. } | Role::Histogram(_) => return None,
         };
         Some([bad.cast_signed(), total.cast_signed()])
     }

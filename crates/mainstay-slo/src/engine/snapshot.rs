@@ -17,7 +17,7 @@ use super::judge::{Judged, State};
 use super::node::Node;
 use super::presence::decode_presence;
 use super::source::Sources;
-use super::{Ingested, Judge, Series, Settings, Sli, SloCatalog, SloEngine, slices};
+use super::{Ingested, Judge, Series, Settings, Sli, SloCatalog, SloEngine, histogram, slices};
 use crate::codec::{Reader, Writer};
 use crate::counter::{Counter, Counting, Point};
 use crate::coverage::Coverage;
@@ -65,6 +65,9 @@ impl SloEngine {
         }
         if self.judges.iter().any(Judge::says_presence) {
             section(Tag::Presence, &|out| self.encode_presence(out));
+        }
+        if histogram::are_any(&self.series) {
+            section(Tag::Histograms, &|out| histogram::encode(out, &self.series));
         }
         if slices::are_any(&self.slis, &self.series) {
             section(Tag::Slices, &|out| slices::encode(out, &self.slis, &self.series));
@@ -156,6 +159,8 @@ enum Tag {
     Presence = 6,
     /// What time slices count as, and samples that are events; after the indicators and the series that they are of.
     Slices = 7,
+    /// The last samples of native histograms; after the series that they are of.
+    Histograms = 8,
 }
 
 impl Tag {
@@ -168,6 +173,7 @@ impl Tag {
             Self::Completions,
             Self::Presence,
             Self::Slices,
+            Self::Histograms,
         ];
         known.into_iter().find(|tag| *tag as u64 == number)
     }
@@ -231,6 +237,7 @@ impl Stored {
                         labels: decode_labels(input)?,
                         counter: decode_counter(input)?,
                         readings: None,
+                        observed: Vec::new(),
                         links: Vec::new(),
                     });
                 }
@@ -251,6 +258,7 @@ impl Stored {
                 }
             }
             Tag::Presence => decode_presence(&mut self.judged, input)?,
+            Tag::Histograms => histogram::decode(input, &mut self.series)?,
             Tag::Slices => slices::decode(input, &mut self.slis, &mut self.series)?,
         }
         Ok(())
@@ -345,7 +353,7 @@ pub(super) fn decode_labels(input: &mut Reader<'_>) -> Result<Labels, SloError> 
     (0..length).map(|_| Ok((input.text()?, input.text()?))).collect()
 }
 
-fn encode_counter(out: &mut Writer, counter: &Counter) {
+pub(super) fn encode_counter(out: &mut Writer, counter: &Counter) {
     out.bool(counter.trimmed);
     out.len(counter.recent.len());
     for point in &counter.recent {
@@ -355,7 +363,7 @@ fn encode_counter(out: &mut Writer, counter: &Counter) {
     }
 }
 
-fn decode_counter(input: &mut Reader<'_>) -> Result<Counter, SloError> {
+pub(super) fn decode_counter(input: &mut Reader<'_>) -> Result<Counter, SloError> {
     let trimmed = input.bool()?;
     let length = input.len()?;
     let points = (0..length).map(|_| Ok(Point::new(input.i64()?, input.u64()?, input.option()?)));

@@ -8,10 +8,12 @@ use super::objective::is_label_name;
 use super::openslo::{Free, Metadata, Metric, RatioMetric, Sli};
 use super::{bad, warning};
 use crate::completion::Completion;
-use crate::reading::Threshold;
+use crate::reading::{Op, Threshold};
+use crate::selector::observations::{asks_for_observations, parse_observations};
 use crate::selector::{EventCount, Selector, parse_event_count, parse_selector};
 use crate::sli::{
-    Counters, Events, GROUP_LABELS_MAX, Gauge, Marked, SOURCE_LABEL, Share, SliDefinition, Witness,
+    Counters, Events, GROUP_LABELS_MAX, Gauge, Histograms, Marked, SOURCE_LABEL, Share, SliDefinition,
+    Witness,
 };
 
 /// What a threshold or a ratio counts, grouped by the labels of its queries; `None`, with a warning, where it cannot be
@@ -72,6 +74,12 @@ fn counters(
         _ => return None,
     };
     let total = ratio.total.as_ref()?;
+    // What cannot be read is said below.
+    if let Some((_, text)) = query(document, name, at, total, &mut Diagnostics::default())
+        && asks_for_observations(text)
+    {
+        return histograms(document, name, at, (marked, metric), total, diagnostics);
+    }
     if !ratio.counter {
         let message =
             format!("the indicator {name:?} does not say `counter: true`, and is read as if it did");
@@ -92,6 +100,38 @@ fn counters(
         total: total.selectors,
     });
     Some((events, total.by))
+}
+
+/// The observations of native histograms that are at most a threshold, of all.
+fn histograms(
+    document: &Document,
+    name: &str,
+    at: At,
+    (marked, metric): (Marked, &Metric),
+    total: &Metric,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Events, Vec<String>)> {
+    let mut read = |metric: &Metric| {
+        let (query, text) = query(document, name, at, metric, diagnostics)?;
+        let observed = parse_observations(text);
+        if let Err(error) = &observed {
+            let help = "such as `histogram_fraction(0, 0.2, rate(x[5m])) * histogram_count(rate(x[5m]))` of \
+                        `histogram_count(rate(x[5m]))`";
+            diagnostics.push(bad(document, query, error.to_string(), help));
+        }
+        observed.ok()
+    };
+    let (some, all) = (read(metric)?, read(total)?);
+    let same = some.selector == all.selector && some.by == all.by && all.at_most.is_none();
+    let threshold = some.at_most.and_then(|at_most| Threshold::new(Op::Lte, at_most));
+    let Some(good) = threshold.filter(|_| same && marked == Marked::Good) else {
+        let message = format!("the indicator {name:?} is no part of the observations of one histogram");
+        let help = "write `good` as `histogram_fraction(0, T, S) * histogram_count(S)` and `total` as `histogram_count(S)`";
+        diagnostics.push(warning(document, at, message).help(help));
+        return None;
+    };
+    let histograms = vec![all.selector];
+    Some((Events::Histograms(Histograms { histograms, good }), all.by))
 }
 
 /// An indicator by completion, grouped as its objectives want.

@@ -13,6 +13,7 @@ mod fixture;
 mod forecast;
 mod gate;
 mod golden;
+mod histograms;
 mod kinds;
 mod ledger;
 mod openslo;

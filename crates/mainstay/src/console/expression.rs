@@ -179,6 +179,9 @@ impl Reading<'_> {
     pub(super) fn total(self, sli: &SliDefinition, filter: &Filter) -> Option<String> {
         match &sli.events {
             Events::Counters(counters) => Some(self.sum(&counters.total, filter)),
+            Events::Histograms(one) => {
+                Some(format!("histogram_count({})", self.sum(&one.histograms, filter)))
+            }
             Events::Gauge(gauge) => Some(self.samples(gauge, filter, false)),
             Events::Share(_) | Events::Composite(_) | Events::Completion(_) => None,
         }
@@ -194,6 +197,11 @@ impl Reading<'_> {
                     Marked::Good => format!("{} - {marked}", self.sum(&counters.total, filter)),
                 })
             }
+            Events::Histograms(one) => {
+                let sum = self.sum(&one.histograms, filter);
+                let fast = format!("histogram_fraction(-Inf, {}, {sum})", one.good.value());
+                Some(format!("histogram_count({sum}) * (1 - {fast})"))
+            }
             Events::Gauge(gauge) => Some(self.samples(gauge, filter, true)),
             Events::Share(_) | Events::Composite(_) | Events::Completion(_) => None,
         }
@@ -208,6 +216,11 @@ impl Reading<'_> {
                     self.sum(&counters.total, filter),
                 );
                 (format!("{marked} / {total}"), counters.marked)
+            }
+            Events::Histograms(one) => {
+                let sum = self.sum(&one.histograms, filter);
+                let fast = format!("histogram_fraction(-Inf, {}, {sum})", one.good.value());
+                (fast, Marked::Good)
             }
             Events::Gauge(gauge) => {
                 let (bad, total) = (

@@ -298,6 +298,12 @@ fn doubt(sli: &SliDefinition, doubt: Doubt) -> Option<String> {
             plural(doubt.unbounded, &sli.source)
         ));
     }
+    if doubt.missed_total == 0 && doubt.missed_marked > 0 {
+        said.push(format!(
+            "of {} events it is unknown on which side of the threshold they are: it lies within a bucket",
+            count(doubt.missed_marked)
+        ));
+    }
     if doubt.missed_total > 0 {
         let missed = count(doubt.missed_total);
         said.push(match sli.events {

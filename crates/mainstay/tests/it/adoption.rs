@@ -78,8 +78,15 @@ fn the_payments_catalog_is_rules_that_a_prometheus_takes() {
     let (catalog, _) = objectives(&crate::root().join("catalogs/payments"));
     assert!(catalog.objectives().len() > 3);
     for objective in catalog.objectives() {
+        let mut indicators = catalog.indicators().iter();
+        let indicator = indicators.find(|sli| sli.name == objective.sli);
+        let counts = indicator.is_some_and(|sli| sli.events.counters().is_some());
         let named = format!("mainstay-slo-{}", objective.id);
-        assert!(text.contains(&named), "{named}");
+        assert_eq!(text.contains(&named), counts, "{named}");
+        assert!(
+            text.contains(objective.id.as_str()),
+            "what is left out is named: {named}"
+        );
     }
     assert!(
         !text.contains("0000000001") && !text.contains("99999999"),

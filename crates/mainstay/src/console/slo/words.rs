@@ -23,6 +23,11 @@ pub(super) fn definition(objective: &Objective, sli: &SliDefinition) -> String {
             };
             format!("Events are counted by {}; {marked}.", selectors(&counters.total))
         }
+        Events::Histograms(one) => format!(
+            "Every observation of the native histograms {} is an event; good are those {}.",
+            selectors(&one.histograms),
+            one.good
+        ),
         Events::Gauge(gauge) => format!(
             "Every sample of {} is an event; good are those {}.",
             selectors(&gauge.gauges),
