@@ -141,7 +141,7 @@ fn place_row(alike: &Alike<'_>, now: Timestamp) -> Vec<Markup> {
         html! {
             @match place.reasons.first() {
                 Some(reason) if held_up => { (reason.text) (reason_links(reason, &place.cell)) },
-                _ if place.is_blind() => span.dim { "nothing is seen of what judges it: unknown neither freezes nor thaws" },
+                _ if place.is_blind() => span.dim { "not all that judges it is seen: unknown neither freezes nor thaws" },
                 _ => span.dim { "every budget that judges it is left, or an exception or approval holds" },
             }
         },

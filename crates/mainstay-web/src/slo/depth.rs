@@ -167,12 +167,13 @@ pub(super) fn parts(detail: &SloDetail, now: Timestamp) -> Markup {
 }
 
 /// What hangs on the budget.
-pub(super) fn gate(detail: &SloDetail, now: Timestamp) -> Markup {
+pub(super) fn gate(detail: &SloDetail, sees_gate: bool, now: Timestamp) -> Markup {
     html! {
         section {
             h2 { "The gate" }
             @match &detail.gate {
-                None => p.dim { "No error budget policy covers this objective, or your account does not see the gate: no deploy waits for it." },
+                None if sees_gate => p.dim { "No error budget policy covers this objective: no deploy waits for it." },
+                None => p.dim { "The gate is of the platform as a whole; your account is limited to its tenants." },
                 Some(gate) => {
                     p {
                         "Policy " a href="/gate" { (gate.title) }
@@ -182,6 +183,15 @@ pub(super) fn gate(detail: &SloDetail, now: Timestamp) -> Markup {
                     (place_rows("Deploys that this objective judges", &gate.places, now))
                 }
             }
+        }
+    }
+}
+
+/// Text in which what stands between backticks is code.
+fn with_code(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 0 { (part) } @else { code { (part) } }
         }
     }
 }
@@ -211,7 +221,7 @@ pub(super) fn definition(detail: &SloDetail, look: &Look, month: String) -> Mark
     html! {
         section {
             h2 { "What is counted" }
-            p { (detail.definition) }
+            p { (with_code(&detail.definition)) }
             @if let Some(source) = &detail.source { p.dim { "Defined in " code { (source) } } }
             ul.facts {
                 li { a href=(explain) { "How each number comes about" } }

@@ -151,7 +151,7 @@ pub(super) async fn one(
             (region("burns", html! { section { h2 { "Burn alerts" } (depth::burns(&detail.burns)) } }))
         }
         (region("parts", depth::parts(&detail, now)))
-        (region("gate", depth::gate(&detail, now)))
+        (region("gate", depth::gate(&detail, visit.caller.principal.sees(None), now)))
         // Asked once: what is asked in passing is what may have changed.
         @if !visit.fragment { (what_if::section(&app, &visit, &id, &asked).await) }
         (region("definition", depth::definition(&detail, &visit.look, time::month(now))))

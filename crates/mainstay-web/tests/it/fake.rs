@@ -14,7 +14,7 @@ use mainstay_web::view::*;
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
 
-use self::data::{alerts, at, change, charts, done, event, figures, grid, incident, summary};
+use self::data::{alerts, at, burn_down, change, charts, done, event, figures, grid, incident, summary};
 use self::gate::{gate_answer, places, policies, slo_gate};
 use self::objectives::{agreement, parts, slos};
 
@@ -251,7 +251,7 @@ impl Console for Fake {
                     short: slo.burn_1h,
                     status: slo.status,
                 }],
-                charts: charts(self.mood).into_iter().take(1).collect(),
+                charts: vec![burn_down(self.mood)],
                 source: Some("slos/payments.yaml:12".to_owned()),
                 agreement: Some(agreement(&slo)),
                 parts: Some(parts()),

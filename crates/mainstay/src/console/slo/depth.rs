@@ -4,7 +4,7 @@ use mainstay_catalog::Format;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
-use mainstay_kernel::{Principal, Ratio, Scope, SloId};
+use mainstay_kernel::{Principal, Ratio, SloId};
 use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
 use mainstay_slo::report::{Episode, divided};
 use mainstay_slo::{Budget, Counts, Objective, Promise, SloEngine};
@@ -37,11 +37,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 return Err(missing());
             }
             let began_ms = objective.window.bounds(now).start_ms;
+            // A release of any service can spend the budget of what is in front of it.
             Look {
-                scope: Scope {
-                    service: objective.service.clone(),
-                    ..look.scope.clone()
-                },
+                scope: look.scope.clone(),
                 range_ms: now.as_millisecond().abs_diff(began_ms),
             }
         };

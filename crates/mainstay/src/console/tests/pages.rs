@@ -155,9 +155,10 @@ async fn an_objective_stands_beside_its_contract_its_gate_and_its_course() {
         "{:?}",
         chart.marks
     );
-    assert!(
-        chart.end_ms > world.clock.now().as_millisecond(),
-        "the month ends later"
+    assert_eq!(
+        chart.end_ms,
+        world.clock.now().as_millisecond(),
+        "of a spent budget nothing lies ahead"
     );
 }
 
