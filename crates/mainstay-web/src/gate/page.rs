@@ -139,10 +139,12 @@ fn place_row(alike: &Alike<'_>, now: Timestamp) -> Vec<Markup> {
             @if let Some(since) = place.since.filter(|_| held_up) { span.sub { (time::since(since, now)) } }
         },
         html! {
-            @match place.reasons.first() {
-                Some(reason) if held_up => { (reason.text) (reason_links(reason, &place.cell)) },
-                _ if place.is_blind() => span.dim { "not all that judges it is seen: unknown neither freezes nor thaws" },
-                _ => span.dim { "every budget that judges it is left, or an exception or approval holds" },
+            div.reason {
+                @match place.reasons.first() {
+                    Some(reason) if held_up => { (reason.text) (reason_links(reason, &place.cell)) },
+                    _ if place.is_blind() => span.dim { "not all that judges it is seen: unknown neither freezes nor thaws" },
+                    _ => span.dim { "every budget that judges it is left, or an exception or approval holds" },
+                }
             }
         },
     ]
@@ -159,9 +161,8 @@ fn answers_table(answers: &[GateStatement], now: Timestamp) -> Markup {
                 html! { (asked(&answer.request)) span.sub { "by " (answer.by) } },
                 verdict(answer.verdict),
                 html! {
-                    @for (index, reason) in answer.reasons.iter().enumerate() {
-                        @if index > 0 { br; }
-                        (reason.text) (reason_links(reason, &answer.request.cell))
+                    @for reason in &answer.reasons {
+                        div.reason { (reason.text) (reason_links(reason, &answer.request.cell)) }
                     }
                 },
                 html! {
