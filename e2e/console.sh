@@ -109,7 +109,7 @@ names "the incident" "$(shown "/incidents/$id")" "${expected[@]}"
 names "the gate" "$(shown /gate)" "allowed, unseen" "cell-5" "payment-service" "Policy: "
 names "the reports" "$(shown /reports)" "The platform" "Draft" "STD-001"
 names "the adjustments" "$(shown /adjustments)" "What does not count"
-names "what if" "$(shown '/slos/api-availability-30d?cell=cell-5&targets=nine')" "cannot be answered" "api-availability.yaml"
+names "what if" "$(answers "$url/slos/api-availability-30d?cell=cell-5&targets=nine")" "cannot be answered" "api-availability.yaml"
 shot overview / 1280 800
 shot gate-phone /gate 360 740
 shot objective-phone "/slos/api-availability-30d?cell=cell-5" 360 740
