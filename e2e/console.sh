@@ -105,7 +105,14 @@ say "incident $id, paged: $(json "$work/messages.json" '"; ".join(m["via"] + " t
 expected=(cell-5 STD-001 SOU-001 payment-service v1.6.0 "$id")
 names "the overview" "$(shown /)" "${expected[@]}"
 names "the incident" "$(shown "/incidents/$id")" "${expected[@]}"
+# Nothing is counted here: no deploy is held up, and none is said to be well.
+names "the gate" "$(shown /gate)" "allowed, unseen" "cell-5" "payment-service" "Policy: "
+names "the reports" "$(shown /reports)" "The platform" "Draft" "STD-001"
+names "the adjustments" "$(shown /adjustments)" "What does not count"
+names "what if" "$(answers "$url/slos/api-availability-30d?cell=cell-5&targets=nine")" "cannot be answered" "api-availability.yaml"
 shot overview / 1280 800
+shot gate-phone /gate 360 740
+shot objective-phone "/slos/api-availability-30d?cell=cell-5" 360 740
 shot incident "/incidents/$id" 1280 1600
 shot overview-phone / 360 740
 shot incident-phone "/incidents/$id" 360 740

@@ -92,6 +92,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Plane<J, C, H, Telemetry> {
         self.look(|states| telemetry.exclude(states.ledger, now)).await;
     }
 
+    /// Every incident at hand, as reports are about it.
+    pub async fn episodes(&self) -> Vec<Episode> {
+        let now = self.parts.clock.now();
+        self.look(|states| {
+            let incidents = states.incidents.all();
+            incidents.map(|incident| episode(incident, now)).collect()
+        })
+        .await
+    }
+
     /// A month as it is known now, for a tenant or the platform, and the catalog it is made under.
     ///
     /// # Errors

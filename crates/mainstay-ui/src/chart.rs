@@ -121,22 +121,32 @@ fn nice_top(value: f64) -> f64 {
 struct Plane {
     start_ms: i64,
     width_ms: f64,
+    /// The lowest value shown: 0, unless something is below it.
+    bottom: f64,
     top: f64,
 }
 
 impl Plane {
     fn of(chart: &Chart, lines: &[Vec<Point>]) -> Self {
-        let values = lines.iter().flatten().filter_map(|(_, value)| *value);
-        let highest = values
-            .chain(chart.limits.iter().map(|limit| limit.value))
-            .filter(|value| value.is_finite())
-            .fold(0.0, f64::max);
+        let values = || {
+            let values = lines.iter().flatten().filter_map(|(_, value)| *value);
+            let limits = chart.limits.iter().map(|limit| limit.value);
+            values.chain(limits).filter(|value| value.is_finite())
+        };
+        let highest = values().fold(0.0, f64::max);
+        let lowest = values().fold(0.0, f64::min);
         #[expect(clippy::cast_precision_loss, reason = "a drawing needs no more")]
         let width_ms = chart.end_ms.saturating_sub(chart.start_ms).max(1) as f64;
         Self {
             start_ms: chart.start_ms,
             width_ms,
-            top: nice_top(highest),
+            bottom: if lowest < 0.0 { -nice_top(-lowest) } else { 0.0 },
+            // What is only below 0 needs no room above it.
+            top: if lowest < 0.0 && highest <= 0.0 {
+                0.0
+            } else {
+                nice_top(highest)
+            },
         }
     }
 
@@ -147,7 +157,13 @@ impl Plane {
     }
 
     fn y(&self, value: f64) -> f64 {
-        HEIGHT - (value / self.top).clamp(0.0, 1.0) * HEIGHT
+        let part = (value - self.bottom) / (self.top - self.bottom);
+        HEIGHT - part.clamp(0.0, 1.0) * HEIGHT
+    }
+
+    /// The values at the top, in the middle and at the bottom.
+    fn scale(&self) -> [f64; 3] {
+        [self.top, f64::midpoint(self.top, self.bottom), self.bottom]
     }
 
     /// The path of one line, broken where nothing is known.
@@ -193,7 +209,7 @@ pub fn figure(chart: &Chart) -> Markup {
             (legend(chart))
             div.plot {
                 div.y aria-hidden="true" {
-                    @for part in [1.0, 0.5, 0.0] { span { (number::measured(plane.top * part, chart.unit)) } }
+                    @for value in plane.scale() { span { (number::measured(value, chart.unit)) } }
                 }
                 (drawing(chart, &lines, &plane, &caption_id))
                 div.x aria-hidden="true" {
@@ -274,7 +290,7 @@ fn marks(chart: &Chart) -> Markup {
         ul.marks {
             @for mark in inside(chart) {
                 li {
-                    span.at { (clock(mark.at_ms)) " UTC" } " "
+                    span.at { (clock(mark.at_ms, chart)) " UTC" } " "
                     @match &mark.href {
                         Some(href) => a href=(href) { (mark.text) },
                         None => (mark.text),
@@ -285,8 +301,22 @@ fn marks(chart: &Chart) -> Markup {
     }
 }
 
-fn clock(at_ms: i64) -> String {
-    Timestamp::from_millisecond(at_ms).map_or_else(|_| "unknown".to_owned(), time::hour_minute)
+/// From this length on, times of the day alone would not say which day, in milliseconds.
+const DATED_FROM_MS: i64 = 36 * 3_600_000;
+
+fn is_dated(chart: &Chart) -> bool {
+    chart.end_ms.saturating_sub(chart.start_ms) >= DATED_FROM_MS
+}
+
+fn clock(at_ms: i64, chart: &Chart) -> String {
+    let words = |at| {
+        if is_dated(chart) {
+            format!("{} {}", time::month_day(at), time::hour_minute(at))
+        } else {
+            time::hour_minute(at)
+        }
+    };
+    Timestamp::from_millisecond(at_ms).map_or_else(|_| "unknown".to_owned(), words)
 }
 
 /// Five instants, evenly spaced, the last with its zone.
@@ -294,7 +324,11 @@ fn axis(chart: &Chart) -> Vec<String> {
     let step = chart.end_ms.saturating_sub(chart.start_ms) / 4;
     (0..5)
         .map(|index| {
-            let at = clock(chart.start_ms.saturating_add(step.saturating_mul(index)));
+            let at_ms = chart.start_ms.saturating_add(step.saturating_mul(index));
+            let at = match Timestamp::from_millisecond(at_ms) {
+                Ok(at) if is_dated(chart) => time::month_day(at),
+                _ => clock(at_ms, chart),
+            };
             if index == 4 { format!("{at} UTC") } else { at }
         })
         .collect()
@@ -317,7 +351,7 @@ fn data(chart: &Chart) -> Markup {
                     .reduce(f64::max);
                 html! { (largest.map_or_else(|| "unknown".to_owned(), |value| number::measured(value, chart.unit))) }
             });
-            std::iter::once(html! { (clock(from_ms)) }).chain(cells).collect()
+            std::iter::once(html! { (clock(from_ms, chart)) }).chain(cells).collect()
         })
         .collect();
     // Column headings are names of series: text from outside, which `table::dense` does not take.
@@ -365,9 +399,39 @@ mod tests {
         let plane = Plane {
             start_ms: 0,
             width_ms: 40.0,
+            bottom: 0.0,
             top: 2.0,
         };
         assert_eq!(plane.path(&reduced).matches('M').count(), 2);
+    }
+
+    #[test]
+    fn what_is_below_zero_is_drawn_below_it() {
+        let line = vec![(0, Some(40.0)), (10, Some(-130.0))];
+        let mut chart = Chart {
+            id: "left".to_owned(),
+            title: "Budget left".to_owned(),
+            sentence: String::new(),
+            unit: Unit::Count,
+            start_ms: 0,
+            end_ms: 40 * 3_600_000,
+            series: Vec::new(),
+            limits: Vec::new(),
+            marks: Vec::new(),
+            query: None,
+        };
+        let plane = Plane::of(&chart, std::slice::from_ref(&line));
+        assert_eq!(plane.scale(), [40.0, -55.0, -150.0]);
+        assert!(plane.y(-130.0) < HEIGHT && plane.y(-130.0) > plane.y(0.0));
+        let spent = Plane::of(&chart, &[vec![(0, Some(-9.0))]]);
+        assert_eq!(
+            spent.scale(),
+            [0.0, -5.0, -10.0],
+            "nothing above 0, no room for it"
+        );
+        assert_eq!(axis(&chart)[4], "01-02 UTC", "a day by its date");
+        chart.end_ms = 3_600_000;
+        assert_eq!(axis(&chart)[4], "01:00 UTC");
     }
 
     #[test]

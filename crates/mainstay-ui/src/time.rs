@@ -50,6 +50,18 @@ pub fn hour_minute(at: Timestamp) -> String {
     at.to_zoned_datetime(TimeZone::UTC).strftime("%H:%M").to_string()
 }
 
+/// `01-15`, for axes over days that say UTC elsewhere.
+#[must_use]
+pub fn month_day(at: Timestamp) -> String {
+    at.to_zoned_datetime(TimeZone::UTC).strftime("%m-%d").to_string()
+}
+
+/// `2025-01`.
+#[must_use]
+pub fn month(at: Timestamp) -> String {
+    at.to_zoned_datetime(TimeZone::UTC).strftime("%Y-%m").to_string()
+}
+
 /// An instant in the past: `3 min 5 s ago · 10:18:04 UTC`. The script keeps the age true between refreshes.
 #[must_use]
 pub fn ago(at: Timestamp, now: Timestamp) -> Markup {

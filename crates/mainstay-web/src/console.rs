@@ -13,9 +13,9 @@ pub use metrics::Metrics;
 pub use reports::Reports;
 
 use crate::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval, GatePolicies,
-    GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, JournalReport, Look, Overview,
-    PostableAlert, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval, GatePlace,
+    GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, JournalReport, Look,
+    Overview, PostableAlert, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -102,6 +102,8 @@ pub trait Console: Metrics + Reports {
     fn gate_answers<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GateStatement>>;
     /// Error budget policies, and what they apply to.
     fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies>;
+    /// What the gate would say now of each service in each cell, strictest first; nothing is written. At most 2,000.
+    fn gate_places<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GatePlace>>;
 
     /// Recomputes every hash chain.
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;

@@ -3,7 +3,7 @@
 mod api;
 mod page;
 
-pub(crate) use page::{changes_table, slo_table};
+pub(crate) use page::{changes_table, exhaustion_words, slo_table};
 
 use crate::app::App;
 use crate::error::WebError;

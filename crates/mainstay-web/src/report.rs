@@ -1,11 +1,12 @@
 //! Monthly reports, and what does not count in them.
 
 mod api;
+mod page;
 
 use mainstay_kernel::Role;
 
 use crate::route::{Gives, LOOK, Parameter, Route};
-use crate::view::{Adjustment, Done, IssuedReport, NewAdjustment, SigningKeyInfo};
+use crate::view::{Adjustment, Done, IssuedReport, NewAdjustment, ReportIndex, SigningKeyInfo};
 
 const TENANT: Parameter = Parameter {
     name: "tenant",
@@ -28,8 +29,28 @@ const ASK: &[Parameter] = &[
     },
 ];
 
+/// Which month's reports are listed.
+const MONTH: &[Parameter] = &[Parameter {
+    name: "month",
+    required: false,
+    about: "2026-10; without it, the running month.",
+}];
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
+        Route::get("/reports", "Monthly reports and their editions", page::reports).query(MONTH),
+        Route::get(
+            "/adjustments",
+            "What does not count, by whose word",
+            page::adjustments,
+        ),
+        Route::get(
+            "/api/v1/reports",
+            "The reports of a month and their editions, and the months that there are",
+            api::index,
+        )
+        .query(MONTH)
+        .gives::<ReportIndex>(),
         Route::get(
             "/api/v1/reports/{month}",
             "A monthly report, such as 2026-10: a draft, or an edition as it was issued",

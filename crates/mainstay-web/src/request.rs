@@ -35,15 +35,20 @@ const fn place(name: &'static str, path: &'static str) -> Place {
 }
 
 /// The pages that the navigation leads everybody to.
-const PLACES: [Place; 5] = [
+const PLACES: [Place; 6] = [
     place("Overview", "/"),
     place("Incidents", "/incidents"),
     place("Alerts", "/alerts"),
     place("Objectives", "/slos"),
     place("Changes", "/changes"),
+    place("Reports", "/reports"),
 ];
 /// Those that show the platform as a whole.
-const PLATFORM_PLACES: [Place; 2] = [place("Query", "/query"), place("Catalog", "/catalog")];
+const PLATFORM_PLACES: [Place; 3] = [
+    place("Gate", "/gate"),
+    place("Query", "/query"),
+    place("Catalog", "/catalog"),
+];
 /// The demo's.
 const INBOX: Place = place("Inbox", "/inbox");
 
@@ -179,7 +184,7 @@ pub(crate) struct Visit {
     pub(crate) caller: Caller,
     pub(crate) look: Look,
     /// Whether only what may have changed is wanted.
-    fragment: bool,
+    pub(crate) fragment: bool,
 }
 
 impl FromRequestParts<App> for Visit {

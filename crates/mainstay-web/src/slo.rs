@@ -1,17 +1,50 @@
 //! Objectives.
 
 mod api;
+mod depth;
 mod page;
+mod what_if;
 
 use mainstay_kernel::Role;
 
-use crate::route::{LOOK, Route};
+use crate::route::{LOOK, Parameter, Route};
 use crate::view::{Slo, SloDetail, WhatIf, WhatIfAsked};
+
+/// What narrows the list besides the part of the platform.
+const LIST: &[Parameter] = &[
+    LOOK[0],
+    LOOK[1],
+    LOOK[2],
+    LOOK[3],
+    Parameter {
+        name: "state",
+        required: false,
+        about: "Only budgets in this state: exhausted, critical, warning, healthy or unknown.",
+    },
+];
+
+/// What one objective is asked besides.
+const DEPTH: &[Parameter] = &[
+    LOOK[0],
+    LOOK[1],
+    LOOK[2],
+    LOOK[3],
+    Parameter {
+        name: "targets",
+        required: false,
+        about: "What if it had these targets, in percent, with commas between them: 99.9, 99.95. At most ten.",
+    },
+    Parameter {
+        name: "over",
+        required: false,
+        about: "Over how long that is reckoned: 1d, 7d, 30d (default) or 90d.",
+    },
+];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/slos", "Objectives and their budgets", page::list).query(LOOK),
-        Route::get("/slos/{id}", "One objective in depth", page::one).query(LOOK),
+        Route::get("/slos", "Objectives and their budgets", page::list).query(LIST),
+        Route::get("/slos/{id}", "One objective in depth", page::one).query(DEPTH),
         Route::get("/api/v1/slos", "Objectives and their budgets", api::list)
             .query(LOOK)
             .gives::<Vec<Slo>>(),

@@ -20,7 +20,7 @@ pub use alert::{Alert, AlertState};
 pub use change::Change;
 pub use gate::{
     GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKind, GatePeriod,
-    GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,
+    GatePlace, GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,
 };
 pub use inbound::{PostableAlert, WebhookAlert, WebhookMessage};
 pub use incident::{
@@ -45,10 +45,14 @@ pub use query::{
     RangeQuery, Sample, Selection, SeriesExemplars, WriteRequest, Written,
 };
 pub use report::{
-    Adjustment, IssuedReport, NewAdjustment, ReportAsk, ReportFile, ReportForm, SigningKeyInfo, Wanted,
+    Adjustment, EditionEntry, IssuedReport, NewAdjustment, ReportAsk, ReportEntry, ReportFile, ReportForm,
+    ReportIndex, SigningKeyInfo, Wanted,
 };
 pub use share::Share;
-pub use slo::{Amounts, Burn, Exhaustion, Slo, SloDetail, WhatIf, WhatIfAsked, WhatIfPage, WhatIfTarget};
+pub use slo::{
+    Amounts, Burn, Exhaustion, Slo, SloAgreement, SloDetail, SloGate, SloPart, SloParts, WhatIf, WhatIfAsked,
+    WhatIfPage, WhatIfTarget,
+};
 
 use mainstay_kernel::Scope;
 use schemars::JsonSchema;

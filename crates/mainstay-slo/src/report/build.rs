@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mainstay_catalog::Platform;
-use mainstay_kernel::{IncidentId, Labels, Matcher, Ratio, Scope, Severity, TenantId};
+use mainstay_kernel::{Labels, Matcher, Ratio, Scope, TenantId};
 
+use super::divide::{Episode, divided};
 use super::model::{
     Adjusted, Attribution, Buffer, Credit, Customer, Doubtful, FORM, Figure, IncidentPart, Promised, Report,
     Stretch, TenantLine, Verdict,
@@ -30,25 +31,6 @@ pub struct Asked<'a> {
     pub tenant: Option<&'a TenantId>,
     /// What time it is: a month that is not over is counted up to here.
     pub now: Timestamp,
-}
-
-/// An incident, as far as reports are about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Episode {
-    /// Its id.
-    pub incident: IncidentId,
-    /// What was wrong.
-    pub title: String,
-    /// How bad it was.
-    pub severity: Severity,
-    /// Where.
-    pub scope: Scope,
-    /// When it hurt: from the first to the last bad event, as far as that is known.
-    pub from: Timestamp,
-    /// The end.
-    pub to: Timestamp,
-    /// Changes that may have caused it, in words, most suspect first.
-    pub suspects: Vec<String>,
 }
 
 /// What a report is made from.
@@ -234,35 +216,22 @@ impl Maker<'_> {
         counted: Bounds,
         zone: &TimeZone,
     ) -> Option<Attribution> {
-        let mut episodes: Vec<&Episode> = self
+        let concerned = self
             .sources
             .episodes
             .iter()
-            .filter(|one| self.concerns(&one.scope))
-            .collect();
-        episodes.sort_by_key(|one| (one.from, one.incident.clone()));
-        let time = |one: &Episode| Bounds {
-            start_ms: one.from.as_millisecond(),
-            end_ms: one.to.as_millisecond(),
-        };
-        let regions: Vec<(Labels, Bounds)> = episodes
-            .iter()
-            .map(|one| (crate::adjust::ledger::place_of(&one.scope), time(one)))
-            .collect();
-        let (from_ms, to_ms) = (counted.start_ms, counted.end_ms);
-        let shares = self
-            .sources
-            .engine
-            .shares(&objective.id, group, from_ms, to_ms, &regions)?;
-        let parts = episodes.iter().zip(shares.parts).filter(|(_, bad)| *bad != 0);
+            .filter(|one| self.concerns(&one.scope));
+        let divided = divided(self.sources.engine, &objective.id, group, counted, concerned)?;
         Some(Attribution {
-            excluded: shares.excluded,
-            incidents: parts
+            excluded: divided.excluded,
+            incidents: divided
+                .parts
+                .into_iter()
                 .map(|(one, bad)| IncidentPart {
                     incident: one.incident.to_string(),
                     title: self.may_name(&one.scope).then(|| one.title.clone()),
                     severity: one.severity.to_string(),
-                    stretch: stretch(time(one), zone),
+                    stretch: stretch(one.time(), zone),
                     bad,
                     suspects: if self.asked.tenant.is_none() {
                         one.suspects.clone()
@@ -271,7 +240,7 @@ impl Maker<'_> {
                     },
                 })
                 .collect(),
-            background: shares.background,
+            background: divided.background,
         })
     }
 

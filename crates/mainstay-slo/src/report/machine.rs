@@ -1,6 +1,6 @@
 //! The register of editions: which were issued, in order. Each is in the journal with everything it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mainstay_journal::machine::Meta;
@@ -88,6 +88,13 @@ impl ReportState {
     pub fn editions(&self, tenant: Option<&TenantId>, month: &str) -> &[EditionNote] {
         let editions = self.editions.get(&key(tenant, month));
         editions.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The months that have editions: `2026-10`. Cost: months × tenants.
+    #[must_use]
+    pub fn months(&self) -> BTreeSet<&str> {
+        let keys = self.editions.keys();
+        keys.filter_map(|key| Some(key.rsplit_once('/')?.1)).collect()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod build;
 mod csv;
+mod divide;
 pub mod edition;
 mod html;
 pub mod machine;
@@ -14,8 +15,9 @@ mod model;
 mod month;
 mod words;
 
-pub use build::{Asked, Episode, Sources, build};
+pub use build::{Asked, Sources, build};
 pub use csv::csv;
+pub use divide::{Divided, Episode, divided};
 pub use html::html;
 pub use markdown::markdown;
 pub use model::*;

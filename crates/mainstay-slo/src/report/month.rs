@@ -10,6 +10,19 @@ use crate::window::Bounds;
 pub struct Month(Date);
 
 impl Month {
+    /// The month of an instant, on the clocks of UTC.
+    #[must_use]
+    pub fn at(at: jiff::Timestamp) -> Self {
+        Self(at.to_zoned_datetime(TimeZone::UTC).date().first_of_month())
+    }
+
+    /// The month before; this one at the beginning of the calendar.
+    #[must_use]
+    pub fn before(self) -> Self {
+        let before = self.0.checked_sub(jiff::Span::new().months(1));
+        Self(before.unwrap_or(self.0))
+    }
+
     /// From its first to its last instant on the clocks of a zone; `None` at the end of the calendar.
     #[must_use]
     pub fn bounds(self, zone: &TimeZone) -> Option<Bounds> {

@@ -4,11 +4,13 @@ use mainstay_kernel::{Principal, SloId};
 
 use super::Answer;
 use crate::view::{
-    Adjustment, Done, IssuedReport, Look, NewAdjustment, ReportAsk, ReportFile, SigningKeyInfo,
+    Adjustment, Done, IssuedReport, Look, NewAdjustment, ReportAsk, ReportFile, ReportIndex, SigningKeyInfo,
 };
 
 /// Monthly reports, and what does not count in them. As with [`super::Console`], what the asker may not see does not exist.
 pub trait Reports: Send + Sync + 'static {
+    /// The reports of a month, the running one if none is named, that the asker may see.
+    fn reports<'a>(&'a self, who: &'a Principal, month: Option<&'a str>) -> Answer<'a, ReportIndex>;
     /// A report, drafted or as it was issued.
     fn report<'a>(&'a self, who: &'a Principal, ask: &'a ReportAsk) -> Answer<'a, ReportFile>;
     /// Issues the next edition, unless nothing changed.

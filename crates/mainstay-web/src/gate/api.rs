@@ -6,7 +6,7 @@ use axum::extract::State;
 use crate::app::App;
 use crate::guard::Caller;
 use crate::request::{ApiAnswer, parse_json};
-use crate::view::{Done, GateAnswer, GatePolicies, GateStatement};
+use crate::view::{Done, GateAnswer, GatePlace, GatePolicies, GateStatement};
 
 pub(super) async fn ask(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<GateAnswer> {
     let request = parse_json(&body)?;
@@ -24,4 +24,8 @@ pub(super) async fn answers(State(app): State<App>, caller: Caller) -> ApiAnswer
 
 pub(super) async fn policy(State(app): State<App>, caller: Caller) -> ApiAnswer<GatePolicies> {
     Ok(app.envelope(app.console.gate_policies(&caller.principal).await?))
+}
+
+pub(super) async fn places(State(app): State<App>, caller: Caller) -> ApiAnswer<Vec<GatePlace>> {
+    Ok(app.envelope(app.console.gate_places(&caller.principal).await?))
 }

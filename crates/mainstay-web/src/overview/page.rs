@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
-use mainstay_ui::number::{self, count, linked};
+use mainstay_ui::number::{self, linked};
 use mainstay_ui::status::{self, Status, status, status_word};
 use mainstay_ui::table::{Column, dense, numeric, text};
 use mainstay_ui::{chart, live, time, url};
@@ -104,8 +104,17 @@ pub(crate) fn slo_table(slos: &[Slo], now: Timestamp) -> Markup {
     dense("Objectives", SLO_COLUMNS, &rows, "No objective is defined.")
 }
 
+/// The page about an objective, in the part of the platform that it is of.
+fn slo_path(slo: &Slo) -> String {
+    let part = |name: &str| slo.labels.get(name).map(String::as_str).unwrap_or_default();
+    url::with_query(
+        &url::path(&["slos", slo.id.as_str()]),
+        &[("tenant", part("tenant")), ("cell", part("cell"))],
+    )
+}
+
 fn slo_row(slo: &Slo, now: Timestamp) -> Vec<Markup> {
-    let href = url::path(&["slos", slo.id.as_str()]);
+    let href = slo_path(slo);
     let value = slo.value.map_or_else(
         || "unknown".to_owned(),
         |value| value.percent_floor(slo.objective.decimals_beside()),
@@ -135,12 +144,14 @@ fn slo_row(slo: &Slo, now: Timestamp) -> Vec<Markup> {
             (slo.amounts.bad)
             span.sub { "of " (slo.amounts.total) @if let Some(noun) = slo.amounts.noun_beside() { " " (noun) } }
             @if slo.excluded.is_some() {
-                span.sub { "adjusted " (count(slo.adjusted_bad)) " of " (count(slo.adjusted_total)) }
+                span.sub { "adjusted " (slo.amounts.adjusted_bad) " of " (slo.amounts.adjusted_total) }
             }
         },
         html! {
             (status::budget(slo.budget))
-            span.sub { (slo.amounts.left) " of " (slo.amounts.allowed) }
+            span.sub {
+                (slo.amounts.left) " of " (slo.amounts.allowed) @if let Some(noun) = slo.amounts.noun_beside() { " " (noun) }
+            }
             @if let Some(exhaustion) = &slo.exhaustion {
                 span.sub { (exhaustion_words(exhaustion, now)) }
             }
@@ -150,7 +161,7 @@ fn slo_row(slo: &Slo, now: Timestamp) -> Vec<Markup> {
 }
 
 /// `spent in 2 h to 3 d, likely 9 h`, `may be spent in 2 h`: an interval of 80 %.
-fn exhaustion_words(exhaustion: &Exhaustion, now: Timestamp) -> String {
+pub(crate) fn exhaustion_words(exhaustion: &Exhaustion, now: Timestamp) -> String {
     let after = |at: Timestamp| time::span(time::elapsed_ms(now, at));
     let earliest = after(exhaustion.earliest);
     match (exhaustion.likely, exhaustion.latest) {

@@ -13,7 +13,8 @@ use crate::error::WebError;
 use crate::guard::Caller;
 use crate::request::{ApiAnswer, Id, Params, parse_json};
 use crate::view::{
-    Adjustment, Done, IssuedReport, Look, NewAdjustment, ReportAsk, ReportForm, SigningKeyInfo, Wanted,
+    Adjustment, Done, IssuedReport, Look, NewAdjustment, ReportAsk, ReportForm, ReportIndex, SigningKeyInfo,
+    Wanted,
 };
 
 /// Why an adjustment is taken back.
@@ -22,6 +23,28 @@ use crate::view::{
 pub(super) struct WithdrawBody {
     /// Why: 1 to 1,000 bytes.
     reason: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct MonthParams {
+    #[serde(default)]
+    month: String,
+}
+
+impl MonthParams {
+    /// The month, if one is named.
+    pub(super) fn month(&self) -> Option<&str> {
+        Some(self.month.as_str()).filter(|month| !month.is_empty())
+    }
+}
+
+pub(super) async fn index(
+    State(app): State<App>,
+    caller: Caller,
+    Params(params): Params<MonthParams>,
+) -> ApiAnswer<ReportIndex> {
+    let index = app.console.reports(&caller.principal, params.month());
+    Ok(app.envelope(index.await?))
 }
 
 #[derive(Deserialize)]

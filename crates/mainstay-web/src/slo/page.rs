@@ -1,27 +1,67 @@
 //! Objectives for people.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::response::Response;
 use mainstay_kernel::SloId;
-use mainstay_ui::number::{self, Unit, count, linked};
-use mainstay_ui::status::status;
-use mainstay_ui::table::{Column, dense, numeric, text};
-use mainstay_ui::{chart, live, time};
+use mainstay_kernel::fact::BudgetState;
+use mainstay_ui::{Status, chart, live, status, time, url};
 use maud::{Markup, html};
+use serde::Deserialize;
 
+use super::depth;
+use super::what_if::{self, WhatIfParams};
 use crate::app::App;
 use crate::error::WebError;
 use crate::events::Topic;
-use crate::overview::slo_table;
-use crate::request::{Head, Id, Visit, show};
-use crate::view::{Burn, SloDetail};
+use crate::overview::{exhaustion_words, slo_table};
+use crate::request::{Head, Id, Params, Visit, show};
+use crate::view::{Look, Slo};
 
-pub(super) async fn list(State(app): State<App>, visit: Visit) -> Result<Response, WebError> {
+/// The states to choose from, the worst first.
+const STATES: [BudgetState; 5] = [
+    BudgetState::Exhausted,
+    BudgetState::Critical,
+    BudgetState::Warning,
+    BudgetState::Unknown,
+    BudgetState::Healthy,
+];
+
+#[derive(Deserialize)]
+pub(super) struct ListParams {
+    #[serde(default)]
+    state: String,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    Params(params): Params<ListParams>,
+    visit: Visit,
+) -> Result<Response, WebError> {
     let slos = app.console.slos(&visit.caller.principal, &visit.look).await?;
+    let state = STATES.into_iter().find(|state| state.word() == params.state);
+    if state.is_none() && !params.state.is_empty() {
+        return Err(WebError::invalid(
+            format!("state: {:?} is not known", params.state),
+            "Use exhausted, critical, warning, healthy or unknown.",
+        ));
+    }
     let topic = Topic::overview();
     let main = html! {
         h1 { "Objectives" }
-        (live::region("slos", topic.as_str(), html! { section { (slo_table(&slos, app.now())) } }))
+        (live::region("states", topic.as_str(), states(&slos, state, &visit.look)))
+        (live::region("slos", topic.as_str(), html! {
+            @let services = by_service(&slos, state);
+            @for (service, slos) in &services {
+                section {
+                    @if let Some(service) = service { h2 { (service) } }
+                    (slo_table(slos, app.now()))
+                }
+            }
+            @if services.is_empty() { section { p.empty { "No objective is in this state." } } }
+        }))
     };
     let head = Head {
         title: "Objectives",
@@ -32,90 +72,95 @@ pub(super) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
     show(&app, &visit, head, main).await
 }
 
+/// How many budgets are in each state, each a link to these alone.
+fn states(slos: &[Slo], chosen: Option<BudgetState>, look: &Look) -> Markup {
+    let part = |part: Option<&str>| part.unwrap_or_default().to_owned();
+    let scope = &look.scope;
+    let (tenant, cell, service) = (
+        part(scope.tenant.as_ref().map(AsRef::as_ref)),
+        part(scope.cell.as_ref().map(AsRef::as_ref)),
+        part(scope.service.as_ref().map(AsRef::as_ref)),
+    );
+    let href = |state: &str| {
+        let pairs = [
+            ("tenant", tenant.as_str()),
+            ("cell", &cell),
+            ("service", &service),
+            ("state", state),
+        ];
+        url::with_query("/slos", &pairs)
+    };
+    let here = |is_here: bool| is_here.then_some("true");
+    let counted = STATES.map(|state| (state, slos.iter().filter(|slo| slo.budget == state).count()));
+    html! {
+        ul.facts aria-label="Budgets by state" {
+            li { a href=(href("")) aria-current=[here(chosen.is_none())] { "All " b { (slos.len()) } } }
+            @for (state, count) in counted {
+                @if count > 0 || chosen == Some(state) {
+                    li {
+                        a href=(href(state.word())) aria-current=[here(chosen == Some(state))] {
+                            (status::budget(state)) " " b { (count) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Grouped by service, worst first, both the services and what they promise.
+fn by_service(slos: &[Slo], state: Option<BudgetState>) -> Vec<(Option<&str>, Vec<Slo>)> {
+    let badness = |slo: &Slo| (slo.status, Status::from(slo.budget), slo.budget);
+    let mut services: BTreeMap<Option<&str>, Vec<Slo>> = BTreeMap::new();
+    for slo in slos
+        .iter()
+        .filter(|slo| state.is_none_or(|state| slo.budget == state))
+    {
+        let service = slo.service.as_ref().map(AsRef::as_ref);
+        services.entry(service).or_default().push(slo.clone());
+    }
+    let mut services: Vec<_> = services.into_iter().collect();
+    for (_, slos) in &mut services {
+        slos.sort_by_key(|slo| Reverse(badness(slo)));
+    }
+    services.sort_by_key(|(_, slos)| Reverse(slos.first().map(badness)));
+    services
+}
+
 pub(super) async fn one(
     State(app): State<App>,
     Id(id): Id<SloId>,
+    Params(asked): Params<WhatIfParams>,
     visit: Visit,
 ) -> Result<Response, WebError> {
     let detail = app.console.slo(&visit.caller.principal, &id, &visit.look).await?;
-    let topic = Topic::overview();
+    let (topic, now) = (Topic::overview(), app.now());
+    let region = |id: &str, content: Markup| live::region(id, topic.as_str(), content);
+    let slo = &detail.slo;
     let main = html! {
-        h1 { (detail.slo.title) @if let Some(group) = &detail.slo.group { " · " (group) } }
-        (live::region("slo", topic.as_str(), html! {
-            section { (slo_table(std::slice::from_ref(&detail.slo), app.now())) }
+        h1 { (slo.title) @if let Some(group) = &slo.group { " · " (group) } }
+        (region("slo", html! {
+            @if let Some(exhaustion) = &slo.exhaustion {
+                p.banner { "At the pace of the last four weeks and of now, the budget is " (exhaustion_words(exhaustion, now)) "." }
+            }
+            section { (slo_table(std::slice::from_ref(slo), now)) }
         }))
+        (region("charts", html! { @for one in &detail.charts { section { (chart::figure(one)) } } }))
         div.columns {
-            (live::region("definition", topic.as_str(), definition(&detail)))
-            (live::region("burns", topic.as_str(), html! { section { h2 { "Burn alerts" } (burns(&detail.burns)) } }))
+            (region("counts", depth::counts(&detail, &visit.look)))
+            (region("burns", html! { section { h2 { "Burn alerts" } (depth::burns(&detail.burns)) } }))
         }
-        (live::region("charts", topic.as_str(), html! {
-            div.columns { @for one in &detail.charts { section { (chart::figure(one)) } } }
-        }))
+        (region("parts", depth::parts(&detail, now)))
+        (region("gate", depth::gate(&detail, visit.caller.principal.sees(None), now)))
+        // Asked once: what is asked in passing is what may have changed.
+        @if !visit.fragment { (what_if::section(&app, &visit, &id, &asked).await) }
+        (region("definition", depth::definition(&detail, &visit.look, time::month(now))))
     };
     let head = Head {
-        title: &detail.slo.title,
+        title: &slo.title,
         place: "/slos",
         topic,
         scoped: false,
     };
     show(&app, &visit, head, main).await
-}
-
-fn definition(detail: &SloDetail) -> Markup {
-    html! {
-        section {
-            h2 { "What is counted" }
-            p { (detail.definition) }
-            p {
-                "Counted in " (detail.slo.window) ": "
-                (linked(&detail.slo.amounts.bad, detail.bad_query.as_deref())) " bad of "
-                (linked(&detail.slo.amounts.total, detail.total_query.as_deref()))
-                @if let Some(noun) = detail.slo.amounts.noun_beside() { " " (noun) } "."
-            }
-            @if let Some(excluded) = &detail.slo.excluded {
-                p {
-                    (excluded) " Without it: " (count(detail.slo.adjusted_bad)) " bad of "
-                    (count(detail.slo.adjusted_total)) ", by which the budget goes."
-                }
-            }
-            @if let Some(doubt) = &detail.slo.doubt { p { "In doubt: " (doubt) "." } }
-            @if let Some(apart) = &detail.slo.apart { p { "Beside the counts: " (apart) "." } }
-            @if let Some(source) = &detail.source { p.dim { "Defined in " code { (source) } } }
-        }
-    }
-}
-
-const BURN_COLUMNS: &[Column] = &[
-    text("Alert"),
-    text("Status"),
-    text("Windows"),
-    numeric("Long"),
-    numeric("Short"),
-    numeric("Threshold"),
-];
-
-fn burns(burns: &[Burn]) -> Markup {
-    let rate = |rate: Option<f64>| match rate {
-        Some(rate) => format!("{}×", number::measured(rate, Unit::Count)),
-        None => "unknown".to_owned(),
-    };
-    let rows: Vec<Vec<Markup>> = burns
-        .iter()
-        .map(|burn| {
-            vec![
-                html! { (burn.alert) },
-                status(burn.status),
-                html! { (time::span(burn.long_ms)) " and " (time::span(burn.short_ms)) },
-                html! { (rate(burn.long)) },
-                html! { (rate(burn.short)) },
-                html! { (rate(Some(burn.threshold))) },
-            ]
-        })
-        .collect();
-    dense(
-        "Burn alerts",
-        BURN_COLUMNS,
-        &rows,
-        "No alert watches how fast this budget burns.",
-    )
 }

@@ -208,6 +208,35 @@ pub struct GatePeriod {
     pub rolling_allowed: u64,
 }
 
+/// What the gate would say now to a deploy for all tenants of a service in a cell. Nobody may go by it: who deploys asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct GatePlace {
+    /// The service.
+    #[schemars(with = "String")]
+    pub service: ServiceId,
+    /// The cell.
+    #[schemars(with = "String")]
+    pub cell: CellId,
+    /// The verdict.
+    pub verdict: GateVerdict,
+    /// In one sentence.
+    pub answer: String,
+    /// What decides, the strictest first.
+    pub reasons: Vec<GateReason>,
+    /// Since when the budget that decides is in its state.
+    #[schemars(with = "Option<Utc>")]
+    pub since: Option<Timestamp>,
+}
+
+impl GatePlace {
+    /// Whether it is let through for want of anything that is seen, and not for a budget that is left.
+    #[must_use]
+    pub fn is_blind(&self) -> bool {
+        let rule = self.reasons.first().map(|reason| reason.rule.as_str());
+        self.verdict == GateVerdict::Allow && matches!(rule, Some("blind" | "never-seen"))
+    }
+}
+
 /// The policies in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GatePolicies {

@@ -165,11 +165,15 @@ impl Sentence {
                 text: Self::about_incident(worst, open.len() - 1),
             };
         }
+        // Groups of an objective have its title: it is named once.
         let named = |status: Status| -> Vec<&str> {
-            slos.iter()
-                .filter(|slo| slo.status == status)
-                .map(|slo| slo.title.as_str())
-                .collect()
+            let mut titles = Vec::new();
+            for slo in slos.iter().filter(|slo| slo.status == status) {
+                if !titles.contains(&slo.title.as_str()) {
+                    titles.push(slo.title.as_str());
+                }
+            }
+            titles
         };
         let (breached, unknown) = (named(Status::Breached), named(Status::Unknown));
         if !breached.is_empty() {
@@ -178,7 +182,7 @@ impl Sentence {
                 text: format!(
                     "No incident is open, but {} below objective: {}.",
                     are(breached.len()),
-                    breached.join(", ")
+                    listed(&breached)
                 ),
             };
         }
@@ -200,7 +204,7 @@ impl Sentence {
             } else {
                 format!(
                     "Nothing is known about {}: no data counts towards it.",
-                    unknown.join(", ")
+                    listed(&unknown)
                 )
             };
             return Self {
@@ -257,6 +261,15 @@ impl Sentence {
             ));
         }
         text
+    }
+}
+
+/// The first three, and how many more there are: a sentence is read at a glance.
+fn listed(titles: &[&str]) -> String {
+    let shown = titles.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+    match titles.len().saturating_sub(3) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reports and adjustments.
 
 use jiff::Timestamp;
-use mainstay_kernel::{CellId, TenantId};
+use mainstay_kernel::{CellId, EventId, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,47 @@ pub struct IssuedReport {
     pub differences: Option<u64>,
     /// The events that were written.
     #[schemars(with = "Vec<String>")]
-    pub events: Vec<mainstay_kernel::EventId>,
+    pub events: Vec<EventId>,
+}
+
+/// The reports of one month, and the months that there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ReportIndex {
+    /// Months with reports, newest first: `2026-11`.
+    pub months: Vec<String>,
+    /// The month that is shown.
+    pub month: String,
+    /// Whether it is not over, so that there are only drafts of it.
+    pub is_running: bool,
+    /// One of the platform, where the asker sees that, and one of each tenant.
+    pub reports: Vec<ReportEntry>,
+}
+
+/// A report and its editions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ReportEntry {
+    /// Of whom; none: the platform.
+    #[schemars(with = "Option<String>")]
+    pub tenant: Option<TenantId>,
+    /// What people call it.
+    pub name: String,
+    /// What was issued, oldest first.
+    pub editions: Vec<EditionEntry>,
+}
+
+/// An edition that was issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EditionEntry {
+    /// Its number.
+    pub number: u32,
+    /// When.
+    #[schemars(with = "Utc")]
+    pub at: Timestamp,
+    /// Its digest.
+    pub digest: String,
+    /// The event that holds it.
+    #[schemars(with = "String")]
+    pub event: EventId,
 }
 
 /// What verifies editions of reports and answers of the gate.

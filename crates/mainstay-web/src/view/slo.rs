@@ -1,13 +1,15 @@
 //! Objectives and their budgets, in events or in time.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
-use mainstay_kernel::SloId;
 use mainstay_kernel::fact::BudgetState;
+use mainstay_kernel::{IncidentId, ServiceId, Severity, SloId};
 use mainstay_ui::{Chart, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Share, Utc};
+use super::{GatePlace, SeveritySchema, Share, Utc};
 
 /// How one objective stands.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -19,6 +21,11 @@ pub struct Slo {
     pub title: String,
     /// The part it covers, where there is one per cell or tenant.
     pub group: Option<String>,
+    /// That part by its labels; empty: the whole.
+    pub labels: BTreeMap<String, String>,
+    /// Whose service; not said to who is limited to some tenants.
+    #[schemars(with = "Option<String>")]
+    pub service: Option<ServiceId>,
     /// The objective.
     pub objective: Share,
     /// What contracts promise, where they do.
@@ -75,6 +82,10 @@ pub struct Amounts {
     pub bad: String,
     /// All: `24,310,882`, `43,200`.
     pub total: String,
+    /// What was bad without what is excluded.
+    pub adjusted_bad: String,
+    /// All without what is excluded.
+    pub adjusted_total: String,
     /// What is left of the budget; negative when overspent.
     pub left: String,
     /// The budget.
@@ -122,6 +133,91 @@ pub struct SloDetail {
     pub charts: Vec<Chart>,
     /// The file and line of the catalog that defines it.
     pub source: Option<String>,
+    /// What a contract promises of the same events, where one does.
+    pub agreement: Option<SloAgreement>,
+    /// Where the bad events of the window belong; none for what does not divide into places: time slices, composites.
+    pub parts: Option<SloParts>,
+    /// What hangs on its budget; none where no policy covers it, or the asker is limited to some tenants.
+    pub gate: Option<SloGate>,
+}
+
+/// The contract beside an objective: how far it is from being broken.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SloAgreement {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub id: SloId,
+    /// What it promises.
+    pub title: String,
+    /// The part it covers, which may be larger than the objective's; none: the whole.
+    pub group: Option<String>,
+    /// The promise.
+    pub target: Share,
+    /// Its window, which may be another than the objective's.
+    pub window: String,
+    /// Whether it is kept.
+    pub status: Status,
+    /// What was bad in its window, by the adjusted counts.
+    pub bad: String,
+    /// All in its window, by the adjusted counts.
+    pub total: String,
+    /// How many may be bad.
+    pub allowed: String,
+    /// How many more may be; negative where it is broken.
+    pub left: String,
+    /// How many more of the same events it lets be bad than the objective does.
+    pub buffer: String,
+    /// Of what: `events`, `minutes`.
+    pub noun: String,
+}
+
+/// Where bad events belong: the parts add up to the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SloParts {
+    /// All: the raw count.
+    pub bad: i64,
+    /// In stretches that do not count.
+    pub excluded: i64,
+    /// In incidents, in the order in which they began; of two at once the earlier one has it.
+    pub incidents: Vec<SloPart>,
+    /// All others.
+    pub background: i64,
+}
+
+/// The part of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SloPart {
+    /// The incident.
+    #[schemars(with = "String")]
+    pub incident: IncidentId,
+    /// What was wrong; none where it is about others too and the asker is limited to some tenants.
+    pub title: Option<String>,
+    /// How bad it was.
+    #[schemars(with = "SeveritySchema")]
+    pub severity: Severity,
+    /// When it began to hurt.
+    #[schemars(with = "Utc")]
+    pub from: Timestamp,
+    /// When that was over, as far as it is.
+    #[schemars(with = "Utc")]
+    pub to: Timestamp,
+    /// The bad events.
+    pub bad: i64,
+    /// Changes that may have caused it, most suspect first.
+    pub suspects: Vec<String>,
+}
+
+/// What hangs on a budget.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SloGate {
+    /// The policy that covers it.
+    pub policy: String,
+    /// What people call it.
+    pub title: String,
+    /// What each state calls for, in words.
+    pub states: BTreeMap<String, String>,
+    /// What the gate would say now where this objective judges, strictest first; at most 100.
+    pub places: Vec<GatePlace>,
 }
 
 /// One pair of windows of a burn alert.
@@ -147,7 +243,7 @@ pub struct Burn {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WhatIfAsked {
-    /// One to eight targets, as `99.95%` or `0.9995`.
+    /// One to ten targets, as `99.95%` or `0.9995`.
     pub targets: Vec<String>,
     /// From when on is counted.
     #[schemars(with = "Utc")]
@@ -190,6 +286,11 @@ pub struct WhatIfTarget {
     pub budget_left: i64,
     /// Whether it would have been kept.
     pub status: Status,
+    /// The state that its budget would be in, in a word.
+    #[schemars(with = "BudgetStateSchema")]
+    pub budget: BudgetState,
+    /// What the policy calls for in that state, in words: `changes are frozen`; none where nothing, or there is no policy.
+    pub calls_for: Option<String>,
     /// The burn-rate alerts that there would have been, the first 1,000.
     pub pages: Vec<WhatIfPage>,
     /// Further ones.

@@ -14,9 +14,9 @@ use mainstay_web::view::*;
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
 
-use self::data::{alerts, at, change, charts, done, event, figures, grid, incident, summary};
-use self::gate::gate_answer;
-use self::objectives::slos;
+use self::data::{alerts, at, burn_down, change, charts, done, event, figures, grid, incident, summary};
+use self::gate::{gate_answer, places, policies, slo_gate};
+use self::objectives::{agreement, parts, slos};
 
 /// The present instant of every test: eighteen minutes into the outage.
 pub(crate) const NOW: &str = "2025-01-15T10:18:04Z";
@@ -200,8 +200,21 @@ impl Console for Fake {
         asked: &'a WhatIfAsked,
     ) -> Answer<'a, WhatIf> {
         self.heard("what_if", who);
+        if let Some(wrong) = asked
+            .targets
+            .iter()
+            .find(|target| target.parse::<mainstay_kernel::Ratio>().is_err())
+        {
+            let failure = Failure::Invalid {
+                message: format!("{wrong:?} is no target"),
+                help: "write 99.95% or 0.9995".to_owned(),
+            };
+            return Box::pin(async { Err(failure) });
+        }
         let target = |target: &String| WhatIfTarget {
             objective: Share(target.parse().expect("a ratio")),
+            budget: mainstay_kernel::fact::BudgetState::Exhausted,
+            calls_for: Some("changes are frozen".to_owned()),
             bad: 3,
             total: 10_000,
             budget_allowed: 5,
@@ -221,7 +234,7 @@ impl Console for Fake {
 
     fn slo<'a>(&'a self, who: &'a Principal, _: &'a SloId, _: &'a Look) -> Answer<'a, SloDetail> {
         self.heard("slo", who);
-        Box::pin(async {
+        Box::pin(async move {
             let slo = slos(self.mood).remove(0);
             let detail = SloDetail {
                 definition:
@@ -238,8 +251,11 @@ impl Console for Fake {
                     short: slo.burn_1h,
                     status: slo.status,
                 }],
-                charts: charts(self.mood).into_iter().take(1).collect(),
+                charts: vec![burn_down(self.mood)],
                 source: Some("slos/payments.yaml:12".to_owned()),
+                agreement: Some(agreement(&slo)),
+                parts: Some(parts()),
+                gate: who.sees(None).then(|| slo_gate(self.mood)),
                 slo,
             };
             Self::if_seen(who, "the objective", detail)
@@ -353,18 +369,24 @@ impl Console for Fake {
 
     fn gate_answers<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GateStatement>> {
         self.heard("gate_answers", who);
-        Box::pin(async { Ok(Vec::new()) })
+        let request = GateRequest {
+            service: "payment-service".parse().expect("a name"),
+            cell: "cell-5".parse().expect("a name"),
+            version: Some("v1.6.1".to_owned()),
+            kind: GateKind::Deploy,
+            tenant: None,
+        };
+        Box::pin(async { Ok(vec![gate_answer(request).answer]) })
+    }
+
+    fn gate_places<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GatePlace>> {
+        self.heard("gate_places", who);
+        Box::pin(async { Ok(places(self.mood)) })
     }
 
     fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies> {
         self.heard("gate_policies", who);
-        Box::pin(async {
-            Ok(GatePolicies {
-                services: Vec::new(),
-                policies: Vec::new(),
-                approvals: Vec::new(),
-            })
-        })
+        Box::pin(async { Ok(policies()) })
     }
 
     fn receive_alerts<'a>(&'a self, who: &'a Principal, _: Vec<PostableAlert>) -> Answer<'a, Done> {

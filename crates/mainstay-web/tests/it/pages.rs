@@ -83,6 +83,115 @@ async fn incident_page() {
     snapshot("incident", &html);
 }
 
+#[tokio::test]
+async fn an_objective_shows_both_counts_what_spent_it_and_what_hangs_on_it() {
+    let html = main_of(Mood::Breached, "/slos/payments-availability?cell=cell-5").await;
+    for needed in [
+        "everything that was counted",
+        "the budget goes by this",
+        "99.9%",
+        "12,155",
+        "href=\"/incidents/2025-01-15-001\"",
+        "19,142",
+        "In no incident",
+        "refused",
+        "changes are frozen",
+        "href=\"/api/v1/slos/payments-availability/explain?cell=cell-5\"",
+        "href=\"/api/v1/reports/2025-01?format=html\"",
+        "name=\"cell\" value=\"cell-5\"",
+    ] {
+        assert!(html.contains(needed), "{needed}");
+    }
+}
+
+#[tokio::test]
+async fn what_if_is_asked_by_a_plain_form_and_wrong_targets_are_explained_on_the_page() {
+    let path = "/slos/payments-availability?targets=99.9%2C+0.9995&over=7d";
+    let web = Web::open(Mood::Ok);
+    let html = web.get(path).await.text();
+    for needed in [
+        "99.9%",
+        "99.95%",
+        "exhausted",
+        "value=\"7d\" selected",
+        "changes are frozen",
+    ] {
+        assert!(html.contains(needed), "{needed}");
+    }
+    // What keeps the page up to date does not ask again.
+    web.fake.forget();
+    web.get(&format!("{path}&fragment=1")).await;
+    assert_eq!(web.fake.last_asked().map(|(what, _)| what), Some("slo"));
+    let reply = web
+        .get("/slos/payments-availability?targets=%3Cscript%3E,many")
+        .await;
+    assert_eq!(reply.status, 200);
+    let html = reply.text();
+    assert!(html.contains("cannot be answered") && html.contains("write 99.95%"));
+    assert!(
+        html.contains("value=\"&lt;script&gt;,many\""),
+        "what was typed stays"
+    );
+}
+
+#[tokio::test]
+async fn objectives_are_grouped_by_service_and_narrowed_by_state() {
+    let html = main_of(Mood::Breached, "/slos?cell=cell-5").await;
+    assert!(html.contains("<h2>payment-service</h2>"));
+    assert!(html.contains("href=\"/slos?cell=cell-5&amp;state=exhausted\""));
+    let place = |text: &str| html.find(text).expect(text);
+    assert!(
+        place(">API availability<") < place(">API latency"),
+        "the worst is first"
+    );
+    let html = main_of(Mood::Breached, "/slos?state=exhausted").await;
+    assert!(html.contains(">API availability<") && !html.contains(">API latency"));
+    let refused = Web::open(Mood::Ok).get("/slos?state=fine").await;
+    assert_eq!(refused.status, 400);
+}
+
+#[tokio::test]
+async fn the_gate_names_what_is_refused_and_green_is_not_for_what_is_unseen() {
+    let html = main_of(Mood::Breached, "/gate").await;
+    for needed in [
+        "refused",
+        "since 10:17:00 UTC",
+        "changes are frozen",
+        "href=\"/slos/payments-availability?cell=cell-5\"",
+        "certificates end",
+        "it mends the pool",
+        "v1.6.1",
+    ] {
+        assert!(html.contains(needed), "{needed}");
+    }
+    let html = main_of(Mood::Unknown, "/gate").await;
+    let now = crate::harness::between(&html, "id=\"places\"", "id=\"answers\"");
+    assert!(now.contains("allowed, unseen") && !now.contains("s-ok"), "{now}");
+}
+
+#[tokio::test]
+async fn reports_lead_to_every_edition_in_every_form() {
+    let web = Web::with_tokens(Mood::Ok);
+    let read = async |account: &str| {
+        let request = crate::harness::get("/reports?month=2024-12")
+            .header("authorization", format!("Bearer {account}-token"));
+        web.send(request.body(axum::body::Body::empty()).expect("well formed"))
+            .await
+            .text()
+    };
+    let html = read("viewer").await;
+    for form in ["html", "md", "csv", "json"] {
+        let edition =
+            format!("href=\"/api/v1/reports/2024-12?tenant=std-001&amp;edition=1&amp;format={form}\"");
+        assert!(html.contains(&edition), "{edition}");
+        assert!(html.contains(&format!("href=\"/api/v1/reports/2024-12?format={form}\"")));
+    }
+    let own = read("own-viewer").await;
+    assert!(own.contains("Standard Bank") && !own.contains("The platform"));
+    let foreign = read("foreign-viewer").await;
+    assert!(!foreign.contains("Standard Bank") && foreign.contains("There is no report"));
+}
+
 /// Every page a reader can open, with what exists for its parameters.
 fn page_paths() -> Vec<String> {
     route::table()

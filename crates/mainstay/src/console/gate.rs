@@ -173,7 +173,7 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> 
     }
 }
 
-fn verdict(verdict: Verdict) -> GateVerdict {
+pub(super) fn verdict(verdict: Verdict) -> GateVerdict {
     match verdict {
         Verdict::Allow => GateVerdict::Allow,
         Verdict::NeedsApproval => GateVerdict::NeedsApproval,
@@ -224,7 +224,7 @@ fn statement(recorded: &RecordedAnswer) -> GateStatement {
     }
 }
 
-fn reason(reason: &Reason) -> GateReason {
+pub(super) fn reason(reason: &Reason) -> GateReason {
     GateReason {
         rule: reason.rule.word().to_owned(),
         verdict: verdict(reason.verdict),
@@ -286,7 +286,7 @@ fn approved(approval: &Approval) -> GateApproved {
     }
 }
 
-fn in_words(policy: &Policy, now: Timestamp) -> GatePolicy {
+pub(super) fn in_words(policy: &Policy, now: Timestamp) -> GatePolicy {
     let states = [
         BudgetState::Healthy,
         BudgetState::Warning,
@@ -333,7 +333,7 @@ fn in_words(policy: &Policy, now: Timestamp) -> GatePolicy {
     }
 }
 
-fn action_words(action: &Action) -> String {
+pub(super) fn action_words(action: &Action) -> String {
     let hold = match (action.freeze, action.require_approval) {
         (true, _) => Some("changes are frozen".to_owned()),
         (false, Some(role)) => Some(format!("changes need the approval of: {role}")),

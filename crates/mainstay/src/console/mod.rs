@@ -12,6 +12,7 @@ mod duty;
 mod explain;
 mod expression;
 mod gate;
+mod gate_now;
 mod grid;
 mod inbound;
 mod incident;
@@ -45,9 +46,9 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval,
-    GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, IssuedReport,
-    JournalReport, Look, NewAdjustment, Overview, PostableAlert, ReportAsk, ReportFile, SigningKeyInfo,
-    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    GatePlace, GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary,
+    IssuedReport, JournalReport, Look, NewAdjustment, Overview, PostableAlert, ReportAsk, ReportFile,
+    ReportIndex, SigningKeyInfo, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -229,7 +230,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
         look: &'a Look,
         asked: &'a WhatIfAsked,
     ) -> Answer<'a, WhatIf> {
-        Box::pin(async move { self.other_targets(who, id, look, asked) })
+        Box::pin(self.other_targets(who, id, look, asked))
     }
 
     fn inbox<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<InboxMessage>> {
@@ -299,6 +300,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
         Box::pin(async move { Ok(self.policies_in_force().await) })
     }
 
+    fn gate_places<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<GatePlace>> {
+        Box::pin(async move { Ok(self.places_now().await) })
+    }
+
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {
         Box::pin(self.verify(who))
     }
@@ -317,6 +322,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 }
 
 impl<J: Journal, C: Channels + 'static, H: Hands> Reports for PlaneConsole<J, C, H> {
+    fn reports<'a>(&'a self, who: &'a Principal, month: Option<&'a str>) -> Answer<'a, ReportIndex> {
+        Box::pin(self.report_index(who, month))
+    }
+
     fn report<'a>(&'a self, who: &'a Principal, ask: &'a ReportAsk) -> Answer<'a, ReportFile> {
         Box::pin(self.report_file(who, ask))
     }

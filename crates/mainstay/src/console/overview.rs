@@ -45,6 +45,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let (grid, silent) = self.grid(who, look).await;
         let mut banners: Vec<Banner> = old_data(&situation, now).into_iter().collect();
         banners.extend(silent);
+        if sight::sees_platform(who) {
+            banners.extend(self.freezes().await);
+        }
         Overview {
             sentence: Sentence::compose(&situation, &open, &slos),
             banners,
@@ -180,7 +183,7 @@ fn plain(label: &str, value: Option<f64>, unit: Unit) -> Figure {
     }
 }
 
-fn mark(change: &Change) -> Mark {
+pub(super) fn mark(change: &Change) -> Mark {
     Mark {
         at_ms: change.at.as_millisecond(),
         text: change.summary.clone(),

@@ -1,16 +1,34 @@
 //! Monthly reports and their editions.
 
+use std::collections::BTreeSet;
+
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
-use mainstay_kernel::Principal;
+use mainstay_kernel::{Principal, TenantId};
 use mainstay_plane::reports::{Issued, ReportError};
 use mainstay_slo::report::edition::Signed;
+use mainstay_slo::report::machine::EditionNote;
 use mainstay_slo::report::{self, Month, Report};
 use mainstay_web::Failure;
-use mainstay_web::view::{IssuedReport, ReportAsk, ReportFile, ReportForm, SigningKeyInfo, Wanted};
+use mainstay_web::view::{
+    EditionEntry, IssuedReport, ReportAsk, ReportEntry, ReportFile, ReportForm, ReportIndex, SigningKeyInfo,
+    Wanted,
+};
 
 use super::{PlaneConsole, failure, not_found};
+
+/// So many months are listed in any case: those that can be issued.
+const LISTED_MONTHS: usize = 4;
+
+fn edition(note: &EditionNote) -> EditionEntry {
+    EditionEntry {
+        number: note.number,
+        at: note.at,
+        digest: note.digest.clone(),
+        event: note.event,
+    }
+}
 
 fn failed(error: ReportError) -> Failure {
     match error {
@@ -61,6 +79,50 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         slos.indicators().any(|sli| {
             slos.groups(&sli.name)
                 .any(|group| group.get("tenant") == Some(tenant))
+        })
+    }
+
+    /// The reports of a month that the asker may see: the platform's, then those of the catalog's tenants.
+    pub(super) async fn report_index(
+        &self,
+        who: &Principal,
+        month: Option<&str>,
+    ) -> Result<ReportIndex, Failure> {
+        let running = Month::at(self.now());
+        let month: Month = month.map_or(Ok(running), |text| {
+            text.parse()
+                .map_err(|error: report::MonthError| invalid_month(&format!("{text:?} is no month: {error}")))
+        })?;
+        let text = month.to_string();
+        let issuable = std::iter::successors(Some(running), |month| Some(month.before())).take(LISTED_MONTHS);
+        let mut months: BTreeSet<String> = issuable.map(|month| month.to_string()).collect();
+        months.insert(text.clone());
+        let reports = self
+            .plane
+            .look(|states| {
+                months.extend(states.reports.months().into_iter().map(str::to_owned));
+                let entry = |tenant: Option<&TenantId>, name: &str| ReportEntry {
+                    tenant: tenant.cloned(),
+                    name: name.to_owned(),
+                    editions: states
+                        .reports
+                        .editions(tenant, &text)
+                        .iter()
+                        .map(edition)
+                        .collect(),
+                };
+                let platform = who.sees(None).then(|| entry(None, "The platform"));
+                let tenants = states.catalog.platform.tenants.iter();
+                let tenants = tenants.filter(|(id, _)| who.sees(Some(id)));
+                let tenants = tenants.map(|(id, tenant)| entry(Some(id), &tenant.name));
+                platform.into_iter().chain(tenants).collect()
+            })
+            .await;
+        Ok(ReportIndex {
+            months: months.into_iter().rev().collect(),
+            is_running: month >= running,
+            month: text,
+            reports,
         })
     }
 

@@ -3,35 +3,31 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use mainstay_catalog::Format;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::fact::BudgetState;
-use mainstay_kernel::{Labels, Principal, Ratio, Scope, SloId};
-use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
+use mainstay_kernel::{Labels, Principal, Ratio, Scope};
+use mainstay_slo::burn::{burn_rate, window_text};
 use mainstay_slo::engine::{ExcludedStretch, Status as Standing, StatusValue};
 use mainstay_slo::sli::NO_VALUE;
 use mainstay_slo::window::Window;
 use mainstay_slo::{Counts, Doubt, Events, Objective, Promise, SliDefinition, SloEngine};
-use mainstay_ui::chart::{Chart, Limit, Series};
-use mainstay_ui::{Unit, time};
-use mainstay_web::Failure;
-use mainstay_web::view::{Burn, Exhaustion, Look, Share, Slo, SloDetail, Status};
+use mainstay_web::view::{Exhaustion, Look, Share, Slo, Status};
 
 use super::expression::{Filter, Reading};
-use super::{PlaneConsole, apart, not_found, sight};
+use super::{PlaneConsole, apart, sight};
 
+mod chart;
+mod depth;
 mod words;
 
-use words::{amounts, definition, number};
+use words::amounts;
 
 /// How many groups that are not well a list shows of each objective.
 pub(super) const GROUPS_IN_LIST: usize = 50;
 /// The same on the overview.
 pub(super) const GROUPS_IN_OVERVIEW: usize = 5;
-/// How many points a burn-down has.
-const BURN_DOWN_POINTS: u16 = 120;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -110,63 +106,6 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         }
         list
     }
-
-    pub(super) async fn slo_in_depth(
-        &self,
-        who: &Principal,
-        id: &SloId,
-        look: &Look,
-    ) -> Result<SloDetail, Failure> {
-        let source = self.plane.look(|states| source(states.catalog, id)).await;
-        let now = self.now();
-        let slos = self.telemetry.slos();
-        let missing = || not_found(format!("objective {id}"));
-        let objective = slos
-            .objectives()
-            .find(|objective| objective.id == *id)
-            .ok_or_else(missing)?;
-        let sli = slos
-            .indicators()
-            .find(|sli| sli.name == objective.sli)
-            .ok_or_else(missing)?;
-        let group = place(objective, &look.scope);
-        if !sight::sees_group(who, &group) {
-            return Err(missing());
-        }
-        let standing = slos.status(id, &group, now).ok_or_else(missing)?;
-        let linked = sight::sees_platform(who);
-        let reader = Reader {
-            slos: &slos,
-            objective,
-            sli,
-            sla: agreements(&slos)
-                .get(&objective.sli)
-                .copied()
-                .filter(|_| objective.promise == Promise::Objective),
-            now,
-            linked,
-        };
-        let filter = Filter::of_group(&group).seen_by(who);
-        let reading = Reading {
-            function: "increase",
-            window: "1h",
-            by: "",
-            every_job: false,
-        };
-        Ok(SloDetail {
-            slo: reader.view(&standing),
-            definition: definition(objective, sli),
-            bad_query: reading.bad(sli, &filter).filter(|_| linked),
-            total_query: reading.total(sli, &filter).filter(|_| linked),
-            burns: standing
-                .burn
-                .iter()
-                .map(|reading| burn(reading, objective.target))
-                .collect(),
-            charts: vec![burn_down(&slos, objective, &standing, now)],
-            source,
-        })
-    }
 }
 
 /// What contracts promise, by indicator.
@@ -190,6 +129,17 @@ fn is_unwell(standing: &Standing) -> bool {
             .any(|reading| reading.firing_since_ms.is_some())
 }
 
+/// Whether the promise is kept; with a burn alert that fires, not for long.
+fn promise_status(standing: &Standing) -> Status {
+    let mut alerts = standing.burn.iter();
+    match standing.value {
+        StatusValue::Ok if alerts.any(|reading| reading.firing_since_ms.is_some()) => Status::Warning,
+        StatusValue::Ok => Status::Ok,
+        StatusValue::Breached => Status::Breached,
+        StatusValue::Unknown => Status::Unknown,
+    }
+}
+
 /// Everything that is needed to show one objective.
 struct Reader<'a> {
     slos: &'a SloEngine,
@@ -210,14 +160,17 @@ impl Reader<'_> {
         } else {
             i64::MAX
         });
-        let burning = standing
-            .burn
-            .iter()
-            .any(|reading| reading.firing_since_ms.is_some());
         Slo {
             id: objective.id.clone(),
             title: objective.display_name.clone(),
             group: group_text(&standing.group),
+            labels: standing
+                .group
+                .iter()
+                .filter(|(_, value)| *value != NO_VALUE)
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            service: objective.service.clone().filter(|_| self.linked),
             objective: Share(objective.target),
             sla: self.sla.map(Share),
             value: budget.good_share().map(Share),
@@ -239,12 +192,7 @@ impl Reader<'_> {
                 standing.state
             },
             window: window_words(objective, standing),
-            status: match standing.value {
-                StatusValue::Ok if burning => Status::Warning,
-                StatusValue::Ok => Status::Ok,
-                StatusValue::Breached => Status::Breached,
-                StatusValue::Unknown => Status::Unknown,
-            },
+            status: promise_status(standing),
             unknown_reason: unknown_reason(standing),
             doubt: doubt(self.sli, standing.doubt),
             apart: apart::words(standing),
@@ -397,82 +345,4 @@ fn window_words(objective: &Objective, standing: &Standing) -> String {
             }
         }
     }
-}
-
-fn burn(reading: &BurnReading, target: Ratio) -> Burn {
-    let rate = |counts: Counts| burn_rate(counts, target).map(Ratio::to_f64);
-    let pair = reading.pair;
-    Burn {
-        alert: format!(
-            "{} {} over {} and {}",
-            pair.severity,
-            pair.factor,
-            window_text(pair.long_ms),
-            window_text(pair.short_ms)
-        ),
-        long_ms: pair.long_ms.unsigned_abs(),
-        short_ms: pair.short_ms.unsigned_abs(),
-        threshold: pair.factor.to_f64(),
-        long: rate(reading.long),
-        short: rate(reading.short),
-        status: match (reading.firing_since_ms, reading.long.total) {
-            (Some(_), _) => Status::Breached,
-            (None, 0) => Status::Unknown,
-            (None, _) => Status::Ok,
-        },
-    }
-}
-
-fn burn_down(slos: &SloEngine, objective: &Objective, standing: &Standing, now: Timestamp) -> Chart {
-    let share = objective.target.complement().unwrap_or(Ratio::ZERO);
-    let (budget, unit) = (&standing.budget, standing.budget.unit);
-    let counted = slos.burn_down(&objective.id, &standing.group, now, BURN_DOWN_POINTS);
-    let amount = |count: u64| unit.amount(count).map_or(0.0, Ratio::to_f64);
-    // Of slices it is known how many the window has; of events the budget grows with them.
-    let allowed = |counts: &Counts| match budget.to_come {
-        0 => share.floor_of(counts.total),
-        _ => budget.allowed(),
-    };
-    let known = |counts: &Counts| (counts.total > 0).then(|| amount(allowed(counts)) - amount(counts.bad));
-    let points: Vec<(i64, Option<f64>)> = counted
-        .iter()
-        .map(|(at_ms, counts)| (*at_ms, known(counts)))
-        .collect();
-    let bounds = objective.window.bounds(now);
-    let sentence = match counted.last() {
-        Some((at_ms, counts)) if counts.total > 0 => {
-            let at = Timestamp::from_millisecond(*at_ms).unwrap_or(now);
-            format!(
-                "{} were bad by {}.",
-                unit.part_of(*counts, number),
-                time::utc(at, now)
-            )
-        }
-        _ => "Nothing was counted in this window.".to_owned(),
-    };
-    Chart {
-        id: "burn-down".to_owned(),
-        title: format!("Budget left, in {}", unit.noun()),
-        sentence,
-        unit: Unit::Count,
-        start_ms: bounds.start_ms,
-        end_ms: bounds.end_ms.min(now.as_millisecond()),
-        series: vec![Series {
-            name: "left".to_owned(),
-            points,
-        }],
-        limits: vec![Limit {
-            name: "spent".to_owned(),
-            value: 0.0,
-        }],
-        marks: Vec::new(),
-        query: None,
-    }
-}
-
-/// Where the catalog defines it: `slo/api-availability.yaml:22`.
-fn source(catalog: &mainstay_catalog::Catalog, id: &SloId) -> Option<String> {
-    let mut documents = catalog.documents.of_format(Format::OpenSlo);
-    let document = documents.find(|document| document.kind == "SLO" && document.name == id.as_str())?;
-    Some(format!("{}:{}", document.file, document.at.line))
 }

@@ -4,21 +4,23 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
+use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Principal, Ratio, SloId};
 use mainstay_slo::SloError;
 use mainstay_slo::burn::window_text;
 use mainstay_web::Failure;
 use mainstay_web::view::{Look, Share, Status, WhatIf, WhatIfAsked, WhatIfPage, WhatIfTarget};
 
+use super::gate::action_words;
 use super::{PlaneConsole, not_found, sight, slo};
 
 /// The most targets of one question.
-const TARGETS_MAX: usize = 8;
+const TARGETS_MAX: usize = 10;
 /// The longest stretch: what counts are kept for, in days.
 const DAYS_MAX: i64 = 400;
 
 impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
-    pub(super) fn other_targets(
+    pub(super) async fn other_targets(
         &self,
         who: &Principal,
         id: &SloId,
@@ -35,9 +37,14 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             ));
         }
         let missing = || not_found(format!("objective {id}"));
+        let actions = self
+            .plane
+            .look(|states| states.policies.of(id).map(|(_, policy)| policy.actions.clone()))
+            .await;
         let slos = self.telemetry.slos();
         let objective = slos.objectives().find(|objective| objective.id == *id);
-        let group = slo::place(objective.ok_or_else(missing)?, &look.scope);
+        let objective = objective.ok_or_else(missing)?;
+        let (group, states) = (slo::place(objective, &look.scope), objective.budget);
         if !sight::sees_group(who, &group) {
             return Err(missing());
         }
@@ -61,6 +68,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         };
         let target = |one: &mainstay_slo::engine::TargetWhatIf| {
             let budget = &one.budget;
+            let state = match budget.counts.total {
+                0 => BudgetState::Unknown,
+                _ => budget.plain_state(states),
+            };
+            let action = actions.as_ref().and_then(|actions| actions.of(state));
             let left = budget.remaining().clamp(i64::MIN.into(), i64::MAX.into());
             WhatIfTarget {
                 objective: Share(budget.target),
@@ -73,6 +85,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     (_, true) => Status::Ok,
                     (_, false) => Status::Breached,
                 },
+                budget: state,
+                calls_for: action.map(action_words).filter(|words| !words.is_empty()),
                 pages: one.pages.iter().map(page).collect(),
                 pages_left_out: one.left_out as u64,
             }
@@ -97,7 +111,7 @@ fn targets(texts: &[String]) -> Result<Vec<Ratio>, Failure> {
     if texts.is_empty() || texts.len() > TARGETS_MAX {
         return Err(invalid(
             format!("{} targets are asked about", texts.len()),
-            "give one to eight",
+            "give one to ten",
         ));
     }
     let target = |text: &String| {

@@ -425,3 +425,53 @@ pub(super) fn done() -> Done {
         events: vec![event("2025-01-15T10:18:04Z", 7)],
     }
 }
+
+/// A budget that goes down, and where it goes: spent in one to five days.
+pub(super) fn burn_down(mood: Mood) -> Chart {
+    let now_ms = at(NOW).as_millisecond();
+    let day_ms = 86_400_000;
+    let known = mood != Mood::Unknown;
+    let left = (0..=14_i64).map(|day| {
+        let spent = f64::from(u32::try_from(day).expect("small")) * 700.0;
+        (now_ms - (14 - day) * day_ms, known.then_some(12_000.0 - spent))
+    });
+    let ahead = |name: &str, days: i64| Series {
+        name: name.to_owned(),
+        points: vec![(now_ms, Some(2_200.0)), (now_ms + days * day_ms, Some(0.0))],
+    };
+    let left = Series {
+        name: "left".to_owned(),
+        points: left.collect(),
+    };
+    let ahead = known.then(|| {
+        [
+            ahead("spent at the earliest, 2025-01-16 10:18:04 UTC", 1),
+            ahead("spent most likely, 2025-01-18 10:18:04 UTC", 3),
+            ahead("spent at the latest, 2025-01-20 10:18:04 UTC", 5),
+        ]
+    });
+    let limit = |name: &str, value: f64| Limit {
+        name: name.to_owned(),
+        value,
+    };
+    Chart {
+        id: "burn-down".to_owned(),
+        title: "Budget left, in events".to_owned(),
+        sentence: "9,800 of 24,310,882 events were bad by 10:18:04 UTC.".to_owned(),
+        unit: Unit::Count,
+        start_ms: now_ms - 14 * day_ms,
+        end_ms: now_ms + 17 * day_ms,
+        series: std::iter::once(left).chain(ahead.into_iter().flatten()).collect(),
+        limits: vec![
+            limit("spent", 0.0),
+            limit("critical below", 2_400.0),
+            limit("SLA broken", -12_000.0),
+        ],
+        marks: vec![Mark {
+            at_ms: now_ms,
+            text: "now".to_owned(),
+            href: None,
+        }],
+        query: None,
+    }
+}

@@ -20,6 +20,8 @@ fn slo(id: &str, title: &str, objective: &str, bad: u64, total: u64, mood: Mood)
         id: SloId::new(id).expect("a name"),
         title: title.to_owned(),
         group: None,
+        labels: std::collections::BTreeMap::new(),
+        service: Some("payment-service".parse().expect("a name")),
         objective,
         sla: Some(share("99.9%")),
         value,
@@ -34,6 +36,8 @@ fn slo(id: &str, title: &str, objective: &str, bad: u64, total: u64, mood: Mood)
         amounts: Amounts {
             bad: count(bad),
             total: count(total),
+            adjusted_bad: count(bad),
+            adjusted_total: count(total),
             left: signed(left),
             allowed: count(allowed),
             noun: "events".to_owned(),
@@ -91,4 +95,40 @@ pub(super) fn slos(mood: Mood) -> Vec<Slo> {
             mood,
         ),
     ]
+}
+
+/// The contract beside an objective.
+pub(super) fn agreement(slo: &Slo) -> SloAgreement {
+    SloAgreement {
+        id: SloId::new("payments-sla").expect("a name"),
+        title: "API availability SLA".to_owned(),
+        group: None,
+        target: share("99.9%"),
+        window: slo.window.clone(),
+        status: slo.status,
+        bad: slo.amounts.bad.clone(),
+        total: slo.amounts.total.clone(),
+        allowed: "24,310".to_owned(),
+        left: "3,969".to_owned(),
+        buffer: "12,155".to_owned(),
+        noun: "events".to_owned(),
+    }
+}
+
+/// Where the bad events of the outage belong.
+pub(super) fn parts() -> SloParts {
+    SloParts {
+        bad: 20_341,
+        excluded: 100,
+        incidents: vec![SloPart {
+            incident: super::INCIDENT.parse().expect("a name"),
+            title: Some("Payments failing in cell-5".to_owned()),
+            severity: mainstay_kernel::Severity::P0,
+            from: at("2025-01-15T10:15:00Z"),
+            to: at(super::NOW),
+            bad: 19_142,
+            suspects: vec!["v1.6.0 of payment-service".to_owned()],
+        }],
+        background: 1_099,
+    }
 }

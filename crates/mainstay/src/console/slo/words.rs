@@ -106,6 +106,8 @@ pub(super) fn amounts(raw: &Budget, budget: &Budget, left: i64) -> Amounts {
     Amounts {
         bad: amount(raw.counts.bad),
         total: amount(raw.counts.total),
+        adjusted_bad: amount(budget.counts.bad),
+        adjusted_total: amount(budget.counts.total),
         left: format!("{sign}{}", amount(left.unsigned_abs())),
         allowed: amount(budget.allowed()),
         noun: unit.noun().to_owned(),

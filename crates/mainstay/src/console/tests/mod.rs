@@ -2,6 +2,7 @@
 
 mod editions;
 mod gate;
+mod pages;
 mod reports;
 mod world;
 
