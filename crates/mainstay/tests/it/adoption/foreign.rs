@@ -96,7 +96,13 @@ fn summary(catalog: &SloCatalog) -> Vec<String> {
     let line = |one: &mainstay_slo::Objective| {
         let indicator = catalog.indicators().iter().find(|sli| sli.name == one.sli);
         let indicator = indicator.expect("its indicator");
-        let counters = indicator.events.counters().expect("counters");
+        let counts = match (indicator.events.counters(), indicator.events.recording()) {
+            (Some(counters), _) => format!(
+                "{:?} {} of {}",
+                counters.marked, counters.marked_by[0], counters.total[0]
+            ),
+            (None, recording) => format!("sampled {recording:?}"),
+        };
         let pairs: Vec<String> = one
             .burn
             .pairs
@@ -107,15 +113,12 @@ fn summary(catalog: &SloCatalog) -> Vec<String> {
             })
             .collect();
         format!(
-            "{} of {} {} {} by {:?} {:?} {} of {} labels {} runbook {:?} | {}",
+            "{} of {} {} {} by {:?} {counts} labels {} runbook {:?} | {}",
             one.id,
             one.service.as_ref().map_or("nobody", |service| service.as_str()),
             one.target,
             one.window,
             one.group_by,
-            counters.marked,
-            counters.marked_by[0],
-            counters.total[0],
             one.labels,
             one.runbook,
             pairs.join(", ")
