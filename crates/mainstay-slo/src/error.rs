@@ -120,6 +120,11 @@ pub enum SloError {
     /// A query that is not a plain event count.
     #[error(transparent)]
     Selector(#[from] SelectorError),
+    /// A stored state that a later program wrote.
+    #[error(
+        "the stored counts are of version {0}, which this program does not know: start the program that wrote them"
+    )]
+    LaterState(u8),
     /// A stored state that cannot be read.
     #[error("the stored counts cannot be read: {0}")]
     Snapshot(String),

@@ -190,6 +190,17 @@ impl Telemetry {
                 });
             }
         };
+        let kept = match kept {
+            Some(bytes) => Some(past::readable(
+                bytes,
+                &counts_file,
+                &store,
+                &judged.slos,
+                settings,
+                now,
+            )?),
+            None => None,
+        };
         let completions = CompletionLog::open(dir)?;
         let (slos, course) = course::resume(
             dir,

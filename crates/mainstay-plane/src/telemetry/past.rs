@@ -1,12 +1,16 @@
-//! The samples of a store in order of time, for a replay.
+//! The samples of a store in order of time, for a replay; and for counting anew what was lost.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use mainstay_kernel::{Labels, Matcher};
 use mainstay_series::{SeriesError, Store};
-use mainstay_slo::SloCatalog;
-use mainstay_slo::replay::{Batch, Course, Sample, Source};
+use mainstay_slo::replay::{Batch, Course, Replay, Sample, Source, TICK_MS};
+use mainstay_slo::{Settings, SloCatalog, SloEngine, SloError};
+
+use super::TelemetryError;
 
 /// How much time is read at once, to begin with and at most, in milliseconds.
 const PAGE_MS: i64 = 3_600_000;
@@ -75,6 +79,52 @@ impl<'a> StoreSource<'a> {
         }
         Ok(samples)
     }
+}
+
+/// The stored counts. Damaged ones are put aside, and what the store holds is counted anew: what is older than it is lost and
+/// unknown.
+pub(super) fn readable(
+    bytes: Vec<u8>,
+    file: &Path,
+    store: &Store,
+    catalog: &SloCatalog,
+    settings: Settings,
+    now: Timestamp,
+) -> Result<Vec<u8>, TelemetryError> {
+    match SloEngine::verify(&bytes) {
+        Ok(()) => return Ok(bytes),
+        Err(source @ SloError::LaterState(_)) => {
+            let file = file.to_owned();
+            return Err(TelemetryError::Counts { file, source });
+        }
+        Err(damage) => tracing::error!(%damage, ?file, "the counts are put aside and counted anew"),
+    }
+    let aside = file.with_extension(format!("damaged-{}", now.as_millisecond()));
+    std::fs::rename(file, &aside).map_err(|error| TelemetryError::File {
+        file: file.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(recount(store, catalog.clone(), settings, now)?.to_bytes())
+}
+
+/// Counts anew what a store holds, where the counts are lost: as far back as single samples are kept, of counters and gauges.
+fn recount(
+    store: &Store,
+    catalog: SloCatalog,
+    settings: Settings,
+    now: Timestamp,
+) -> Result<SloEngine, SeriesError> {
+    let from_ms = now.as_millisecond().saturating_sub(store.options().retention_ms);
+    let course = Course {
+        counted_from: Timestamp::from_millisecond(from_ms).unwrap_or(now),
+        judged_from: now,
+        to: now,
+        tick_ms: TICK_MS,
+    };
+    let mut source = StoreSource::new(store, &catalog, course);
+    let (mut engine, _) = Replay::new(catalog, settings, course).run(&mut source, |_| {})?;
+    engine.advance_to(store.last_lsn().get());
+    Ok(engine)
 }
 
 impl Source for StoreSource<'_> {

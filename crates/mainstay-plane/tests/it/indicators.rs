@@ -142,3 +142,45 @@ fn histograms_and_expressions_are_counted_over_a_restart() {
     );
     assert!((5..=6).contains(&bench.counts(&telemetry, "depth").bad));
 }
+
+#[test]
+fn damaged_counts_are_put_aside_and_counted_anew() {
+    let start: Timestamp = "2026-03-02T10:00:00Z".parse().expect("a timestamp");
+    let mut bench = Bench {
+        dir: tempfile::tempdir().expect("a directory"),
+        clock: Arc::new(ManualClock::at(start)),
+        steps: 0,
+    };
+    let telemetry = bench.open();
+    for step in 0..30 {
+        bench.step(&telemetry, if step < 20 { 40.0 } else { 400.0 });
+    }
+    let counted = bench.counts(&telemetry, "depth");
+    telemetry.checkpoint().expect("written");
+    drop(telemetry);
+    let file = bench.dir.path().join("counts.slo");
+    let mut bytes = std::fs::read(&file).expect("the counts");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&file, &bytes).expect("damaged");
+    let telemetry = bench.open();
+    assert_eq!(
+        bench.counts(&telemetry, "depth"),
+        counted,
+        "from the samples that are kept"
+    );
+    let names = std::fs::read_dir(bench.dir.path()).expect("a directory");
+    let names: Vec<String> = names
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    assert!(
+        names.iter().any(|name| name.starts_with("counts.damaged-")),
+        "{names:?}"
+    );
+    bench.step(&telemetry, 40.0);
+    assert_eq!(bench.counts(&telemetry, "depth").total, counted.total + 1);
+    telemetry.checkpoint().expect("written");
+    drop(telemetry);
+    let telemetry = bench.open();
+    assert_eq!(bench.counts(&telemetry, "depth").total, counted.total + 1);
+}

@@ -12,6 +12,7 @@ mod completion;
 mod composite;
 mod exclude;
 mod forecast;
+mod frame;
 mod histogram;
 mod install;
 mod judge;

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use mainstay_kernel::fact::BudgetState;
 use mainstay_kernel::{Digest, Labels, SloId};
 
+use super::frame::body_of;
 use super::install::Former;
 use super::judge::{Judged, State};
 use super::node::Node;
@@ -25,12 +26,12 @@ use crate::error::SloError;
 use crate::prefix::PrefixSums;
 use crate::sli::{Counters, Events, GROUP_LABELS_MAX, Marked, SliDefinition};
 
-const MAGIC: &[u8; 4] = b"MSLO";
-const VERSION: u8 = 2;
+pub(super) const MAGIC: &[u8; 4] = b"MSLO";
+pub(super) const VERSION: u8 = 2;
 /// By how much later than those of version 1 edges must be to lie at or after them, in milliseconds.
 const V1_EDGES_MS: i64 = 3_600_000;
-const HEAD_BYTES: usize = 13;
-const DIGEST_BYTES: usize = 32;
+pub(super) const HEAD_BYTES: usize = 13;
+pub(super) const DIGEST_BYTES: usize = 32;
 
 impl SloEngine {
     /// The whole state, to be stored beside the samples in one write with the log position it includes.
@@ -267,32 +268,6 @@ impl Stored {
 
 pub(super) fn broken(what: &str) -> SloError {
     SloError::Snapshot(what.to_owned())
-}
-
-/// Checks the frame; gives the version and the body.
-fn body_of(bytes: &[u8]) -> Result<(u8, &[u8]), SloError> {
-    let head = bytes.get(..HEAD_BYTES).ok_or_else(|| broken("it is too short"))?;
-    if &head[..4] != MAGIC {
-        return Err(broken("it does not begin with MSLO"));
-    }
-    let version = head[4];
-    if !(1..=VERSION).contains(&version) {
-        return Err(SloError::Snapshot(format!(
-            "it is of version {version}, this program reads versions 1 to {VERSION}"
-        )));
-    }
-    let mut length = [0; 8];
-    length.copy_from_slice(&head[5..]);
-    let length = usize::try_from(u64::from_le_bytes(length)).unwrap_or(usize::MAX);
-    let rest = &bytes[HEAD_BYTES..];
-    if rest.len() != length.saturating_add(DIGEST_BYTES) {
-        return Err(broken("it is cut short or too long"));
-    }
-    let (body, digest) = rest.split_at(length);
-    if Digest::of(body).0 != digest {
-        return Err(broken("its digest does not match: it is damaged"));
-    }
-    Ok((version, body))
 }
 
 impl Ingested {

@@ -111,10 +111,14 @@ fn damage_is_refused() {
     for index in 0..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[index] ^= 0x40;
-        assert!(
-            matches!(read(&damaged), Err(SloError::Snapshot(_))),
-            "byte {index}"
-        );
+        // The byte of the version alone can look like that of a later program: it is refused as such.
+        let refused = match read(&damaged) {
+            Err(SloError::LaterState(_)) => index == 4,
+            Err(SloError::Snapshot(_)) => true,
+            _ => false,
+        };
+        assert!(refused, "byte {index}");
+        assert!(SloEngine::verify(&damaged).is_err(), "byte {index}");
         assert!(
             matches!(read(&bytes[..index]), Err(SloError::Snapshot(_))),
             "cut at {index}"
