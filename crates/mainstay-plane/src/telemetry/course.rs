@@ -325,9 +325,7 @@ fn positions(slos: &SloEngine) -> [Lsn; 2] {
 
 fn count(slos: &mut SloEngine, sample: &Replayed) {
     if let Some(histogram) = sample.value.histogram() {
-        if let Some(series) = slos.watch(&sample.labels) {
-            slos.on_histogram(series, sample.t_ms, histogram, sample.created_ms);
-        }
+        slos.count_histogram(&sample.labels, sample.t_ms, histogram, sample.created_ms);
     } else if let Some(value) = sample.value.float() {
         slos.count(&RawSample {
             labels: &sample.labels,

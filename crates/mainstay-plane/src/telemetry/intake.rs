@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 use mainstay_kernel::{Histogram, Labels};
 use mainstay_segment::write_atomic;
 use mainstay_series::{Appended, HistogramSample, Row, Sample, SeriesError, SeriesRef};
+use mainstay_slo::SloEngine;
 use mainstay_slo::engine::RawSample;
 
 use super::tenants::{Reason, Runs, tenant_of};
@@ -25,6 +26,13 @@ enum Watch {
     Unknown,
     No,
     Yes(mainstay_slo::engine::SeriesRef),
+}
+
+/// How the counts know the series of a sample.
+enum Series<'a> {
+    /// By their handle, which may be valid no longer.
+    Watched(mainstay_slo::engine::SeriesRef),
+    Named(&'a Labels),
 }
 
 impl Watched {
@@ -53,17 +61,25 @@ impl Telemetry {
         samples: &[Sample],
         created_ms: impl Fn(usize) -> Option<i64>,
     ) -> Result<Appended, SeriesError> {
-        let now_ms = self.clock.now().as_millisecond();
-        let appended = {
-            let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-            let appended = self.store.write_samples(samples, now_ms)?;
-            if appended.stored > 0 {
-                self.count(&mut watched, samples, &created_ms, &appended);
-            }
-            appended
-        };
-        self.store.wait_durable(appended.lsn)?;
-        Ok(appended)
+        self.take_in(
+            |now_ms| self.store.write_samples(samples, now_ms),
+            samples.iter().map(|sample| sample.series),
+            |slos, at, watched| {
+                let Sample { t_ms, value, .. } = samples[at];
+                let created_ms = created_ms(at);
+                match watched {
+                    Series::Watched(series) => {
+                        slos.on_sample(series, t_ms, value, created_ms).map(|_| series)
+                    }
+                    Series::Named(labels) => slos.count(&RawSample {
+                        labels,
+                        t_ms,
+                        value,
+                        created_ms,
+                    }),
+                }
+            },
+        )
     }
 
     /// [`Telemetry::take`], of native histograms.
@@ -75,20 +91,59 @@ impl Telemetry {
         samples: &[HistogramSample],
         created_ms: impl Fn(usize) -> Option<i64>,
     ) -> Result<Appended, SeriesError> {
-        let now_ms = self.clock.now().as_millisecond();
-        let appended = {
-            let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
-            let appended = self.store.write_histograms(samples, now_ms)?;
-            if appended.stored > 0 {
-                self.count_histograms(&mut watched, samples, &created_ms, &appended);
+        self.take_in(
+            |now_ms| self.store.write_histograms(samples, now_ms),
+            samples.iter().map(|sample| sample.series),
+            |slos, at, watched| {
+                let HistogramSample { t_ms, value, .. } = &samples[at];
+                match watched {
+                    Series::Watched(series) => slos
+                        .on_histogram(series, *t_ms, value, created_ms(at))
+                        .map(|_| series),
+                    Series::Named(labels) => slos.count_histogram(labels, *t_ms, value, created_ms(at)),
+                }
+            },
+        )
+    }
+
+    /// Writes samples, each of one of `series`, and has those counted that were accepted, in the order of the log. `count`
+    /// gives the handle of the series of the sample at a place, if any indicator looks at it.
+    fn take_in(
+        &self,
+        write: impl FnOnce(i64) -> Result<Appended, SeriesError>,
+        series: impl Iterator<Item = SeriesRef>,
+        mut count: impl FnMut(&mut SloEngine, usize, Series<'_>) -> Option<mainstay_slo::engine::SeriesRef>,
+    ) -> Result<Appended, SeriesError> {
+        let mut watched = self.intake.lock().unwrap_or_else(PoisonError::into_inner);
+        let appended = write(self.clock.now().as_millisecond())?;
+        if appended.stored > 0 {
+            let mut slos = self.slos();
+            for (at, series) in series.enumerate().filter(|(at, _)| appended.accepted(*at)) {
+                let watch = watched.get(series);
+                let known = match watch {
+                    Watch::No => continue,
+                    Watch::Unknown => None,
+                    Watch::Yes(known) => count(&mut slos, at, Series::Watched(*known)),
+                };
+                let Some(labels) = known.is_none().then(|| self.store.labels(series)).flatten() else {
+                    continue;
+                };
+                *watch = match count(&mut slos, at, Series::Named(&labels)) {
+                    Some(series) => Watch::Yes(series),
+                    // One that a limit keeps out is asked again.
+                    None if slos.refuses(&labels) => Watch::Unknown,
+                    None => Watch::No,
+                };
             }
-            appended
-        };
+            slos.advance_to(appended.lsn.get());
+        }
+        drop(watched);
         self.store.wait_durable(appended.lsn)?;
         Ok(appended)
     }
 
-    /// [`Telemetry::take_histograms`], with series named by their labels, and when the counts began if that is known. Limits count as refusals of single samples.
+    /// [`Telemetry::take_histograms`], with series named by their labels, and when the counts began if that is known. Limits
+    /// count as refusals of single samples.
     ///
     /// # Errors
     /// If the log cannot be written.
@@ -127,83 +182,6 @@ impl Telemetry {
         self.tenants.settle(&whose, &appended.outcomes);
         appended.refuse(&refused);
         Ok(appended)
-    }
-
-    fn count(
-        &self,
-        watched: &mut Watched,
-        samples: &[Sample],
-        created_ms: &impl Fn(usize) -> Option<i64>,
-        appended: &Appended,
-    ) {
-        let mut slos = self.slos();
-        for (at, sample) in samples.iter().enumerate() {
-            let watch = watched.get(sample.series);
-            if matches!(watch, Watch::No) || !appended.accepted(at) {
-                continue;
-            }
-            let created_ms = created_ms(at);
-            if let Watch::Yes(series) = watch
-                && slos
-                    .on_sample(*series, sample.t_ms, sample.value, created_ms)
-                    .is_some()
-            {
-                continue;
-            }
-            let Some(labels) = self.store.labels(sample.series) else {
-                continue;
-            };
-            let labels: &Labels = &labels;
-            let raw = RawSample {
-                labels,
-                t_ms: sample.t_ms,
-                value: sample.value,
-                created_ms,
-            };
-            *watch = match slos.count(&raw) {
-                Some(series) => Watch::Yes(series),
-                // One that a limit keeps out is asked again.
-                None if slos.refuses(labels) => Watch::Unknown,
-                None => Watch::No,
-            };
-        }
-        slos.advance_to(appended.lsn.get());
-    }
-
-    fn count_histograms(
-        &self,
-        watched: &mut Watched,
-        samples: &[HistogramSample],
-        created_ms: &impl Fn(usize) -> Option<i64>,
-        appended: &Appended,
-    ) {
-        let mut slos = self.slos();
-        for (at, sample) in samples.iter().enumerate() {
-            let watch = watched.get(sample.series);
-            if matches!(watch, Watch::No) || !appended.accepted(at) {
-                continue;
-            }
-            if let Watch::Yes(series) = watch
-                && slos
-                    .on_histogram(*series, sample.t_ms, &sample.value, created_ms(at))
-                    .is_some()
-            {
-                continue;
-            }
-            let Some(labels) = self.store.labels(sample.series) else {
-                continue;
-            };
-            *watch = match slos.watch(&labels) {
-                Some(series) => {
-                    slos.on_histogram(series, sample.t_ms, &sample.value, created_ms(at));
-                    Watch::Yes(series)
-                }
-                // One that a limit keeps out is asked again.
-                None if slos.refuses(&labels) => Watch::Unknown,
-                None => Watch::No,
-            };
-        }
-        slos.advance_to(appended.lsn.get());
     }
 
     /// [`Telemetry::take`], with series named by their labels. Limits count as refusals of single samples.

@@ -50,6 +50,15 @@ struct Bench {
 }
 
 impl Bench {
+    fn new() -> Self {
+        let start: Timestamp = "2026-03-02T10:00:00Z".parse().expect("a timestamp");
+        Self {
+            dir: tempfile::tempdir().expect("a directory"),
+            clock: Arc::new(ManualClock::at(start)),
+            steps: 0,
+        }
+    }
+
     fn open(&self) -> Telemetry {
         let (documents, mut diagnostics) = Documents::from_texts([("slo.yaml", SLOS)]);
         let catalog = Catalog::build(documents, &mut diagnostics);
@@ -106,12 +115,7 @@ impl Bench {
 
 #[test]
 fn histograms_and_expressions_are_counted_over_a_restart() {
-    let start: Timestamp = "2026-03-02T10:00:00Z".parse().expect("a timestamp");
-    let mut bench = Bench {
-        dir: tempfile::tempdir().expect("a directory"),
-        clock: Arc::new(ManualClock::at(start)),
-        steps: 0,
-    };
+    let mut bench = Bench::new();
     let telemetry = bench.open();
     for step in 0..24 {
         bench.step(&telemetry, if step < 18 { 40.0 } else { 400.0 });
@@ -145,12 +149,7 @@ fn histograms_and_expressions_are_counted_over_a_restart() {
 
 #[test]
 fn damaged_counts_are_put_aside_and_counted_anew() {
-    let start: Timestamp = "2026-03-02T10:00:00Z".parse().expect("a timestamp");
-    let mut bench = Bench {
-        dir: tempfile::tempdir().expect("a directory"),
-        clock: Arc::new(ManualClock::at(start)),
-        steps: 0,
-    };
+    let mut bench = Bench::new();
     let telemetry = bench.open();
     for step in 0..30 {
         bench.step(&telemetry, if step < 20 { 40.0 } else { 400.0 });

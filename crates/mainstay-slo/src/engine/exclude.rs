@@ -409,7 +409,7 @@ impl SloEngine {
     }
 
     fn judged_by(&self, slo: &SloId) -> Option<(&Judge, &Sli)> {
-        let judge = self.judges.iter().find(|judge| judge.objective.id == *slo)?;
+        let judge = self.judge_of(slo)?;
         Some((judge, &self.slis[judge.sli]))
     }
 }

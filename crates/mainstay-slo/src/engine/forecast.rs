@@ -26,7 +26,7 @@ impl SloEngine {
     /// group. Cost: about 1,400 windows.
     #[must_use]
     pub fn forecast(&self, slo: &SloId, group: &Labels, now: Timestamp) -> Option<Forecast> {
-        let judge = self.judges.iter().find(|judge| judge.objective.id == *slo)?;
+        let judge = self.judge_of(slo)?;
         let sli = &self.slis[judge.sli];
         let node = &sli.nodes[*sli.by_group.get(group)? as usize];
         let view = judge.view(&self.slis, node, now);

@@ -1,6 +1,6 @@
 //! Native histograms: taking their samples in, and their place in the stored state.
 
-use mainstay_kernel::{Histogram, is_stale};
+use mainstay_kernel::{Histogram, Labels, is_stale};
 
 use super::node::Link;
 use super::slices::Pass;
@@ -79,6 +79,22 @@ impl SloEngine {
         }
         self.ingested.note(verdict?);
         verdict
+    }
+}
+
+impl SloEngine {
+    /// Counts one sample of any series that is a native histogram, and gives the handle of the series if any indicator looks at
+    /// it.
+    pub fn count_histogram(
+        &mut self,
+        labels: &Labels,
+        t_ms: i64,
+        histogram: &Histogram,
+        created_ms: Option<i64>,
+    ) -> Option<SeriesRef> {
+        let series = self.meet(labels, t_ms)?;
+        self.on_histogram(series, t_ms, histogram, created_ms);
+        Some(series)
     }
 }
 

@@ -28,7 +28,7 @@ mod whatif;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use mainstay_kernel::Labels;
+use mainstay_kernel::{Labels, SloId};
 
 pub use alert::{AlertCause, AlertTransition, BLIND_ALERT, BURN_ALERT, TRAFFIC_ALERT, UNREACHABLE_ALERT};
 pub use catalog::SloCatalog;
@@ -354,18 +354,27 @@ impl SloEngine {
 
     /// Counts one sample of any series, and gives the handle of the series if any indicator counts it.
     pub fn count(&mut self, sample: &RawSample<'_>) -> Option<SeriesRef> {
-        if !self.by_metric.contains_key(sample.labels.metric_name()) {
+        let series = self.meet(sample.labels, sample.t_ms)?;
+        self.on_sample(series, sample.t_ms, sample.value, sample.created_ms);
+        Some(series)
+    }
+
+    /// The handle of the series of a sample, made where it is new; one that a limit keeps out is counted as such.
+    fn meet(&mut self, labels: &Labels, t_ms: i64) -> Option<SeriesRef> {
+        if !self.by_metric.contains_key(labels.metric_name()) {
             return None;
         }
-        self.reached_ms = self.reached_ms.max(sample.t_ms);
-        let series = self.watch(sample.labels);
-        match series {
-            Some(series) => {
-                self.on_sample(series, sample.t_ms, sample.value, sample.created_ms);
-            }
-            None => self.ingested.over_limit += u64::from(self.refuses(sample.labels)),
+        self.reached_ms = self.reached_ms.max(t_ms);
+        let series = self.watch(labels);
+        if series.is_none() {
+            self.ingested.over_limit += u64::from(self.refuses(labels));
         }
         series
+    }
+
+    /// The objective's judge.
+    fn judge_of(&self, slo: &SloId) -> Option<&Judge> {
+        self.judges.iter().find(|judge| judge.objective.id == *slo)
     }
 
     /// Whether a series that is not watched would be counted but for a limit.

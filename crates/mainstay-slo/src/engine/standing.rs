@@ -6,9 +6,9 @@
 use jiff::Timestamp;
 use mainstay_kernel::{Labels, Scope, SloId};
 
+use super::SloEngine;
 use super::judge::View;
 use super::node::Node;
-use super::{Judge, SloEngine};
 use crate::objective::{Budget, BudgetPolicy};
 use crate::window::{Bounds, Window};
 
@@ -122,10 +122,6 @@ impl SloEngine {
             let nodes = level.iter();
             nodes.map(|node| &sli.nodes[*node as usize].group)
         })
-    }
-
-    fn judge_of(&self, slo: &SloId) -> Option<&Judge> {
-        self.judges.iter().find(|judge| judge.objective.id == *slo)
     }
 }
 

@@ -119,7 +119,7 @@ impl SloEngine {
     /// such objective; a group that was never seen is unknown.
     #[must_use]
     pub fn status(&self, slo: &SloId, group: &Labels, now: Timestamp) -> Option<Status> {
-        let judge = self.judges.iter().find(|judge| judge.objective.id == *slo)?;
+        let judge = self.judge_of(slo)?;
         let sli = &self.slis[judge.sli];
         let level = &sli.levels[judge.level];
         let Some(index) = sli.by_group.get(group) else {
@@ -137,7 +137,7 @@ impl SloEngine {
     /// How an objective stands in every group that it is judged in, in the order of the groups' labels.
     #[must_use]
     pub fn statuses(&self, slo: &SloId, now: Timestamp) -> Vec<Status> {
-        let Some(judge) = self.judges.iter().find(|judge| judge.objective.id == *slo) else {
+        let Some(judge) = self.judge_of(slo) else {
             return Vec::new();
         };
         let sli = &self.slis[judge.sli];
@@ -232,7 +232,7 @@ impl SloEngine {
         from_ms: i64,
         to_ms: i64,
     ) -> Option<GroupWindow> {
-        let judge = self.judges.iter().find(|judge| judge.objective.id == *slo)?;
+        let judge = self.judge_of(slo)?;
         let sli = &self.slis[judge.sli];
         let node = &sli.nodes[*sli.by_group.get(group)? as usize];
         let now = Timestamp::from_millisecond(to_ms).ok()?;
@@ -261,7 +261,7 @@ impl SloEngine {
     /// What an objective's counts are in: its budget, its burn-down, its burn-rate windows.
     #[must_use]
     pub fn unit(&self, slo: &SloId) -> Option<Unit> {
-        let judge = self.judges.iter().find(|judge| judge.objective.id == *slo)?;
+        let judge = self.judge_of(slo)?;
         let events = &self.slis[judge.sli].definition.events;
         Some(Unit::of(events, judge.objective.budgeting))
     }
@@ -270,7 +270,7 @@ impl SloEngine {
     /// distances (at most 1,000), the last of them now. For burn-down charts; [`SloEngine::unit`] says in what.
     #[must_use]
     pub fn burn_down(&self, slo: &SloId, group: &Labels, now: Timestamp, points: u16) -> Vec<(i64, Counts)> {
-        let Some(judge) = self.judges.iter().find(|judge| judge.objective.id == *slo) else {
+        let Some(judge) = self.judge_of(slo) else {
             return Vec::new();
         };
         let sli = &self.slis[judge.sli];

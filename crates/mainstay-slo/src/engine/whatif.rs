@@ -71,7 +71,7 @@ impl SloEngine {
                 target: bad.to_string(),
             });
         }
-        let Some(judge) = self.judges.iter().find(|judge| judge.objective.id == *slo) else {
+        let Some(judge) = self.judge_of(slo) else {
             return Ok(None);
         };
         let sli = &self.slis[judge.sli];

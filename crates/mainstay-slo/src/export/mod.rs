@@ -21,6 +21,7 @@ use crate::error::SloError;
 use crate::exact::reduced;
 use crate::objective::{Objective, Promise, error_share};
 use crate::sli::SliDefinition;
+use crate::slice::Budgeting;
 use crate::window::Window;
 use expression::Share;
 use file::{Group, Rule};
@@ -65,6 +66,9 @@ pub fn prometheus_rules(catalog: &SloCatalog, only: Option<&SloId>) -> Result<Ex
 
 fn of_objective(catalog: &SloCatalog, objective: &Objective) -> Result<[Group; 2], String> {
     let indicator = catalog.indicators().iter().find(|sli| sli.name == objective.sli);
+    if objective.budgeting != Budgeting::Occurrences {
+        return Err("its budget is of time slices, which these rules do not count".to_owned());
+    }
     let share = indicator.and_then(|sli| share_of(sli, objective));
     let share = share.ok_or_else(|| "it does not count counters".to_owned())?;
     if let Some(label) = objective.group_by.iter().find(|label| *label == "slo") {

@@ -256,3 +256,19 @@ fn the_random_streams_have_bad_good_and_unseen_slices() {
     }
     assert!(bad > 100 && good > 100 && unseen > 100, "{bad} {good} {unseen}");
 }
+
+#[test]
+fn slices_are_not_exported_as_rules_that_count_events() {
+    let mut sliced = crate::fixture::objective(&[]);
+    sliced.budgeting = mainstay_slo::Budgeting::Timeslices {
+        width_ms: 60_000,
+        target: "99%".parse().expect("a target"),
+    };
+    let catalog = crate::fixture::catalog(crate::fixture::indicator(&[]), sliced);
+    let exported = mainstay_slo::export::prometheus_rules(&catalog, None).expect("a rule file");
+    let [(slo, reason)] = exported.left_out.as_slice() else {
+        panic!("it is left out: {}", exported.text)
+    };
+    assert_eq!(*slo, crate::fixture::slo());
+    assert!(reason.contains("time slices"), "{reason}");
+}

@@ -17,7 +17,7 @@ use mainstay_web::view::{Alert, AlertState, Look};
 
 use super::expression::{AlertQueries, Filter, Reading};
 use super::question::Questions;
-use super::{PlaneConsole, before, page, sight, slo};
+use super::{PlaneConsole, before, page, sight};
 
 /// The most alerts that a list has.
 const LIST_MAX: usize = 10_000;
@@ -113,7 +113,7 @@ fn query(alert: &Alert, rules: &AlertQueries, slos: &SloEngine) -> Option<String
     };
     let objective = slos.objectives().find(|objective| objective.id.as_str() == id)?;
     let sli = slos.indicators().find(|sli| sli.name == objective.sli)?;
-    let group: Labels = slo::place(objective, &alert.scope);
+    let group: Labels = objective.group_of(&alert.scope);
     let reading = Reading {
         function: "rate",
         window: alert.labels.get("long_window").unwrap_or("1h"),

@@ -33,7 +33,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .objectives()
             .find(|objective| objective.id == *id)
             .ok_or_else(missing)?;
-        let group = slo::place(objective, &look.scope);
+        let group = objective.group_of(&look.scope);
         let standing = slos.status(id, &group, now).ok_or_else(missing)?;
         let utc = TimeZone::UTC;
         let zone = objective.window.zone().unwrap_or(&utc);

@@ -19,7 +19,7 @@ use mainstay_web::view::{Impact, Incident, IncidentSummary, Look, Suspect, Tenan
 use super::course::{clocks, resolve_blocked, timeline};
 use super::expression::{Filter, Reading};
 use super::inbound::change_view;
-use super::{PlaneConsole, alert, no_incident, page, runbook, sight, slo};
+use super::{PlaneConsole, alert, no_incident, page, runbook, sight};
 
 /// The most incidents that a list has.
 const LIST_MAX: usize = 500;
@@ -43,7 +43,7 @@ impl<'a> Counted<'a> {
         Some(Self {
             slos,
             objective,
-            place: slo::place(objective, &incident.scope),
+            place: objective.group_of(&incident.scope),
             from_ms: incident.began_at.as_millisecond() - SLICE_MS,
             to_ms: incident.resolved_at.unwrap_or(now).as_millisecond(),
         })

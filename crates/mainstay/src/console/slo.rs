@@ -7,7 +7,7 @@ use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::fact::BudgetState;
-use mainstay_kernel::{Labels, Principal, Ratio, Scope};
+use mainstay_kernel::{Labels, Principal, Ratio};
 use mainstay_slo::burn::{burn_rate, window_text};
 use mainstay_slo::engine::{ExcludedStretch, Status as Standing, StatusValue};
 use mainstay_slo::sli::NO_VALUE;
@@ -30,21 +30,6 @@ pub(super) const GROUPS_IN_LIST: usize = 50;
 pub(super) const GROUPS_IN_OVERVIEW: usize = 5;
 
 const HOUR_MS: i64 = 3_600_000;
-
-/// The group of an objective that a place is, as far as the objective is judged by places.
-pub(super) fn place(objective: &Objective, scope: &Scope) -> Labels {
-    let value = |name: &str| match name {
-        "cell" => scope.cell.as_ref().map(ToString::to_string),
-        "tenant" => scope.tenant.as_ref().map(ToString::to_string),
-        "region" => scope.region.as_ref().map(ToString::to_string),
-        _ => None,
-    };
-    objective
-        .group_by
-        .iter()
-        .filter_map(|name| Some((name.clone(), value(name)?)))
-        .collect()
-}
 
 fn is_part_of(group: &Labels, place: &Labels) -> bool {
     place.iter().all(|(name, value)| group.get(name) == Some(value))
@@ -79,7 +64,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 now,
                 linked: sight::sees_platform(who),
             };
-            let place = place(objective, &look.scope);
+            let place = objective.group_of(&look.scope);
             if sight::sees_group(who, &place)
                 && let Some(standing) = slos.status(&objective.id, &place, now)
             {

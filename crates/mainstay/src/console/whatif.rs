@@ -12,7 +12,7 @@ use mainstay_web::Failure;
 use mainstay_web::view::{Look, Share, Status, WhatIf, WhatIfAsked, WhatIfPage, WhatIfTarget};
 
 use super::gate::action_words;
-use super::{PlaneConsole, not_found, sight, slo};
+use super::{PlaneConsole, not_found, sight};
 
 /// The most targets of one question.
 const TARGETS_MAX: usize = 10;
@@ -44,7 +44,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let slos = self.telemetry.slos();
         let objective = slos.objectives().find(|objective| objective.id == *id);
         let objective = objective.ok_or_else(missing)?;
-        let (group, states) = (slo::place(objective, &look.scope), objective.budget);
+        let (group, states) = (objective.group_of(&look.scope), objective.budget);
         if !sight::sees_group(who, &group) {
             return Err(missing());
         }

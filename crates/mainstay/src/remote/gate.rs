@@ -4,7 +4,7 @@ mod cache;
 
 use std::path::PathBuf;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use mainstay_kernel::Clock as _;
 use mainstay_plane::signing::PublicKey;
 use serde_json::{Value, json};
@@ -347,9 +347,4 @@ fn policy(ask: &Ask) -> Exit {
         }
         Ok(Exit::Ok)
     })
-}
-
-/// The instant under a key of a signed statement.
-fn instant(statement: &Value, key: &str) -> Option<Timestamp> {
-    output::instant(statement, key)
 }

@@ -72,14 +72,19 @@ impl Prometheus {
             address: format!("http://127.0.0.1:{port}"),
             _directory: directory,
         };
-        let since = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
-            || http(&started.address, "/-/ready", None, "").status != 200
-        {
-            assert!(since.elapsed() < PATIENCE, "Prometheus is not ready");
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
+        until_ready("Prometheus", &started.address, port);
         Some(started)
+    }
+}
+
+/// Waits until a server of the Prometheus family says that it is ready.
+pub(crate) fn until_ready(name: &str, address: &str, port: u16) {
+    let since = Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
+        || http(address, "/-/ready", None, "").status != 200
+    {
+        assert!(since.elapsed() < PATIENCE, "{name} is not ready");
+        std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
 

@@ -15,7 +15,7 @@ use super::super::expression::{Filter, Reading};
 use super::super::{PlaneConsole, not_found, overview, sight};
 use super::chart::Course;
 use super::words::{definition, number};
-use super::{Reader, Standing, group_text, place, promise_status, window_words};
+use super::{Reader, Standing, group_text, promise_status, window_words};
 
 /// How many changes are marked in the course of a budget, the newest.
 const MARKS_MAX: usize = 12;
@@ -33,7 +33,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             let slos = self.telemetry.slos();
             let objective = slos.objectives().find(|objective| objective.id == *id);
             let objective = objective.ok_or_else(missing)?;
-            if !sight::sees_group(who, &place(objective, &look.scope)) {
+            if !sight::sees_group(who, &objective.group_of(&look.scope)) {
                 return Err(missing());
             }
             let began_ms = objective.window.bounds(now).start_ms;
@@ -58,7 +58,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .indicators()
             .find(|sli| sli.name == objective.sli)
             .ok_or_else(missing)?;
-        let group = place(objective, &look.scope);
+        let group = objective.group_of(&look.scope);
         let standing = slos.status(id, &group, now).ok_or_else(missing)?;
         let contract = slos
             .objectives()
@@ -101,7 +101,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             charts: vec![course.chart()],
             source,
             agreement: contract.and_then(|contract| {
-                let group = place(contract, &look.scope);
+                let group = contract.group_of(&look.scope);
                 let standing = slos.status(&contract.id, &group, now)?;
                 sight::sees_group(who, &group).then(|| agreement(contract, &standing, objective.target))
             }),

@@ -7,7 +7,7 @@ use mainstay_kernel::Digest;
 use mainstay_plane::signing::PublicKey;
 use serde_json::{Value, json};
 
-use super::instant;
+use crate::output::instant;
 
 /// By how much the clocks of server and caller may differ.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);

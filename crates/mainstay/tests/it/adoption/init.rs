@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
-use crate::beside::{Prometheus, free_port, required};
-use crate::harness::{PATIENCE, Server, http, until};
+use crate::beside::{Prometheus, free_port, required, until_ready};
+use crate::harness::{Server, http, until};
 use crate::{mainstay, run, told};
 
 const STEP_S: i64 = 240;
@@ -220,13 +219,7 @@ fn alertmanager() -> Option<Alertmanager> {
         address: format!("http://127.0.0.1:{port}"),
         _directory: directory,
     };
-    let since = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
-        || http(&started.address, "/-/ready", None, "").status != 200
-    {
-        assert!(since.elapsed() < PATIENCE, "the Alertmanager is not ready");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    until_ready("the Alertmanager", &started.address, port);
     Some(started)
 }
 
