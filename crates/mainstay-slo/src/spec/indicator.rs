@@ -234,10 +234,17 @@ fn samples(
     if let Ok(selector) = parse_selector(text) {
         return Some((vec![selector], None));
     }
-    if let Err(error) = mainstay_promql::parse(text) {
-        let help = "write PromQL, such as max by (cell) (queue_depth)";
-        diagnostics.push(bad(document, query, error.to_string(), help));
+    let expression = without_templates(text);
+    if let Err(error) = mainstay_promql::parse(&expression) {
+        let help = "write PromQL, such as max by (cell) (queue_depth); the objective is left out";
+        diagnostics.push(warning(document, query.at, error.to_string()).help(help));
         return None;
+    }
+    if expression != text {
+        let message =
+            format!("the template of a range is read as {SAMPLED_RANGE}: each sample looks back so far");
+        let help = "an average of averages; where the counters exist, count them";
+        diagnostics.push(warning(document, query.at, message).help(help));
     }
     // Names have lower-case letters, digits, - and /: they stay different.
     let metric = format!("{RECORDED}{}", name.replace('-', "_").replace('/', ":"));
@@ -245,7 +252,26 @@ fn samples(
         metric,
         matchers: Vec::new(),
     };
-    Some((vec![recorded], Some(text.to_owned())))
+    Some((vec![recorded], Some(expression)))
+}
+
+/// What a template of a range, such as Sloth's `{{.window}}`, is read as.
+const SAMPLED_RANGE: &str = "5m";
+
+/// The expression with every `{{..}}` as a range.
+fn without_templates(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let Some((_, after)) = after.split_once("}}") else {
+            break;
+        };
+        written.push_str(before);
+        written.push_str(SAMPLED_RANGE);
+        rest = after;
+    }
+    written.push_str(rest);
+    written
 }
 
 fn event_count(

@@ -362,8 +362,21 @@ fn keys_that_do_not_fit_are_found() {
         "{sampled:?}"
     );
     let broken = inline(&format!("{{thresholdMetric: {}}}", source("sum(queue_depth")));
-    let (_, diagnostics) = load(&slo("Occurrences", &broken, TWO_WEEKS, threshold));
-    assert!(diagnostics.has_errors(), "{}", diagnostics.render_short());
+    let (catalog, diagnostics) = load(&slo("Occurrences", &broken, TWO_WEEKS, threshold));
+    let said = diagnostics.render_short();
+    assert!(
+        catalog.objectives().is_empty() && said.contains("parse error"),
+        "{said}"
+    );
+    let templated = inline(&format!(
+        "{{thresholdMetric: {}}}",
+        source("sum(rate(shed_total[{{.window}}]))")
+    ));
+    let (catalog, diagnostics) = load(&slo("Occurrences", &templated, TWO_WEEKS, threshold));
+    let sampled: Vec<_> = catalog.recordings().map(|(_, expression)| expression).collect();
+    assert_eq!(sampled, ["sum(rate(shed_total[5m]))"]);
+    let said = diagnostics.render_short();
+    assert!(!diagnostics.has_errors() && said.contains("read as 5m"), "{said}");
     let (catalog, diagnostics) = load(&composite().replace("      value: 500\n", ""));
     assert_eq!(catalog.objectives().len(), 1, "the other member");
     assert!(
