@@ -19,41 +19,66 @@ use crate::harness::{PATIENCE, Reply, Server, encoded, http, quiet_catalog};
 const STEP_S: i64 = 15;
 const STEPS: i64 = 240;
 
-/// The Prometheus that is installed, over a directory.
-pub(crate) struct Prometheus {
+/// A server of the Prometheus family that is installed here, over a directory of its own.
+pub(crate) struct Peer {
     child: Child,
     pub(crate) address: String,
     _directory: tempfile::TempDir,
 }
 
-impl Prometheus {
-    /// `None` if there is none and none is required. `LISTEN` in its configuration is its own address.
-    pub(crate) fn start(directory: tempfile::TempDir, config: &str) -> Option<Self> {
-        Self::start_at(directory, config, free_port())
+impl Peer {
+    /// A Prometheus; `None` if there is none and none is required. `LISTEN` in its configuration is its own address.
+    pub(crate) fn prometheus(directory: tempfile::TempDir, config: &str) -> Option<Self> {
+        Self::prometheus_at(directory, config, free_port())
     }
 
-    pub(crate) fn start_at(directory: tempfile::TempDir, config: &str, port: u16) -> Option<Self> {
-        Self::start_with(directory, config, port, &[])
+    pub(crate) fn prometheus_at(directory: tempfile::TempDir, config: &str, port: u16) -> Option<Self> {
+        Self::prometheus_with(directory, config, port, &[])
     }
 
     /// One that keeps samples for so long.
-    pub(crate) fn start_keeping(directory: tempfile::TempDir, config: &str, time: &str) -> Option<Self> {
+    pub(crate) fn prometheus_keeping(directory: tempfile::TempDir, config: &str, time: &str) -> Option<Self> {
         let keeping = format!("--storage.tsdb.retention.time={time}");
-        Self::start_with(directory, config, free_port(), &[&keeping])
+        Self::prometheus_with(directory, config, free_port(), &[&keeping])
     }
 
-    fn start_with(directory: tempfile::TempDir, config: &str, port: u16, options: &[&str]) -> Option<Self> {
-        let file = directory.path().join("prometheus.yml");
-        let config = config.replace("LISTEN", &format!("127.0.0.1:{port}"));
-        std::fs::write(&file, config).expect("written");
-        let spawned = Command::new("prometheus")
+    fn prometheus_with(
+        directory: tempfile::TempDir,
+        config: &str,
+        port: u16,
+        options: &[&str],
+    ) -> Option<Self> {
+        let storage = format!("--storage.tsdb.path={}", directory.path().join("data").display());
+        let options = [&[&storage, "--web.enable-remote-write-receiver"], options].concat();
+        Self::start("prometheus", directory, config, port, &options)
+    }
+
+    /// An Alertmanager; `None` if there is none and none is required.
+    pub(crate) fn alertmanager(directory: tempfile::TempDir, config: &str) -> Option<Self> {
+        let storage = format!("--storage.path={}", directory.path().join("data").display());
+        let options = [&storage, "--cluster.listen-address="];
+        Self::start(
+            "prometheus-alertmanager",
+            directory,
+            config,
+            free_port(),
+            &options,
+        )
+    }
+
+    fn start(
+        program: &str,
+        directory: tempfile::TempDir,
+        config: &str,
+        port: u16,
+        options: &[&str],
+    ) -> Option<Self> {
+        let listen = format!("127.0.0.1:{port}");
+        let file = directory.path().join("config.yml");
+        std::fs::write(&file, config.replace("LISTEN", &listen)).expect("written");
+        let spawned = Command::new(program)
             .arg(format!("--config.file={}", file.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                directory.path().join("data").display()
-            ))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .arg("--web.enable-remote-write-receiver")
+            .arg(format!("--web.listen-address={listen}"))
             .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -62,29 +87,24 @@ impl Prometheus {
         let child = match spawned {
             Ok(child) => child,
             Err(error) => {
-                assert!(!required(), "a Prometheus is required: {error}");
-                println!("skipped: no Prometheus: {error}");
+                assert!(!required(), "{program} is required: {error}");
+                println!("skipped: no {program}: {error}");
                 return None;
             }
         };
         let started = Self {
             child,
-            address: format!("http://127.0.0.1:{port}"),
+            address: format!("http://{listen}"),
             _directory: directory,
         };
-        until_ready("Prometheus", &started.address, port);
+        let since = Instant::now();
+        while std::net::TcpStream::connect(&listen).is_err()
+            || http(&started.address, "/-/ready", None, "").status != 200
+        {
+            assert!(since.elapsed() < PATIENCE, "{program} is not ready");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         Some(started)
-    }
-}
-
-/// Waits until a server of the Prometheus family says that it is ready.
-pub(crate) fn until_ready(name: &str, address: &str, port: u16) {
-    let since = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
-        || http(address, "/-/ready", None, "").status != 200
-    {
-        assert!(since.elapsed() < PATIENCE, "{name} is not ready");
-        std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
 
@@ -100,7 +120,7 @@ pub(crate) fn free_port() -> u16 {
     address.expect("a free port").port()
 }
 
-impl Drop for Prometheus {
+impl Drop for Peer {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.child.kill();
@@ -207,7 +227,7 @@ fn openmetrics(samples: &[(Labels, i64, f64)]) -> String {
 /// Both servers over the same samples.
 struct Pair {
     ours: Server,
-    theirs: Prometheus,
+    theirs: Peer,
     base_s: i64,
     _catalog: tempfile::TempDir,
 }
@@ -227,7 +247,7 @@ impl Pair {
         if let Ok(made) = made {
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         }
-        let theirs = Prometheus::start(theirs, "")?;
+        let theirs = Peer::prometheus(theirs, "")?;
         let data = tempfile::tempdir().expect("a directory");
         fill(data.path(), &samples);
         let catalog = quiet_catalog();

@@ -8,7 +8,7 @@ use std::time::Instant;
 use mainstay_kernel::Digest;
 use serde_json::{Value, json};
 
-use crate::beside::{Prometheus, free_port, required};
+use crate::beside::{Peer, free_port, required};
 use crate::harness::{PATIENCE, Server, encoded, http, quiet_catalog, until};
 
 /// The node exporter that is installed.
@@ -127,7 +127,7 @@ scrape_configs:
 - job_name: empty
 "
     );
-    let Some(theirs) = Prometheus::start(tempfile::tempdir().expect("a directory"), &config) else {
+    let Some(theirs) = Peer::prometheus(tempfile::tempdir().expect("a directory"), &config) else {
         return;
     };
     let directory = tempfile::tempdir().expect("a directory");
@@ -232,7 +232,7 @@ remote_write:
 ",
         exporter.address, ours.address
     );
-    let Some(writer) = Prometheus::start(tempfile::tempdir().expect("a directory"), &config) else {
+    let Some(writer) = Peer::prometheus(tempfile::tempdir().expect("a directory"), &config) else {
         return;
     };
     let of = "count({job=\"node\",site=\"east\",__name__=~\"node_.+\"})";
@@ -267,7 +267,7 @@ remote_write:
 ",
         ours.address.trim_start_matches("http://")
     );
-    let Some(reader) = Prometheus::start(tempfile::tempdir().expect("a directory"), &config) else {
+    let Some(reader) = Peer::prometheus(tempfile::tempdir().expect("a directory"), &config) else {
         return;
     };
     until("it is read", || asked(&reader.address, of, "") != json!([]));
@@ -281,7 +281,7 @@ fn samples_go_where_a_configuration_says_with_what_is_known_of_them() {
     };
     let directory = tempfile::tempdir().expect("a directory");
     let config = "global: {scrape_interval: 1h}\n";
-    let Some(prometheus) = Prometheus::start(tempfile::tempdir().expect("a directory"), config) else {
+    let Some(prometheus) = Peer::prometheus(tempfile::tempdir().expect("a directory"), config) else {
         return;
     };
     let (first, second) = (tempfile::tempdir(), tempfile::tempdir());

@@ -1,6 +1,6 @@
 //! A real Prometheus has the samples: rules are about them, and what rules record is sent to it.
 
-use crate::beside::Prometheus;
+use crate::beside::Peer;
 use crate::harness::{Server, encoded, http, quiet_catalog, until};
 
 const RULES: &str = "groups:
@@ -24,7 +24,7 @@ scrape_configs:
 #[test]
 fn rules_are_about_what_a_prometheus_has_and_what_they_record_is_sent_to_it() {
     let directory = tempfile::tempdir().expect("a directory");
-    let Some(prometheus) = Prometheus::start(directory, CONFIG) else {
+    let Some(prometheus) = Peer::prometheus(directory, CONFIG) else {
         return;
     };
     let catalog = quiet_catalog();

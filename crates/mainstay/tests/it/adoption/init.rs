@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use crate::beside::{Prometheus, free_port, required, until_ready};
+use crate::beside::{Peer, free_port};
 use crate::harness::{Server, http, until};
 use crate::{mainstay, run, told};
 
@@ -160,21 +160,6 @@ fn exporter() -> String {
     target
 }
 
-/// The Alertmanager that is installed.
-struct Alertmanager {
-    child: Child,
-    address: String,
-    _directory: tempfile::TempDir,
-}
-
-impl Drop for Alertmanager {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 const ROUTES: &str = "\
 route:
   receiver: mail
@@ -189,42 +174,12 @@ receivers:
 inhibit_rules: [{source_matchers: ['severity=\"critical\"'], target_matchers: ['severity=\"warning\"'], equal: [job]}]
 ";
 
-fn alertmanager() -> Option<Alertmanager> {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("alertmanager.yml");
-    std::fs::write(&file, ROUTES).expect("written");
-    let port = free_port();
-    let spawned = Command::new("prometheus-alertmanager")
-        .arg(format!("--config.file={}", file.display()))
-        .arg(format!(
-            "--storage.path={}",
-            directory.path().join("data").display()
-        ))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .arg("--cluster.listen-address=")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let child = match spawned {
-        Ok(child) => child,
-        Err(error) => {
-            assert!(!required(), "an Alertmanager is required: {error}");
-            println!("skipped: no Alertmanager: {error}");
-            return None;
-        }
-    };
-    let started = Alertmanager {
-        child,
-        address: format!("http://127.0.0.1:{port}"),
-        _directory: directory,
-    };
-    until_ready("the Alertmanager", &started.address, port);
-    Some(started)
+fn alertmanager() -> Option<Peer> {
+    Peer::alertmanager(tempfile::tempdir().expect("a directory"), ROUTES)
 }
 
 /// A Prometheus that has the shop's history and scrapes it.
-fn prometheus() -> Option<Prometheus> {
+fn prometheus() -> Option<Peer> {
     let target = exporter();
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("history.om");
@@ -247,7 +202,7 @@ fn prometheus() -> Option<Prometheus> {
         "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: shop\n    \
          static_configs: [{{targets: ['{target}'], labels: {{team: storefront}}}}]\n"
     );
-    let started = Prometheus::start_keeping(directory, &config, "40d")?;
+    let started = Peer::prometheus_keeping(directory, &config, "40d")?;
     until("the shop is scraped", || {
         let reply = http(&started.address, "/api/v1/query?query=up%3D%3D1", None, "");
         reply.json()["data"]["result"]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::{Pair, Prometheus, difference, required};
+use super::{Pair, Peer, difference, required};
 use crate::harness::{PATIENCE, Reply, Server, http, quiet_catalog};
 
 /// The rules of a file stand in both; what they are and how they stand is the same.
@@ -39,7 +39,7 @@ groups:
     let theirs = tempfile::tempdir().expect("a directory");
     std::fs::write(theirs.path().join("test.yml"), RULES).expect("written");
     let config = "global: {evaluation_interval: 1s}\nrule_files: [test.yml]\n";
-    let Some(theirs) = Prometheus::start(theirs, config) else {
+    let Some(theirs) = Peer::prometheus(theirs, config) else {
         return;
     };
     let catalog = quiet_catalog();

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use super::{Pair, Prometheus, STEP_S, difference, free_port, in_any_order, required};
+use super::{Pair, Peer, STEP_S, difference, free_port, in_any_order, required};
 use crate::harness::{PATIENCE, Server, encoded, http, quiet_catalog};
 
 /// Debian's promtool prints the same, whichever server it asks; with a token as password too.
@@ -86,7 +86,7 @@ fn what_prometheus_writes_here_is_answered_from_here() {
          remote_write: [{{url: '{}/api/v1/write', queue_config: {{batch_send_deadline: 100ms}}}}]\n",
         ours.address
     );
-    let Some(theirs) = Prometheus::start_at(directory, &config, port) else {
+    let Some(theirs) = Peer::prometheus_at(directory, &config, port) else {
         return;
     };
     let count = |server: &str, at_s: i64| {
