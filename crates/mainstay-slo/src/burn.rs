@@ -70,6 +70,14 @@ impl BurnPair {
                 .map_or(too_few, |most| most.max(too_few)),
         )
     }
+
+    /// The most events of which `bad` or more are bad in a window that surely burns. `None` where there are none or that does
+    /// not fit 128 bits.
+    pub(crate) fn most_total(&self, bad: u64, target: Ratio) -> Option<u64> {
+        let budget = error_share(target);
+        let limit = [bad, budget.denominator(), self.factor.denominator()];
+        most_below(&limit, &[budget.numerator(), self.factor.numerator()]).filter(|most| *most > 0)
+    }
 }
 
 /// When an objective alerts.

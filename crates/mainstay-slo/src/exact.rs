@@ -11,6 +11,9 @@ const FACTORS: usize = 6;
 /// Compares the product of `left` with the product of `right`, exactly. Each side has at most six factors.
 #[must_use]
 pub(crate) fn compare_products(left: &[u64], right: &[u64]) -> Ordering {
+    if let Some((left, right)) = small_product(left).zip(small_product(right)) {
+        return left.cmp(&right);
+    }
     let (left, right) = (product(left), product(right));
     left.iter().rev().cmp(right.iter().rev())
 }

@@ -169,18 +169,47 @@ impl Default for BudgetPolicy {
 }
 
 impl BudgetPolicy {
-    /// The most of `total` or more events that may be bad without a doubt that a budget is healthy. `None` where there
-    /// is no such number or it does not fit 128 bits.
-    pub(crate) fn most_bad(self, total: u64, target: Ratio) -> Option<u64> {
+    /// What must be left at least in each state but the worst, best first.
+    fn edges(self) -> [(BudgetState, Ratio); 3] {
+        [
+            (BudgetState::Healthy, self.warning_below),
+            (BudgetState::Warning, self.critical_below),
+            (BudgetState::Critical, Ratio::ZERO),
+        ]
+    }
+
+    /// The most of `total` or more events that may be bad without a doubt that a budget's state is no worse than this.
+    /// `None` where there is no such number or it does not fit 128 bits.
+    pub(crate) fn most_bad(self, state: BudgetState, total: u64, target: Ratio) -> Option<u64> {
+        if state == BudgetState::Exhausted {
+            return Some(u64::MAX);
+        }
         let budget = error_share(target);
         let (allowed, unit) = ([total, budget.numerator()], budget.denominator());
         let mut most = most_below(&allowed, &[unit])?;
-        for share in [self.warning_below, self.critical_below] {
+        for (_, share) in self.edges().into_iter().filter(|(other, _)| *other >= state) {
             let rest = share.complement()?;
             let limit = [allowed[0], allowed[1], rest.numerator()];
             most = most.min(most_up_to(&limit, &[unit, rest.denominator()])?);
         }
         Some(most)
+    }
+
+    /// The most events of which `bad` or more are bad without a doubt that a budget in this state turns no better. `None`
+    /// as above.
+    pub(crate) fn most_total(self, state: BudgetState, bad: u64, target: Ratio) -> Option<u64> {
+        if state == BudgetState::Healthy {
+            return Some(u64::MAX);
+        }
+        // Where none is bad everything is left.
+        if bad == 0 {
+            return None;
+        }
+        let better = self.edges().into_iter().filter(|(other, _)| *other < state);
+        let least_left = better.map(|(_, edge)| sum(edge, self.hysteresis)).min()?;
+        let (budget, rest) = (error_share(target), least_left.complement()?);
+        let limit = [bad, budget.denominator(), rest.denominator()];
+        most_below(&limit, &[budget.numerator(), rest.numerator()])
     }
 }
 
@@ -351,12 +380,8 @@ impl Budget {
             return plain;
         }
         // The best state whose lower edge is passed by the hysteresis, but none worse than it was.
-        let edges = [
-            (BudgetState::Healthy, policy.warning_below),
-            (BudgetState::Warning, policy.critical_below),
-            (BudgetState::Critical, Ratio::ZERO),
-        ];
-        edges
+        policy
+            .edges()
             .into_iter()
             .find(|(state, edge)| {
                 *state >= plain && *state < before && self.is_left(sum(*edge, policy.hysteresis))

@@ -60,7 +60,7 @@ fn signed(count: u64) -> i64 {
 
 impl Placed {
     /// What the sample itself adds, at its own time, and by how much it changes what its successor added.
-    pub(crate) fn effects(self, counting: Counting, lateness: Lateness) -> [(i64, Tally); 2] {
+    pub(crate) fn effects(&self, counting: Counting, lateness: Lateness) -> [(i64, Tally); 2] {
         let own = contribution(self.before, self.point, counting, lateness);
         let successor = self.after.map_or((self.point.t_ms, Tally::default()), |after| {
             let now = contribution(Some(self.point), after, counting, lateness);
@@ -72,7 +72,7 @@ impl Placed {
 
     /// The sum of both effects.
     #[cfg(test)]
-    pub(crate) fn change(self, counting: Counting, lateness: Lateness) -> Tally {
+    pub(crate) fn change(&self, counting: Counting, lateness: Lateness) -> Tally {
         let [(_, own), (_, successor)] = self.effects(counting, lateness);
         own.plus(successor)
     }

@@ -112,8 +112,8 @@ impl Sli {
         for node in &link.nodes {
             let node = &mut self.nodes[*node as usize];
             let side = |of: fn(Sided) -> Tally| effects.map(|(at_ms, sided)| (at_ms, of(sided)));
-            stirs |= node.count([true, false], t_ms, side(|sided| sided.good), pass);
-            stirs |= node.count([false, true], t_ms, side(|sided| sided.all), pass);
+            stirs |= node.count([true, false], t_ms, &side(|sided| sided.good), pass);
+            stirs |= node.count([false, true], t_ms, &side(|sided| sided.all), pass);
         }
         self.stirred = self.stirred.wrapping_add(u32::from(stirs));
     }

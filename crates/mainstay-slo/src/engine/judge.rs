@@ -158,11 +158,11 @@ impl Judge {
     ) {
         let now_ms = now.as_millisecond();
         let sli = &slis[self.sli];
-        if self.quiet.holds(now_ms, sli) {
+        let nodes = &sli.levels[self.level];
+        if self.quiet.holds(now_ms, sli, nodes, &self.calms) {
             return;
         }
         let bounds = self.bounds_at(now);
-        let nodes = &sli.levels[self.level];
         let (objective, column, parts) = (&self.objective, self.column, self.parts.as_slice());
         let nothing;
         let view = |node, begins| View {
@@ -196,6 +196,9 @@ impl Judge {
             let view = view(&sli.nodes[*node as usize], begins);
             if view.is_retired() {
                 view.end_all(judged, evaluation);
+                // What fired does not any more.
+                calms.pairs.fill(Calm::NONE);
+                calms.all = Calm::NONE;
                 continue;
             }
             let blind = view.blind_since(settings);
@@ -392,15 +395,11 @@ impl View<'_> {
                 total: budget.counts.total,
             });
         }
-        *calm = if to == BudgetState::Healthy {
-            calm.again(now_ms, || self.budget_calm())
-        } else {
-            Calm::NONE
-        };
+        *calm = calm.again(now_ms, || self.budget_calm(to));
     }
 
     fn judge_burn(&self, judged: &mut Judged, calms: &mut [Calm], evaluation: &mut Evaluation) {
-        let target = self.objective.target;
+        let (target, now_ms) = (self.objective.target, self.now.as_millisecond());
         for (pair, calm) in self.objective.burn.pairs.iter().zip(calms) {
             if self.is_calm(*calm) {
                 continue;
@@ -410,15 +409,15 @@ impl View<'_> {
             let reading = self.read(*pair, judged.firing.get(&key).copied());
             match reading.firing_since_ms {
                 None if reading.starts(target) => {
-                    judged.firing.insert(key, self.now.as_millisecond());
+                    judged.firing.insert(key, now_ms);
                     evaluation.alerts.push(self.burn_alert(true, &reading));
                 }
                 Some(_) if reading.ends(target) => {
                     judged.firing.remove(&key);
                     evaluation.alerts.push(self.burn_alert(false, &reading));
                 }
-                None => *calm = former.again(self.now.as_millisecond(), || self.pair_calm(&reading)),
-                Some(_) => {}
+                None => *calm = former.again(now_ms, || self.pair_calm(&reading)),
+                Some(_) => *calm = former.again(now_ms, || self.firing_calm(*pair)),
             }
         }
     }

@@ -319,9 +319,9 @@ impl SloEngine {
             let in_flight_ms = self.settings.scrape_interval_ms;
             for link in series.links.iter().filter(|link| link.counts()) {
                 let sli = &mut self.slis[link.sli];
-                if let Some(placed) = placed {
+                if let Some(placed) = &placed {
                     let effects = placed.effects(sli.counting, lateness);
-                    sli.count(link, t_ms, effects, max_gap_ms);
+                    sli.count(link, t_ms, &effects, max_gap_ms);
                     sli.follow(link, t_ms, effects[0].1, in_flight_ms);
                 } else if counted == Verdict::Stale {
                     sli.miss(link, t_ms, in_flight_ms);

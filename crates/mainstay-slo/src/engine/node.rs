@@ -72,7 +72,7 @@ impl Node {
         &mut self,
         [marked, total]: [bool; 2],
         t_ms: i64,
-        effects: [(i64, Tally); 2],
+        effects: &[(i64, Tally); 2],
         pass: Pass<'_>,
     ) -> bool {
         let known = self.coverage.on_sample(t_ms, pass.max_gap_ms);
@@ -80,7 +80,7 @@ impl Node {
         let mut stirs = std::mem::replace(&mut self.retired, false) || is_new;
         let revision = self.counts.latest().revision;
         let side = |on: bool, amount: i64| if on { amount } else { 0 };
-        for (at_ms, tally) in effects {
+        for &(at_ms, tally) in effects {
             stirs |= match pass.marked {
                 Marked::Bad => side(marked, tally.events) > 0,
                 Marked::Good => side(total, tally.events) > side(marked, tally.events),
@@ -124,7 +124,7 @@ impl Sli {
     }
 
     /// Counts a sample in every group of its series.
-    pub(super) fn count(&mut self, link: &Link, t_ms: i64, effects: [(i64, Tally); 2], max_gap_ms: i64) {
+    pub(super) fn count(&mut self, link: &Link, t_ms: i64, effects: &[(i64, Tally); 2], max_gap_ms: i64) {
         self.advance(t_ms);
         let Some(Role::Counter { marked, total }) = link.role else {
             return;

@@ -61,6 +61,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// The next bits, at least 57 of them.
+    #[inline]
     fn peek(&self) -> u64 {
         let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
         let word = match rest.first_chunk() {
@@ -81,6 +82,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// What [`BitWriter::rice`] wrote.
+    #[inline]
     pub(super) fn rice(&mut self, k: u32) -> u64 {
         let word = self.peek();
         let ones = word.trailing_ones();

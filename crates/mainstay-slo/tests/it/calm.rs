@@ -115,6 +115,7 @@ fn check(seed: u64) -> usize {
 
 #[test]
 fn what_can_wait_changes_no_decision() {
-    let changes: usize = seeds(20).map(check).sum();
+    // Of stream 170 a group fires, is retired and comes back.
+    let changes: usize = seeds(20).chain([170]).map(check).sum();
     assert!(changes > 500, "only {changes} changes were compared");
 }
