@@ -4,6 +4,7 @@ mod adoption;
 mod beside;
 mod catalogs;
 mod clients;
+mod counts;
 mod durability;
 mod engines;
 mod gate;
