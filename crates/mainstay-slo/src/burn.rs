@@ -181,13 +181,42 @@ pub struct BurnReading {
     pub firing_since_ms: Option<i64>,
 }
 
+/// What keeps a pair from firing though both of its windows burn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldBack {
+    /// Fewer bad events in the long window than [`BurnPair::min_bad`].
+    TooFew,
+    /// As many as a service that just keeps its promise has now and then.
+    Chance,
+}
+
 impl BurnReading {
     /// Whether it should start to fire.
     #[must_use]
     pub fn starts(&self, target: Ratio) -> bool {
-        self.long_starts(target)
-            && self.pair.burns(self.short, target)
-            && !(self.pair.severity.pages() && self.counts_events() && is_chance(self.long, target))
+        self.both_burn(target) && self.held_back(target).is_none()
+    }
+
+    /// Why it does not fire, where both of its windows burn.
+    #[must_use]
+    pub fn held_back(&self, target: Ratio) -> Option<HeldBack> {
+        if !self.both_burn(target) {
+            None
+        } else if self.is_too_few() {
+            Some(HeldBack::TooFew)
+        } else if self.pair.severity.pages() && self.counts_events() && is_chance(self.long, target) {
+            Some(HeldBack::Chance)
+        } else {
+            None
+        }
+    }
+
+    fn both_burn(&self, target: Ratio) -> bool {
+        self.pair.burns(self.long, target) && self.pair.burns(self.short, target)
+    }
+
+    fn is_too_few(&self) -> bool {
+        self.bad_events.is_some_and(|bad| bad < self.pair.min_bad.max(1))
     }
 
     /// Whether its counts are events. Of time slices and of shares chance says nothing: what fails in one slice fails for one
@@ -198,8 +227,7 @@ impl BurnReading {
 
     /// Whether its long window alone would have it.
     pub(crate) fn long_starts(&self, target: Ratio) -> bool {
-        self.bad_events.is_none_or(|bad| bad >= self.pair.min_bad.max(1))
-            && self.pair.burns(self.long, target)
+        !self.is_too_few() && self.pair.burns(self.long, target)
     }
 
     /// Whether it is over.
@@ -265,6 +293,31 @@ mod tests {
             texts,
             ["14.4 1h 5m P0", "6 6h 30m P1", "3 1d 2h P2", "1 3d 6h P3"]
         );
+    }
+
+    #[test]
+    fn what_burns_and_does_not_fire_says_why() {
+        let target: Ratio = "99.9%".parse().expect("a target");
+        let reading = |bad, total| {
+            let counts = Counts { bad, total };
+            BurnReading {
+                pair: BurnPolicy::workbook().pairs[0],
+                long: counts,
+                short: counts,
+                bad_events: Some(bad),
+                firing_since_ms: None,
+            }
+        };
+        for (bad, total, why) in [
+            (0, 100, None),
+            (4, 100, Some(HeldBack::TooFew)),
+            (5, 345, Some(HeldBack::Chance)),
+            (50, 100, None),
+        ] {
+            let reading = reading(bad, total);
+            assert_eq!(reading.held_back(target), why, "{bad} of {total}");
+            assert_eq!(reading.starts(target), bad == 50, "{bad} of {total}");
+        }
     }
 
     #[test]

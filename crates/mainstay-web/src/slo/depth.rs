@@ -91,7 +91,10 @@ pub(super) fn burns(burns: &[Burn]) -> Markup {
         .map(|burn| {
             vec![
                 html! { (burn.alert) },
-                status(burn.status),
+                html! {
+                    (status(burn.status))
+                    @if let Some(why) = &burn.held_back { ", held back: " (why) }
+                },
                 html! { (time::span(burn.long_ms)) " and " (time::span(burn.short_ms)) },
                 html! { (rate(burn.long)) },
                 html! { (rate(burn.short)) },

@@ -237,6 +237,8 @@ pub struct Burn {
     pub short: Option<f64>,
     /// Whether it fires.
     pub status: Status,
+    /// Why it does not fire, where both burn rates are above the threshold.
+    pub held_back: Option<String>,
 }
 
 /// What is asked: what if an objective had other targets.

@@ -250,6 +250,7 @@ impl Console for Fake {
                     long: slo.burn_1h,
                     short: slo.burn_1h,
                     status: slo.status,
+                    held_back: None,
                 }],
                 charts: vec![burn_down(self.mood)],
                 source: Some("slos/payments.yaml:12".to_owned()),

@@ -214,7 +214,10 @@ fn print_detail(detail: &Value) {
     for one in list(detail, "burns") {
         table.row([
             text(one, "alert"),
-            judged(&text(one, "status")),
+            match one["held_back"].as_str() {
+                Some(why) => format!("{}, held back: {why}", judged(&text(one, "status"))),
+                None => judged(&text(one, "status")),
+            },
             burn(&one["long"]),
             burn(&one["short"]),
             burn(&one["threshold"]),

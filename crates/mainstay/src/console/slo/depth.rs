@@ -5,7 +5,7 @@ use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::{Principal, Ratio, SloId};
-use mainstay_slo::burn::{BurnReading, burn_rate, window_text};
+use mainstay_slo::burn::{BurnReading, HeldBack, burn_rate, window_text};
 use mainstay_slo::report::{Episode, divided};
 use mainstay_slo::{Budget, Counts, Objective, Promise, SloEngine};
 use mainstay_web::Failure;
@@ -192,6 +192,18 @@ fn burn(reading: &BurnReading, target: Ratio) -> Burn {
         threshold: pair.factor.to_f64(),
         long: rate(reading.long),
         short: rate(reading.short),
+        held_back: reading
+            .held_back(target)
+            .filter(|_| reading.firing_since_ms.is_none())
+            .map(|why| match why {
+                HeldBack::TooFew => format!(
+                    "{} bad in {}, it takes {}",
+                    reading.bad_events.unwrap_or_default(),
+                    window_text(pair.long_ms),
+                    pair.min_bad
+                ),
+                HeldBack::Chance => "as many are bad now and then by chance".to_owned(),
+            }),
         status: match (reading.firing_since_ms, reading.long.total) {
             (Some(_), _) => Status::Breached,
             (None, 0) => Status::Unknown,
