@@ -1,15 +1,17 @@
 //! What follows from what sources see and from clocks that ring.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use mainstay_catalog::response::{Route, Routing};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
 use mainstay_kernel::{Digest, Scope, Severity};
 
-use crate::event::{AlertEvent, Placement};
-use crate::fold::{ActiveAlert, AlertState, Group, common_scope};
+use crate::draft::{Draft, HeldBy};
+use crate::event::{AlertEvent, HeldAlert, Placement};
+use crate::fold::{ActiveAlert, AlertState, Group, after, common_scope};
 use crate::observation::Observation;
+use crate::silence::SilenceId;
 
 /// The most alerts that may fire at once; what is new beyond that is not taken, until others have ended.
 pub const FIRING_MAX: usize = 50_000;
@@ -17,16 +19,21 @@ pub const FIRING_MAX: usize = 50_000;
 /// not taken, until others of the group have ended: nobody reads so much.
 pub const GROUP_MAX_BYTES: usize = 384 << 10;
 
-/// Why it says no: it never does. What is too much is left out, the rest is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AlertRefusal {}
-
-/// About what an alert takes in an event, in bytes.
-fn weight_bytes(alert: &AlertFact) -> usize {
-    let labels = alert.labels.iter().chain(alert.annotations.iter());
-    256 + labels
-        .map(|(name, value)| name.len() + value.len() + 8)
-        .sum::<usize>()
+/// Why it says no. Of alerts it never does: what is too much is left out, the rest is taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AlertRefusal {
+    /// The silence makes no sense.
+    #[error("{0}")]
+    BadSilence(String),
+    /// There is no such silence.
+    #[error("there is no silence {0}")]
+    UnknownSilence(SilenceId),
+    /// It ended before.
+    #[error("silence {0} is over")]
+    SilenceIsOver(SilenceId),
+    /// Too many are kept.
+    #[error("there are 10,000 silences: wait until some have been over for 5 days")]
+    TooManySilences,
 }
 
 fn group_name(path: &[usize], route: &Route, alert: &AlertFact) -> String {
@@ -49,6 +56,8 @@ fn place(routing: &Routing, alert: &AlertFact) -> Vec<Placement> {
             group_wait_ms: ms(route.group_wait),
             group_interval_ms: ms(route.group_interval),
             repeat_interval_ms: ms(route.repeat_interval),
+            mute_time_intervals: route.mute_time_intervals.clone(),
+            active_time_intervals: route.active_time_intervals.clone(),
         })
         .collect()
 }
@@ -79,73 +88,6 @@ fn started(
         },
         placements,
     )
-}
-
-/// The alerts and groups as they will be once the events drafted so far have happened.
-struct Draft<'a> {
-    state: &'a AlertState,
-    started: BTreeMap<Digest, ActiveAlert>,
-    ended: BTreeSet<Digest>,
-    placements: BTreeMap<String, Placement>,
-    /// Which of the started alerts a group has: a storm may bring as many groups as alerts.
-    joined: BTreeMap<String, BTreeSet<Digest>>,
-    /// What the alerts of the groups that got new ones weigh, in bytes.
-    weights: BTreeMap<String, usize>,
-    /// How many alerts fire.
-    firing: usize,
-}
-
-impl Draft<'_> {
-    fn alert(&self, fingerprint: &Digest) -> Option<&ActiveAlert> {
-        self.started.get(fingerprint).or_else(|| {
-            self.state
-                .alerts
-                .get(fingerprint)
-                .filter(|_| !self.ended.contains(fingerprint))
-        })
-    }
-
-    /// Takes a new alert in if there is room for it, everywhere where it belongs.
-    fn takes(&mut self, active: &ActiveAlert) -> bool {
-        let weight = weight_bytes(&active.alert);
-        for group in &active.groups {
-            if !self.weights.contains_key(group) {
-                let members = self.members(group);
-                let sum = members.iter().map(|member| weight_bytes(&member.alert)).sum();
-                self.weights.insert(group.clone(), sum);
-            }
-        }
-        let fits = active.groups.iter().all(|group| {
-            self.weights
-                .get(group)
-                .is_none_or(|sum| sum + weight <= GROUP_MAX_BYTES)
-        });
-        if self.firing >= FIRING_MAX || !fits {
-            return false;
-        }
-        self.firing += 1;
-        for group in &active.groups {
-            *self.weights.entry(group.clone()).or_default() += weight;
-        }
-        true
-    }
-
-    fn members(&self, group: &str) -> Vec<&ActiveAlert> {
-        let before = self
-            .state
-            .groups
-            .get(group)
-            .into_iter()
-            .flat_map(|group| &group.firing);
-        let new = self.joined.get(group).into_iter().flatten();
-        let ids: BTreeSet<&Digest> = before.chain(new).collect();
-        // An alert that ended and began again may have been routed elsewhere this time.
-        let here = |alert: &&ActiveAlert| alert.groups.iter().any(|name| name == group);
-        ids.into_iter()
-            .filter_map(|id| self.alert(id))
-            .filter(here)
-            .collect()
-    }
 }
 
 fn fired(group: &str, receiver: &str, members: &[&ActiveAlert]) -> AlertFired {
@@ -188,17 +130,9 @@ pub(crate) fn observe(
     observations: Vec<Observation>,
     now: Timestamp,
 ) -> Result<Vec<AlertEvent>, AlertRefusal> {
-    let mut draft = Draft {
-        state,
-        started: BTreeMap::new(),
-        ended: BTreeSet::new(),
-        placements: BTreeMap::new(),
-        joined: BTreeMap::new(),
-        weights: BTreeMap::new(),
-        firing: state.alerts.len(),
-    };
+    let mut draft = Draft::new(state, routing, now);
     let mut events = Vec::new();
-    let mut touched = BTreeSet::new();
+    let (mut touched, mut ended) = (BTreeSet::new(), BTreeSet::new());
     for observation in observations {
         let fingerprint = observation.labels.fingerprint();
         match (
@@ -207,36 +141,22 @@ pub(crate) fn observe(
         ) {
             (None, false) => {
                 let (active, placements) = started(routing, fingerprint, observation);
-                if !draft.takes(&active) {
+                if !draft.start(&active, &placements) {
                     continue;
                 }
-                touched.extend(active.groups.iter().cloned());
-                for group in &active.groups {
-                    draft.joined.entry(group.clone()).or_default().insert(fingerprint);
-                }
-                draft.placements.extend(
-                    placements
-                        .iter()
-                        .map(|placement| (placement.group.clone(), placement.clone())),
-                );
+                touched.extend(active.groups);
                 events.push(AlertEvent::Started {
-                    alert: active.alert.clone(),
+                    alert: active.alert,
                     severity: active.severity,
                     placements,
                 });
-                draft.ended.remove(&fingerprint);
-                draft.started.insert(fingerprint, active);
+                ended.remove(&fingerprint);
             }
             (Some(end), true) => {
-                let groups = draft
-                    .alert(&fingerprint)
-                    .map(|alert| alert.groups.clone())
-                    .unwrap_or_default();
-                touched.extend(groups);
-                draft.started.remove(&fingerprint);
-                draft.ended.insert(fingerprint);
-                draft.firing = draft.firing.saturating_sub(1);
-                draft.weights.clear();
+                let groups = draft.alert(&fingerprint).map(|alert| alert.groups.clone());
+                touched.extend(groups.unwrap_or_default());
+                draft.end(fingerprint);
+                ended.insert(fingerprint);
                 let scope = Scope::from_labels(&observation.labels);
                 let ended_at = mainstay_kernel::clock::truncate_to_ms(end);
                 events.push(AlertEvent::Ended {
@@ -248,68 +168,220 @@ pub(crate) fn observe(
             _ => {}
         }
     }
-    for name in touched {
-        events.extend(news_at_once(&draft, &name));
+    let waited = |group: &Group| {
+        let mut held = group.held.values();
+        held.any(|held| matches!(held, HeldBy::Inhibited { by } if ended.contains(by)))
+    };
+    let mut released: BTreeSet<&str> = match ended.is_empty() {
+        true => BTreeSet::new(),
+        false => state
+            .groups()
+            .filter(|(_, group)| waited(group))
+            .map(|(name, _)| name)
+            .collect(),
+    };
+    for name in &touched {
+        let news = news_at_once(&draft, name);
+        if news.iter().any(|event| matches!(event, AlertEvent::Fired { .. })) {
+            released.remove(name.as_str());
+        }
+        events.extend(news);
+    }
+    for name in released {
+        events.extend(review_group(&draft, name, false));
     }
     Ok(events)
 }
 
+/// The alerts of a group: those to be named when it is told, and those held back.
+struct Sorted<'a> {
+    named: Vec<&'a ActiveAlert>,
+    /// Whether any of them was not told yet.
+    has_news: bool,
+    held: Vec<HeldAlert>,
+}
+
+impl<'a> Sorted<'a> {
+    fn of(draft: &'a Draft<'_>, name: &str) -> Self {
+        let mut sorted = Self {
+            named: Vec::new(),
+            has_news: false,
+            held: Vec::new(),
+        };
+        let Some(placement) = draft.placement(name) else {
+            return sorted;
+        };
+        let told = draft.state.groups.get(name).map(|group| &group.told);
+        for member in draft.members(name) {
+            let fingerprint = member.alert.fingerprint;
+            let was_told = told.is_some_and(|told| told.contains_key(&fingerprint));
+            let by = draft.held_by(&member.alert.labels, placement);
+            if let Some(by) = by {
+                sorted.held.push(HeldAlert { fingerprint, by });
+                if !was_told {
+                    continue;
+                }
+            }
+            sorted.has_news |= !was_told;
+            sorted.named.push(member);
+        }
+        sorted
+    }
+
+    /// Whether all that would be named is held back.
+    fn is_quiet(&self) -> bool {
+        self.named.iter().all(|member| self.holds(member))
+    }
+
+    fn holds(&self, member: &ActiveAlert) -> bool {
+        let mut held = self.held.iter();
+        held.any(|held| held.fingerprint == member.alert.fingerprint)
+    }
+
+    /// What says that these are held back, where that is not known.
+    fn held_event(self, draft: &Draft<'_>, name: &str, even_if_known: bool) -> Option<AlertEvent> {
+        let known = draft.state.groups.get(name).map(|group| &group.held);
+        let is_known = match known {
+            Some(known) => {
+                known.len() == self.held.len()
+                    && self
+                        .held
+                        .iter()
+                        .all(|one| known.get(&one.fingerprint) == Some(&one.by))
+            }
+            None => self.held.is_empty(),
+        };
+        let members = draft.members(name);
+        let scopes: Vec<Scope> = members
+            .iter()
+            .map(|member| Scope::from_labels(&member.alert.labels))
+            .collect();
+        (even_if_known || !is_known).then(|| AlertEvent::Held {
+            group: name.to_owned(),
+            scope: common_scope(scopes.iter()),
+            held: self.held,
+        })
+    }
+
+    /// The group is told, and what is held back is noted.
+    fn tell(mut self, draft: &Draft<'_>, name: &str, receiver: &str) -> Vec<AlertEvent> {
+        let fact = fired(name, receiver, &self.named);
+        let has_news = self.has_news;
+        // What is named is told; the rest waits.
+        let named: BTreeSet<Digest> = fact.firing.iter().map(|alert| alert.fingerprint).collect();
+        self.held.retain(|held| !named.contains(&held.fingerprint));
+        let rest = (!self.held.is_empty())
+            .then(|| self.held_event(draft, name, true))
+            .flatten();
+        let told = match has_news {
+            true => AlertEvent::Fired { fact },
+            false => AlertEvent::Reminded { fact },
+        };
+        [told].into_iter().chain(rest).collect()
+    }
+}
+
 /// What a group says without waiting: a new P0, a route that does not wait, or that all is over.
-fn news_at_once(draft: &Draft<'_>, name: &str) -> Option<AlertEvent> {
+fn news_at_once(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
     let group = draft.state.groups.get(name);
     let members = draft.members(name);
-    if members.is_empty() {
-        return group
-            .filter(|group| !group.told.is_empty())
-            .map(|group| resolved(name, group));
+    // Of what is held back nobody heard: it keeps nobody from hearing that the rest is over.
+    let is_unheard = |member: &&ActiveAlert| {
+        let id = &member.alert.fingerprint;
+        group.is_some_and(|group| group.held.contains_key(id) && !group.told.contains_key(id))
+    };
+    if members.iter().all(is_unheard) {
+        let told = group.filter(|group| !group.told.is_empty());
+        return told.map(|group| resolved(name, group)).into_iter().collect();
     }
-    let placement = group
-        .map(|group| &group.placement)
-        .or_else(|| draft.placements.get(name))?;
-    let told =
-        |alert: &&&ActiveAlert| group.is_some_and(|group| group.told.contains_key(&alert.alert.fingerprint));
-    let news: Vec<&&ActiveAlert> = members.iter().filter(|alert| !told(alert)).collect();
+    let Some(placement) = draft.placement(name) else {
+        return Vec::new();
+    };
+    let is_new =
+        |alert: &ActiveAlert| group.is_none_or(|group| !group.told.contains_key(&alert.alert.fingerprint));
     let no_wait = group.is_none_or(|group| group.told.is_empty()) && placement.group_wait_ms == 0;
-    let at_once = news.iter().any(|alert| alert.severity == Severity::P0) || (no_wait && !news.is_empty());
-    at_once.then(|| AlertEvent::Fired {
-        fact: fired(name, &placement.receiver, &members),
-    })
-}
-
-fn members_now<'a>(state: &'a AlertState, group: &Group) -> Vec<&'a ActiveAlert> {
-    group
-        .firing
-        .iter()
-        .filter_map(|id| state.alerts.get(id))
-        .collect()
-}
-
-pub(crate) fn flush(state: &AlertState, name: &str) -> Vec<AlertEvent> {
-    let Some(group) = state.groups.get(name) else {
-        return Vec::new();
-    };
-    let members = members_now(state, group);
-    let unchanged = members
-        .iter()
-        .all(|member| group.told.contains_key(&member.alert.fingerprint));
-    if unchanged {
+    let is_urgent = |alert: &&ActiveAlert| is_new(alert) && (no_wait || alert.severity == Severity::P0);
+    // What is held back costs more to find out than what is urgent.
+    if !members.iter().any(is_urgent) {
         return Vec::new();
     }
-    vec![AlertEvent::Fired {
-        fact: fired(name, &group.placement.receiver, &members),
-    }]
+    let sorted = Sorted::of(draft, name);
+    if !sorted.named.iter().any(is_urgent) {
+        return Vec::new();
+    }
+    sorted.tell(draft, name, &placement.receiver)
 }
 
-pub(crate) fn remind(state: &AlertState, name: &str) -> Vec<AlertEvent> {
-    let Some(group) = state.groups.get(name).filter(|group| !group.told.is_empty()) else {
+/// The time of a group's news has come.
+pub(crate) fn flush(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
+    let Some(group) = draft.state.groups.get(name) else {
         return Vec::new();
     };
+    let sorted = Sorted::of(draft, name);
+    if sorted.has_news {
+        return sorted.tell(draft, name, &group.placement.receiver);
+    }
+    // Of what was told only what is new can be held back from being told.
+    let has_waited = group.flush_at.is_some();
+    sorted.held_event(draft, name, has_waited).into_iter().collect()
+}
+
+pub(crate) fn remind(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
+    let Some(group) = draft
+        .state
+        .groups
+        .get(name)
+        .filter(|group| !group.told.is_empty())
+    else {
+        return Vec::new();
+    };
+    let sorted = Sorted::of(draft, name);
+    if !sorted.has_news && sorted.is_quiet() {
+        return sorted.held_event(draft, name, true).into_iter().collect();
+    }
     // News that came while a late reminder was due must not pass as a mere reminder: nobody acts on those.
-    let news = flush(state, name);
-    if !news.is_empty() {
-        return news;
+    sorted.tell(draft, name, &group.placement.receiver)
+}
+
+/// What was held back may be told now: in one group, or in all that hold anything.
+pub(crate) fn review(draft: &Draft<'_>, name: Option<&str>) -> Vec<AlertEvent> {
+    let holding = draft.state.groups().filter(|(_, group)| !group.held.is_empty());
+    let names = holding
+        .map(|(name, _)| name)
+        .filter(|holding| name.is_none_or(|name| name == *holding));
+    let asked = name.is_some();
+    names.flat_map(|name| review_group(draft, name, asked)).collect()
+}
+
+/// `by_clock`: the clock of this group rang, and what it still holds needs another.
+fn review_group(draft: &Draft<'_>, name: &str, by_clock: bool) -> Vec<AlertEvent> {
+    let Some(group) = draft.state.groups.get(name) else {
+        return Vec::new();
+    };
+    let sorted = Sorted::of(draft, name);
+    let is_held = |id: &Digest| sorted.held.iter().any(|held| held.fingerprint == *id);
+    let released_by_an_end = group
+        .held
+        .iter()
+        .any(|(id, by)| matches!(by, HeldBy::Inhibited { .. }) && !is_held(id));
+    let repeat_due = group
+        .told_at
+        .is_some_and(|told| after(told, group.placement.repeat_interval_ms) <= draft.now);
+    // What one alert inhibited ends soon after it, most of the time.
+    let tells = if sorted.has_news {
+        !released_by_an_end && group.due(draft.now) <= draft.now
+    } else {
+        repeat_due && !group.told.is_empty() && !sorted.is_quiet()
+    };
+    if tells {
+        return sorted.tell(draft, name, &group.placement.receiver);
     }
-    vec![AlertEvent::Reminded {
-        fact: fired(name, &group.placement.receiver, &members_now(state, group)),
-    }]
+    sorted.held_event(draft, name, by_clock).into_iter().collect()
+}
+
+/// What was decided about silences, and what that lets go.
+pub(crate) fn with_what_follows(mut events: Vec<AlertEvent>, mut draft: Draft<'_>) -> Vec<AlertEvent> {
+    events.iter().for_each(|event| draft.silence(event));
+    events.extend(review(&draft, None));
+    events
 }

@@ -6,6 +6,9 @@ use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
 use mainstay_kernel::{Digest, Scope, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::draft::HeldBy;
+use crate::silence::{Silence, SilenceId};
+
 /// Where a route put an alert, with the clocks of that route.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
@@ -19,6 +22,21 @@ pub struct Placement {
     pub group_interval_ms: i64,
     /// After how long an unchanged group is told again, in milliseconds.
     pub repeat_interval_ms: i64,
+    /// The time intervals in which nobody is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mute_time_intervals: Vec<String>,
+    /// The time intervals outside which nobody is told, if there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub active_time_intervals: Vec<String>,
+}
+
+/// An alert that is not told, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAlert {
+    /// The alert.
+    pub fingerprint: Digest,
+    /// Why.
+    pub by: HeldBy,
 }
 
 /// An event of alerts. `Fired` and `Resolved` are published facts.
@@ -47,6 +65,16 @@ pub enum AlertEvent {
     Reminded { fact: AlertFired },
     /// All of a group that was told is over.
     Resolved { fact: AlertResolved },
+    /// These alerts of a group, and no others, are not told though they fire.
+    Held {
+        group: String,
+        scope: Scope,
+        held: Vec<HeldAlert>,
+    },
+    /// A silence was made, or is another from now on.
+    Silenced { silence: Silence },
+    /// A silence was ended.
+    Unsilenced { silence: SilenceId, ended_at: Timestamp },
 }
 
 impl DomainEvent for AlertEvent {
@@ -57,6 +85,9 @@ impl DomainEvent for AlertEvent {
             Self::Fired { .. } => "alert.fired",
             Self::Reminded { .. } => "alert.reminded",
             Self::Resolved { .. } => "alert.resolved",
+            Self::Held { .. } => "alert.held",
+            Self::Silenced { .. } => "alert.silenced",
+            Self::Unsilenced { .. } => "alert.unsilenced",
         }
     }
 
@@ -67,13 +98,17 @@ impl DomainEvent for AlertEvent {
             Self::Ended { fingerprint, .. } => StreamId::new("alert", fingerprint.short()),
             Self::Fired { fact } | Self::Reminded { fact } => group(&fact.group),
             Self::Resolved { fact } => group(&fact.group),
+            Self::Held { group: name, .. } => group(name),
+            Self::Silenced { silence } => StreamId::new("silence", &silence.id),
+            Self::Unsilenced { silence, .. } => StreamId::new("silence", silence),
         }
     }
 
     fn scope(&self) -> Scope {
         match self {
             Self::Started { alert, .. } => Scope::from_labels(&alert.labels),
-            Self::Ended { scope, .. } => scope.clone(),
+            Self::Ended { scope, .. } | Self::Held { scope, .. } => scope.clone(),
+            Self::Silenced { .. } | Self::Unsilenced { .. } => Scope::platform(),
             Self::Fired { fact } | Self::Reminded { fact } => fact.scope.clone(),
             Self::Resolved { fact } => fact.scope.clone(),
         }

@@ -8,7 +8,9 @@ use mainstay_kernel::fact::AlertFact;
 use mainstay_kernel::{Digest, EventId, Scope, Severity};
 use serde::{Deserialize, Serialize};
 
+use crate::draft::HeldBy;
 use crate::event::{AlertEvent, Placement};
+use crate::silence::{KEPT, Silence, SilenceId};
 
 /// An alert that fires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,22 @@ pub struct Group {
     pub told_at: Option<Timestamp>,
     /// When what is new in it will be told.
     pub flush_at: Option<Timestamp>,
+    /// Its alerts that fire and are not told, and why.
+    #[serde(default)]
+    pub held: BTreeMap<Digest, HeldBy>,
+}
+
+impl Group {
+    /// When news may be told, where it was told before.
+    pub(crate) fn due(&self, now: Timestamp) -> Timestamp {
+        let interval_ms = self.placement.group_interval_ms;
+        self.told_at.map_or(now, |told| after(told, interval_ms).max(now))
+    }
+
+    /// Whether an alert of it was not told yet and may be.
+    pub(crate) fn is_news(&self, fingerprint: &Digest) -> bool {
+        !self.told.contains_key(fingerprint) && !self.held.contains_key(fingerprint)
+    }
 }
 
 /// All alerts that fire and all groups that are not over.
@@ -43,6 +61,8 @@ pub struct Group {
 pub struct AlertState {
     pub(crate) alerts: BTreeMap<Digest, ActiveAlert>,
     pub(crate) groups: BTreeMap<String, Group>,
+    #[serde(default)]
+    pub(crate) silences: BTreeMap<SilenceId, Silence>,
 }
 
 impl AlertState {
@@ -55,6 +75,17 @@ impl AlertState {
     #[must_use]
     pub fn alert(&self, fingerprint: &Digest) -> Option<&ActiveAlert> {
         self.alerts.get(fingerprint)
+    }
+
+    /// The silences, those that are over lately among them.
+    pub fn silences(&self) -> impl Iterator<Item = &Silence> {
+        self.silences.values()
+    }
+
+    /// One silence.
+    #[must_use]
+    pub fn silence(&self, id: &SilenceId) -> Option<&Silence> {
+        self.silences.get(id)
     }
 
     /// One group, if it is not over.
@@ -94,6 +125,11 @@ pub(crate) fn after(at: Timestamp, wait_ms: i64) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// When a silence is forgotten.
+fn after_kept(silence: &Silence) -> Timestamp {
+    silence.ends_at.saturating_add(KEPT).unwrap_or(Timestamp::MAX)
+}
+
 pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
     match event {
         AlertEvent::Started {
@@ -111,6 +147,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                         told: BTreeMap::new(),
                         told_at: None,
                         flush_at: None,
+                        held: BTreeMap::new(),
                     });
                 group.firing.insert(alert.fingerprint);
                 let due = group.told_at.map_or_else(
@@ -143,10 +180,11 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                     continue;
                 };
                 group.firing.remove(fingerprint);
+                group.held.remove(fingerprint);
                 if group.firing.is_empty() && group.told.is_empty() {
                     state.groups.remove(&name);
                 } else if !group.told.contains_key(fingerprint)
-                    && group.firing.iter().all(|id| group.told.contains_key(id))
+                    && !group.firing.iter().any(|id| group.is_news(id))
                 {
                     // It was the last news there was.
                     group.flush_at = None;
@@ -157,6 +195,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
             // Whoever was told of an alert that is over since has not been told so yet: `told` stays as it is.
             if let Some(group) = state.groups.get_mut(&fact.group) {
                 group.told_at = Some(meta.at);
+                group.held.retain(|id, _| !group.told.contains_key(id));
             }
         }
         AlertEvent::Fired { fact } => {
@@ -168,10 +207,46 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                     .collect();
                 group.told_at = Some(meta.at);
                 group.flush_at = None;
+                group.held.retain(|id, _| !group.told.contains_key(id));
+            }
+        }
+        AlertEvent::Held { group, held, .. } => {
+            if let Some(group) = state.groups.get_mut(group) {
+                let held = held.iter().map(|one| (one.fingerprint, one.by.clone()));
+                let before = std::mem::replace(&mut group.held, held.collect());
+                let released = |id: &Digest| matches!(before.get(id), Some(HeldBy::Inhibited { .. }));
+                let news: Vec<&Digest> = group.firing.iter().filter(|id| group.is_news(id)).collect();
+                // What an alert inhibited ends soon after it, most of the time.
+                let wait_ms = match news.iter().any(|id| released(id)) {
+                    true => group.placement.group_interval_ms,
+                    false => 0,
+                };
+                let due = group.due(meta.at).max(after(meta.at, wait_ms));
+                let due = (!news.is_empty()).then_some(due);
+                group.flush_at = due;
+            }
+        }
+        AlertEvent::Silenced { silence } => {
+            let is_kept = |silence: &Silence| after_kept(silence) > meta.at;
+            state.silences.retain(|_, silence| is_kept(silence));
+            state.silences.insert(silence.id.clone(), silence.clone());
+        }
+        AlertEvent::Unsilenced { silence, ended_at } => {
+            if let Some(silence) = state.silences.get_mut(silence) {
+                silence.ends_at = *ended_at;
+                silence.starts_at = silence.starts_at.min(*ended_at);
+                silence.updated_at = *ended_at;
             }
         }
         AlertEvent::Resolved { fact } => {
-            state.groups.remove(&fact.group);
+            if let Some(group) = state.groups.get_mut(&fact.group) {
+                group.told.clear();
+                group.told_at = None;
+                // What is held back still fires.
+                if group.firing.is_empty() {
+                    state.groups.remove(&fact.group);
+                }
+            }
         }
     }
 }

@@ -1,24 +1,34 @@
 //! Alerts: what fires, to whom the routes send it, and in which groups it is told. Alertmanager's semantics of routing
-//! and grouping, with three differences, each on purpose:
+//! and grouping, with four differences, each on purpose:
 //! - the state is in the journal: a restart loses no alert, no group and no clock;
 //! - a group with a new P0 alert is told at once, whatever `group_wait` says;
-//! - that all of a group is over is told at once: relief never waits for `group_interval`.
+//! - that all of a group is over is told at once: relief never waits for `group_interval`;
+//! - what was told and is silenced, inhibited or muted since is still named with its group, and its end is told to
+//!   whoever was told of its beginning.
 
 mod decide;
+mod draft;
 mod event;
 mod fold;
 pub mod observation;
 mod react;
+pub mod silence;
+mod status;
 
 pub use decide::{AlertRefusal, FIRING_MAX, GROUP_MAX_BYTES};
-pub use event::{AlertEvent, Placement};
+pub use draft::HeldBy;
+pub use event::{AlertEvent, HeldAlert, Placement};
 pub use fold::{ActiveAlert, AlertState, Group};
 pub use observation::Observation;
+pub use silence::{Silence, SilenceDraft, SilenceId, SilenceStatus};
+pub use status::Suppression;
 
 use jiff::Timestamp;
 use mainstay_catalog::response::Routing;
 use mainstay_journal::machine::Meta;
 use mainstay_journal::{Machine, Reaction};
+
+use draft::Draft;
 
 /// The alert capability.
 pub struct Alerts;
@@ -32,6 +42,12 @@ pub enum AlertCommand {
     Flush(String),
     /// A group has been firing unchanged for its repeat interval.
     Remind(String),
+    /// Something is to be silenced; a new silence gets this name.
+    Silence(SilenceId, SilenceDraft),
+    /// A silence is to end.
+    EndSilence(SilenceId),
+    /// What was held may be told now: in one group, or in any.
+    Review(Option<String>),
 }
 
 impl Machine for Alerts {
@@ -50,8 +66,19 @@ impl Machine for Alerts {
     ) -> Result<Vec<AlertEvent>, AlertRefusal> {
         match command {
             AlertCommand::Observe(observations) => decide::observe(state, routing, observations, now),
-            AlertCommand::Flush(group) => Ok(decide::flush(state, &group)),
-            AlertCommand::Remind(group) => Ok(decide::remind(state, &group)),
+            AlertCommand::Flush(group) => Ok(decide::flush(&Draft::new(state, routing, now), &group)),
+            AlertCommand::Remind(group) => Ok(decide::remind(&Draft::new(state, routing, now), &group)),
+            AlertCommand::Silence(id, draft) => {
+                let events = silence::set(state, id, draft, now)?;
+                Ok(decide::with_what_follows(events, Draft::new(state, routing, now)))
+            }
+            AlertCommand::EndSilence(id) => {
+                let events = silence::end(state, id, now)?;
+                Ok(decide::with_what_follows(events, Draft::new(state, routing, now)))
+            }
+            AlertCommand::Review(group) => {
+                Ok(decide::review(&Draft::new(state, routing, now), group.as_deref()))
+            }
         }
     }
 
@@ -67,6 +94,8 @@ impl Machine for Alerts {
         match key.split_once('/')?.0 {
             react::FLUSH_TIMER => Some(AlertCommand::Flush(group.to_owned())),
             react::REPEAT_TIMER => Some(AlertCommand::Remind(group.to_owned())),
+            react::REVIEW_TIMER => Some(AlertCommand::Review(Some(group.to_owned()))),
+            react::SILENCE_TIMER => Some(AlertCommand::Review(None)),
             _ => None,
         }
     }

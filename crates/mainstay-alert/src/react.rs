@@ -8,11 +8,14 @@ use mainstay_kernel::effect::{Deliver, Effect, EffectBody, EffectClass, Message}
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
 use mainstay_kernel::{Digest, Severity};
 
-use crate::event::AlertEvent;
+use crate::draft::HeldBy;
+use crate::event::{AlertEvent, HeldAlert};
 use crate::fold::{AlertState, after};
 
 pub(crate) const FLUSH_TIMER: &str = "alert-flush";
 pub(crate) const REPEAT_TIMER: &str = "alert-repeat";
+pub(crate) const REVIEW_TIMER: &str = "alert-review";
+pub(crate) const SILENCE_TIMER: &str = "alert-silence";
 
 fn timer(kind: &str, group: &str) -> String {
     format!("{kind}/{}", Digest::of(group.as_bytes()).short())
@@ -49,8 +52,57 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
         AlertEvent::Resolved { fact } => Reaction {
             effects: tell(routing, &fact.receiver, meta, || resolved_message(fact)),
             timers: Vec::new(),
-            cancel: vec![timer(FLUSH_TIMER, &fact.group), timer(REPEAT_TIMER, &fact.group)],
+            cancel: match state.groups.contains_key(&fact.group) {
+                true => vec![timer(REPEAT_TIMER, &fact.group)],
+                false => [FLUSH_TIMER, REPEAT_TIMER, REVIEW_TIMER]
+                    .map(|kind| timer(kind, &fact.group))
+                    .into(),
+            },
         },
+        AlertEvent::Held { group, held, .. } => held_back(state, routing, group, held, meta),
+        AlertEvent::Silenced { silence } => Reaction {
+            timers: vec![(
+                format!("{SILENCE_TIMER}/{}", silence.id),
+                silence.ends_at,
+                String::new(),
+            )],
+            ..Reaction::default()
+        },
+        AlertEvent::Unsilenced { silence, .. } => Reaction {
+            cancel: vec![format!("{SILENCE_TIMER}/{silence}")],
+            ..Reaction::default()
+        },
+    }
+}
+
+/// The clocks of a group some of whose alerts are held back: when the rest is told, when an interval may let them go, and
+/// when it is told again what was told before.
+fn held_back(state: &AlertState, routing: &Routing, name: &str, held: &[HeldAlert], meta: &Meta) -> Reaction {
+    let Some(group) = state.groups.get(name) else {
+        return Reaction::default();
+    };
+    let mut timers = Vec::new();
+    let mut cancel = Vec::new();
+    match group.flush_at {
+        Some(due) => timers.push((timer(FLUSH_TIMER, name), due, name.to_owned())),
+        None => cancel.push(timer(FLUSH_TIMER, name)),
+    }
+    let placement = &group.placement;
+    let of_time = |held: &HeldAlert| matches!(held.by, HeldBy::Muted { .. } | HeldBy::Inactive);
+    if held.iter().any(of_time) {
+        let names = placement.mute_time_intervals.iter();
+        let names = names.chain(&placement.active_time_intervals);
+        let next = names.filter_map(|name| routing.next_change(name, meta.at)).min();
+        timers.extend(next.map(|due| (timer(REVIEW_TIMER, name), due, name.to_owned())));
+    }
+    if let Some(told) = group.told_at.filter(|_| held.is_empty()) {
+        let due = after(told, placement.repeat_interval_ms).max(meta.at);
+        timers.push((timer(REPEAT_TIMER, name), due, name.to_owned()));
+    }
+    Reaction {
+        timers,
+        cancel,
+        ..Reaction::default()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use regex::Regex;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::labels::Labels;
 
@@ -32,7 +33,8 @@ impl MatchOp {
     }
 }
 
-/// One condition on one label. A label that is absent has the value "".
+/// One condition on one label. A label that is absent has the value "". Written in JSON as in Alertmanager's API: `name`,
+/// `value`, `isRegex` and `isEqual`.
 #[derive(Clone)]
 pub struct Matcher {
     name: String,
@@ -131,6 +133,47 @@ impl Matcher {
     #[must_use]
     pub fn matches(&self, labels: &Labels) -> bool {
         self.matches_value(labels.get(&self.name).unwrap_or_default())
+    }
+}
+
+/// A matcher as Alertmanager's API writes it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    name: String,
+    value: String,
+    #[serde(default)]
+    is_regex: bool,
+    #[serde(default = "yes")]
+    is_equal: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Serialize for Matcher {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written {
+            name: self.name.clone(),
+            value: self.value.clone(),
+            is_regex: self.regex.is_some(),
+            is_equal: matches!(self.op, MatchOp::Equal | MatchOp::Matches),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Matcher {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Written::deserialize(deserializer)?;
+        let op = match (written.is_equal, written.is_regex) {
+            (true, false) => MatchOp::Equal,
+            (false, false) => MatchOp::NotEqual,
+            (true, true) => MatchOp::Matches,
+            (false, true) => MatchOp::NotMatches,
+        };
+        Self::new(written.name, op, written.value).map_err(serde::de::Error::custom)
     }
 }
 

@@ -3,24 +3,32 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_alert::{AlertCommand, AlertEvent, AlertRefusal, AlertState, Alerts, Observation};
+use mainstay_alert::{
+    AlertCommand, AlertEvent, AlertRefusal, AlertState, Alerts, HeldAlert, HeldBy, Observation, SilenceDraft,
+    SilenceId,
+};
 use mainstay_catalog::response::Routing;
 use mainstay_catalog::{Catalog, Diagnostics, Documents};
 use mainstay_journal::Machine;
 use mainstay_journal::machine::Meta;
 use mainstay_kernel::effect::Effect;
 use mainstay_kernel::testing::SeededEntropy;
-use mainstay_kernel::{Actor, EventId, Labels};
+use mainstay_kernel::{Actor, EventId, Labels, Matcher};
 
 /// The routing of a catalog whose route is written as `route` (YAML, flow style); every receiver named in `receivers`
 /// posts to a chat channel of its name.
 pub(crate) fn routing(receivers: &[&str], route: &str) -> Routing {
+    routing_with(receivers, route, "")
+}
+
+/// The same with further keys of the document, as lines.
+pub(crate) fn routing_with(receivers: &[&str], route: &str, rest: &str) -> Routing {
     let receivers: Vec<String> = receivers
         .iter()
         .map(|name| format!("{{name: {name}, chat: ['#{name}']}}"))
         .collect();
     let text = format!(
-        "apiVersion: mainstay/v1\nkind: Routing\nmetadata: {{name: routing}}\nspec:\n  receivers: [{}]\n  route: {route}\n",
+        "apiVersion: mainstay/v1\nkind: Routing\nmetadata: {{name: routing}}\nspec:\n  receivers: [{}]\n  route: {route}\n{rest}",
         receivers.join(", ")
     );
     let (documents, diagnostics) = Documents::from_texts([("routing.yaml", text.as_str())]);
@@ -94,6 +102,45 @@ impl Bench {
             .expect("there is room");
     }
 
+    /// A silence of this name, from now on, of alerts with these labels: `cell=c1 alertname=A`.
+    pub(crate) fn silence(&mut self, name: &str, labels: &str, minutes: i64) {
+        let pairs = labels.split(' ').filter_map(|pair| pair.split_once('='));
+        let draft = SilenceDraft {
+            changes: None,
+            matchers: pairs.map(|(name, value)| Matcher::equal(name, value)).collect(),
+            starts_at: self.now,
+            ends_at: self.now + SignedDuration::from_mins(minutes),
+            created_by: "thandi".to_owned(),
+            comment: "planned".to_owned(),
+        };
+        self.ask(AlertCommand::Silence(SilenceId::new(name), draft))
+            .expect("a silence");
+    }
+
+    pub(crate) fn end_silence(&mut self, name: &str) {
+        self.ask(AlertCommand::EndSilence(SilenceId::new(name)))
+            .expect("it is there");
+    }
+
+    /// What was held back since the beginning: `30s held A1`.
+    pub(crate) fn held(&self) -> Vec<String> {
+        let line = |(event, meta): &(AlertEvent, Meta)| {
+            let AlertEvent::Held { held, .. } = event else {
+                return None;
+            };
+            let by = |held: &HeldAlert| match &held.by {
+                HeldBy::Inhibited { .. } => "inhibited".to_owned(),
+                HeldBy::Muted { interval } => format!("muted by {interval}"),
+                HeldBy::Inactive => "inactive".to_owned(),
+                HeldBy::Silenced { by } => format!("silenced by {by}"),
+            };
+            let held: Vec<String> = held.iter().map(by).collect();
+            let at = meta.at.duration_since(self.start).as_secs();
+            Some(format!("{at}s {}", held.join(", ")))
+        };
+        self.events.iter().filter_map(line).collect()
+    }
+
     pub(crate) fn ask(&mut self, command: AlertCommand) -> Result<(), AlertRefusal> {
         let decided = Alerts::decide(&self.state, &self.routing, command, self.now)?;
         for event in decided {
@@ -152,7 +199,11 @@ impl Bench {
                 AlertEvent::Fired { fact } => ("fired", &fact.receiver, &fact.firing),
                 AlertEvent::Reminded { fact } => ("again", &fact.receiver, &fact.firing),
                 AlertEvent::Resolved { fact } => ("over", &fact.receiver, &fact.resolved),
-                AlertEvent::Started { .. } | AlertEvent::Ended { .. } => return None,
+                AlertEvent::Started { .. }
+                | AlertEvent::Ended { .. }
+                | AlertEvent::Held { .. }
+                | AlertEvent::Silenced { .. }
+                | AlertEvent::Unsilenced { .. } => return None,
             };
             let mut names: Vec<&str> = alerts.iter().map(|alert| alert.name()).collect();
             names.sort_unstable();

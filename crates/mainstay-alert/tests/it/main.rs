@@ -6,3 +6,4 @@ mod grouping;
 mod observation;
 mod routing;
 mod sequences;
+mod suppression;

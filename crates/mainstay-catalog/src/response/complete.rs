@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_kernel::{Labels, Severity};
+use mainstay_kernel::{Labels, Matcher, Severity};
 
 use super::routing::{RouteSpec, RoutingSpec};
-use super::{Channels, EscalationPolicy, GroupBy, Route, Routing, parse_matcher};
+use super::time_interval::{NamedIntervals, TimeInterval};
+use super::{Channels, EscalationPolicy, GroupBy, InhibitRule, Route, Routing, parse_matcher};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::envelope::{Sourced, by_name, values};
 use crate::lint;
+use crate::spanned::Spanned;
 
 /// Resolves the receivers and completes the routes by inheritance.
 pub(super) fn complete(
@@ -20,7 +22,13 @@ pub(super) fn complete(
 ) -> Routing {
     let Sourced {
         document,
-        value: RoutingSpec { receivers, route },
+        value:
+            RoutingSpec {
+                receivers,
+                route,
+                inhibit_rules,
+                time_intervals,
+            },
     } = routing;
     let named = receivers
         .into_iter()
@@ -81,13 +89,36 @@ pub(super) fn complete(
                 .help("nothing comes after the root: leave `continue` out"),
         );
     }
-    let known: BTreeSet<&str> = receivers.keys().map(String::as_str).collect();
+    let muted = root.mute_time_intervals.iter().chain(&root.active_time_intervals);
+    for name in muted {
+        let message = "the root route is muted or active by time";
+        report(
+            document
+                .diagnostic(lint::BAD_VALUE, name.at, message)
+                .help("it takes what no other route takes: put the intervals on a route below it"),
+        );
+    }
+    let time_intervals = intervals(document, &time_intervals, &mut report);
+    let inhibit_rules = inhibit_rules
+        .iter()
+        .map(|rule| InhibitRule {
+            source: matchers(document, &rule.source_matchers, &mut report),
+            target: matchers(document, &rule.target_matchers, &mut report),
+            equal: rule.equal.clone(),
+        })
+        .collect();
+    let known = Known {
+        receivers: receivers.keys().map(String::as_str).collect(),
+        intervals: time_intervals.keys().map(String::as_str).collect(),
+    };
     let mut tree = inherit(document, root, &Route::default(), &known, &mut report);
     tree.matchers.clear();
     tree.continues = false;
     let routing = Routing {
         receivers,
         route: tree,
+        inhibit_rules,
+        time_intervals,
     };
 
     for (severity, word) in [(Severity::P0, "critical"), (Severity::P1, "high")] {
@@ -118,22 +149,41 @@ pub(super) fn complete(
     routing
 }
 
-fn inherit(
+/// What a route may name.
+struct Known<'a> {
+    receivers: BTreeSet<&'a str>,
+    intervals: BTreeSet<&'a str>,
+}
+
+fn intervals(
     document: &Document,
-    spec: &RouteSpec,
-    above: &Route,
-    receivers: &BTreeSet<&str>,
+    written: &[NamedIntervals],
     report: &mut impl FnMut(Diagnostic),
-) -> Route {
-    if let Some(receiver) = spec
-        .receiver
-        .as_ref()
-        .filter(|name| !receivers.contains(name.as_str()))
-    {
-        report(document.unknown_reference("receiver", receiver, receivers.iter().copied()));
+) -> BTreeMap<String, Vec<TimeInterval>> {
+    let mut known = BTreeMap::new();
+    for named in written {
+        let read = named.time_intervals.iter().map(|spec| {
+            spec.read(|(text, why)| {
+                let message = format!("`{text}` is not part of a time interval");
+                report(document.diagnostic(lint::BAD_VALUE, text.at, message).help(why));
+            })
+        });
+        let read = read.collect();
+        if known.insert(named.name.value.clone(), read).is_some() {
+            let message = format!("a second time interval called {}", named.name);
+            report(document.diagnostic(lint::DUPLICATE_NAME, named.name.at, message));
+        }
     }
+    known
+}
+
+fn matchers(
+    document: &Document,
+    written: &[Spanned<String>],
+    report: &mut impl FnMut(Diagnostic),
+) -> Vec<Matcher> {
     let mut matchers = Vec::new();
-    for text in &spec.matchers {
+    for text in written {
         match parse_matcher(text) {
             Ok(matcher) => matchers.push(matcher),
             Err(error) => {
@@ -154,6 +204,26 @@ fn inherit(
             }
         }
     }
+    matchers
+}
+
+fn inherit(
+    document: &Document,
+    spec: &RouteSpec,
+    above: &Route,
+    known: &Known<'_>,
+    report: &mut impl FnMut(Diagnostic),
+) -> Route {
+    let unknown = |name: &&Spanned<String>| !known.receivers.contains(name.as_str());
+    if let Some(receiver) = spec.receiver.as_ref().filter(unknown) {
+        report(document.unknown_reference("receiver", receiver, known.receivers.iter().copied()));
+    }
+    let named = spec.mute_time_intervals.iter().chain(&spec.active_time_intervals);
+    for name in named.filter(|name| !known.intervals.contains(name.as_str())) {
+        report(document.unknown_reference("time interval", name, known.intervals.iter().copied()));
+    }
+    let names = |written: &[Spanned<String>]| written.iter().map(|name| name.value.clone()).collect();
+    let matchers = matchers(document, &spec.matchers, report);
     let group_by = spec.group_by.as_ref().map(|names| {
         if names.iter().any(|name| name.value == "...") {
             GroupBy::All
@@ -172,12 +242,14 @@ fn inherit(
         group_interval: spec.group_interval.unwrap_or(above.group_interval),
         repeat_interval: spec.repeat_interval.unwrap_or(above.repeat_interval),
         continues: spec.continues,
+        mute_time_intervals: names(&spec.mute_time_intervals),
+        active_time_intervals: names(&spec.active_time_intervals),
         routes: Vec::new(),
     };
     route.routes = spec
         .routes
         .iter()
-        .map(|below| inherit(document, below, &route, receivers, report))
+        .map(|below| inherit(document, below, &route, known, report))
         .collect();
     route
 }

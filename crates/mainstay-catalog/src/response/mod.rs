@@ -8,6 +8,7 @@ mod escalation;
 mod matcher;
 mod rota;
 mod routing;
+mod time_interval;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ pub use channels::{Channels, Chat, Setting, SettingError, Smtp};
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, Repeat, Target};
 pub use matcher::{MatcherTextError, parse_matcher};
 pub use rota::{Handoff, Rota};
-pub use routing::{GroupBy, Receiver, Route, Routing};
+pub use routing::{GroupBy, InhibitRule, Receiver, Route, Routing};
+pub use time_interval::TimeInterval;
 
 /// The response documents of a catalog, with every reference resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::effect::{Channel, Recipient};
 use mainstay_kernel::{ChannelName, Labels, Matcher};
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
+use super::time_interval::{NamedIntervals, TimeInterval};
 use crate::duration;
 use crate::spanned::Spanned;
 
@@ -25,6 +26,71 @@ pub struct Routing {
     pub receivers: BTreeMap<String, Receiver>,
     /// The root of the tree; it matches everything.
     pub route: Route,
+    /// Which alerts keep others from being told.
+    pub inhibit_rules: Vec<InhibitRule>,
+    /// What routes name when they are muted or active.
+    pub time_intervals: BTreeMap<String, Vec<TimeInterval>>,
+}
+
+impl Routing {
+    /// Whether an instant is in an interval of this name; in one that is not known nothing is.
+    #[must_use]
+    pub fn is_in(&self, name: &str, at: Timestamp) -> bool {
+        let intervals = self.time_intervals.get(name).into_iter().flatten();
+        intervals.into_iter().any(|interval| interval.contains(at))
+    }
+
+    /// The next instant after `at` at which anything of this name may begin or end.
+    #[must_use]
+    pub fn next_change(&self, name: &str, at: Timestamp) -> Option<Timestamp> {
+        let intervals = self.time_intervals.get(name).into_iter().flatten();
+        intervals.filter_map(|interval| interval.next_change(at)).min()
+    }
+}
+
+/// While an alert that matches `source` fires, alerts that match `target` and have the same values of the labels `equal`
+/// are not told. An alert that matches both is not kept back by another that does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InhibitRule {
+    /// What a source matches.
+    pub source: Vec<Matcher>,
+    /// What is kept back.
+    pub target: Vec<Matcher>,
+    /// Labels with the same value in both; a label that is absent is empty.
+    pub equal: BTreeSet<String>,
+}
+
+impl InhibitRule {
+    /// Whether an alert with these labels keeps one with those from being told.
+    #[must_use]
+    pub fn inhibits(&self, source: &Labels, target: &Labels) -> bool {
+        let all = |matchers: &[Matcher], labels: &Labels| matchers.iter().all(|one| one.matches(labels));
+        let value = |labels: &Labels, name: &str| labels.get(name).unwrap_or_default().to_owned();
+        all(&self.target, target)
+            && all(&self.source, source)
+            && self
+                .equal
+                .iter()
+                .all(|name| value(source, name) == value(target, name))
+            && !(all(&self.target, source) && all(&self.source, target))
+    }
+
+    /// Whether it could keep an alert with these labels from being told.
+    #[must_use]
+    pub fn has_target(&self, labels: &Labels) -> bool {
+        self.target.iter().all(|matcher| matcher.matches(labels))
+    }
+}
+
+impl Serialize for InhibitRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = |matchers: &[Matcher]| matchers.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut fields = serializer.serialize_struct("InhibitRule", 3)?;
+        fields.serialize_field("source_matchers", &text(&self.source))?;
+        fields.serialize_field("target_matchers", &text(&self.target))?;
+        fields.serialize_field("equal", &self.equal)?;
+        fields.end()
+    }
 }
 
 /// Whom a route tells.
@@ -103,6 +169,10 @@ pub struct Route {
     pub repeat_interval: SignedDuration,
     /// Whether later siblings are tried too.
     pub continues: bool,
+    /// In these time intervals it tells nobody. Not inherited.
+    pub mute_time_intervals: Vec<String>,
+    /// Outside these, if there are any, it tells nobody. Not inherited.
+    pub active_time_intervals: Vec<String>,
     /// Tried in order; the first that matches takes the alert, unless it continues.
     pub routes: Vec<Route>,
 }
@@ -117,6 +187,8 @@ impl Default for Route {
             group_interval: GROUP_INTERVAL,
             repeat_interval: REPEAT_INTERVAL,
             continues: false,
+            mute_time_intervals: Vec::new(),
+            active_time_intervals: Vec::new(),
             routes: Vec::new(),
         }
     }
@@ -158,7 +230,7 @@ impl Route {
 impl Serialize for Route {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let matchers: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
-        let mut fields = serializer.serialize_struct("Route", 8)?;
+        let mut fields = serializer.serialize_struct("Route", 10)?;
         fields.serialize_field("receiver", &self.receiver)?;
         fields.serialize_field("matchers", &matchers)?;
         fields.serialize_field("group_by", &self.group_by)?;
@@ -166,6 +238,8 @@ impl Serialize for Route {
         fields.serialize_field("group_interval", &duration::format(self.group_interval))?;
         fields.serialize_field("repeat_interval", &duration::format(self.repeat_interval))?;
         fields.serialize_field("continue", &self.continues)?;
+        fields.serialize_field("mute_time_intervals", &self.mute_time_intervals)?;
+        fields.serialize_field("active_time_intervals", &self.active_time_intervals)?;
         fields.serialize_field("routes", &self.routes)?;
         fields.end()
     }
@@ -177,6 +251,22 @@ impl Serialize for Route {
 pub(super) struct RoutingSpec {
     pub(super) receivers: Vec<Receiver>,
     pub(super) route: Spanned<RouteSpec>,
+    #[serde(default)]
+    pub(super) inhibit_rules: Vec<InhibitSpec>,
+    #[serde(default)]
+    pub(super) time_intervals: Vec<NamedIntervals>,
+}
+
+/// A rule of inhibition as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InhibitSpec {
+    #[serde(default)]
+    pub(super) source_matchers: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) target_matchers: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) equal: BTreeSet<String>,
 }
 
 /// A route as it is written.
@@ -195,6 +285,10 @@ pub(super) struct RouteSpec {
     pub(super) repeat_interval: Option<SignedDuration>,
     #[serde(default, rename = "continue")]
     pub(super) continues: bool,
+    #[serde(default)]
+    pub(super) mute_time_intervals: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) active_time_intervals: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) routes: Vec<RouteSpec>,
 }

@@ -1,0 +1,221 @@
+//! The alerts and groups as they will be once the events drafted so far have happened, and what keeps an alert from being
+//! told then.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use mainstay_catalog::response::Routing;
+use mainstay_kernel::fact::AlertFact;
+use mainstay_kernel::{Digest, Labels};
+use serde::{Deserialize, Serialize};
+
+use crate::decide::{FIRING_MAX, GROUP_MAX_BYTES};
+use crate::event::{AlertEvent, Placement};
+use crate::fold::{ActiveAlert, AlertState};
+use crate::silence::{Silence, SilenceId};
+
+/// Why an alert is not told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "why")]
+pub enum HeldBy {
+    /// Another alert fires, which says the same and more.
+    Inhibited {
+        /// That alert.
+        by: Digest,
+    },
+    /// Its route tells nobody in this time interval.
+    Muted {
+        /// The interval's name.
+        interval: String,
+    },
+    /// Its route tells somebody in certain time intervals only, and none of them is now.
+    Inactive,
+    /// A silence.
+    Silenced {
+        /// The silence.
+        by: SilenceId,
+    },
+}
+
+/// About what an alert takes in an event, in bytes.
+fn weight_bytes(alert: &AlertFact) -> usize {
+    let labels = alert.labels.iter().chain(alert.annotations.iter());
+    256 + labels
+        .map(|(name, value)| name.len() + value.len() + 8)
+        .sum::<usize>()
+}
+
+/// See the module's words.
+pub(crate) struct Draft<'a> {
+    pub(crate) state: &'a AlertState,
+    pub(crate) routing: &'a Routing,
+    pub(crate) now: Timestamp,
+    silences: Cow<'a, BTreeMap<SilenceId, Silence>>,
+    started: BTreeMap<Digest, ActiveAlert>,
+    ended: BTreeSet<Digest>,
+    placements: BTreeMap<String, Placement>,
+    /// Which of the started alerts a group has: a storm may bring as many groups as alerts.
+    joined: BTreeMap<String, BTreeSet<Digest>>,
+    /// What the alerts of the groups that got new ones weigh, in bytes.
+    weights: BTreeMap<String, usize>,
+    /// How many alerts fire.
+    firing: usize,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(state: &'a AlertState, routing: &'a Routing, now: Timestamp) -> Self {
+        Self {
+            state,
+            routing,
+            now,
+            silences: Cow::Borrowed(&state.silences),
+            started: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            placements: BTreeMap::new(),
+            joined: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            firing: state.alerts.len(),
+        }
+    }
+
+    /// An alert, if it fires.
+    pub(crate) fn alert(&self, fingerprint: &Digest) -> Option<&ActiveAlert> {
+        self.started.get(fingerprint).or_else(|| {
+            self.state
+                .alerts
+                .get(fingerprint)
+                .filter(|_| !self.ended.contains(fingerprint))
+        })
+    }
+
+    /// Every alert that fires.
+    fn alerts(&self) -> impl Iterator<Item = &ActiveAlert> {
+        let before = self.state.alerts.iter();
+        let kept = before.filter(|(id, _)| !self.ended.contains(*id) && !self.started.contains_key(*id));
+        kept.map(|(_, alert)| alert).chain(self.started.values())
+    }
+
+    pub(crate) fn placement(&self, group: &str) -> Option<&Placement> {
+        let known = self.state.groups.get(group).map(|group| &group.placement);
+        known.or_else(|| self.placements.get(group))
+    }
+
+    /// Takes a new alert in if there is room for it, everywhere where it belongs.
+    pub(crate) fn start(&mut self, active: &ActiveAlert, placements: &[Placement]) -> bool {
+        let weight = weight_bytes(&active.alert);
+        for group in &active.groups {
+            if !self.weights.contains_key(group) {
+                let members = self.members(group);
+                let sum = members.iter().map(|member| weight_bytes(&member.alert)).sum();
+                self.weights.insert(group.clone(), sum);
+            }
+        }
+        let fits = active.groups.iter().all(|group| {
+            self.weights
+                .get(group)
+                .is_none_or(|sum| sum + weight <= GROUP_MAX_BYTES)
+        });
+        if self.firing >= FIRING_MAX || !fits {
+            return false;
+        }
+        self.firing += 1;
+        let fingerprint = active.alert.fingerprint;
+        for placement in placements {
+            *self.weights.entry(placement.group.clone()).or_default() += weight;
+            let joined = self.joined.entry(placement.group.clone()).or_default();
+            joined.insert(fingerprint);
+            self.placements.insert(placement.group.clone(), placement.clone());
+        }
+        self.ended.remove(&fingerprint);
+        self.started.insert(fingerprint, active.clone());
+        true
+    }
+
+    pub(crate) fn end(&mut self, fingerprint: Digest) {
+        self.started.remove(&fingerprint);
+        self.ended.insert(fingerprint);
+        self.firing = self.firing.saturating_sub(1);
+        self.weights.clear();
+    }
+
+    /// Takes what was decided about silences.
+    pub(crate) fn silence(&mut self, event: &AlertEvent) {
+        match event {
+            AlertEvent::Silenced { silence } => {
+                self.silences.to_mut().insert(silence.id.clone(), silence.clone());
+            }
+            AlertEvent::Unsilenced { silence, ended_at } => {
+                if let Some(silence) = self.silences.to_mut().get_mut(silence) {
+                    silence.ends_at = *ended_at;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The alerts of a group that fire.
+    pub(crate) fn members(&self, group: &str) -> Vec<&ActiveAlert> {
+        let before = self
+            .state
+            .groups
+            .get(group)
+            .into_iter()
+            .flat_map(|group| &group.firing);
+        let new = self.joined.get(group).into_iter().flatten();
+        let ids: BTreeSet<&Digest> = before.chain(new).collect();
+        // An alert that ended and began again may have been routed elsewhere this time.
+        let here = |alert: &&ActiveAlert| alert.groups.iter().any(|name| name == group);
+        ids.into_iter()
+            .filter_map(|id| self.alert(id))
+            .filter(here)
+            .collect()
+    }
+
+    /// What keeps an alert from being told in a group, the first reason in Alertmanager's order.
+    pub(crate) fn held_by(&self, labels: &Labels, placement: &Placement) -> Option<HeldBy> {
+        let inhibited = || {
+            self.inhibited_by(labels)
+                .next()
+                .map(|by| HeldBy::Inhibited { by })
+        };
+        let by_time = || self.muted_by(placement);
+        let silenced = || {
+            let silence = self.silenced_by(labels).next()?;
+            Some(HeldBy::Silenced {
+                by: silence.id.clone(),
+            })
+        };
+        inhibited().or_else(by_time).or_else(silenced)
+    }
+
+    /// The alerts that fire and inhibit one with these labels. Cost: all alerts, where a rule has it as a target.
+    pub(crate) fn inhibited_by(&self, labels: &Labels) -> impl Iterator<Item = Digest> {
+        let rules = self.routing.inhibit_rules.iter();
+        rules.filter(|rule| rule.has_target(labels)).flat_map(|rule| {
+            let sources = self
+                .alerts()
+                .filter(|source| rule.inhibits(&source.alert.labels, labels));
+            sources.map(|source| source.alert.fingerprint)
+        })
+    }
+
+    /// The silences in force that match an alert with these labels.
+    pub(crate) fn silenced_by(&self, labels: &Labels) -> impl Iterator<Item = &Silence> {
+        let silences = self.silences.values();
+        silences.filter(|silence| silence.silences(labels, self.now))
+    }
+
+    /// Why a route tells nobody now.
+    pub(crate) fn muted_by(&self, placement: &Placement) -> Option<HeldBy> {
+        let is_now = |name: &&String| self.routing.is_in(name, self.now);
+        let active = &placement.active_time_intervals;
+        if !active.is_empty() && !active.iter().any(|name| is_now(&name)) {
+            return Some(HeldBy::Inactive);
+        }
+        let muted = placement.mute_time_intervals.iter().find(is_now)?;
+        Some(HeldBy::Muted {
+            interval: muted.clone(),
+        })
+    }
+}

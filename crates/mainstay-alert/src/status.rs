@@ -1,0 +1,52 @@
+//! What keeps an alert from being told now, for those who ask.
+
+use jiff::Timestamp;
+use mainstay_catalog::response::Routing;
+use mainstay_kernel::Digest;
+
+use crate::draft::{Draft, HeldBy};
+use crate::fold::{ActiveAlert, AlertState};
+use crate::silence::SilenceId;
+
+/// All that keeps an alert from being told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Suppression {
+    /// The silences that match it.
+    pub silenced_by: Vec<SilenceId>,
+    /// The alerts that inhibit it.
+    pub inhibited_by: Vec<Digest>,
+    /// The time intervals that mute every route of it; `outside its active time` where it has none.
+    pub muted_by: Vec<String>,
+}
+
+impl Suppression {
+    /// Of an alert that fires, at an instant. Cost: the silences, and all alerts where a rule of inhibition has it as a target.
+    #[must_use]
+    pub fn of(state: &AlertState, routing: &Routing, active: &ActiveAlert, now: Timestamp) -> Self {
+        let draft = Draft::new(state, routing, now);
+        let labels = &active.alert.labels;
+        let muted: Option<Vec<String>> = active
+            .groups
+            .iter()
+            .filter_map(|group| draft.placement(group))
+            .map(|placement| match draft.muted_by(placement)? {
+                HeldBy::Muted { interval } => Some(interval),
+                _ => Some("outside its active time".to_owned()),
+            })
+            .collect();
+        let mut inhibited_by: Vec<Digest> = draft.inhibited_by(labels).collect();
+        inhibited_by.sort_unstable();
+        inhibited_by.dedup();
+        Self {
+            silenced_by: draft.silenced_by(labels).map(|one| one.id.clone()).collect(),
+            inhibited_by,
+            muted_by: muted.unwrap_or_default(),
+        }
+    }
+
+    /// Whether nothing does.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.silenced_by.is_empty() && self.inhibited_by.is_empty() && self.muted_by.is_empty()
+    }
+}
