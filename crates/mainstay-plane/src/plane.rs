@@ -105,12 +105,28 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             .await?;
         let core = Core::load(journal, epoch, catalog).await?;
         let (changed, _) = watch::channel(journal.head().await?);
-        Ok(Self {
+        let plane = Self {
             parts,
             core: Mutex::new(core),
             directory: RwLock::new(Arc::new(directory)),
             changed,
-        })
+        };
+        plane.review_alerts().await?;
+        Ok(plane)
+    }
+
+    /// What was held back under another catalog may be told under this one.
+    async fn review_alerts(&self) -> Result<(), JournalError> {
+        let holds = |states: &States<'_>| states.alerts.groups().any(|(_, group)| !group.held.is_empty());
+        if !self.look(holds).await {
+            return Ok(());
+        }
+        let review = Command::Alert(AlertCommand::Review(None));
+        match self.submit(Actor::machine("alert"), review).await {
+            Err(PlaneError::Journal(error)) => Err(error),
+            // It refuses nothing.
+            Ok(_) | Err(PlaneError::Refused(_)) => Ok(()),
+        }
     }
 
     /// The journal.
@@ -154,6 +170,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             .await?;
         core.specs = Specs::new(catalog);
         *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
+        drop(core);
+        self.review_alerts().await?;
         Ok(())
     }
 
