@@ -122,7 +122,12 @@ impl PostgresJournal {
                 reason: "the ends of its chains are not those of the original".to_owned(),
             });
         }
-        let mut connection = self.connect.connect().await.map_err(Fault::from)?;
+        let mut connection = self
+            .readers
+            .connect_options()
+            .connect()
+            .await
+            .map_err(Fault::from)?;
         sqlx::query("DELETE FROM meta WHERE name = 'copying'")
             .execute(&mut connection)
             .await
@@ -131,7 +136,7 @@ impl PostgresJournal {
     }
 
     async fn copy_rows(&self, source: &SqliteJournal) -> Result<(), Fault> {
-        let mut connection = self.connect.connect().await?;
+        let mut connection = self.readers.connect_options().connect().await?;
         writer::durable(&mut connection).await?;
         let mut transaction = connection.begin().await?;
         let (epoch, head): (i64, i64) = sqlx::query_as("SELECT epoch, head FROM lead FOR UPDATE")

@@ -61,7 +61,6 @@ impl Default for Options {
 
 /// See the module.
 pub struct PostgresJournal {
-    connect: PgConnectOptions,
     readers: PgPool,
     writer: Writer,
     effect_retention: SignedDuration,
@@ -69,13 +68,18 @@ pub struct PostgresJournal {
 }
 
 fn connect_options(url: &str, schema: &str) -> Result<PgConnectOptions, JournalError> {
-    let options = PgConnectOptions::from_str(url)
-        // The error of the parser could hold a part of the password.
-        .map_err(|_| {
-            JournalError::Storage(
-                "the database's URL cannot be read: postgres://USER@HOST:PORT/DATABASE".to_owned(),
-            )
-        })?;
+    schema::check_name(schema)?;
+    // The parser's own words could hold a part of the password.
+    let unreadable = || {
+        JournalError::Storage(
+            "the database's URL cannot be read: it is to be postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+                .to_owned(),
+        )
+    };
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(unreadable());
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|_| unreadable())?;
     Ok(options
         .application_name("mainstay")
         .options([
@@ -139,7 +143,6 @@ impl PostgresJournal {
         entropy: Arc<dyn Entropy>,
         options: Options,
     ) -> Result<Self, JournalError> {
-        schema::check_name(&options.schema)?;
         let connect = connect_options(url, &options.schema)?;
         let patience = options.patience;
         let mut id = [0; 16];
@@ -169,7 +172,7 @@ impl PostgresJournal {
             .connect_lazy_with(connect.clone());
         let state = State {
             session: None,
-            connect: connect.clone(),
+            connect,
             clock,
             entropy,
             id,
@@ -177,12 +180,30 @@ impl PostgresJournal {
             patience,
         };
         Ok(Self {
-            connect,
             readers,
             writer: Writer::start(state),
             effect_retention: options.effect_retention,
             patience,
         })
+    }
+
+    /// Whether there is a journal in the database at `url`, in the schema of default [`Options`].
+    ///
+    /// # Errors
+    /// [`JournalError::Storage`] if the database cannot be asked.
+    pub async fn is_there(url: &str) -> Result<bool, JournalError> {
+        let Options { schema, patience, .. } = Options::default();
+        let connect = connect_options(url, &schema)?;
+        let ask = async {
+            let mut connection = connect.connect().await?;
+            let there = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+                .bind(format!("{schema}.lead"))
+                .fetch_one(&mut connection)
+                .await?;
+            connection.close().await?;
+            Ok::<bool, Fault>(there)
+        };
+        Ok(within(patience, ask).await?)
     }
 
     /// Waits until everything is written and closes the connections.

@@ -407,7 +407,7 @@ async fn serve(mut state: State, mut queue: mpsc::Receiver<Box<dyn Job>>) {
             batch.push(next);
         }
         let outcome = state.carry_out(&mut batch).await;
-        let outcome = outcome.as_ref().map(|()| ()).map_err(String::as_str);
+        let outcome = outcome.as_ref().copied().map_err(String::as_str);
         batch.into_iter().for_each(|job| job.tell(outcome));
     }
     if let Some(session) = state.session {
