@@ -19,10 +19,6 @@ use crate::envelope::{Envelope, Partition, PersonalFields, StreamId};
 use crate::seal::{self, SubjectKey};
 use crate::store::{Commit, Committed, JournalError, Timer, check_limits};
 
-/// The most rows of one statement, and the most payload after which it ends: bounds the message to the server.
-const ROWS_PER_STATEMENT: usize = 2_000;
-const STATEMENT_BYTES: usize = 16 << 20;
-
 /// The versions of all streams that the commit names.
 async fn stream_versions(session: &mut Session, commit: &Commit) -> Result<BTreeMap<StreamId, u64>, Fault> {
     let written = commit.events.iter().map(|event| &event.stream);
@@ -155,7 +151,9 @@ pub(super) async fn apply(session: &mut Session, commit: &Commit) -> Result<Comm
             sealed,
         });
     }
-    insert_events(session, &new).await?;
+    for piece in rows::pieces(&new, |row| row.payload.len() + row.sealed.len()) {
+        insert_events(session, piece).await?;
+    }
     put_chain_heads(session, &chains).await?;
     outbox::put(session, &commit.effects).await?;
     for finished in &commit.finished {
@@ -230,52 +228,32 @@ const INSERT_EVENTS: &str = concat!(
      $15::BYTEA[], $16::BYTEA[], $17::BYTEA[], $18::BYTEA[], $19::BYTEA[], $20::BYTEA[])"
 );
 
-async fn insert_events(session: &mut Session, new: &[NewRow<'_>]) -> Result<(), Fault> {
-    let mut rest = new;
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let count = rest
-            .iter()
-            .take(ROWS_PER_STATEMENT)
-            .take_while(|row| {
-                let fits = bytes == 0 || bytes + row.payload.len() + row.sealed.len() <= STATEMENT_BYTES;
-                bytes += row.payload.len() + row.sealed.len() + 1;
-                fits
-            })
-            .count();
-        let (chunk, later) = rest.split_at(count);
-        rest = later;
-        insert_chunk(session, chunk).await?;
-    }
-    Ok(())
-}
-
-async fn insert_chunk(session: &mut Session, chunk: &[NewRow<'_>]) -> Result<(), Fault> {
+async fn insert_events(session: &mut Session, piece: &[NewRow<'_>]) -> Result<(), Fault> {
     let numbers =
-        |of: fn(&Envelope) -> i64| -> Vec<i64> { chunk.iter().map(|row| of(&row.envelope)).collect() };
+        |of: fn(&Envelope) -> i64| -> Vec<i64> { piece.iter().map(|row| of(&row.envelope)).collect() };
     let texts = |of: fn(&Envelope) -> String| -> Vec<String> {
-        chunk
+        piece
             .iter()
             .map(|row| text(&of(&row.envelope)).into_owned())
             .collect()
     };
     let bytes =
-        |of: fn(&Envelope) -> &[u8]| -> Vec<&[u8]> { chunk.iter().map(|row| of(&row.envelope)).collect() };
-    let ids: Vec<Vec<u8>> = chunk
+        |of: fn(&Envelope) -> &[u8]| -> Vec<&[u8]> { piece.iter().map(|row| of(&row.envelope)).collect() };
+    let ids: Vec<Vec<u8>> = piece
         .iter()
         .map(|row| row.envelope.id.to_bytes().to_vec())
         .collect();
-    let causes: Vec<Option<Vec<u8>>> = chunk
+    let causes: Vec<Option<Vec<u8>>> = piece
         .iter()
         .map(|row| row.envelope.cause.map(|id| id.to_bytes().to_vec()))
         .collect();
-    let scopes = chunk
+    let scopes = piece
         .iter()
         .map(|row| serde_json::to_string(&row.envelope.scope))
         .collect::<Result<Vec<String>, _>>()
         .map_err(|error| JournalError::Storage(error.to_string()))?;
-    let payloads: Vec<&[u8]> = chunk.iter().map(|row| row.payload).collect();
-    let sealed: Vec<&[u8]> = chunk.iter().map(|row| row.sealed.as_slice()).collect();
+    let payloads: Vec<&[u8]> = piece.iter().map(|row| row.payload).collect();
+    let sealed: Vec<&[u8]> = piece.iter().map(|row| row.sealed.as_slice()).collect();
     sqlx::query(INSERT_EVENTS)
         .bind(numbers(|envelope| sql(envelope.seq.0)))
         .bind(ids)
@@ -337,14 +315,19 @@ async fn set_timers(session: &mut Session, cancel: &[String], set: &[Timer]) -> 
     }
     // Of a key that is set twice the last stands; one statement may touch a row only once.
     let set: BTreeMap<&str, &Timer> = set.iter().map(|timer| (timer.key.as_str(), timer)).collect();
+    let set: Vec<&Timer> = set.into_values().collect();
+    for piece in rows::pieces(&set, |timer| timer.payload.len()) {
+        put_timers(session, piece).await?;
+    }
+    Ok(())
+}
+
+async fn put_timers(session: &mut Session, set: &[&Timer]) -> Result<(), Fault> {
     let texts = |of: fn(&Timer) -> &str| -> Vec<String> {
-        set.values().map(|timer| text(of(timer)).into_owned()).collect()
+        set.iter().map(|timer| text(of(timer)).into_owned()).collect()
     };
-    let dues: Vec<i64> = set.values().map(|timer| timer.due.as_millisecond()).collect();
-    let causes: Vec<Vec<u8>> = set
-        .values()
-        .map(|timer| timer.cause.to_bytes().to_vec())
-        .collect();
+    let dues: Vec<i64> = set.iter().map(|timer| timer.due.as_millisecond()).collect();
+    let causes: Vec<Vec<u8>> = set.iter().map(|timer| timer.cause.to_bytes().to_vec()).collect();
     sqlx::query(
         "INSERT INTO timer (key, due_ms, machine, payload, cause)
          SELECT * FROM UNNEST($1::TEXT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::BYTEA[])

@@ -8,7 +8,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::fault::Fault;
-use super::rows::{event_id, instant, sql, sql_limit, text};
+use super::rows::{event_id, instant, pieces, sql, sql_limit, text};
 use super::writer::Session;
 use crate::envelope::Epoch;
 use crate::store::{Claimed, Finished, JournalError, NewEffect};
@@ -18,24 +18,27 @@ const PRUNE_MAX_ROWS: i64 = 10_000;
 
 /// Puts effects in, in order, but for those whose key has ever been seen.
 pub(super) async fn put(session: &mut Session, new: &[NewEffect]) -> Result<(), Fault> {
-    if new.is_empty() {
-        return Ok(());
-    }
-    let keys: Vec<String> = new
-        .iter()
-        .map(|effect| text(&effect.effect.key).into_owned())
-        .collect();
     // JSON has no U+0000 of its own: it is escaped there.
     let effects = new
         .iter()
         .map(|effect| serde_json::to_string(&effect.effect))
         .collect::<Result<Vec<String>, _>>()
         .map_err(|error| JournalError::Storage(error.to_string()))?;
-    let causes: Vec<Vec<u8>> = new
+    let rows: Vec<(&NewEffect, String)> = new.iter().zip(effects).collect();
+    for piece in pieces(&rows, |(_, effect)| effect.len()) {
+        insert(session, piece).await?;
+    }
+    Ok(())
+}
+
+async fn insert(session: &mut Session, new: &[(&NewEffect, String)]) -> Result<(), Fault> {
+    let keys: Vec<String> = new
         .iter()
-        .map(|effect| effect.cause.to_bytes().to_vec())
+        .map(|(new, _)| text(&new.effect.key).into_owned())
         .collect();
-    let dues: Vec<i64> = new.iter().map(|effect| effect.due.as_millisecond()).collect();
+    let effects: Vec<&str> = new.iter().map(|(_, effect)| effect.as_str()).collect();
+    let causes: Vec<Vec<u8>> = new.iter().map(|(new, _)| new.cause.to_bytes().to_vec()).collect();
+    let dues: Vec<i64> = new.iter().map(|(new, _)| new.due.as_millisecond()).collect();
     sqlx::query(
         "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate)
          SELECT key, effect, cause, due_ms, 0, FALSE

@@ -53,6 +53,26 @@ pub(super) fn untext(kept: &str) -> String {
     }
 }
 
+/// The most rows of one statement, and the most bytes after which it ends: bounds the message to the server.
+const ROWS_PER_STATEMENT: usize = 2_000;
+const STATEMENT_BYTES: usize = 16 << 20;
+
+/// `items` in pieces for one statement each.
+pub(super) fn pieces<T>(mut items: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let mut total = 0;
+        let within = |item: &&T| {
+            let fits = total <= STATEMENT_BYTES;
+            total += bytes(item);
+            fits
+        };
+        let count = items.iter().take(ROWS_PER_STATEMENT).take_while(within).count();
+        let (piece, rest) = items.split_at(count);
+        items = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
 /// An instant from its milliseconds.
 pub(super) fn instant(ms: i64) -> Result<Timestamp, JournalError> {
     Timestamp::from_millisecond(ms).map_err(|error| JournalError::Corrupt {
@@ -202,6 +222,18 @@ pub(super) fn subject_key(row: &PgRow) -> Result<SubjectKey, JournalError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_everything_in_order_and_bounded() {
+        let sizes: Vec<usize> = (0..5_000).map(|n| if n % 7 == 0 { 1 << 20 } else { 9 }).collect();
+        let mut joined = Vec::new();
+        for piece in pieces(&sizes, |size| *size) {
+            assert!(!piece.is_empty() && piece.len() <= ROWS_PER_STATEMENT);
+            assert!(piece.iter().sum::<usize>() <= STATEMENT_BYTES + (1 << 20));
+            joined.extend_from_slice(piece);
+        }
+        assert_eq!(joined, sizes);
+    }
 
     #[test]
     fn every_text_comes_back() {
