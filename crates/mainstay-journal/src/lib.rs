@@ -3,7 +3,8 @@
 //!
 //! - [`machine`]: the contract of a pure capability: decide, apply, react.
 //! - [`envelope`]: what surrounds every event, for ever: partition, position, actor, cause, digests, hash chain.
-//! - [`store`]: what a backend must do ([`Journal`]); [`memory`] and [`sqlite`] do it, [`conformance`] checks them.
+//! - [`store`]: what a backend must do ([`Journal`]); [`memory`], [`sqlite`] and [`postgres`] do it, [`conformance`] checks them.
+//! - [`stored`]: whichever of the durable ones an operator chose.
 //! - [`runner`]: keeps a machine's state in step with the journal.
 //! - [`seal`]: personal fields beside the chain, under keys that can be destroyed.
 //! - [`verify`]: recomputes every hash.
@@ -13,17 +14,21 @@ pub mod conformance;
 pub mod envelope;
 pub mod machine;
 pub mod memory;
+pub mod postgres;
 pub mod runner;
 pub mod seal;
 pub mod sqlite;
 pub mod store;
+pub mod stored;
 pub mod verify;
 
 pub use envelope::{Envelope, Epoch, Partition, Personal, PersonalFields, Record, Seq, StreamId};
 pub use machine::{DomainEvent, Machine, Reaction};
 pub use memory::MemoryJournal;
+pub use postgres::PostgresJournal;
 pub use runner::{Context, ExecuteError, Recorded, Runner, Settle};
 pub use sqlite::SqliteJournal;
 pub use store::{
     Claimed, Commit, Committed, Finished, Journal, JournalError, NewEffect, NewEvent, Snapshot, Timer,
 };
+pub use stored::StoredJournal;

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod clock;
 mod console;
+mod database;
 mod exit;
 mod output;
 mod plan;

@@ -8,6 +8,7 @@ mod operations;
 mod options;
 mod process;
 mod recovered;
+mod replica;
 mod target_files;
 mod tick;
 
@@ -19,7 +20,7 @@ use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_delivery::channel::RealChannels;
 use mainstay_hands::SupervisorHand;
 use mainstay_ingest::Scraper;
-use mainstay_journal::SqliteJournal;
+use mainstay_journal::StoredJournal;
 use mainstay_kernel::{Actor, Clock, Entropy};
 use mainstay_plane::signing::{SigningError, SigningKey};
 use mainstay_plane::telemetry::Judged;
@@ -31,9 +32,11 @@ use tokio::task::JoinSet;
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::{PlaneConsole, Program, Scrapes};
+use crate::database::DatabaseUrl;
 use crate::exit::Exit;
 use discovery::Sources;
 use operations::DiskOperations;
+use replica::Replica;
 use tick::Ticks;
 
 pub(crate) use options::{Options, without_password};
@@ -52,7 +55,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(10);
 /// The plane looks around at least this often, whatever its timers say.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 
-type LivePlane = Plane<SqliteJournal, RealChannels, SupervisorHand, Telemetry>;
+type LivePlane = Plane<StoredJournal, RealChannels, SupervisorHand, Telemetry>;
 
 /// Why the control plane does not run.
 #[derive(Debug, thiserror::Error)]
@@ -141,9 +144,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         channels.check_url(url).map_err(bad)?;
     }
 
-    // The journal's lock keeps a second process out before anything else is touched.
-    let journal = SqliteJournal::open(&options.data.join("journal"), clock.clone(), entropy.clone()).await?;
+    // The journal's lock, or the replica's, keeps a second process out before anything else is touched.
+    let url = options.database_url.as_ref().map(DatabaseUrl::secret);
+    let kept = options.data.join("journal");
+    let journal = StoredJournal::open(url, &kept, clock.clone(), entropy.clone()).await?;
     let journal = Arc::new(journal);
+    let replica = Replica::of(&journal, &options.data, &*entropy)?;
+    replica.stand_by(&journal, &*clock).await?;
     let key = Arc::new(SigningKey::open(&options.data, &*entropy)?);
     let settings = mainstay_slo::Settings {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
@@ -187,7 +194,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             .clone()
             .unwrap_or_else(|| format!("http://{}", options.listen)),
     };
-    let plane = Arc::new(Plane::open(parts, "serve", catalog, directory).await?);
+    let plane = Arc::new(Plane::open(parts, &replica.name, catalog, directory).await?);
     plane.exclude().await;
     let forgotten = plane
         .look(|states| telemetry.adopt(states.alerts, clock.now()))
@@ -449,7 +456,7 @@ async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) -> Result<(
 
 /// Ends alerts of others that were not told again in time.
 async fn expire(
-    console: Arc<PlaneConsole<SqliteJournal, RealChannels, SupervisorHand>>,
+    console: Arc<PlaneConsole<StoredJournal, RealChannels, SupervisorHand>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let mut tick = tokio::time::interval(EVALUATE_EVERY);

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod events;
+pub mod names;
 pub mod outbox;
 pub mod personal;
 pub mod terms;
@@ -70,6 +71,7 @@ pub async fn run<J: Journal>(fresh: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Entropy
         events::a_tail_reader_misses_nothing_while_writers_race,
         events::only_one_of_racing_writers_gets_a_version,
         events::causes_lead_both_ways,
+        names::any_character_comes_back,
         events::a_cursor_moves_with_the_events_or_not_at_all,
         events::a_dropped_commit_is_whole_or_absent,
         terms::a_new_term_is_greater,

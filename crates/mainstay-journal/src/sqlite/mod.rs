@@ -200,6 +200,11 @@ impl SqliteJournal {
             .await
     }
 
+    /// Connections that only read.
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
     async fn reader(&self) -> Result<sqlx::pool::PoolConnection<Sqlite>, JournalError> {
         self.readers.acquire().await.map_err(storage)
     }

@@ -19,3 +19,5 @@ async fn sqlite() {
     })
     .await;
 }
+
+// Over PostgreSQL: `postgres::conforms`, where the server is started.

@@ -1,11 +1,11 @@
 //! kill -9 at random moments: everything acknowledged is there, nothing is half there, every chain verifies.
 //!
-//! The test starts its own binary as the child that writes. Twenty kills, two hundred with `MAINSTAY_FULL=1`;
+//! The same over SQLite and PostgreSQL. The test starts its own binary as the child that writes. Twenty kills, two hundred with `MAINSTAY_FULL=1`;
 //! `MAINSTAY_SEED` repeats a run.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,15 @@ use mainstay_journal::{
 use mainstay_kernel::testing::SeededEntropy;
 
 use crate::counter::page;
-use crate::support::{MINUTE, clock, entropy, event, lead, open, setting, start};
+use crate::support::{clock, entropy, event, lead, open, setting, start};
 
-const DIR: &str = "MAINSTAY_TEST_KILL_DIR";
+/// A directory, or the URL of a database, `#`, and a schema.
+const PLACE: &str = "MAINSTAY_TEST_KILL_PLACE";
 const CHILD_SEED: &str = "MAINSTAY_TEST_KILL_SEED";
-const WRITERS: u64 = 3;
+pub(crate) const WRITERS: u64 = 3;
 
 /// What is written as number `number` of `writer`: two events on two chains, an effect, a timer, a cursor.
-fn unit(epoch: Epoch, writer: u64, number: u64, entropy: &SeededEntropy) -> Commit {
+pub(crate) fn unit(epoch: Epoch, writer: u64, number: u64, entropy: &SeededEntropy) -> Commit {
     let own = format!("unit/{writer}");
     let first = event(entropy, &own, None);
     let cause = first.id;
@@ -52,7 +53,7 @@ fn unit(epoch: Epoch, writer: u64, number: u64, entropy: &SeededEntropy) -> Comm
     }
 }
 
-async fn length(journal: &impl Journal, stream: &str) -> u64 {
+pub(crate) async fn length(journal: &impl Journal, stream: &str) -> u64 {
     let stream = StreamId(stream.to_owned());
     let records = journal
         .read_stream(&stream, 0, usize::MAX)
@@ -65,16 +66,25 @@ async fn length(journal: &impl Journal, stream: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the child of the kill test"]
 async fn child_that_writes() {
-    let Some(dir) = setting(DIR).map(PathBuf::from) else {
+    let Some(place) = setting(PLACE) else {
         return;
     };
     let seed = setting(CHILD_SEED).expect("the seed").parse().expect("a number");
     let entropy = entropy(seed);
-    let journal = Arc::new(
-        SqliteJournal::open(&dir, clock(), entropy.clone())
-            .await
-            .expect("it opens"),
-    );
+    if let Some((url, schema)) = place.split_once('#') {
+        write(
+            crate::postgres::open(url, schema, entropy.clone()).await,
+            &entropy,
+        )
+        .await;
+    } else {
+        let journal = SqliteJournal::open(Path::new(&place), clock(), entropy.clone()).await;
+        write(journal.expect("it opens"), &entropy).await;
+    }
+}
+
+async fn write(journal: impl Journal, entropy: &Arc<SeededEntropy>) {
+    let journal = Arc::new(journal);
     let epoch = lead(&*journal).await;
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
@@ -105,10 +115,10 @@ fn doze(micros: u64) {
 
 /// Starts the child, kills it after some acknowledgements and a random moment more; gives the last acknowledged
 /// number of each writer.
-fn run_and_kill(dir: &Path, child_seed: u64, random: &SeededEntropy) -> BTreeMap<u64, u64> {
+pub(crate) fn run_and_kill(place: &str, child_seed: u64, random: &SeededEntropy) -> BTreeMap<u64, u64> {
     let mut child = Command::new(std::env::current_exe().expect("the test binary"))
         .args(["--exact", "kill::child_that_writes", "--ignored", "--nocapture"])
-        .env(DIR, dir)
+        .env(PLACE, place)
         .env(CHILD_SEED, child_seed.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -145,16 +155,16 @@ fn run_and_kill(dir: &Path, child_seed: u64, random: &SeededEntropy) -> BTreeMap
     acknowledged
 }
 
-async fn check(dir: &Path, acknowledged: &BTreeMap<u64, u64>, context: &str) {
-    let journal = open(dir).await;
-    verify(&journal)
+/// Of every writer there is all that was acknowledged, and nothing by half.
+pub(crate) async fn check(journal: &impl Journal, acknowledged: &BTreeMap<u64, u64>, context: &str) {
+    verify(journal)
         .await
         .unwrap_or_else(|error| panic!("{context}: {error}"));
     let effects = journal.waiting_effects(usize::MAX).await.expect("effects");
     let timers = journal.due_timers(start(), usize::MAX).await.expect("timers");
     let mut total = 0;
     for writer in 0..WRITERS {
-        let units = length(&journal, &format!("unit/{writer}")).await;
+        let units = length(journal, &format!("unit/{writer}")).await;
         total += units;
         let floor = acknowledged.get(&writer).map_or(0, |number| number + 1);
         assert!(
@@ -162,7 +172,7 @@ async fn check(dir: &Path, acknowledged: &BTreeMap<u64, u64>, context: &str) {
             "{context}: writer {writer} has {units}, acknowledged {floor}"
         );
         assert_eq!(
-            length(&journal, &format!("mirror/{writer}")).await,
+            length(journal, &format!("mirror/{writer}")).await,
             units,
             "{context}: half a commit"
         );
@@ -184,7 +194,7 @@ async fn check(dir: &Path, acknowledged: &BTreeMap<u64, u64>, context: &str) {
         );
     }
     assert_eq!(journal.head().await.expect("head"), Seq(total * 2), "{context}");
-    let epoch = journal.lead("checker", start(), MINUTE).await.expect("lead");
+    let epoch = lead(journal).await;
     let stale = Commit {
         epoch: Epoch(epoch.0 - 1),
         ..Commit::default()
@@ -194,7 +204,16 @@ async fn check(dir: &Path, acknowledged: &BTreeMap<u64, u64>, context: &str) {
         matches!(refused, Err(JournalError::StaleEpoch { .. })),
         "{context}: the dead one's term is over"
     );
-    journal.close().await;
+}
+
+/// The seed of this run, printed, and its random numbers.
+pub(crate) fn seeded() -> (u64, SeededEntropy) {
+    let seed = match setting("MAINSTAY_SEED") {
+        Some(text) => text.parse().expect("MAINSTAY_SEED is a number"),
+        None => u64::from(std::process::id()),
+    };
+    eprintln!("MAINSTAY_SEED={seed}");
+    (seed, SeededEntropy::new(seed))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -204,12 +223,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_half_written() {
     } else {
         20
     };
-    let seed = match setting("MAINSTAY_SEED") {
-        Some(text) => text.parse().expect("MAINSTAY_SEED is a number"),
-        None => u64::from(std::process::id()),
-    };
-    eprintln!("MAINSTAY_SEED={seed}");
-    let random = SeededEntropy::new(seed);
+    let (seed, random) = seeded();
     let mut dir = tempfile::tempdir().expect("a temporary directory");
     let mut acknowledged = BTreeMap::new();
     for kill in 0..kills {
@@ -219,8 +233,11 @@ async fn nothing_acknowledged_is_lost_and_nothing_is_half_written() {
             acknowledged.clear();
         }
         let child_seed = random.next_u64();
-        acknowledged.extend(run_and_kill(dir.path(), child_seed, &random));
+        let place = dir.path().to_str().expect("a plain path");
+        acknowledged.extend(run_and_kill(place, child_seed, &random));
         let context = format!("seed {seed}, kill {kill}");
-        check(dir.path(), &acknowledged, &context).await;
+        let journal = open(dir.path()).await;
+        check(&journal, &acknowledged, &context).await;
+        journal.close().await;
     }
 }

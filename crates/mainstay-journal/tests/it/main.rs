@@ -5,6 +5,7 @@ mod counter;
 mod durable;
 mod kill;
 mod million;
+mod postgres;
 mod runner;
 mod support;
 mod tamper;

@@ -1,13 +1,16 @@
 //! `mainstay journal`, `why` and `backup`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mainstay_journal::{JournalError, SqliteJournal};
+use mainstay_journal::verify::{Chain, verify};
+use mainstay_journal::{JournalError, Partition, PostgresJournal, SqliteJournal};
 use serde_json::{Value, json};
 
 use super::{Ask, Remote, path};
 use crate::clock::{SystemClock, SystemEntropy};
+use crate::database::DatabaseUrl;
 use crate::exit::Exit;
 use crate::output::{self, Form, Table, clock, count, list, text};
 
@@ -19,8 +22,33 @@ pub(crate) enum Command {
         /// A journal's directory (`DATA/journal`), while no server runs on it; without it, the server verifies its own.
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
+        /// A journal in PostgreSQL, whether or not servers run on it.
+        #[arg(
+            long,
+            env = "MAINSTAY_DATABASE_URL",
+            hide_env_values = true,
+            value_name = "URL"
+        )]
+        database_url: Option<DatabaseUrl>,
         #[command(flatten)]
         ask: Ask,
+    },
+    /// Copy the journal of one server into PostgreSQL, with the same positions, hashes and ids, and verify the copy.
+    Migrate {
+        /// The data directory, while no server runs on it. It is left as it is.
+        #[arg(long, env = "MAINSTAY_DATA", value_name = "DIR")]
+        data: PathBuf,
+        /// An empty database: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
+        #[arg(
+            long,
+            env = "MAINSTAY_DATABASE_URL",
+            hide_env_values = true,
+            value_name = "URL"
+        )]
+        to: DatabaseUrl,
+        /// How to print the chains.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Form,
     },
 }
 
@@ -56,15 +84,64 @@ impl Backup {
 
 impl Command {
     pub(crate) fn run(&self) -> Exit {
-        let Self::Verify { directory, ask } = self;
-        match directory {
-            Some(directory) => verify_offline(directory, ask.output),
-            None => Remote::run(&ask.server, async |remote| {
+        match self {
+            Self::Verify {
+                directory: Some(directory),
+                ..
+            } if !holds_journal(directory) => {
+                anstream::eprintln!(
+                    "mainstay journal verify: {} holds no journal; DATA/journal does",
+                    directory.display()
+                );
+                Exit::Usage
+            }
+            Self::Verify {
+                directory: Some(directory),
+                ask,
+                ..
+            } => offline(ask.output, "verify", async {
+                verify(&sqlite(directory).await?).await
+            }),
+            Self::Verify {
+                database_url: Some(url),
+                ask,
+                ..
+            } => offline(ask.output, "verify", async {
+                // Opening makes a journal where there is none; verifying must not.
+                if !PostgresJournal::is_there(url.secret()).await? {
+                    return Err(JournalError::Storage(format!("{url} holds no journal")));
+                }
+                verify(&postgres(url).await?).await
+            }),
+            Self::Verify { ask, .. } => Remote::run(&ask.server, async |remote| {
                 let report = remote.order("/api/v1/journal/verify").await?;
                 Ok(show(&report, ask.output))
             }),
+            Self::Migrate { data, to, output } => offline(*output, "migrate", async {
+                let from = sqlite(&data.join("journal")).await?;
+                postgres(to).await?.copy_from(&from).await
+            }),
         }
     }
+}
+
+/// Opening makes a journal where there is none; looking at one must not.
+fn holds_journal(directory: &Path) -> bool {
+    directory.join(mainstay_journal::sqlite::DATABASE_FILE).is_file()
+}
+
+async fn sqlite(directory: &Path) -> Result<SqliteJournal, JournalError> {
+    if !holds_journal(directory) {
+        return Err(JournalError::Storage(format!(
+            "{} holds no journal",
+            directory.display()
+        )));
+    }
+    SqliteJournal::open(directory, Arc::new(SystemClock), Arc::new(SystemEntropy)).await
+}
+
+async fn postgres(url: &DatabaseUrl) -> Result<PostgresJournal, JournalError> {
+    PostgresJournal::open(url.secret(), Arc::new(SystemClock), Arc::new(SystemEntropy)).await
 }
 
 impl Why {
@@ -118,34 +195,22 @@ fn show(report: &Value, form: Form) -> Exit {
     if whole { Exit::Ok } else { Exit::Problems }
 }
 
-fn verify_offline(directory: &std::path::Path, form: Form) -> Exit {
-    // Opening makes a journal where there is none; verifying must not.
-    if !directory.join(mainstay_journal::sqlite::DATABASE_FILE).is_file() {
-        anstream::eprintln!(
-            "mainstay journal verify: {} holds no journal; DATA/journal does",
-            directory.display()
-        );
-        return Exit::Usage;
-    }
+/// Does without a server what gives the chains of a journal, and shows them.
+fn offline(
+    form: Form,
+    verb: &str,
+    work: impl Future<Output = Result<BTreeMap<Partition, Chain>, JournalError>>,
+) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            anstream::eprintln!("mainstay journal verify: {error}");
+            anstream::eprintln!("mainstay journal {verb}: {error}");
             return Exit::Failure;
         }
     };
-    let verified = runtime.block_on(async {
-        let journal = SqliteJournal::open(directory, Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
-        mainstay_journal::verify::verify(&journal).await
-    });
-    match verified {
+    match runtime.block_on(work) {
         Ok(chains) => {
-            let partition = |(partition, chain): (
-                &mainstay_journal::Partition,
-                &mainstay_journal::verify::Chain,
-            )| {
-                json!({ "partition": partition.to_string(), "events": chain.events, "head": chain.head.to_string(), "problem": null })
-            };
+            let partition = |(partition, chain): (&Partition, &Chain)| json!({ "partition": partition.to_string(), "events": chain.events, "head": chain.head.to_string(), "problem": null });
             let partitions: Vec<Value> = chains.iter().map(partition).collect();
             show(&json!({ "whole": true, "partitions": partitions }), form)
         }
@@ -154,13 +219,14 @@ fn verify_offline(directory: &std::path::Path, form: Form) -> Exit {
             show(&json!({ "whole": false, "partitions": [problem] }), form)
         }
         Err(error @ JournalError::InUse { .. }) => {
-            anstream::eprintln!(
-                "mainstay journal verify: {error}\nOr let the server verify it: mainstay journal verify --server URL"
-            );
+            anstream::eprintln!("mainstay journal {verb}: {error}");
+            if verb == "verify" {
+                anstream::eprintln!("Or let the server verify it: mainstay journal verify --server URL");
+            }
             Exit::Failure
         }
         Err(error) => {
-            anstream::eprintln!("mainstay journal verify: {error}");
+            anstream::eprintln!("mainstay journal {verb}: {error}");
             Exit::Failure
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mainstay_catalog::plan::plan;
 use mainstay_change::ChangeCommand;
-use mainstay_journal::SqliteJournal;
+use mainstay_journal::StoredJournal;
 use mainstay_kernel::fact::{ChangeKind, ChangeRecorded};
 use mainstay_kernel::{Actor, Scope};
 use mainstay_plane::{Command, Telemetry};
@@ -20,7 +20,7 @@ use crate::console::Operations;
 /// Operations on one data directory and one catalog directory.
 pub(super) struct DiskOperations {
     pub(super) plane: Arc<LivePlane>,
-    pub(super) journal: Arc<SqliteJournal>,
+    pub(super) journal: Arc<StoredJournal>,
     pub(super) telemetry: Arc<Telemetry>,
     /// `DATA/backups`: copies go into directories there, named by their instant.
     pub(super) backups: PathBuf,

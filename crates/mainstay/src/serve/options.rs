@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use super::engines::Engines;
+use crate::database::DatabaseUrl;
 
 /// Options of `mainstay serve`.
 #[derive(Debug, Clone, clap::Args)]
@@ -12,6 +13,15 @@ pub(crate) struct Options {
     /// Where everything is kept.
     #[arg(long, env = "MAINSTAY_DATA", default_value = "mainstay-data")]
     pub(crate) data: PathBuf,
+    /// The database that keeps the journal instead of DATA/journal, so that several replicas can stand by for each other:
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`.
+    #[arg(
+        long,
+        env = "MAINSTAY_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub(crate) database_url: Option<DatabaseUrl>,
     /// The catalog: a directory of documents.
     #[arg(long, env = "MAINSTAY_CATALOG")]
     pub(crate) catalog: PathBuf,
@@ -89,6 +99,10 @@ impl Options {
             .collect();
         [
             ("data", path(&self.data)),
+            (
+                "database-url",
+                maybe(self.database_url.as_ref().map(ToString::to_string)),
+            ),
             ("catalog", path(&self.catalog)),
             ("listen", self.listen.to_string()),
             (
