@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mainstay_catalog::platform::is_e164;
 use mainstay_kernel::effect::{Deliver, Outcome};
 
 use crate::http::HttpClient;
 use crate::smtp::{Smtp, SmtpOptions};
-use crate::telephone::{Callbacks, Telephone, TelephoneOptions, is_e164};
+use crate::telephone::{Callbacks, Telephone, TelephoneOptions};
 use crate::{ntfy, pagerduty, slack, teams, webhook};
 
 /// How long one attempt may take, unless told otherwise.

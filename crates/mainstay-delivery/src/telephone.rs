@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use mainstay_catalog::platform::is_e164;
 use mainstay_kernel::Digest;
 use mainstay_kernel::effect::{Channel, Recipient};
 use serde_json::Value;
@@ -92,16 +93,6 @@ impl std::fmt::Debug for TelephoneOptions {
             .field("callback_url", &self.callback_url)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a number is written as E.164 says: `+`, no zero first, at most 15 digits.
-#[must_use]
-pub fn is_e164(number: &str) -> bool {
-    number.strip_prefix('+').is_some_and(|digits| {
-        (7..=15).contains(&digits.len())
-            && !digits.starts_with('0')
-            && digits.bytes().all(|digit| digit.is_ascii_digit())
-    })
 }
 
 /// The telephone channel.

@@ -9,7 +9,7 @@ mod options;
 mod process;
 mod recovered;
 mod target_files;
-mod telephone;
+pub(crate) mod telephone;
 mod tick;
 
 use std::net::SocketAddr;

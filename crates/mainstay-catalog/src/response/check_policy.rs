@@ -123,7 +123,7 @@ impl Context<'_> {
                     Channel::Email => person.contacts.email.is_some(),
                     Channel::Chat => person.contacts.chat.is_some(),
                     Channel::Webhook => false,
-                    Channel::Sms | Channel::Voice => person.contacts.phone.is_some(),
+                    Channel::Sms | Channel::Voice => person.contacts.dialled().is_some(),
                 });
             if !reachable {
                 let message = format!("{id} cannot be reached by any channel of this policy");

@@ -12,6 +12,7 @@ use axum::routing::post;
 use mainstay_kernel::{PageId, PersonId};
 use tokio::net::TcpListener;
 
+use super::escape;
 use super::progress::{Progress, word};
 use crate::http::decoded;
 use crate::signature::{self, SignatureError};
@@ -47,8 +48,9 @@ pub enum Called {
 
 /// Takes acknowledgements; gives what is told to the human.
 pub trait Acknowledge: Send + Sync + 'static {
-    /// Acknowledges a page in the name of a person; whether it was acknowledged, now or before.
-    fn acknowledge(&self, person: PersonId, page: PageId) -> impl Future<Output = bool> + Send;
+    /// Acknowledges a page in the name of a person. Gives the words that they then hear, such as who was first; nothing
+    /// if it cannot be acknowledged.
+    fn acknowledge(&self, person: PersonId, page: PageId) -> impl Future<Output = Option<String>> + Send;
 }
 
 impl Callbacks {
@@ -136,17 +138,18 @@ async fn receive<A: Acknowledge>(
             return (StatusCode::FORBIDDEN, error.to_string()).into_response();
         }
         Ok(Called::State) => return StatusCode::NO_CONTENT.into_response(),
-        Ok(Called::OtherKey) => "That was not 1. The page is not acknowledged.",
+        Ok(Called::OtherKey) => "That was not 1. The page is not acknowledged.".to_owned(),
         Ok(Called::Acknowledged { person, page }) => {
-            if acknowledge.acknowledge(person, page).await {
-                let about = decoded(uri.query().unwrap_or_default());
-                callbacks
-                    .progress
-                    .acknowledged(field(&about, "key").unwrap_or_default());
-                "Acknowledged. The page is yours."
-            } else {
-                "The page could not be acknowledged. Use the console."
-            }
+            // Whatever becomes of the page: a human has heard the call.
+            let about = decoded(uri.query().unwrap_or_default());
+            callbacks
+                .progress
+                .acknowledged(field(&about, "key").unwrap_or_default());
+            let said = acknowledge.acknowledge(person, page).await;
+            said.map_or(
+                "It could not be acknowledged. Use the console.".to_owned(),
+                |said| escape(&said),
+            )
         }
     };
     let twiml = format!("<Response><Say>{words}</Say></Response>");

@@ -1,5 +1,6 @@
 //! Every channel against every fault, in one table: delivered, again at T, nobody knows and again at T, or failed for good.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mainstay_delivery::channel::{Address, ChannelOptions, RealChannels, Sent};
@@ -8,7 +9,7 @@ use mainstay_delivery::smtp::SmtpOptions;
 use mainstay_delivery::telephone::TelephoneOptions;
 use mainstay_kernel::effect::Channel;
 
-use crate::provider::{NUMBER, Provider, SECRET, answer};
+use crate::provider::{NUMBER, Provider, SECRET, answer, basic};
 use crate::support::{IMPATIENT, PATIENT, Running, nobody, send, word};
 
 /// What goes wrong.
@@ -192,6 +193,48 @@ async fn every_channel_against_every_fault() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_log_of_any_level_holds_a_secret_or_a_number() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _for_this_thread = tracing::subscriber::set_default(subscriber);
+    tracing::info!("the log works");
+    for (channel, _) in TABLE.iter().filter(|(channel, _)| *channel != "email") {
+        for fault in [Fault::Nothing, Fault::Refused, Fault::Busy, Fault::ErrorWith200] {
+            over_http(channel, fault).await;
+        }
+    }
+    let log = String::from_utf8_lossy(&log.0.lock().expect("no panic")).into_owned();
+    assert!(log.contains("the log works"));
+    for secret in [
+        SECRET,
+        NUMBER,
+        "27115550100",
+        basic().trim_start_matches("Basic "),
+    ] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
 }
 
 async fn mail(fault: Fault) -> Sent {

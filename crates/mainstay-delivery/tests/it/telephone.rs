@@ -238,9 +238,9 @@ async fn a_number_that_said_stop_or_is_none_fails_at_once_and_is_not_told() {
 struct Desk(Arc<Mutex<Vec<(PersonId, PageId)>>>);
 
 impl Acknowledge for Desk {
-    async fn acknowledge(&self, person: PersonId, page: PageId) -> bool {
+    async fn acknowledge(&self, person: PersonId, page: PageId) -> Option<String> {
         self.0.lock().expect("no panic").push((person, page));
-        true
+        Some("Acknowledged by <ana>.".to_owned())
     }
 }
 
@@ -375,7 +375,10 @@ async fn key_1_acknowledges_the_page_and_ends_the_calls() {
     let (status, _) = call_back_signed(&base, &other, &path, &[("Digits", "1")], SECRET).await;
     assert_eq!(status, 403);
     let (status, words) = call_back(&base, &path, &[("Digits", "1")], SECRET).await;
-    assert!(status == 200 && words.contains("Acknowledged."), "{words}");
+    assert!(
+        status == 200 && words.contains("Acknowledged by &lt;ana&gt;."),
+        "{words}"
+    );
     let expected = (
         PersonId::new("ana").expect("an id"),
         PageId::new("page-7").expect("an id"),

@@ -33,25 +33,27 @@ pub(super) async fn listen(
 }
 
 /// Takes what people say by key.
-pub(super) struct Desk<C>(Arc<C>);
+pub(crate) struct Desk<C>(Arc<C>);
 
 impl<C: Console + 'static> Desk<C> {
-    pub(super) fn new(console: Arc<C>) -> Self {
+    pub(crate) fn new(console: Arc<C>) -> Self {
         Self(console)
     }
 }
 
 impl<C: Console + 'static> Acknowledge for Desk<C> {
-    async fn acknowledge(&self, person: PersonId, page: PageId) -> bool {
+    async fn acknowledge(&self, person: PersonId, page: PageId) -> Option<String> {
         let who = Principal {
             actor: Actor::person(person.as_str()),
             role: Role::Responder,
             tenants: Tenants::All,
         };
-        let done = self.0.acknowledge(&who, &AckTarget::Page(page)).await;
-        if let Err(failure) = &done {
-            tracing::warn!(?failure, "a page could not be acknowledged by key");
+        match self.0.acknowledge(&who, &AckTarget::Page(page)).await {
+            Ok(done) => Some(done.message),
+            Err(failure) => {
+                tracing::warn!(?failure, "a page could not be acknowledged by key");
+                None
+            }
         }
-        done.is_ok()
     }
 }
