@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use mainstay_catalog::response::{Route, Routing};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
-use mainstay_kernel::{Digest, Scope, Severity};
+use mainstay_kernel::{Digest, Labels, Scope, Severity};
 
 use crate::draft::{Draft, HeldBy};
 use crate::event::{AlertEvent, HeldAlert, Placement};
@@ -36,13 +36,13 @@ pub enum AlertRefusal {
     TooManySilences,
 }
 
-fn group_name(path: &[usize], route: &Route, alert: &AlertFact) -> String {
+pub(crate) fn group_name(path: &[usize], route: &Route, labels: &Labels) -> String {
     let path: Vec<String> = path.iter().map(ToString::to_string).collect();
     format!(
         "{}@{}{}",
         route.receiver,
         path.join("."),
-        route.group_by.of(&alert.labels)
+        route.group_by.of(labels)
     )
 }
 
@@ -51,7 +51,7 @@ fn place(routing: &Routing, alert: &AlertFact) -> Vec<Placement> {
     let routes = routing.route.matching(&alert.labels).into_iter();
     routes
         .map(|(path, route)| Placement {
-            group: group_name(&path, route, alert),
+            group: group_name(&path, route, &alert.labels),
             receiver: route.receiver.clone(),
             group_wait_ms: ms(route.group_wait),
             group_interval_ms: ms(route.group_interval),

@@ -2,10 +2,11 @@
 //! told then.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use mainstay_catalog::response::Routing;
+use mainstay_catalog::response::{InhibitRule, Routing};
 use mainstay_kernel::fact::AlertFact;
 use mainstay_kernel::{Digest, Labels};
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,12 @@ pub(crate) struct Draft<'a> {
     weights: BTreeMap<String, usize>,
     /// How many alerts fire.
     firing: usize,
+    /// What inhibits, found out when it is asked.
+    sources: OnceCell<Vec<Sources>>,
 }
+
+/// The alerts that are sources of a rule, by the values that must be the same, and whether each is a target of it too.
+type Sources = BTreeMap<Vec<String>, Vec<(Digest, bool)>>;
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(state: &'a AlertState, routing: &'a Routing, now: Timestamp) -> Self {
@@ -76,6 +82,7 @@ impl<'a> Draft<'a> {
             joined: BTreeMap::new(),
             weights: BTreeMap::new(),
             firing: state.alerts.len(),
+            sources: OnceCell::new(),
         }
     }
 
@@ -120,6 +127,7 @@ impl<'a> Draft<'a> {
             return false;
         }
         self.firing += 1;
+        self.sources.take();
         let fingerprint = active.alert.fingerprint;
         for placement in placements {
             *self.weights.entry(placement.group.clone()).or_default() += weight;
@@ -136,6 +144,7 @@ impl<'a> Draft<'a> {
         self.started.remove(&fingerprint);
         self.ended.insert(fingerprint);
         self.firing = self.firing.saturating_sub(1);
+        self.sources.take();
         self.weights.clear();
     }
 
@@ -189,15 +198,34 @@ impl<'a> Draft<'a> {
         inhibited().or_else(by_time).or_else(silenced)
     }
 
-    /// The alerts that fire and inhibit one with these labels. Cost: all alerts, where a rule has it as a target.
+    /// The alerts that fire and inhibit one with these labels. Cost: the rules; for the first that is a target of any, all
+    /// alerts.
     pub(crate) fn inhibited_by(&self, labels: &Labels) -> impl Iterator<Item = Digest> {
-        let rules = self.routing.inhibit_rules.iter();
-        rules.filter(|rule| rule.has_target(labels)).flat_map(|rule| {
-            let sources = self
-                .alerts()
-                .filter(|source| rule.inhibits(&source.alert.labels, labels));
-            sources.map(|source| source.alert.fingerprint)
-        })
+        let rules = self.routing.inhibit_rules.iter().enumerate();
+        rules
+            .filter(|(_, rule)| rule.has_target(labels))
+            .flat_map(|(index, rule)| {
+                let sources = &self.sources.get_or_init(|| self.find_sources())[index];
+                let is_source = rule.has_source(labels);
+                let same = sources.get(&rule.key(labels)).into_iter().flatten();
+                same.filter(move |(_, is_target)| !(is_source && *is_target))
+                    .map(|(fingerprint, _)| *fingerprint)
+            })
+    }
+
+    fn find_sources(&self) -> Vec<Sources> {
+        let of = |rule: &InhibitRule| {
+            let mut sources = Sources::new();
+            for source in self.alerts().map(|active| &active.alert) {
+                if rule.has_source(&source.labels) {
+                    let is_target = rule.has_target(&source.labels);
+                    let same = sources.entry(rule.key(&source.labels)).or_default();
+                    same.push((source.fingerprint, is_target));
+                }
+            }
+            sources
+        };
+        self.routing.inhibit_rules.iter().map(of).collect()
     }
 
     /// The silences in force that match an alert with these labels.

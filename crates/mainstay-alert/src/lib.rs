@@ -21,14 +21,25 @@ pub use event::{AlertEvent, HeldAlert, Placement};
 pub use fold::{ActiveAlert, AlertState, Group};
 pub use observation::Observation;
 pub use silence::{Silence, SilenceDraft, SilenceId, SilenceStatus};
-pub use status::Suppression;
+pub use status::{Suppression, Suppressions};
 
 use jiff::Timestamp;
 use mainstay_catalog::response::Routing;
 use mainstay_journal::machine::Meta;
 use mainstay_journal::{Machine, Reaction};
+use mainstay_kernel::Labels;
 
 use draft::Draft;
+
+/// The labels that a group has in common: those by which the route of this alert that made it groups. None: no route of
+/// the alert makes this group any more.
+#[must_use]
+pub fn group_labels(routing: &Routing, labels: &Labels, group: &str) -> Option<Labels> {
+    let routes = routing.route.matching(labels).into_iter();
+    let mut named = routes.map(|(path, route)| (decide::group_name(&path, route, labels), route));
+    let (_, route) = named.find(|(name, _)| name == group)?;
+    Some(route.group_by.of(labels))
+}
 
 /// The alert capability.
 pub struct Alerts;

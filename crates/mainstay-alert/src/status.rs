@@ -1,4 +1,4 @@
-//! What keeps an alert from being told now, for those who ask.
+//! What keeps alerts from being told now, for those who ask.
 
 use jiff::Timestamp;
 use mainstay_catalog::response::Routing;
@@ -19,11 +19,20 @@ pub struct Suppression {
     pub muted_by: Vec<String>,
 }
 
-impl Suppression {
-    /// Of an alert that fires, at an instant. Cost: the silences, and all alerts where a rule of inhibition has it as a target.
+/// Asked of many alerts at one instant.
+pub struct Suppressions<'a>(Draft<'a>);
+
+impl<'a> Suppressions<'a> {
+    /// At an instant.
     #[must_use]
-    pub fn of(state: &AlertState, routing: &Routing, active: &ActiveAlert, now: Timestamp) -> Self {
-        let draft = Draft::new(state, routing, now);
+    pub fn at(state: &'a AlertState, routing: &'a Routing, now: Timestamp) -> Self {
+        Self(Draft::new(state, routing, now))
+    }
+
+    /// Of an alert that fires. Cost: the silences and the rules of inhibition; once, all alerts.
+    #[must_use]
+    pub fn of(&self, active: &ActiveAlert) -> Suppression {
+        let draft = &self.0;
         let labels = &active.alert.labels;
         let muted: Option<Vec<String>> = active
             .groups
@@ -37,13 +46,15 @@ impl Suppression {
         let mut inhibited_by: Vec<Digest> = draft.inhibited_by(labels).collect();
         inhibited_by.sort_unstable();
         inhibited_by.dedup();
-        Self {
+        Suppression {
             silenced_by: draft.silenced_by(labels).map(|one| one.id.clone()).collect(),
             inhibited_by,
             muted_by: muted.unwrap_or_default(),
         }
     }
+}
 
+impl Suppression {
     /// Whether nothing does.
     #[must_use]
     pub fn is_none(&self) -> bool {

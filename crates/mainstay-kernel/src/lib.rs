@@ -11,6 +11,7 @@ pub mod histogram;
 pub mod id;
 pub mod labels;
 pub mod matcher;
+mod matcher_text;
 pub mod principal;
 pub mod ratio;
 pub mod reach;
@@ -28,6 +29,7 @@ pub use id::{
 };
 pub use labels::Labels;
 pub use matcher::{MatchOp, Matcher};
+pub use matcher_text::{MatcherTextError, parse_matcher};
 pub use principal::{Actor, Principal, Role};
 pub use ratio::Ratio;
 pub use reach::{Reach, ReachError};

@@ -10,6 +10,7 @@
 
 pub mod access;
 mod alert;
+mod alertmanager;
 mod app;
 mod catalog;
 mod change;
@@ -40,7 +41,7 @@ pub mod view;
 
 pub use access::{Auth, BindRefused, Tokens, TokensError, check_bind};
 pub use app::{Settings, Setup, router};
-pub use console::{Answer, Console, Failure, Metrics, Reports};
+pub use console::{Alertmanager, Answer, Console, Failure, Metrics, Reports};
 pub use events::Topic;
 pub use otlp_grpc::serve_otlp_grpc;
 pub use serve::serve;

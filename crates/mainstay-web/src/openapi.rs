@@ -176,6 +176,10 @@ fn success(info: &RouteInfo, generator: &mut SchemaGenerator) -> Value {
                 "properties": {"data": schema(generator), "as_of": {"type": "string", "format": "date-time"}}
             }}}
         }),
+        Gives::Bare(schema) => json!({
+            "description": "The data.",
+            "content": {"application/json": {"schema": schema(generator)}}
+        }),
         Gives::Prometheus => json!({
             "description": "As Prometheus' HTTP API v1 answers.",
             "content": {"application/json": {"schema": {

@@ -1,14 +1,14 @@
 //! The route table: every route, declared once.
 
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use mainstay_kernel::Role;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, catalog, change, completion, events, gate, inbox, incident, journal, login, openapi, overview,
-    prometheus, query, report, search, slo,
+    alert, alertmanager, catalog, change, completion, events, gate, inbox, incident, journal, login, openapi,
+    overview, prometheus, query, report, search, slo,
 };
 
 /// The largest body of most routes, in bytes.
@@ -72,6 +72,8 @@ pub enum Gives {
     Redirect,
     /// JSON: data in the envelope.
     Data(SchemaOf),
+    /// JSON: the data themselves.
+    Bare(SchemaOf),
     /// JSON as Prometheus' API writes it.
     Prometheus,
     /// Any other content, of this media type.
@@ -172,6 +174,14 @@ impl Route {
         Self::new(http::Method::PUT, path, summary, put(handler)).role(Role::Responder)
     }
 
+    /// The same by DELETE.
+    pub(crate) fn delete<T, H: Handler<T, App>>(path: &'static str, summary: &'static str, handler: H) -> Self
+    where
+        T: 'static,
+    {
+        Self::new(http::Method::DELETE, path, summary, delete(handler)).role(Role::Responder)
+    }
+
     fn new(
         method: http::Method,
         path: &'static str,
@@ -256,6 +266,12 @@ impl Route {
         self
     }
 
+    /// Without the envelope.
+    pub(crate) fn gives_bare<T: JsonSchema>(mut self) -> Self {
+        self.info.gives = Gives::Bare(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
     pub(crate) fn content(mut self, gives: Gives) -> Self {
         self.info.gives = gives;
         self
@@ -279,6 +295,7 @@ pub fn table() -> Vec<Route> {
         overview::routes(),
         incident::routes(),
         alert::routes(),
+        alertmanager::routes(),
         slo::routes(),
         report::routes(),
         change::routes(),

@@ -4,6 +4,7 @@
 //! there is no value, and a status of `unknown` with the reason; never a zero that was not counted.
 
 mod alert;
+mod alertmanager;
 mod change;
 mod gate;
 mod inbound;
@@ -17,6 +18,10 @@ mod share;
 mod slo;
 
 pub use alert::{Alert, AlertState};
+pub use alertmanager::{
+    AlertGroup, AlertStatus, AlertTold, AlertmanagerStatus, ClusterStatus, GettableAlert, GettableSilence,
+    Named, OriginalConfig, PostableSilence, SilenceMade, SilenceState, VersionInfo,
+};
 pub use change::Change;
 pub use gate::{
     GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKind, GatePeriod,

@@ -40,6 +40,12 @@ enum Command {
     /// Alerts that fire or ended lately.
     #[command(subcommand)]
     Alert(crate::remote::AlertCommand),
+    /// Silences: alerts that are not told for a while.
+    #[command(subcommand)]
+    Silence(crate::remote::SilenceCommand),
+    /// Routes: where an alert would go.
+    #[command(subcommand)]
+    Route(crate::route::Command),
     /// Objectives and their budgets.
     #[command(subcommand)]
     Slo(crate::remote::SloCommand),
@@ -102,6 +108,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Ack(options) => options.run().into(),
         Command::Incident(command) => command.run().into(),
         Command::Alert(command) => command.run().into(),
+        Command::Silence(command) => command.run().into(),
+        Command::Route(command) => command.run().into(),
         Command::Slo(command) => command.run().into(),
         Command::Gate(command) => command.run().into(),
         Command::Oncall(command) => command.run().into(),

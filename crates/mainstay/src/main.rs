@@ -13,6 +13,7 @@ mod output;
 mod plan;
 mod remote;
 mod replay;
+mod route;
 mod serve;
 mod test;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use jiff::SignedDuration;
-use mainstay_alert::{AlertEvent, Observation, Silence, SilenceStatus, Suppression};
+use mainstay_alert::{AlertEvent, Observation, Silence, SilenceStatus, Suppressions};
 use mainstay_catalog::response::Routing;
 use mainstay_kernel::Digest;
 use proptest::prelude::*;
@@ -202,7 +202,7 @@ proptest! {
         for (name, group) in bench.state.groups() {
             for id in group.firing.iter().filter(|id| !group.told.contains_key(id)) {
                 let alert = bench.state.alert(id).expect("it fires");
-                let now = Suppression::of(&bench.state, &bench.routing, alert, bench.now);
+                let now = Suppressions::at(&bench.state, &bench.routing, bench.now).of(alert);
                 assert!(!now.is_none(), "{name} keeps news to itself");
             }
         }
@@ -211,7 +211,7 @@ proptest! {
         for (name, group) in bench.state.groups() {
             for id in group.held.keys() {
                 let alert = bench.state.alert(id).expect("it fires");
-                let now = Suppression::of(&bench.state, &bench.routing, alert, bench.now);
+                let now = Suppressions::at(&bench.state, &bench.routing, bench.now).of(alert);
                 assert!(now.silenced_by.is_empty() && !now.inhibited_by.is_empty(), "{name}");
             }
         }

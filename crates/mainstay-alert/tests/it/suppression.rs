@@ -1,7 +1,7 @@
 //! What keeps an alert from being told, and what happens when that ends.
 
 use jiff::SignedDuration;
-use mainstay_alert::{AlertCommand, AlertRefusal, SilenceDraft, SilenceId, SilenceStatus, Suppression};
+use mainstay_alert::{AlertCommand, AlertRefusal, SilenceDraft, SilenceId, SilenceStatus, Suppressions};
 use mainstay_kernel::{MatchOp, Matcher};
 
 use crate::bench::{Bench, routing, routing_with};
@@ -179,7 +179,7 @@ fn an_inhibited_alert_waits_for_the_end_of_the_other_and_then_for_its_own() {
     assert_eq!(bench.held(), ["30s inhibited"]);
     let slow = bench.fires("Slow cell=c1").labels.fingerprint();
     let alert = bench.state.alert(&slow).expect("it fires");
-    let now = Suppression::of(&bench.state, &bench.routing, alert, bench.now);
+    let now = Suppressions::at(&bench.state, &bench.routing, bench.now).of(alert);
     assert_eq!(now.inhibited_by.len(), 1, "{now:?}");
     // Both end, one soon after the other: there is nothing to tell of the second.
     bench.end("Down cell=c1");

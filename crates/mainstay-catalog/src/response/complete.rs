@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_kernel::{Labels, Matcher, Severity};
+use mainstay_kernel::{Labels, Matcher, Severity, parse_matcher};
 
 use super::routing::{RouteSpec, RoutingSpec};
 use super::time_interval::{NamedIntervals, TimeInterval};
-use super::{Channels, EscalationPolicy, GroupBy, InhibitRule, Route, Routing, parse_matcher};
+use super::{Channels, EscalationPolicy, GroupBy, InhibitRule, Route, Routing};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::envelope::{Sourced, by_name, values};

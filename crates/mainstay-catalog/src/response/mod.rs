@@ -1,11 +1,11 @@
 //! Who is told, how and when: routing, rotas, escalation policies, channels.
 
+mod alertmanager;
 mod build;
 mod channels;
 mod check_policy;
 mod complete;
 mod escalation;
-mod matcher;
 mod rota;
 mod routing;
 mod time_interval;
@@ -16,7 +16,6 @@ use serde::Serialize;
 
 pub use channels::{Channels, Chat, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone};
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, Repeat, Target};
-pub use matcher::{MatcherTextError, parse_matcher};
 pub use rota::{Handoff, Rota};
 pub use routing::{GroupBy, InhibitRule, Receiver, Route, Routing};
 pub use time_interval::TimeInterval;

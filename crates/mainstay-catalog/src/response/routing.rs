@@ -61,24 +61,23 @@ pub struct InhibitRule {
 }
 
 impl InhibitRule {
-    /// Whether an alert with these labels keeps one with those from being told.
+    /// Whether an alert with these labels could keep others from being told.
     #[must_use]
-    pub fn inhibits(&self, source: &Labels, target: &Labels) -> bool {
-        let all = |matchers: &[Matcher], labels: &Labels| matchers.iter().all(|one| one.matches(labels));
-        let value = |labels: &Labels, name: &str| labels.get(name).unwrap_or_default().to_owned();
-        all(&self.target, target)
-            && all(&self.source, source)
-            && self
-                .equal
-                .iter()
-                .all(|name| value(source, name) == value(target, name))
-            && !(all(&self.target, source) && all(&self.source, target))
+    pub fn has_source(&self, labels: &Labels) -> bool {
+        self.source.iter().all(|matcher| matcher.matches(labels))
     }
 
     /// Whether it could keep an alert with these labels from being told.
     #[must_use]
     pub fn has_target(&self, labels: &Labels) -> bool {
         self.target.iter().all(|matcher| matcher.matches(labels))
+    }
+
+    /// The values that must be the same in both.
+    #[must_use]
+    pub fn key(&self, labels: &Labels) -> Vec<String> {
+        let value = |name: &String| labels.get(name).unwrap_or_default().to_owned();
+        self.equal.iter().map(value).collect()
     }
 }
 

@@ -3,8 +3,9 @@
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use serde::ser::{SerializeStruct, Serializer};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::spanned::Spanned;
 
@@ -118,22 +119,46 @@ impl TimeInterval {
     }
 }
 
-impl Serialize for TimeInterval {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl TimeInterval {
+    /// As Alertmanager's configuration has it.
+    pub(super) fn to_alertmanager(&self) -> Value {
         let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-        let times: Vec<String> = self
+        let times: Vec<Value> = self
             .times
             .iter()
-            .map(|(start, end)| format!("{}-{}", clock(*start), clock(*end)))
+            .map(|(start, end)| json!({"start_time": clock(*start), "end_time": clock(*end)}))
             .collect();
-        let mut fields = serializer.serialize_struct("TimeInterval", 6)?;
-        fields.serialize_field("times", &times)?;
-        fields.serialize_field("weekdays", &self.weekdays)?;
-        fields.serialize_field("days_of_month", &self.days_of_month)?;
-        fields.serialize_field("months", &self.months)?;
-        fields.serialize_field("years", &self.years)?;
-        fields.serialize_field("location", self.zone.iana_name().unwrap_or("UTC"))?;
-        fields.end()
+        let range = |(from, to): &Range| format!("{from}:{to}");
+        let weekday = |day: i32| WEEKDAYS[usize::try_from(day).unwrap_or_default() % WEEKDAYS.len()];
+        let lists = [
+            (
+                "weekdays",
+                self.weekdays
+                    .iter()
+                    .map(|(from, to)| format!("{}:{}", weekday(*from), weekday(*to)))
+                    .collect::<Vec<_>>(),
+            ),
+            ("days_of_month", self.days_of_month.iter().map(range).collect()),
+            ("months", self.months.iter().map(range).collect()),
+            ("years", self.years.iter().map(range).collect()),
+        ];
+        let mut written = Map::new();
+        if !times.is_empty() {
+            written.insert("times".to_owned(), Value::from(times));
+        }
+        for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            written.insert(name.to_owned(), Value::from(list));
+        }
+        if let Some(name) = self.zone.iana_name() {
+            written.insert("location".to_owned(), Value::from(name));
+        }
+        Value::Object(written)
+    }
+}
+
+impl Serialize for TimeInterval {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_alertmanager().serialize(serializer)
     }
 }
 

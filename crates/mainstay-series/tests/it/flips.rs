@@ -165,8 +165,11 @@ fn damage_anywhere_is_named_and_contained() {
             );
             lost += count - in_log;
         }
+        // Nothing tells a log that was cut between two frames of its end from one that ended there.
+        let newest = all.iter().filter(|file| file.starts_with("wal")).max();
+        let is_ended_early = how.starts_with("cut") && Some(file) == newest;
         assert!(
-            told || unchanged || lost == 0,
+            told || unchanged || lost == 0 || is_ended_early,
             "{context}: {lost} samples lost, and nobody said so"
         );
         let index = file == Path::new("series.idx");

@@ -70,6 +70,7 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
         let value = match (parameter, info.path) {
             ("id", path) if path.contains("/slos/") => "payments-availability",
             ("id", path) if path.contains("/pages/") => "page-1",
+            ("id", path) if path.contains("/silence/") => "s-1",
             ("id", _) => INCIDENT,
             ("event", _) => "01JHM8C1E0041061050R3GG28A",
             ("name", path) if path.contains("/label/") => "job",
@@ -111,6 +112,10 @@ pub(crate) fn body(info: &RouteInfo) -> &'static str {
     match info.path {
         "/api/v2/alerts" | "/api/v1/completions" => "[]",
         "/api/v1/alerts/webhook" => r#"{"version":"4","groupKey":"g","status":"firing","alerts":[]}"#,
+        "/api/v2/silences" => {
+            r#"{"matchers":[{"name":"cell","value":"cell-5","isRegex":false,"isEqual":true}],"comment":"planned",
+                "startsAt":"2025-01-15T10:00:00Z","endsAt":"2025-01-15T11:00:00Z","createdBy":"ada"}"#
+        }
         "/api/v1/slos/{id}/whatif" => r#"{"targets":["99.9%"],"from":"2025-01-15T00:00:00Z"}"#,
         "/api/v1/changes" => r#"{"specversion":"1.0","id":"1","source":"ci","type":"t"}"#,
         "/api/v1/gate/deploy" => r#"{"service":"payment-service","cell":"cell-5"}"#,

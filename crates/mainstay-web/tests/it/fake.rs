@@ -1,5 +1,6 @@
 //! A console that answers from fixed data, remembers who asked, and hides what they may not see. For tests only.
 
+mod alertmanager;
 mod data;
 mod gate;
 mod metrics;

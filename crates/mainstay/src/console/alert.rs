@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use mainstay_alert::HeldBy;
 use mainstay_catalog::Catalog;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
@@ -34,14 +35,15 @@ pub(super) fn view(
     let text = |name: &str| alert.annotations.get(name).map(str::to_owned);
     let all = sight::sees_platform(who);
     let incident = incident_of(states, alert).filter(|incident| sight::knows_of(who, incident));
+    let silenced_by = held_by(states, alert);
     Alert {
         fingerprint: alert.fingerprint.to_string(),
         name: alert.name().to_owned(),
         severity: Severity::from_labels(&alert.labels).unwrap_or(Severity::P2),
-        state: if ended_at.is_some() {
-            AlertState::Resolved
-        } else {
-            AlertState::Firing
+        state: match (ended_at, &silenced_by) {
+            (Some(_), _) => AlertState::Resolved,
+            (None, Some(_)) => AlertState::Silenced,
+            (None, None) => AlertState::Firing,
         },
         scope: Scope::from_labels(&alert.labels),
         summary: text("summary").unwrap_or_default(),
@@ -56,8 +58,25 @@ pub(super) fn view(
             Vec::new()
         },
         incident: incident.map(|incident| incident.id.clone()),
-        silenced_by: None,
+        silenced_by,
     }
+}
+
+/// What holds an alert back in every group of it, in words.
+fn held_by(states: &States<'_>, alert: &AlertFact) -> Option<String> {
+    let active = states.alerts.alert(&alert.fingerprint)?;
+    let groups = active.groups.iter().filter_map(|name| states.alerts.group(name));
+    let held: Option<Vec<&HeldBy>> = groups.map(|group| group.held.get(&alert.fingerprint)).collect();
+    let words = match held?.first()? {
+        HeldBy::Silenced { by } => format!("silence {by}"),
+        HeldBy::Muted { interval } => format!("the time interval {interval}"),
+        HeldBy::Inactive => "the clock: its route is not active now".to_owned(),
+        HeldBy::Inhibited { by } => match states.alerts.alert(by) {
+            Some(by) => format!("{}, which says the same and more", by.alert.name()),
+            None => "an alert that is over: it is told soon".to_owned(),
+        },
+    };
+    Some(words)
 }
 
 /// The newest incident that an alert belongs to.

@@ -1,5 +1,6 @@
 //! What comes in: changes, other systems' alerts; and what the demo's inbox received.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use mainstay_delivery::inbox::{Messages, Via};
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::fact::ChangeRecorded;
-use mainstay_kernel::{Actor, EventId, IncidentId, Labels, Principal};
+use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal};
 use mainstay_plane::telemetry::completions::CompletionsError;
 use mainstay_plane::{Command, PlaneError};
 use mainstay_slo::completion::from_cloud_events;
@@ -26,7 +27,7 @@ const RESERVED: usize = 10_000;
 /// The most changes that a list has.
 const CHANGES_MAX: usize = 1_000;
 /// The annotation under which the link of another system's alert is kept.
-const GENERATOR: &str = "generator_url";
+pub(super) const GENERATOR: &str = "generator_url";
 /// How long the inbox may take to answer, and how large its answer may be.
 const INBOX_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);
 const INBOX_MAX_BYTES: usize = 64 << 20;
@@ -154,6 +155,13 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 }
             }
         }
+    }
+
+    /// Until when alerts of others are believed.
+    pub(super) fn believed_until(&self) -> BTreeMap<Digest, Timestamp> {
+        let believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = believed.iter().map(|(id, (_, until))| (*id, *until));
+        until.collect()
     }
 
     /// Ends the alerts of others that were not told again in time: their rule or their sender is gone.

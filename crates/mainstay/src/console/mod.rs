@@ -5,6 +5,7 @@ mod act;
 mod adjust;
 mod admin;
 mod alert;
+mod alertmanager;
 mod apart;
 mod chart;
 mod course;
@@ -45,12 +46,13 @@ use mainstay_journal::{Journal, JournalError};
 use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, RunbookId, SloId};
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
-    AckTarget, Adjustment, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval,
-    GatePlace, GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary,
-    IssuedReport, JournalReport, Look, NewAdjustment, Overview, PostableAlert, ReportAsk, ReportFile,
-    ReportIndex, SigningKeyInfo, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
+    Done, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, GettableAlert,
+    GettableSilence, InboxMessage, Incident, IncidentSummary, IssuedReport, JournalReport, Look, Named,
+    NewAdjustment, Overview, PostableAlert, PostableSilence, ReportAsk, ReportFile, ReportIndex,
+    SigningKeyInfo, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
-use mainstay_web::{Answer, Console, Failure, Reports};
+use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
 
 use chart::Charts;
@@ -318,6 +320,36 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn apply_catalog<'a>(&'a self, who: &'a Principal) -> Answer<'a, Applied> {
         self.operations.apply_catalog(&who.actor)
+    }
+}
+
+impl<J: Journal, C: Channels + 'static, H: Hands> Alertmanager for PlaneConsole<J, C, H> {
+    fn gettable_alerts<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GettableAlert>> {
+        Box::pin(async move { Ok(self.alerts_firing(who).await) })
+    }
+
+    fn alert_groups<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<AlertGroup>> {
+        Box::pin(async move { Ok(self.groups_firing(who).await) })
+    }
+
+    fn silences<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<GettableSilence>> {
+        Box::pin(async move { Ok(self.silence_list().await) })
+    }
+
+    fn silence<'a>(&'a self, who: &'a Principal, silence: PostableSilence) -> Answer<'a, String> {
+        Box::pin(self.set_silence(who, silence))
+    }
+
+    fn end_silence<'a>(&'a self, who: &'a Principal, id: &'a str) -> Answer<'a, ()> {
+        Box::pin(self.expire_silence(who, id))
+    }
+
+    fn receivers<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<Named>> {
+        Box::pin(async move { Ok(self.receiver_list().await) })
+    }
+
+    fn alertmanager_status<'a>(&'a self, _who: &'a Principal) -> Answer<'a, AlertmanagerStatus> {
+        Box::pin(async move { Ok(self.routing_status().await) })
     }
 }
 

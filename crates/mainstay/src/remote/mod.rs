@@ -11,6 +11,7 @@ mod oncall;
 mod query;
 mod report;
 mod runbook;
+mod silence;
 mod slo;
 mod store;
 
@@ -340,4 +341,5 @@ pub(crate) use metrics::Command as MetricsCommand;
 pub(crate) use oncall::Command as OncallCommand;
 pub(crate) use query::Options as QueryOptions;
 pub(crate) use runbook::Command as RunbookCommand;
+pub(crate) use silence::Command as SilenceCommand;
 pub(crate) use slo::Command as SloCommand;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use mainstay_catalog::response::parse_matcher;
 use mainstay_catalog::written::scalar;
 use mainstay_catalog::{Documents, duration};
 use mainstay_kernel::ChannelName;
+use mainstay_kernel::parse_matcher;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 

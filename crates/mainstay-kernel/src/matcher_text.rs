@@ -1,7 +1,6 @@
 //! Label matchers as Alertmanager writes them: `severity="critical"`, `priority=~"P[01]"`, `team!=payments`.
 
-use mainstay_kernel::matcher::MatcherError;
-use mainstay_kernel::{MatchOp, Matcher};
+use crate::matcher::{MatchOp, Matcher, MatcherError};
 
 /// Why a text is not a matcher.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,103 @@
+//! `mainstay route`: where an alert would go.
+
+use std::path::PathBuf;
+
+use mainstay_catalog::Catalog;
+use mainstay_kernel::Labels;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::output::{self, Form, Table};
+
+/// What is asked about routes.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Say which routes take an alert with these labels, whom they tell and how long they wait; it takes no server.
+    Explain {
+        /// The catalog's directory.
+        #[arg(long, value_name = "DIR")]
+        catalog: PathBuf,
+        /// The alert's labels: name=value.
+        #[arg(value_name = "LABEL", value_parser = label)]
+        labels: Vec<(String, String)>,
+        /// How it is written.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Form,
+    },
+    /// Write the routing as a configuration that Alertmanager and amtool read: receivers without addresses.
+    Export {
+        /// The catalog's directory.
+        #[arg(long, value_name = "DIR")]
+        catalog: PathBuf,
+    },
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected name=value")?;
+    Ok((name.to_owned(), value.trim_matches('"').to_owned()))
+}
+
+impl Command {
+    pub(crate) fn run(&self) -> Exit {
+        let catalog = match self {
+            Self::Explain { catalog, .. } | Self::Export { catalog } => crate::plan::usable(catalog),
+        };
+        match (self, catalog) {
+            (_, Err(exit)) => exit,
+            (Self::Export { .. }, Ok(catalog)) => {
+                output::json(&catalog.response.routing.to_alertmanager());
+                Exit::Ok
+            }
+            (Self::Explain { labels, output, .. }, Ok(catalog)) => {
+                explain(&catalog, labels, *output);
+                Exit::Ok
+            }
+        }
+    }
+}
+
+fn explain(catalog: &Catalog, labels: &[(String, String)], form: Form) {
+    let pairs = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let labels: Labels = pairs.collect();
+    let routing = &catalog.response.routing;
+    let taken = routing.route.matching(&labels);
+    let in_words = |path: &[usize]| {
+        let mut route = &routing.route;
+        let mut words = vec!["root".to_owned()];
+        for index in path {
+            route = &route.routes[*index];
+            let matchers: Vec<String> = route.matchers.iter().map(ToString::to_string).collect();
+            words.push(format!("{{{}}}", matchers.join(", ")));
+        }
+        words.join(" > ")
+    };
+    if form == Form::Json {
+        let taken: Vec<serde_json::Value> = taken
+            .iter()
+            .map(|(path, route)| {
+                json!({
+                    "path": in_words(path),
+                    "receiver": route.receiver,
+                    "group": route.group_by.of(&labels),
+                    "group_wait": mainstay_catalog::duration::format(route.group_wait),
+                    "group_interval": mainstay_catalog::duration::format(route.group_interval),
+                    "repeat_interval": mainstay_catalog::duration::format(route.repeat_interval),
+                })
+            })
+            .collect();
+        output::json(&taken);
+        return;
+    }
+    let mut table = Table::new(&["RECEIVER", "GROUP", "WAIT", "INTERVAL", "REPEAT", "ROUTE"]);
+    for (path, route) in &taken {
+        table.row([
+            route.receiver.clone(),
+            route.group_by.of(&labels).to_string(),
+            mainstay_catalog::duration::format(route.group_wait),
+            mainstay_catalog::duration::format(route.group_interval),
+            mainstay_catalog::duration::format(route.repeat_interval),
+            in_words(path),
+        ]);
+    }
+    table.print("No route takes it.");
+}
