@@ -4,17 +4,19 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use mainstay_catalog::platform::is_e164;
 use mainstay_kernel::effect::{Deliver, Outcome};
 
 use crate::http::HttpClient;
 use crate::smtp::{Smtp, SmtpOptions};
-use crate::{slack, webhook};
+use crate::telephone::{Callbacks, Telephone, TelephoneOptions};
+use crate::{ntfy, pagerduty, slack, teams, webhook};
 
 /// How long one attempt may take, unless told otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where a message goes, looked up when it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a message goes, looked up when it is sent. It is a secret or personal: not even `Debug` shows it.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Address {
     /// Mailboxes, such as `ana@bank.example`; one mail goes to all of them.
     Email(Vec<String>),
@@ -31,6 +33,90 @@ pub enum Address {
         /// Its URL.
         url: String,
     },
+    /// A receiver of [`crate::webhook`] documents that are signed.
+    SignedWebhook {
+        /// Its URL.
+        url: String,
+        /// The secret that both know.
+        secret: Secret,
+    },
+    /// A telephone number, E.164: for text messages and calls.
+    Phone(String),
+    /// A conversation in Slack, reached by a bot.
+    Slack {
+        /// Where the API is, without a slash at the end.
+        url: String,
+        /// The bot's token.
+        token: Secret,
+        /// The channel or person, by name or id.
+        channel: String,
+    },
+    /// A service of PagerDuty.
+    PagerDuty {
+        /// Where the API is, without a slash at the end.
+        url: String,
+        /// The integration's key.
+        routing_key: Secret,
+    },
+    /// An incoming webhook of Microsoft Teams; its URL is a secret.
+    Teams {
+        /// The webhook's URL.
+        url: String,
+    },
+    /// A topic of an ntfy server.
+    Ntfy {
+        /// The server, without the topic.
+        url: String,
+        /// The topic.
+        topic: String,
+        /// Who publishes.
+        token: Option<Secret>,
+    },
+}
+
+impl Address {
+    /// Which kind it is.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Email(_) => "email",
+            Self::ChatWebhook { .. } => "chat",
+            Self::Webhook { .. } | Self::SignedWebhook { .. } => "webhook",
+            Self::Phone(_) => "phone",
+            Self::Slack { .. } => "slack",
+            Self::PagerDuty { .. } => "pagerduty",
+            Self::Teams { .. } => "teams",
+            Self::Ntfy { .. } => "ntfy",
+        }
+    }
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "({})", self.kind())
+    }
+}
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
 }
 
 /// One attempt to deliver a message.
@@ -140,6 +226,8 @@ impl Plaintext {
 pub struct ChannelOptions {
     /// The mail server, if there is one.
     pub smtp: Option<SmtpOptions>,
+    /// The provider of telephony, if there is one.
+    pub telephone: Option<TelephoneOptions>,
     /// How long one HTTP attempt may take, from connect to the last byte of the answer.
     pub http_timeout: Duration,
     /// Where unencrypted HTTP is allowed.
@@ -152,6 +240,7 @@ impl Default for ChannelOptions {
     fn default() -> Self {
         Self {
             smtp: None,
+            telephone: None,
             http_timeout: DEFAULT_TIMEOUT,
             http_plaintext: Plaintext::default(),
             trust_pem: None,
@@ -176,14 +265,18 @@ pub enum ChannelError {
         /// The mail server.
         host: String,
     },
+    /// The provider of telephony cannot be used.
+    #[error("the telephone provider cannot be used: {0}")]
+    Telephone(String),
     /// TLS cannot be set up.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
 }
 
-/// The channels of the real world: SMTP, Slack-format webhooks and JSON webhooks.
+/// The channels of the real world.
 pub struct RealChannels {
     smtp: Option<Smtp>,
+    telephone: Option<Telephone>,
     http: HttpClient,
 }
 
@@ -196,7 +289,29 @@ impl RealChannels {
         let trust = options.trust_pem.as_deref();
         let http = HttpClient::new(options.http_timeout, options.http_plaintext, trust)?;
         let smtp = options.smtp.map(|smtp| Smtp::new(smtp, trust)).transpose()?;
-        Ok(Self { smtp, http })
+        let telephone = match options.telephone {
+            Some(telephone) => {
+                http.check(&telephone.url).map_err(ChannelError::Telephone)?;
+                if !is_e164(&telephone.from) {
+                    return Err(ChannelError::Telephone(
+                        "`from` is not a number as E.164 writes it".to_owned(),
+                    ));
+                }
+                Some(Telephone::new(telephone))
+            }
+            None => None,
+        };
+        Ok(Self {
+            smtp,
+            telephone,
+            http,
+        })
+    }
+
+    /// The receiving end of what the telephone provider tells, if it was told where that is.
+    #[must_use]
+    pub fn callbacks(&self) -> Option<Callbacks> {
+        self.telephone.as_ref()?.callbacks()
     }
 
     /// Whether a URL could be posted to: at the start is a better time to hear of it than when somebody is to be paged.
@@ -210,13 +325,29 @@ impl RealChannels {
 
 impl Channels for RealChannels {
     async fn send(&self, outgoing: Outgoing<'_>) -> Sent {
-        match (outgoing.address, &self.smtp) {
-            (Address::Email(to), Some(smtp)) => smtp.send(&outgoing, to).await,
-            (Address::Email(_), None) => Sent::failed("no mail server is configured"),
-            (Address::ChatWebhook { url, channel }, _) => {
-                slack::send(&self.http, &outgoing, url, channel.as_deref()).await
+        let http = &self.http;
+        match outgoing.address {
+            Address::Email(to) => match &self.smtp {
+                Some(smtp) => smtp.send(&outgoing, to).await,
+                None => Sent::failed("no mail server is configured"),
+            },
+            Address::Phone(number) => match &self.telephone {
+                Some(telephone) => telephone.send(http, &outgoing, number).await,
+                None => Sent::failed("no telephone provider is configured"),
+            },
+            Address::ChatWebhook { url, channel } => {
+                slack::send(http, &outgoing, url, channel.as_deref()).await
             }
-            (Address::Webhook { url }, _) => webhook::send(&self.http, &outgoing, url).await,
+            Address::Slack { url, token, channel } => slack::post(http, &outgoing, url, token, channel).await,
+            Address::Webhook { url } => webhook::send(http, &outgoing, url, None).await,
+            Address::SignedWebhook { url, secret } => webhook::send(http, &outgoing, url, Some(secret)).await,
+            Address::PagerDuty { url, routing_key } => {
+                pagerduty::send(http, &outgoing, url, routing_key).await
+            }
+            Address::Teams { url } => teams::send(http, &outgoing, url).await,
+            Address::Ntfy { url, topic, token } => {
+                ntfy::send(http, &outgoing, url, topic, token.as_ref()).await
+            }
         }
     }
 }
@@ -224,6 +355,36 @@ impl Channels for RealChannels {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_and_addresses_are_not_shown() {
+        let secret = || Secret::from("hush".to_owned());
+        let (url, topic) = ("https://hooks.example/hush".to_owned(), "hush".to_owned());
+        let shown = format!(
+            "{:?}",
+            [
+                Address::Phone("+27115550100 hush".to_owned()),
+                Address::Teams { url: url.clone() },
+                Address::SignedWebhook {
+                    url: url.clone(),
+                    secret: secret()
+                },
+                Address::PagerDuty {
+                    url: url.clone(),
+                    routing_key: secret()
+                },
+                Address::Ntfy {
+                    url,
+                    topic,
+                    token: Some(secret())
+                },
+            ]
+        );
+        assert!(!shown.contains("hush") && !shown.contains("+27"), "{shown}");
+        let mut options = TelephoneOptions::new("AC1", "hush", "+27115550199");
+        options.callback_url = Some("https://mainstay.example".to_owned());
+        assert!(!format!("{options:?}").contains("hush"));
+    }
 
     #[test]
     fn plain_text_stays_on_this_machine() {

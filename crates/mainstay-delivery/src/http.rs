@@ -1,10 +1,10 @@
-//! Posting JSON, with a limit on everything, and telling "did not arrive" from "nobody knows".
+//! Requests with a limit on everything, telling "did not arrive" from "nobody knows".
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Response, Url};
 use serde_json::Value;
@@ -25,13 +25,90 @@ pub(crate) struct HttpClient {
     plaintext: Plaintext,
 }
 
+/// A request to a receiver or a provider.
+pub(crate) struct Call<'a> {
+    /// Where to; a secret.
+    pub(crate) url: &'a str,
+    /// Who asks; a secret.
+    pub(crate) login: Login<'a>,
+    /// Its media type and its bytes; without one it is a `GET`.
+    pub(crate) body: Option<(&'static str, Vec<u8>)>,
+    /// One more header.
+    pub(crate) header: Option<(&'static str, String)>,
+    /// How much of the answer is read, in bytes.
+    pub(crate) answer_max_bytes: usize,
+}
+
+/// How a request says who asks.
+#[derive(Clone, Copy)]
+pub(crate) enum Login<'a> {
+    /// Not at all, or by its URL.
+    None,
+    /// By name and password.
+    Basic(&'a str, &'a str),
+    /// By a token.
+    Bearer(&'a str),
+}
+
+impl<'a> Call<'a> {
+    /// A `GET`.
+    pub(crate) fn get(url: &'a str) -> Self {
+        Self {
+            url,
+            login: Login::None,
+            body: None,
+            header: None,
+            answer_max_bytes: ANSWER_MAX_BYTES,
+        }
+    }
+
+    /// A `POST` of JSON.
+    pub(crate) fn json(url: &'a str, body: &Value) -> Self {
+        Self {
+            body: Some(("application/json", body.to_string().into_bytes())),
+            ..Self::get(url)
+        }
+    }
+
+    /// A `POST` of a form.
+    pub(crate) fn form(url: &'a str, fields: &[(&str, &str)]) -> Self {
+        Self {
+            body: Some(("application/x-www-form-urlencoded", encoded(fields).into_bytes())),
+            ..Self::get(url)
+        }
+    }
+
+    /// The same, with a login.
+    pub(crate) fn by(self, login: Login<'a>) -> Self {
+        Self { login, ..self }
+    }
+}
+
+/// Fields as a form or a query writes them.
+pub(crate) fn encoded(fields: &[(&str, &str)]) -> String {
+    let Ok(mut url) = Url::parse("http://localhost/") else {
+        return String::new();
+    };
+    url.query_pairs_mut().extend_pairs(fields);
+    url.query().unwrap_or_default().to_owned()
+}
+
+/// The fields of a form, in their order.
+pub(crate) fn decoded(form: &str) -> Vec<(String, String)> {
+    let Ok(mut url) = Url::parse("http://localhost/") else {
+        return Vec::new();
+    };
+    url.set_query(Some(form));
+    url.query_pairs().into_owned().collect()
+}
+
 /// What a receiver answered.
 pub(crate) struct Answer {
     /// The HTTP status.
     pub(crate) status: u16,
     /// How long it asks us to wait, in milliseconds; 0 when it does not say.
-    retry_after_ms: u64,
-    /// The first [`ANSWER_MAX_BYTES`] of the body; `Err` says why it broke off.
+    pub(crate) retry_after_ms: u64,
+    /// The start of the body; `Err` says why it broke off.
     pub(crate) body: Result<String, String>,
 }
 
@@ -69,19 +146,35 @@ impl HttpClient {
         url: &str,
         body: &Value,
     ) -> Result<Answer, Sent> {
-        let url = self.check(url).map_err(Sent::failed)?;
-        let response = self
-            .client
-            .post(url)
-            .header("Idempotency-Key", outgoing.key)
-            .json(body)
-            .send()
-            .await
-            .map_err(no_answer)?;
+        self.call(outgoing, Call::json(url, body)).await
+    }
+
+    /// Makes a request with the effect's key as `Idempotency-Key`. `Err` is the result when there was no answer.
+    pub(crate) async fn call(&self, outgoing: &Outgoing<'_>, call: Call<'_>) -> Result<Answer, Sent> {
+        let url = self.check(call.url).map_err(Sent::failed)?;
+        let request = match call.body {
+            Some((media_type, bytes)) => self
+                .client
+                .post(url)
+                .header(CONTENT_TYPE, media_type)
+                .header("Idempotency-Key", outgoing.key)
+                .body(bytes),
+            None => self.client.get(url),
+        };
+        let request = match call.login {
+            Login::None => request,
+            Login::Basic(name, password) => request.basic_auth(name, Some(password)),
+            Login::Bearer(token) => request.bearer_auth(token),
+        };
+        let request = match call.header {
+            Some((name, value)) => request.header(name, value),
+            None => request,
+        };
+        let response = request.send().await.map_err(no_answer)?;
         Ok(Answer {
             status: response.status().as_u16(),
             retry_after_ms: retry_after_ms(response.headers(), outgoing.at),
-            body: read_body(response).await,
+            body: read_body(response, call.answer_max_bytes).await,
         })
     }
 
@@ -110,6 +203,17 @@ impl Answer {
         }
     }
 
+    /// Whether the status says that it was taken.
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The body as JSON, or nothing.
+    pub(crate) fn json(&self) -> Value {
+        let body = self.body.as_deref().unwrap_or_default();
+        serde_json::from_str(body).unwrap_or_default()
+    }
+
     /// The start of the body on one line.
     pub(crate) fn quote(&self) -> String {
         let body = self.body.as_deref().unwrap_or_default();
@@ -133,13 +237,11 @@ fn no_answer(error: reqwest::Error) -> Sent {
     }
 }
 
-async fn read_body(mut response: Response) -> Result<String, String> {
+async fn read_body(mut response: Response, max_bytes: usize) -> Result<String, String> {
     let mut body = Vec::new();
-    while body.len() < ANSWER_MAX_BYTES {
+    while body.len() < max_bytes {
         match response.chunk().await {
-            Ok(Some(chunk)) => {
-                body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_MAX_BYTES - body.len())])
-            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk[..chunk.len().min(max_bytes - body.len())]),
             Ok(None) => break,
             Err(error) => return Err(chain(&error.without_url())),
         }

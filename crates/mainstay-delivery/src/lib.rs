@@ -1,4 +1,4 @@
-//! Channels: SMTP, webhook, Slack-format chat; receipts, back-off, fall-over to the next channel.
+//! Channels: SMTP, SMS and voice, chat, webhooks, PagerDuty, Teams, ntfy; receipts, back-off, fall-over to the next channel.
 //!
 //! [`machine`] is pure and remembers what became of every attempt; the other modules make the attempts.
 
@@ -6,8 +6,13 @@ pub mod channel;
 mod http;
 pub mod inbox;
 pub mod machine;
+mod ntfy;
+mod pagerduty;
+pub mod signature;
 mod slack;
 pub mod smtp;
+mod teams;
+pub mod telephone;
 pub mod webhook;
 mod wording;
 

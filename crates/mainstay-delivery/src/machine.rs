@@ -15,8 +15,13 @@ use serde::{Deserialize, Serialize};
 const AT_HAND: usize = 5_000;
 /// The longest wait between two attempts.
 const BACK_OFF_MAX: SignedDuration = SignedDuration::from_secs(60);
+/// The longest wait between two attempts that a receiver may ask for.
+const ASKED_FOR_MAX: SignedDuration = SignedDuration::from_secs(300);
 /// After this many failed attempts the next channel is tried as well, while this one goes on.
 const FALL_OVER_AFTER: u32 = 2;
+/// A wait that is longer than this is too long for the next channel to wait for another attempt, in milliseconds: two
+/// attempts and the wait between them stay within 30 s.
+const FALL_OVER_WAIT_MS: u64 = 8_000;
 
 /// The delivery capability.
 pub struct Delivery;
@@ -139,13 +144,11 @@ pub fn settle(key: &str, attempt: u32, outcome: &Outcome, arrival_unknown: bool,
         Outcome::Done { .. } | Outcome::Failed { .. } => Finished::Over { key: key.to_owned() },
         Outcome::Retry { after_ms, .. } => {
             let wait = match i64::try_from(*after_ms) {
-                Ok(0) => SignedDuration::from_secs(1 << attempt.saturating_sub(1).min(6)),
-                Ok(given) => SignedDuration::from_millis(given),
-                Err(_) => BACK_OFF_MAX,
+                Ok(0) => SignedDuration::from_secs(1 << attempt.saturating_sub(1).min(6)).min(BACK_OFF_MAX),
+                Ok(given) => SignedDuration::from_millis(given).min(ASKED_FOR_MAX),
+                Err(_) => ASKED_FOR_MAX,
             };
-            let due = now
-                .saturating_add(wait.min(BACK_OFF_MAX))
-                .unwrap_or(Timestamp::MAX);
+            let due = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
             if arrival_unknown {
                 Finished::Unknown {
                     key: key.to_owned(),
@@ -271,7 +274,7 @@ impl Machine for Delivery {
                 });
                 false
             }
-            Outcome::Retry { reason, .. } => {
+            Outcome::Retry { reason, after_ms } => {
                 events.push(DeliveryEvent::Delayed {
                     key,
                     channel,
@@ -279,7 +282,7 @@ impl Machine for Delivery {
                     attempt,
                     reason: reason.clone(),
                 });
-                attempt >= FALL_OVER_AFTER
+                attempt >= FALL_OVER_AFTER || *after_ms > FALL_OVER_WAIT_MS
             }
             Outcome::Failed { reason } => {
                 events.push(DeliveryEvent::Refused {

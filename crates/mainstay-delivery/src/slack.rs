@@ -5,8 +5,8 @@
 
 use serde_json::{Value, json};
 
-use crate::channel::{Outgoing, Sent};
-use crate::http::HttpClient;
+use crate::channel::{Outgoing, Secret, Sent};
+use crate::http::{Call, HttpClient, Login};
 use crate::wording;
 
 /// Limits of Slack's blocks, in characters there and in bytes here, which is never more.
@@ -50,6 +50,52 @@ pub(crate) async fn send(
         // It may be a success in words that are not known here: a repetition must say that it may be one.
         Ok(_) => Sent::unknown(format!("HTTP {status}, but not `ok`: {}", answer.quote()), 0),
         Err(broken) => Sent::unknown(format!("HTTP {status}, but the answer broke off: {broken}"), 0),
+    }
+}
+
+/// Errors of `chat.postMessage` that say that nothing was posted and that it may be another time.
+const PASSING_ERRORS: &[&str] = &["ratelimited", "rate_limited", "message_limit_exceeded"];
+/// Errors after which nobody knows.
+const UNKNOWN_ERRORS: &[&str] = &[
+    "fatal_error",
+    "internal_error",
+    "request_timeout",
+    "service_unavailable",
+];
+
+/// Posts as a bot, by `chat.postMessage`. Status 200 with `ok: false` is a failure. The receipt is the channel's id and
+/// the post's `ts`, by which it can be found and changed.
+pub(crate) async fn post(
+    http: &HttpClient,
+    outgoing: &Outgoing<'_>,
+    url: &str,
+    token: &Secret,
+    channel: &str,
+) -> Sent {
+    let url = format!("{url}/chat.postMessage");
+    let call = Call::json(&url, &render(outgoing, Some(channel))).by(Login::Bearer(token.expose()));
+    let answer = match http.call(outgoing, call).await {
+        Ok(answer) => answer,
+        Err(sent) => return sent,
+    };
+    if !answer.is_success() {
+        return answer.refusal();
+    }
+    let document = answer.json();
+    let text = |name: &str| wording::cut(document[name].as_str().unwrap_or_default(), 100).into_owned();
+    match (document["ok"].as_bool(), text("error").as_str()) {
+        (Some(true), _) => Sent::done(format!("{} {}", text("channel"), text("ts")).trim().to_owned()),
+        (Some(false), error) if PASSING_ERRORS.contains(&error) => {
+            Sent::retry(format!("ok: false, {error}"), answer.retry_after_ms)
+        }
+        (Some(false), error) if UNKNOWN_ERRORS.contains(&error) => {
+            Sent::unknown(format!("ok: false, {error}"), answer.retry_after_ms)
+        }
+        (Some(false), error) => Sent::failed(format!("ok: false, {error}")),
+        (None, _) => Sent::unknown(
+            format!("HTTP {} without `ok`: {}", answer.status, answer.quote()),
+            0,
+        ),
     }
 }
 

@@ -8,13 +8,16 @@
 //!
 //! The header `Idempotency-Key` bears `key`: a receiver that knows it already answers 2xx and does nothing. Any 2xx is a
 //! receipt.
+//!
+//! With a secret, the header `Mainstay-Signature: t=SECONDS,v1=HEX` bears HMAC-SHA256 over `SECONDS.BODY`, byte for byte as
+//! it is sent. A receiver computes the same, compares in constant time, and refuses what is older than five minutes.
 
 use mainstay_kernel::effect::Recipient;
 use serde::Serialize;
 
-use crate::channel::{Outgoing, Sent};
-use crate::http::HttpClient;
-use crate::wording;
+use crate::channel::{Outgoing, Secret, Sent};
+use crate::http::{Call, HttpClient};
+use crate::{signature, wording};
 
 /// The document that is posted.
 #[derive(Serialize)]
@@ -34,7 +37,12 @@ struct Document<'a> {
     url: &'a str,
 }
 
-pub(crate) async fn send(http: &HttpClient, outgoing: &Outgoing<'_>, url: &str) -> Sent {
+pub(crate) async fn send(
+    http: &HttpClient,
+    outgoing: &Outgoing<'_>,
+    url: &str,
+    secret: Option<&Secret>,
+) -> Sent {
     let message = &outgoing.deliver.message;
     let document = Document {
         version: 1,
@@ -55,11 +63,17 @@ pub(crate) async fn send(http: &HttpClient, outgoing: &Outgoing<'_>, url: &str) 
         page: message.page.as_ref().map(|page| page.as_str()),
         url: &wording::link(outgoing),
     };
-    let document = match serde_json::to_value(document) {
-        Ok(document) => document,
+    let body = match serde_json::to_vec(&document) {
+        Ok(body) => body,
         Err(error) => return Sent::failed(format!("the message cannot be written as JSON: {error}")),
     };
-    match http.post(outgoing, url, &document).await {
+    let signature = secret.map(|secret| signature::webhook(secret.expose(), outgoing.at, &body));
+    let call = Call {
+        body: Some(("application/json", body)),
+        header: signature.map(|signature| ("Mainstay-Signature", signature)),
+        ..Call::get(url)
+    };
+    match http.call(outgoing, call).await {
         Ok(answer) if (200..300).contains(&answer.status) => {
             Sent::done(format!("{} {}", answer.status, answer.quote()).trim_end())
         }

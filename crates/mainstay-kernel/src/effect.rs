@@ -62,16 +62,22 @@ pub enum Channel {
     Chat,
     /// A JSON webhook.
     Webhook,
+    /// A text message to a telephone.
+    Sms,
+    /// A telephone call that reads the message out.
+    Voice,
 }
 
 impl Channel {
-    /// Its name: `email`, `chat`, `webhook`.
+    /// Its name: `email`, `chat`, `webhook`, `sms`, `voice`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Email => "email",
             Self::Chat => "chat",
             Self::Webhook => "webhook",
+            Self::Sms => "sms",
+            Self::Voice => "voice",
         }
     }
 }

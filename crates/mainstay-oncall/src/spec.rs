@@ -27,7 +27,10 @@ impl OncallSpec {
         let reach = platform.people.iter().map(|(id, person)| {
             let email = person.contacts.email.as_ref().map(|_| Channel::Email);
             let chat = person.contacts.chat.as_ref().map(|_| Channel::Chat);
-            (id.clone(), [email, chat].into_iter().flatten().collect())
+            let phone = person.contacts.dialled();
+            let phone = phone.into_iter().flat_map(|_| [Channel::Sms, Channel::Voice]);
+            let reach = [email, chat].into_iter().flatten().chain(phone);
+            (id.clone(), reach.collect())
         });
         let paging = response
             .routing

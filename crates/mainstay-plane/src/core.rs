@@ -74,7 +74,10 @@ impl Specs {
         let oncall = OncallSpec::from_catalog(&catalog.platform, &catalog.response);
         let in_order = |person| {
             let reach = oncall.reach.get(person);
-            let order = [Channel::Email, Channel::Chat].into_iter();
+            // People have telephones whether or not there is a provider.
+            let phone = catalog.response.channels.telephone.as_ref();
+            let phone = phone.into_iter().flat_map(|_| [Channel::Sms, Channel::Voice]);
+            let order = [Channel::Email, Channel::Chat].into_iter().chain(phone);
             order
                 .filter(|channel| reach.is_some_and(|reach| reach.contains(channel)))
                 .collect()

@@ -3,17 +3,23 @@
 use std::collections::BTreeMap;
 
 use mainstay_catalog::Catalog;
-use mainstay_catalog::response::SettingError;
-use mainstay_delivery::channel::Address;
+use mainstay_catalog::platform::Contacts;
+use mainstay_catalog::response::{Channels, Setting, SettingError};
+use mainstay_delivery::channel::{Address, Secret};
 use mainstay_kernel::effect::{Channel, Deliver, Recipient};
+
+/// Where those are whom the catalog gives no address.
+const SLACK: &str = "https://slack.com/api";
+const PAGERDUTY: &str = "https://events.pagerduty.com";
 
 /// The addresses of a catalog, with its settings resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    people: BTreeMap<String, (Option<String>, Option<String>)>,
+    people: BTreeMap<String, Contacts>,
     receivers: BTreeMap<String, Vec<String>>,
     chat_url: Option<String>,
-    webhooks: BTreeMap<String, String>,
+    slack: Option<(String, Secret)>,
+    webhooks: BTreeMap<String, Address>,
 }
 
 impl Directory {
@@ -28,16 +34,12 @@ impl Directory {
             .as_ref()
             .map(|chat| chat.url.value.resolve(&lookup))
             .transpose()?;
-        let webhooks = channels
-            .webhooks
-            .iter()
-            .map(|(name, url)| Ok((name.clone(), url.value.resolve(&lookup)?)));
-        let people = catalog.platform.people.iter().map(|(id, person)| {
-            (
-                id.to_string(),
-                (person.contacts.email.clone(), person.contacts.chat.clone()),
-            )
+        let slack = channels.slack.as_ref().map(|slack| {
+            let token = slack.token.value.resolve(&lookup)?;
+            Ok((api(slack.url.as_ref(), SLACK, &lookup)?, token.into()))
         });
+        let people = catalog.platform.people.iter();
+        let people = people.map(|(id, person)| (id.to_string(), person.contacts.clone()));
         let receivers = &catalog.response.routing.receivers;
         Ok(Self {
             people: people.collect(),
@@ -46,7 +48,8 @@ impl Directory {
                 .map(|(name, receiver)| (name.clone(), receiver.email.clone()))
                 .collect(),
             chat_url,
-            webhooks: webhooks.collect::<Result<_, SettingError>>()?,
+            slack: slack.transpose()?,
+            webhooks: webhooks(channels, &lookup)?,
         })
     }
 
@@ -56,8 +59,19 @@ impl Directory {
             .chat_url
             .iter()
             .map(|url| ("the chat".to_owned(), url.as_str()));
-        let webhooks = self.webhooks.iter();
-        chat.chain(webhooks.map(|(name, url)| (format!("the webhook {name}"), url.as_str())))
+        let slack = self
+            .slack
+            .iter()
+            .map(|(url, _)| ("Slack".to_owned(), url.as_str()));
+        let webhooks = self.webhooks.iter().filter_map(|(name, address)| match address {
+            Address::Webhook { url }
+            | Address::SignedWebhook { url, .. }
+            | Address::PagerDuty { url, .. }
+            | Address::Teams { url }
+            | Address::Ntfy { url, .. } => Some((format!("the webhook {name}"), url.as_str())),
+            _ => None,
+        });
+        chat.chain(slack).chain(webhooks)
     }
 
     /// Where a message goes, or why it can go nowhere.
@@ -67,6 +81,10 @@ impl Directory {
     pub fn address(&self, deliver: &Deliver) -> Result<Address, String> {
         let nowhere = || format!("{:?} has no address for {}", deliver.to, deliver.channel.name());
         let chat = |channel: String| {
+            if let Some((url, token)) = &self.slack {
+                let (url, token) = (url.clone(), token.clone());
+                return Ok(Address::Slack { url, token, channel });
+            }
             let url = self
                 .chat_url
                 .clone()
@@ -81,7 +99,7 @@ impl Directory {
                 let mail = self
                     .people
                     .get(person.as_str())
-                    .and_then(|(mail, _)| mail.clone());
+                    .and_then(|contacts| contacts.email.clone());
                 mail.map(|mail| Address::Email(vec![mail])).ok_or_else(nowhere)
             }
             (Channel::Email, Recipient::Receiver(name)) => {
@@ -92,17 +110,70 @@ impl Directory {
                 let handle = self
                     .people
                     .get(person.as_str())
-                    .and_then(|(_, chat)| chat.as_deref())
+                    .and_then(|contacts| contacts.chat.as_deref())
                     .ok_or_else(nowhere)?;
                 chat(handle.to_owned())
             }
             (Channel::Chat, Recipient::ChatChannel(channel)) => chat(channel.to_string()),
-            (Channel::Webhook, Recipient::Receiver(name)) => self
-                .webhooks
-                .get(name)
-                .map(|url| Address::Webhook { url: url.clone() })
-                .ok_or_else(nowhere),
+            (Channel::Sms | Channel::Voice, Recipient::Person(person)) => {
+                let contacts = self.people.get(person.as_str());
+                let number = contacts.and_then(|contacts| contacts.phone.clone());
+                number.map(Address::Phone).ok_or_else(nowhere)
+            }
+            (Channel::Webhook, Recipient::Receiver(name)) => {
+                self.webhooks.get(name).cloned().ok_or_else(nowhere)
+            }
             _ => Err(nowhere()),
         }
     }
+}
+
+/// Where an API is, without a slash at the end.
+fn api(
+    url: Option<&Setting>,
+    default: &str,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<String, SettingError> {
+    let url = url.map_or_else(|| Ok(default.to_owned()), |url| url.resolve(lookup))?;
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// Everything that a route may name among its `webhooks`.
+fn webhooks(
+    channels: &Channels,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, Address>, SettingError> {
+    let mut addresses = BTreeMap::new();
+    for (name, url) in &channels.webhooks {
+        let url = url.value.resolve(&lookup)?;
+        let address = match channels.webhook_secrets.get(name) {
+            Some(secret) => Address::SignedWebhook {
+                url,
+                secret: secret.value.resolve(&lookup)?.into(),
+            },
+            None => Address::Webhook { url },
+        };
+        addresses.insert(name.clone(), address);
+    }
+    for (name, url) in &channels.teams {
+        let url = url.value.resolve(&lookup)?;
+        addresses.insert(name.clone(), Address::Teams { url });
+    }
+    for (name, service) in &channels.pagerduty {
+        let address = Address::PagerDuty {
+            url: api(service.url.as_ref(), PAGERDUTY, &lookup)?,
+            routing_key: service.routing_key.value.resolve(&lookup)?.into(),
+        };
+        addresses.insert(name.clone(), address);
+    }
+    for (name, topic) in &channels.ntfy {
+        let token = topic.token.as_ref().map(|token| token.value.resolve(&lookup));
+        let address = Address::Ntfy {
+            url: topic.url.resolve(&lookup)?,
+            topic: topic.topic.resolve(&lookup)?,
+            token: token.transpose()?.map(Secret::from),
+        };
+        addresses.insert(name.clone(), address);
+    }
+    Ok(addresses)
 }

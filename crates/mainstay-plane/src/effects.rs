@@ -131,6 +131,8 @@ fn shown(address: Address) -> String {
     match address {
         Address::Email(mails) => mails.join(", "),
         Address::ChatWebhook { channel, .. } => channel.unwrap_or_else(|| "chat".to_owned()),
-        Address::Webhook { .. } => "webhook".to_owned(),
+        Address::Slack { channel, .. } => channel,
+        Address::Phone(number) => number,
+        other => other.kind().to_owned(),
     }
 }

@@ -102,7 +102,7 @@ impl Channels for Outside {
         let mishap = self.with(|seen| seen.mishap);
         let refuses = match outgoing.deliver.channel {
             Channel::Email => mishap.mail_refuses,
-            Channel::Chat | Channel::Webhook => mishap.chat_refuses,
+            Channel::Chat | Channel::Webhook | Channel::Sms | Channel::Voice => mishap.chat_refuses,
         };
         if self.happens(refuses) {
             return Sent::retry("421 try again later", 0);

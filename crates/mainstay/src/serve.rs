@@ -10,6 +10,7 @@ mod process;
 mod recovered;
 mod replica;
 mod target_files;
+pub(crate) mod telephone;
 mod tick;
 
 use std::net::SocketAddr;
@@ -138,6 +139,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let directory = Directory::new(&catalog, environment)?;
     let channels = RealChannels::new(channels::options(&catalog)?)
         .map_err(|error| ServeError::Channel(error.to_string()))?;
+    let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
 
     for (what, url) in directory.urls() {
         let bad = |reason| ServeError::Channel(format!("the URL of {what} cannot be used: {reason}"));
@@ -252,6 +254,13 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         }
     };
     let mut tasks: JoinSet<Result<(), ServeError>> = JoinSet::new();
+    if let Some((callbacks, listener)) = callbacks {
+        let (desk, until) = (telephone::Desk::new(console.clone()), until_stopped());
+        tasks.spawn(async move {
+            let ended = callbacks.serve(listener, desk, until).await;
+            ended.map_err(|error| ServeError::Channel(format!("callbacks break off: {error}")))
+        });
+    }
     if let Some((listener, address)) = otlp_grpc {
         let (router, until) = (router.clone(), until_stopped());
         tasks.spawn(async move {

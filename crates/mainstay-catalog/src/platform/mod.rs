@@ -153,6 +153,24 @@ pub struct Contacts {
     pub phone: Option<String>,
 }
 
+impl Contacts {
+    /// The telephone number, if it is written as E.164 says: as it is dialled from anywhere.
+    #[must_use]
+    pub fn dialled(&self) -> Option<&str> {
+        self.phone.as_deref().filter(|number| is_e164(number))
+    }
+}
+
+/// Whether a number is written as E.164 says: `+`, no zero first, at most 15 digits.
+#[must_use]
+pub fn is_e164(number: &str) -> bool {
+    number.strip_prefix('+').is_some_and(|digits| {
+        (7..=15).contains(&digits.len())
+            && !digits.starts_with('0')
+            && digits.bytes().all(|digit| digit.is_ascii_digit())
+    })
+}
+
 /// A team that owns services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -34,6 +34,7 @@ impl Response {
 
         if let Some(channels) = &channels {
             check_secrets(channels, diagnostics);
+            check_names(channels, diagnostics);
         }
         let channels = channels.map(|channels| channels.value).unwrap_or_default();
         for rota in rotas.values() {
@@ -53,6 +54,30 @@ impl Response {
             rotas: values(rotas),
             policies: values(policies),
             channels,
+        }
+    }
+}
+
+/// A route finds a receiver by its name alone, and a secret its webhook.
+fn check_names(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics) {
+    let document = channels.document;
+    let mut names = BTreeSet::new();
+    for twice in channels.value.receivers().filter(|name| !names.insert(*name)) {
+        let message = format!("two receivers are called {twice}");
+        diagnostics.push(
+            document
+                .diagnostic(lint::DUPLICATE_NAME, document.at, message)
+                .help("names are unique over webhooks, teams, pagerduty and ntfy"),
+        );
+    }
+    for (name, secret) in &channels.value.webhook_secrets {
+        if !channels.value.webhooks.contains_key(name) {
+            let message = format!("a secret for the webhook {name}, which there is not");
+            diagnostics.push(
+                document
+                    .diagnostic(lint::UNKNOWN_REFERENCE, secret.at, message)
+                    .help("name one of `webhooks`, or leave it out"),
+            );
         }
     }
 }
@@ -80,11 +105,6 @@ fn only<'a, T: serde::de::DeserializeOwned>(
 
 fn check_secrets(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics) {
     let document = channels.document;
-    let password = channels
-        .value
-        .smtp
-        .iter()
-        .filter_map(|smtp| smtp.password.as_ref());
     let urls = channels
         .value
         .chat
@@ -94,7 +114,9 @@ fn check_secrets(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics
     // Slack puts the secret into the path, and others put it before an @.
     let secret_urls =
         urls.filter(|url| url.as_str().contains("hooks.slack.com") || url.as_str().contains('@'));
-    for secret in password
+    for secret in channels
+        .value
+        .secrets()
         .chain(secret_urls)
         .filter(|setting| !setting.is_variable())
     {

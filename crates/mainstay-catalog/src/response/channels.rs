@@ -85,6 +85,107 @@ pub struct Channels {
     pub chat: Option<Chat>,
     /// For webhooks: name to URL.
     pub webhooks: BTreeMap<String, Spanned<Setting>>,
+    /// Secrets with which webhooks are signed, by the webhook's name: always a `${VARIABLE}`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub webhook_secrets: BTreeMap<String, Spanned<Setting>>,
+    /// For text messages and calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telephone: Option<Telephone>,
+    /// For chat by a bot of Slack's; it is preferred to `chat`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slack: Option<SlackBot>,
+    /// Services of PagerDuty. A route names them among its `webhooks`, as all receivers below.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pagerduty: BTreeMap<String, PagerDuty>,
+    /// Incoming webhooks of Microsoft Teams, which take Adaptive Cards: name to URL, always a `${VARIABLE}`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub teams: BTreeMap<String, Spanned<Setting>>,
+    /// Topics of an ntfy server.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ntfy: BTreeMap<String, Ntfy>,
+}
+
+impl Channels {
+    /// The names that a route may give among its `webhooks`.
+    pub fn receivers(&self) -> impl Iterator<Item = &str> {
+        let urls = self.webhooks.keys().chain(self.teams.keys());
+        urls.chain(self.pagerduty.keys())
+            .chain(self.ntfy.keys())
+            .map(String::as_str)
+    }
+
+    /// Everything that must not be written out.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Spanned<Setting>> {
+        let smtp = self.smtp.iter().filter_map(|smtp| smtp.password.as_ref());
+        let telephone = self.telephone.iter().map(|telephone| &telephone.auth_token);
+        let slack = self.slack.iter().map(|slack| &slack.token);
+        let pagerduty = self.pagerduty.values().map(|service| &service.routing_key);
+        let ntfy = self.ntfy.values().filter_map(|topic| topic.token.as_ref());
+        smtp.chain(telephone)
+            .chain(slack)
+            .chain(pagerduty)
+            .chain(ntfy)
+            .chain(self.teams.values())
+            .chain(self.webhook_secrets.values())
+    }
+}
+
+/// A provider of telephony that speaks Twilio's API of 2010-04-01.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telephone {
+    /// The account.
+    pub account_sid: Setting,
+    /// Its token: always a `${VARIABLE}`.
+    pub auth_token: Spanned<Setting>,
+    /// The number that calls and writes, E.164.
+    pub from: Setting,
+    /// Where the API is; left out, Twilio's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Setting>,
+    /// Where the provider reaches this server, without a slash at the end. Left out, nobody is called back: states are
+    /// asked for, and keys that are pressed in a call are not heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<Setting>,
+    /// Where this server listens for callbacks, such as `127.0.0.1:9097`: behind what terminates TLS, and apart from the
+    /// console, which need not be on the Internet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_listen: Option<Setting>,
+}
+
+/// A bot of Slack's, which posts by `chat.postMessage`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SlackBot {
+    /// Its token: always a `${VARIABLE}`.
+    pub token: Spanned<Setting>,
+    /// Where the API is; left out, Slack's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Setting>,
+}
+
+/// A service of PagerDuty, told by Events API v2.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PagerDuty {
+    /// The integration's key: always a `${VARIABLE}`.
+    pub routing_key: Spanned<Setting>,
+    /// Where the API is; left out, PagerDuty's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Setting>,
+}
+
+/// A topic of an ntfy server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ntfy {
+    /// The server, without the topic.
+    pub url: Setting,
+    /// The topic. On a public server it is as good as a secret.
+    pub topic: Setting,
+    /// The token of who publishes, if the server wants one: always a `${VARIABLE}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Spanned<Setting>>,
 }
 
 /// A mail server.

@@ -65,14 +65,16 @@ impl Context<'_> {
         for channel in policy.channels.values().flatten() {
             let configured = match channel.value {
                 Channel::Email => self.channels.smtp.is_some(),
-                Channel::Chat => self.channels.chat.is_some(),
-                Channel::Webhook => !self.channels.webhooks.is_empty(),
+                Channel::Chat => self.channels.chat.is_some() || self.channels.slack.is_some(),
+                Channel::Webhook => self.channels.receivers().next().is_some(),
+                Channel::Sms | Channel::Voice => self.channels.telephone.is_some(),
             };
             if !configured {
                 let key = match channel.value {
                     Channel::Email => "smtp",
                     Channel::Chat => "chat",
                     Channel::Webhook => "webhooks",
+                    Channel::Sms | Channel::Voice => "telephone",
                 };
                 let message = format!("nothing says how to reach people by {}", channel.value.name());
                 report(
@@ -121,6 +123,7 @@ impl Context<'_> {
                     Channel::Email => person.contacts.email.is_some(),
                     Channel::Chat => person.contacts.chat.is_some(),
                     Channel::Webhook => false,
+                    Channel::Sms | Channel::Voice => person.contacts.dialled().is_some(),
                 });
             if !reachable {
                 let message = format!("{id} cannot be reached by any channel of this policy");

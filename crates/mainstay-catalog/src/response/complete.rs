@@ -46,12 +46,15 @@ pub(super) fn complete(
         for webhook in receiver
             .webhooks
             .iter()
-            .filter(|name| !channels.webhooks.contains_key(&name.value))
+            .filter(|name| !channels.receivers().any(|known| known == name.value))
         {
-            let known = channels.webhooks.keys().map(String::as_str);
+            let known = channels.receivers();
             diagnostics.push(document.unknown_reference("webhook", webhook, known));
         }
-        let first_post = receiver.chat.first().filter(|_| channels.chat.is_none());
+        let first_post = receiver
+            .chat
+            .first()
+            .filter(|_| channels.chat.is_none() && channels.slack.is_none());
         if let Some(channel) = first_post {
             let message = "nothing says how to reach the chat";
             diagnostics.push(

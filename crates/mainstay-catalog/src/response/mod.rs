@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use channels::{Channels, Chat, Setting, SettingError, Smtp};
+pub use channels::{Channels, Chat, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone};
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, Repeat, Target};
 pub use rota::{Handoff, Rota};
 pub use routing::{GroupBy, InhibitRule, Receiver, Route, Routing};

@@ -3,6 +3,7 @@
 mod archive;
 mod as_written;
 mod broken;
+mod channels;
 mod good;
 mod hostile;
 mod payments;

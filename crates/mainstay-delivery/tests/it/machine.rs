@@ -43,8 +43,9 @@ fn waits_double_up_to_a_minute_unless_the_receiver_names_a_time() {
     assert_eq!(wait_ms(u32::MAX, 0), 60_000);
     assert_eq!(wait_ms(9, 1_500), 1_500, "the receiver knows best");
     assert_eq!(wait_ms(1, 59_999), 59_999);
-    assert_eq!(wait_ms(1, 3_600_000), 60_000, "but a page does not wait an hour");
-    assert_eq!(wait_ms(1, u64::MAX), 60_000);
+    assert_eq!(wait_ms(1, 120_000), 120_000, "and is not asked before");
+    assert_eq!(wait_ms(1, 3_600_000), 300_000, "but a page does not wait an hour");
+    assert_eq!(wait_ms(1, u64::MAX), 300_000);
 }
 
 #[test]
@@ -163,6 +164,19 @@ fn a_second_failure_falls_over_to_the_next_channel_once() {
     let receipt = bench.state.receipt("page/1/email").expect("a receipt");
     assert!(receipt.fell_over && receipt.refused);
     assert_eq!((receipt.attempts, receipt.answer.as_str()), (4, "550 unknown"));
+}
+
+/// Two attempts and a wait between them have to fit into 30 s.
+#[test]
+fn a_receiver_that_asks_for_a_long_wait_is_not_waited_for() {
+    let mut bench = Bench::new(&[Channel::Sms, Channel::Email]);
+    assert_eq!(bench.tell_ana(Channel::Sms, 1, retry(8_000)), ["delayed"]);
+    let mut bench = Bench::new(&[Channel::Sms, Channel::Email]);
+    assert_eq!(
+        bench.tell_ana(Channel::Sms, 1, retry(120_000)),
+        ["delayed", "fell_over"]
+    );
+    assert_eq!(bench.keys(), ["page/1/email"]);
 }
 
 #[test]

@@ -3,5 +3,9 @@
 mod channels;
 mod inbox;
 mod machine;
+mod matrix;
+mod provider;
+mod receivers;
 mod support;
+mod telephone;
 mod tls;

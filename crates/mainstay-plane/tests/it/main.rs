@@ -3,6 +3,7 @@
 mod alert_state;
 mod bench;
 mod completions;
+mod directory;
 mod engines;
 mod facts;
 mod indicators;

@@ -6,12 +6,14 @@ mod pages;
 mod reports;
 mod world;
 
-use mainstay_kernel::{Clock as _, Labels, Reach};
+use mainstay_delivery::telephone::Acknowledge as _;
+use mainstay_kernel::{Clock as _, Labels, PageId, PersonId, Reach};
 use mainstay_promql::Value as Found;
 use mainstay_web::Metrics as _;
 use mainstay_web::view::{InstantQuery, QueryError, QueryOptions, Share, Status, StepState};
 
 use super::*;
+use crate::serve::telephone::Desk;
 use world::*;
 
 #[tokio::test]
@@ -213,6 +215,36 @@ async fn a_bank_sees_its_own_tenants_and_nobody_elses() {
         (situation.firing, situation.places.tenants),
         (0, vec!["HIG-001".to_owned()])
     );
+}
+
+#[tokio::test]
+async fn a_key_in_a_call_acknowledges_the_page_in_the_name_of_who_was_called() {
+    let (world, _) = World::outage().await;
+    let World { console, plane, .. } = world;
+    let page = plane.look(|states| {
+        states
+            .oncall
+            .climbing()
+            .next()
+            .map(|page| page.request.page.clone())
+    });
+    let page = page.await.expect("a page");
+    let desk = Desk::new(Arc::new(console));
+    let called = |name: &str| PersonId::new(name).expect("a name");
+    let nothing = PageId::new("page-of-nothing").expect("an id");
+    assert_eq!(desk.acknowledge(called("sipho"), nothing).await, None);
+    let first = desk.acknowledge(called("sipho"), page.clone()).await;
+    assert_eq!(first.as_deref(), Some("Acknowledged by sipho."));
+    let late = desk.acknowledge(called("thandi"), page.clone()).await;
+    assert_eq!(late.as_deref(), Some("It was acknowledged by sipho before."));
+    let by = plane.look(|states| {
+        states
+            .oncall
+            .page(&page)
+            .and_then(|page| page.acknowledged.clone())
+    });
+    let (_, by) = by.await.expect("it is acknowledged");
+    assert_eq!(by.subject, "sipho");
 }
 
 #[tokio::test]

@@ -1,0 +1,162 @@
+//! What the provider tells us: states of messages, and keys that were pressed. It signs every request.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use mainstay_kernel::{PageId, PersonId};
+use tokio::net::TcpListener;
+
+use super::escape;
+use super::progress::{Progress, word};
+use crate::http::decoded;
+use crate::signature::{self, SignatureError};
+
+/// Where callbacks arrive.
+pub(super) const PATH: &str = "/telephone/";
+/// The largest body, in bytes.
+const BODY_MAX_BYTES: usize = 16 * 1024;
+
+/// The receiving end of callbacks.
+#[derive(Clone)]
+pub struct Callbacks {
+    url: String,
+    auth_token: String,
+    progress: Arc<Progress>,
+}
+
+/// What a callback said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Called {
+    /// A state, which is noted.
+    State,
+    /// A human pressed 1: they acknowledge the page.
+    Acknowledged {
+        /// Who.
+        person: PersonId,
+        /// What.
+        page: PageId,
+    },
+    /// Another key.
+    OtherKey,
+}
+
+/// Takes acknowledgements; gives what is told to the human.
+pub trait Acknowledge: Send + Sync + 'static {
+    /// Acknowledges a page in the name of a person. Gives the words that they then hear, such as who was first; nothing
+    /// if it cannot be acknowledged.
+    fn acknowledge(&self, person: PersonId, page: PageId) -> impl Future<Output = Option<String>> + Send;
+}
+
+impl Callbacks {
+    pub(super) fn new(url: String, auth_token: String, progress: Arc<Progress>) -> Self {
+        Self {
+            url,
+            auth_token,
+            progress,
+        }
+    }
+
+    /// Takes a callback: `path` with its query as it was asked for, the header `X-Twilio-Signature`, and the form.
+    ///
+    /// # Errors
+    /// If it is not signed by the provider, or names nothing that can be acknowledged.
+    pub fn take(&self, path: &str, signature: &str, form: &[u8]) -> Result<Called, SignatureError> {
+        let form = std::str::from_utf8(form).map_err(|_| SignatureError::Malformed)?;
+        let fields = decoded(form);
+        let url = format!("{}{path}", self.url);
+        signature::twilio(&self.auth_token, &url, &fields, signature)?;
+
+        let about = decoded(path.split_once('?').map_or("", |(_, query)| query));
+        let key = field(&about, "key").ok_or(SignatureError::Malformed)?;
+        if let Some(digits) = field(&fields, "Digits") {
+            if digits != "1" {
+                return Ok(Called::OtherKey);
+            }
+            let page = field(&about, "page").and_then(|page| PageId::new(page).ok());
+            let person = field(&about, "person").and_then(|person| PersonId::new(person).ok());
+            let (Some(page), Some(person)) = (page, person) else {
+                return Err(SignatureError::Malformed);
+            };
+            return Ok(Called::Acknowledged { person, page });
+        }
+        let status = field(&fields, "MessageStatus").or_else(|| field(&fields, "CallStatus"));
+        let sid = field(&fields, "MessageSid").or_else(|| field(&fields, "CallSid"));
+        if let (Some(status), Some(sid)) = (status, sid) {
+            let code = field(&fields, "ErrorCode").and_then(|code| code.parse().ok());
+            self.progress.state(key, sid, &word(status), code);
+        }
+        Ok(Called::State)
+    }
+
+    /// Takes callbacks until `shutdown` is ready.
+    ///
+    /// # Errors
+    /// If the listener breaks.
+    pub async fn serve<A: Acknowledge>(
+        self,
+        listener: TcpListener,
+        acknowledge: A,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        let web = axum::serve(listener, self.router(acknowledge)).into_future();
+        tokio::select! {
+            ended = web => ended,
+            () = shutdown => Ok(()),
+        }
+    }
+
+    /// The routes to which the provider posts.
+    fn router<A: Acknowledge>(self, acknowledge: A) -> Router {
+        Router::new()
+            .route(&format!("{PATH}{{what}}"), post(receive::<A>))
+            .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+            .with_state(Arc::new((self, acknowledge)))
+    }
+}
+
+async fn receive<A: Acknowledge>(
+    State(shared): State<Arc<(Callbacks, A)>>,
+    uri: Uri,
+    headers: HeaderMap,
+    form: Bytes,
+) -> Response {
+    let (callbacks, acknowledge) = &*shared;
+    let path = uri.path_and_query().map_or("", |path| path.as_str());
+    let signature = headers
+        .get("X-Twilio-Signature")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let words = match callbacks.take(path, signature, &form) {
+        Err(error) => {
+            tracing::warn!(%error, "a callback of the telephone provider was refused");
+            return (StatusCode::FORBIDDEN, error.to_string()).into_response();
+        }
+        Ok(Called::State) => return StatusCode::NO_CONTENT.into_response(),
+        Ok(Called::OtherKey) => "That was not 1. The page is not acknowledged.".to_owned(),
+        Ok(Called::Acknowledged { person, page }) => {
+            // Whatever becomes of the page: a human has heard the call.
+            let about = decoded(uri.query().unwrap_or_default());
+            callbacks
+                .progress
+                .acknowledged(field(&about, "key").unwrap_or_default());
+            let said = acknowledge.acknowledge(person, page).await;
+            said.map_or(
+                "It could not be acknowledged. Use the console.".to_owned(),
+                |said| escape(&said),
+            )
+        }
+    };
+    let twiml = format!("<Response><Say>{words}</Say></Response>");
+    ([(header::CONTENT_TYPE, "text/xml")], twiml).into_response()
+}
+
+fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = fields.iter().find(|(of, _)| of == name);
+    found.map(|(_, value)| value.as_str())
+}

@@ -1,0 +1,409 @@
+//! Text messages and calls over real sockets: what proves delivery, and what is asked before anything is sent again.
+
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mainstay_delivery::channel::{Address, RealChannels, Sent};
+use mainstay_delivery::telephone::{Acknowledge, Callbacks};
+use mainstay_kernel::effect::{Channel, Outcome};
+use mainstay_kernel::{PageId, PersonId};
+use ring::hmac;
+use tokio::net::TcpListener;
+
+use crate::provider::{NUMBER, Provider, SECRET, answer, basic, telephone};
+use crate::support::{send, word};
+
+const QUICK_MS: u64 = 1_500;
+const PATIENT_MS: u64 = 30_000;
+
+async fn page(channels: &RealChannels, channel: Channel, attempt: u32, possible_duplicate: bool) -> Sent {
+    let to = Address::Phone(NUMBER.to_owned());
+    send(channels, &to, channel, attempt, possible_duplicate).await
+}
+
+fn state(status: &str) -> Option<String> {
+    Some(answer(
+        "200 OK",
+        "",
+        &format!(r#"{{"sid":"SM1","status":"{status}"}}"#),
+    ))
+}
+
+fn taken() -> Option<String> {
+    Some(answer("201 Created", "", r#"{"sid":"SM1","status":"queued"}"#))
+}
+
+fn reason(sent: &Sent) -> &str {
+    match &sent.outcome {
+        Outcome::Retry { reason, .. } | Outcome::Failed { reason } => reason,
+        Outcome::Done { receipt } => receipt,
+    }
+}
+
+#[tokio::test]
+async fn that_it_was_taken_or_sent_is_no_delivery_and_it_is_asked_for_before_it_is_sent_again() {
+    let delivered = Arc::new(Mutex::new(false));
+    let now = Arc::clone(&delivered);
+    let provider = Provider::start(move |asked, _| match asked.is_post() {
+        true => taken(),
+        false => state(if *now.lock().expect("no panic") {
+            "delivered"
+        } else {
+            "sent"
+        }),
+    })
+    .await;
+    let channels = telephone(&provider.url(), QUICK_MS, None);
+    for attempt in 1..=3 {
+        let sent = page(&channels, Channel::Sms, attempt, attempt > 1).await;
+        assert_eq!(word(&sent), "unknown 0", "{sent:?}");
+        assert!(reason(&sent).starts_with("SM1 is sent"), "{sent:?}");
+    }
+    *delivered.lock().expect("no panic") = true;
+    let sent = page(&channels, Channel::Sms, 4, true).await;
+    assert_eq!((word(&sent).as_str(), reason(&sent)), ("done", "SM1 delivered"));
+    assert_eq!(provider.posts(), 1);
+
+    let asked = provider.asked();
+    let first = &asked[0];
+    assert_eq!(first.line, "POST /2010-04-01/Accounts/AC1/Messages.json");
+    assert_eq!(first.header("authorization"), Some(basic().as_str()));
+    assert!(
+        first
+            .body
+            .contains("To=%2B27115550100&From=%2B27115550199&Body=%5BP0%5D+Pool"),
+        "{}",
+        first.body
+    );
+    assert!(
+        asked[1..]
+            .iter()
+            .all(|asked| asked.line == "GET /2010-04-01/Accounts/AC1/Messages/SM1.json")
+    );
+}
+
+#[tokio::test]
+async fn what_is_never_delivered_fails_in_the_end() {
+    let provider = Provider::start(|asked, _| if asked.is_post() { taken() } else { state("sent") }).await;
+    let channels = telephone(&provider.url(), 40, None);
+    let mut words = Vec::new();
+    for attempt in 1..=10 {
+        words.push(word(&page(&channels, Channel::Sms, attempt, attempt > 1).await));
+    }
+    assert_eq!(
+        words.iter().filter(|word| *word == "unknown 0").count(),
+        9,
+        "{words:?}"
+    );
+    assert_eq!(words.last().map(String::as_str), Some("failed"));
+    assert_eq!(provider.posts(), 1);
+}
+
+#[tokio::test]
+async fn a_restart_finds_the_message_in_the_providers_log() {
+    let body = Arc::new(Mutex::new(String::new()));
+    let sent_body = Arc::clone(&body);
+    let provider = Provider::start(move |asked, _| {
+        if asked.is_post() {
+            // It is taken, and the answer is lost.
+            *sent_body.lock().expect("no panic") = asked.body.clone();
+            return None;
+        }
+        if asked
+            .line
+            .contains("Messages.json?To=%2B27115550100&DateSent%3E=2025-01-14")
+        {
+            let reference = sent_body.lock().expect("no panic");
+            let reference = reference
+                .rsplit("ref+")
+                .next()
+                .expect("a reference")
+                .get(..12)
+                .unwrap_or_default();
+            let body = format!(
+                r#"{{"messages":[{{"sid":"SM8","body":"else"}},{{"sid":"SM9","body":"x ref {reference}"}}]}}"#
+            );
+            return Some(answer("200 OK", "", &body));
+        }
+        assert!(asked.line.ends_with("/Messages/SM9.json"), "{}", asked.line);
+        state("delivered")
+    })
+    .await;
+    let sent = page(
+        &telephone(&provider.url(), QUICK_MS, None),
+        Channel::Sms,
+        1,
+        false,
+    )
+    .await;
+    assert_eq!(word(&sent), "unknown 0", "{sent:?}");
+    let sent = page(
+        &telephone(&provider.url(), PATIENT_MS, None),
+        Channel::Sms,
+        2,
+        true,
+    )
+    .await;
+    assert_eq!((word(&sent).as_str(), reason(&sent)), ("done", "SM9 delivered"));
+    assert_eq!(provider.posts(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_twice_while_the_log_cannot_be_read_and_all_is_when_it_is_empty() {
+    let provider = Provider::start(|_, _| Some(answer("500 Broken", "", ""))).await;
+    let sent = page(
+        &telephone(&provider.url(), PATIENT_MS, None),
+        Channel::Sms,
+        2,
+        true,
+    )
+    .await;
+    assert_eq!(word(&sent), "unknown 0", "{sent:?}");
+    assert_eq!(provider.posts(), 0);
+
+    let provider = Provider::start(|asked, _| match (asked.is_post(), asked.line.contains('?')) {
+        (true, _) => taken(),
+        (false, true) => Some(answer("200 OK", "", r#"{"messages":[]}"#)),
+        (false, false) => state("delivered"),
+    })
+    .await;
+    let sent = page(
+        &telephone(&provider.url(), PATIENT_MS, None),
+        Channel::Sms,
+        2,
+        true,
+    )
+    .await;
+    assert_eq!(word(&sent), "done", "{sent:?}");
+    assert_eq!(provider.posts(), 1);
+}
+
+#[tokio::test]
+async fn trouble_that_passes_is_sent_anew_five_times_and_other_trouble_never() {
+    let state = |code: u32| {
+        move |asked: &crate::provider::Asked, _| match asked.is_post() {
+            true => taken(),
+            false => Some(answer(
+                "200 OK",
+                "",
+                &format!(r#"{{"status":"undelivered","error_code":{code}}}"#),
+            )),
+        }
+    };
+    let provider = Provider::start(state(30_008)).await;
+    let channels = telephone(&provider.url(), PATIENT_MS, None);
+    let mut words = Vec::new();
+    for attempt in 1..=5 {
+        words.push(word(&page(&channels, Channel::Sms, attempt, false).await));
+    }
+    assert_eq!(words, ["retry 0", "retry 0", "retry 0", "retry 0", "failed"]);
+    assert_eq!(provider.posts(), 5);
+
+    let provider = Provider::start(state(30_006)).await;
+    let sent = page(
+        &telephone(&provider.url(), PATIENT_MS, None),
+        Channel::Sms,
+        1,
+        false,
+    )
+    .await;
+    assert_eq!(
+        (word(&sent).as_str(), reason(&sent)),
+        ("failed", "SM1 undelivered, code 30006")
+    );
+}
+
+#[tokio::test]
+async fn a_number_that_said_stop_or_is_none_fails_at_once_and_is_not_told() {
+    let words = format!(r#"{{"code":21610,"message":"Attempt to send to unsubscribed recipient {NUMBER}"}}"#);
+    let provider = Provider::start(move |_, _| Some(answer("400 Bad Request", "", &words))).await;
+    let channels = telephone(&provider.url(), PATIENT_MS, None);
+    let sent = page(&channels, Channel::Sms, 1, false).await;
+    assert_eq!(word(&sent), "failed");
+    assert!(
+        reason(&sent).contains("STOP") && !reason(&sent).contains(NUMBER),
+        "{sent:?}"
+    );
+
+    let to = Address::Phone("0115550100".to_owned());
+    let sent = send(&channels, &to, Channel::Voice, 1, false).await;
+    assert_eq!(word(&sent), "failed");
+    assert!(!reason(&sent).contains("0115550100"), "{sent:?}");
+    assert_eq!(provider.posts(), 1);
+}
+
+/// Who acknowledged what.
+#[derive(Clone, Default)]
+struct Desk(Arc<Mutex<Vec<(PersonId, PageId)>>>);
+
+impl Acknowledge for Desk {
+    async fn acknowledge(&self, person: PersonId, page: PageId) -> Option<String> {
+        self.0.lock().expect("no panic").push((person, page));
+        Some("Acknowledged by <ana>.".to_owned())
+    }
+}
+
+/// Posts a form as the provider does, signed with `token`; gives the status and the body.
+async fn call_back(base: &str, path: &str, fields: &[(&str, &str)], token: &str) -> (u16, String) {
+    call_back_signed(base, path, path, fields, token).await
+}
+
+/// The same, with the signature of another address.
+async fn call_back_signed(
+    base: &str,
+    path: &str,
+    signed_path: &str,
+    fields: &[(&str, &str)],
+    token: &str,
+) -> (u16, String) {
+    let mut sorted = fields.to_vec();
+    sorted.sort_unstable();
+    let signed: String = sorted
+        .iter()
+        .map(|(name, value)| format!("{name}{value}"))
+        .collect();
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.as_bytes());
+    let signature = hmac::sign(&key, format!("{base}{signed_path}{signed}").as_bytes());
+    let form: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let answer = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client")
+        .post(format!("{base}{path}"))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("X-Twilio-Signature", STANDARD.encode(signature))
+        .body(form.join("&"))
+        .send()
+        .await
+        .expect("an answer");
+    (answer.status().as_u16(), answer.text().await.expect("a body"))
+}
+
+async fn listen(desk: Desk, listener: TcpListener, callbacks: Callbacks) {
+    callbacks
+        .serve(listener, desk, std::future::pending())
+        .await
+        .expect("serves");
+}
+
+/// The address that the provider was told, without the base.
+async fn told(provider: &Provider, base: &str, field: &str) -> String {
+    for _ in 0..3_000 {
+        if let Some(asked) = provider.asked().iter().find(|asked| asked.is_post()) {
+            let form = reqwest::Url::parse(&format!("http://localhost/?{}", asked.body)).expect("a form");
+            let found = form
+                .query_pairs()
+                .find(|(name, _)| name == field)
+                .expect("the field");
+            let text = found.1.replace("&amp;", "&");
+            let from = text.find(base).expect("the base") + base.len();
+            let rest = &text[from..];
+            return rest[..rest.find('"').unwrap_or(rest.len())].to_owned();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("nothing was sent")
+}
+
+#[tokio::test]
+async fn a_signed_callback_ends_the_wait_and_one_that_is_not_changes_nothing() {
+    let provider = Provider::start(|asked, _| if asked.is_post() { taken() } else { state("sent") }).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let channels = telephone(&provider.url(), PATIENT_MS, Some(&base));
+    let callbacks = channels.callbacks().expect("callbacks");
+    tokio::spawn(listen(Desk::default(), listener, callbacks));
+
+    let waiting = tokio::spawn(async move { page(&channels, Channel::Sms, 1, false).await });
+    let path = told(&provider, &base, "StatusCallback").await;
+    let fields = [("MessageStatus", "delivered"), ("MessageSid", "SM1")];
+    assert_eq!(call_back(&base, &path, &fields, "another").await.0, 403);
+    assert_eq!(
+        call_back(&base, "/telephone/status?key=other", &fields, SECRET)
+            .await
+            .0,
+        204
+    );
+    assert!(!waiting.is_finished(), "neither was about this message");
+    // A callback may come before the SID that it is about is known: it is then asked for.
+    let sent = loop {
+        assert_eq!(call_back(&base, &path, &fields, SECRET).await.0, 204);
+        if waiting.is_finished() {
+            break waiting.await.expect("no panic");
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    assert_eq!((word(&sent).as_str(), reason(&sent)), ("done", "SM1 delivered"));
+}
+
+#[tokio::test]
+async fn key_1_acknowledges_the_page_and_ends_the_calls() {
+    let provider = Provider::start(|asked, _| {
+        if asked.is_post() {
+            taken()
+        } else {
+            state("in-progress")
+        }
+    })
+    .await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let channels = telephone(&provider.url(), PATIENT_MS, Some(&base));
+    let desk = Desk::default();
+    tokio::spawn(listen(
+        desk.clone(),
+        listener,
+        channels.callbacks().expect("callbacks"),
+    ));
+
+    let waiting = tokio::spawn(async move { page(&channels, Channel::Voice, 1, false).await });
+    let path = told(&provider, &base, "Twiml").await;
+    assert_eq!(
+        call_back(&base, &path, &[("Digits", "1")], "another").await.0,
+        403
+    );
+    let (status, words) = call_back(&base, &path, &[("Digits", "2")], SECRET).await;
+    assert!(status == 200 && words.contains("not acknowledged"), "{words}");
+    assert!(desk.0.lock().expect("no panic").is_empty());
+    // Somebody else's page cannot be acknowledged by changing the address: it is signed too.
+    let other = path.replace("page-7", "page-8");
+    assert_ne!(other, path);
+    let (status, _) = call_back_signed(&base, &other, &path, &[("Digits", "1")], SECRET).await;
+    assert_eq!(status, 403);
+    let (status, words) = call_back(&base, &path, &[("Digits", "1")], SECRET).await;
+    assert!(
+        status == 200 && words.contains("Acknowledged by &lt;ana&gt;."),
+        "{words}"
+    );
+    let expected = (
+        PersonId::new("ana").expect("an id"),
+        PageId::new("page-7").expect("an id"),
+    );
+    assert_eq!(*desk.0.lock().expect("no panic"), [expected]);
+    let sent = waiting.await.expect("no panic");
+    assert_eq!(word(&sent), "done");
+    assert!(reason(&sent).ends_with("acknowledged by key"), "{sent:?}");
+}
+
+#[tokio::test]
+async fn three_calls_that_nobody_answers_are_enough() {
+    let provider = Provider::start(|asked, _| {
+        if asked.is_post() {
+            taken()
+        } else {
+            state("no-answer")
+        }
+    })
+    .await;
+    let channels = telephone(&provider.url(), PATIENT_MS, None);
+    let mut words = Vec::new();
+    for attempt in 1..=3 {
+        words.push(word(&page(&channels, Channel::Voice, attempt, false).await));
+    }
+    assert_eq!(words, ["retry 30000", "retry 30000", "failed"]);
+    assert_eq!(provider.posts(), 3);
+}

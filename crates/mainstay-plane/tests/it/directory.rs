@@ -1,0 +1,128 @@
+//! Where messages go, from the document that the guide shows.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mainstay_catalog::{Catalog, Diagnostics, Documents};
+use mainstay_delivery::channel::Address;
+use mainstay_kernel::effect::{Channel, Deliver, Message, Recipient};
+use mainstay_kernel::{PersonId, Severity};
+use mainstay_plane::Directory;
+
+const PEOPLE: &str = r#"
+apiVersion: mainstay/v1
+kind: People
+items:
+  - {id: ann, name: Ann, role: Engineer, team: shop, contacts: {phone: "+27115550100", chat: "@ann"}}
+"#;
+
+fn catalog() -> Catalog {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/channels.md");
+    let guide = std::fs::read_to_string(guide).expect("the guide is there");
+    let (_, rest) = guide.split_once("```yaml\n").expect("a document");
+    let (document, _) = rest.split_once("```").expect("its end");
+    let files = BTreeMap::from([
+        ("channels.yaml".to_owned(), document.to_owned()),
+        ("people.yaml".to_owned(), PEOPLE.to_owned()),
+    ]);
+    let (documents, _) = Documents::from_texts(files);
+    Catalog::build(documents, &mut Diagnostics::default())
+}
+
+fn lookup(name: &str) -> Option<String> {
+    Some(match name {
+        "TEAMS_URL" => "https://teams.example/hook".to_owned(),
+        other => format!("the {other}"),
+    })
+}
+
+fn address(directory: &Directory, channel: Channel, to: Recipient) -> Result<Address, String> {
+    directory.address(&Deliver {
+        channel,
+        to,
+        message: Message {
+            subject: String::new(),
+            body: String::new(),
+            severity: Severity::P0,
+            resolved: false,
+            incident: None,
+            page: None,
+            path: "/".to_owned(),
+        },
+    })
+}
+
+#[test]
+fn every_channel_of_the_guide_has_its_address() {
+    let directory = Directory::new(&catalog(), lookup).expect("every variable is set");
+    let receiver = |name: &str| address(&directory, Channel::Webhook, Recipient::Receiver(name.to_owned()));
+    let expected = [
+        (
+            "bank",
+            Address::SignedWebhook {
+                url: "https://ops.bank.example/hook".to_owned(),
+                secret: "the BANK_HOOK_SECRET".to_owned().into(),
+            },
+        ),
+        (
+            "payments",
+            Address::PagerDuty {
+                url: "https://events.pagerduty.com".to_owned(),
+                routing_key: "the PAGERDUTY_KEY".to_owned().into(),
+            },
+        ),
+        (
+            "operations",
+            Address::Teams {
+                url: "https://teams.example/hook".to_owned(),
+            },
+        ),
+        (
+            "night",
+            Address::Ntfy {
+                url: "https://ntfy.shop.example".to_owned(),
+                topic: "the NTFY_TOPIC".to_owned(),
+                token: Some("the NTFY_TOKEN".to_owned().into()),
+            },
+        ),
+    ];
+    for (name, expected) in expected {
+        assert!(receiver(name) == Ok(expected), "{name}");
+    }
+    assert!(receiver("nobody").is_err());
+
+    let ann = || Recipient::Person(PersonId::new("ann").expect("an id"));
+    for channel in [Channel::Sms, Channel::Voice] {
+        let phone = address(&directory, channel, ann());
+        assert!(
+            phone == Ok(Address::Phone("+27115550100".to_owned())),
+            "{channel:?}"
+        );
+    }
+    // The bot is preferred where there is one.
+    let chat = address(&directory, Channel::Chat, ann()).expect("an address");
+    let expected = Address::Slack {
+        url: "https://slack.com/api".to_owned(),
+        token: "the SLACK_TOKEN".to_owned().into(),
+        channel: "@ann".to_owned(),
+    };
+    assert!(chat == expected, "{chat:?}");
+    assert!(address(&directory, Channel::Email, ann()).is_err());
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named() {
+    for name in [
+        "SLACK_TOKEN",
+        "BANK_HOOK_SECRET",
+        "PAGERDUTY_KEY",
+        "TEAMS_URL",
+        "NTFY_TOKEN",
+    ] {
+        let unset = Directory::new(&catalog(), |asked| {
+            (asked != name).then(|| "https://set.example".to_owned())
+        });
+        let error = unset.err().map(|error| error.to_string());
+        assert_eq!(error, Some(format!("the variable {name} is not set")));
+    }
+}

@@ -1,0 +1,59 @@
+//! Keys that are pressed in a call acknowledge the page, as the button does.
+
+use std::sync::Arc;
+
+use mainstay_catalog::Catalog;
+use mainstay_delivery::telephone::{Acknowledge, Callbacks};
+use mainstay_kernel::principal::Tenants;
+use mainstay_kernel::{Actor, PageId, PersonId, Principal, Role};
+use mainstay_web::Console;
+use mainstay_web::view::AckTarget;
+use tokio::net::TcpListener;
+
+use super::{ServeError, environment};
+
+/// Listens where the catalog says that the provider of telephony calls back.
+pub(super) async fn listen(
+    catalog: &Catalog,
+    callbacks: Option<Callbacks>,
+) -> Result<Option<(Callbacks, TcpListener)>, ServeError> {
+    let telephone = catalog.response.channels.telephone.as_ref();
+    let address = telephone.and_then(|telephone| telephone.callback_listen.as_ref());
+    let (Some(callbacks), Some(address)) = (callbacks, address) else {
+        return Ok(None);
+    };
+    let address = address.resolve(environment)?;
+    let address = address.parse().map_err(|_| {
+        ServeError::Channel(format!(
+            "`callback_listen` is {address:?}, not an address with a port"
+        ))
+    })?;
+    let (listener, _) = super::listen(address).await?;
+    Ok(Some((callbacks, listener)))
+}
+
+/// Takes what people say by key.
+pub(crate) struct Desk<C>(Arc<C>);
+
+impl<C: Console + 'static> Desk<C> {
+    pub(crate) fn new(console: Arc<C>) -> Self {
+        Self(console)
+    }
+}
+
+impl<C: Console + 'static> Acknowledge for Desk<C> {
+    async fn acknowledge(&self, person: PersonId, page: PageId) -> Option<String> {
+        let who = Principal {
+            actor: Actor::person(person.as_str()),
+            role: Role::Responder,
+            tenants: Tenants::All,
+        };
+        match self.0.acknowledge(&who, &AckTarget::Page(page)).await {
+            Ok(done) => Some(done.message),
+            Err(failure) => {
+                tracing::warn!(?failure, "a page could not be acknowledged by key");
+                None
+            }
+        }
+    }
+}
