@@ -217,12 +217,16 @@ pub fn next_shift(
     None
 }
 
-/// What lies between shifts that are in order, from `from` to `until`.
+/// What lies between shifts that are in order of their beginnings, from `from` to `until`. They may overlap, as those of
+/// several rotas do.
 #[must_use]
-pub fn gaps(shifts: &[Shift], from: Timestamp, until: Timestamp) -> Vec<Gap> {
+pub fn gaps<'a>(shifts: impl IntoIterator<Item = &'a Shift>, from: Timestamp, until: Timestamp) -> Vec<Gap> {
     let mut gaps = Vec::new();
     let mut covered = from;
     for shift in shifts {
+        if covered >= until {
+            break;
+        }
         if covered < shift.from {
             gaps.push(Gap {
                 from: covered,

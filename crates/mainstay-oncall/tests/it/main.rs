@@ -6,5 +6,6 @@ mod every_zone;
 mod goalert;
 mod layers;
 mod overrides;
+mod reach;
 mod rota;
 mod timers;
