@@ -17,8 +17,8 @@ pub use reports::Reports;
 use crate::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, GateAnswer, GateApproval,
     GatePlace, GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary,
-    JournalReport, Look, Overview, PostableAlert, RotaDuty, RotaSchedule, ShiftsAsked, Situation, Slo,
-    SloDetail, WhatIf, WhatIfAsked, Why,
+    JournalReport, Look, NewOverride, Overview, PostableAlert, RotaDuty, RotaSchedule, ShiftsAsked,
+    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -112,6 +112,9 @@ pub trait Console: Alertmanager + Metrics + Reports {
     fn duty<'a>(&'a self, who: &'a Principal, asked: DutyAsked) -> Answer<'a, Vec<RotaDuty>>;
     /// Shifts and gaps, one entry per rota; at most 100,000 shifts.
     fn shifts<'a>(&'a self, who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>>;
+
+    /// Gives somebody a duty for a while; what was decided for that time before is overruled.
+    fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done>;
 
     /// Recomputes every hash chain.
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;

@@ -3,7 +3,7 @@
 mod api;
 
 use crate::route::{Parameter, Route};
-use crate::view::{RotaDuty, RotaSchedule};
+use crate::view::{Done, NewOverride, RotaDuty, RotaSchedule};
 
 const fn optional(name: &'static str, about: &'static str) -> Parameter {
     Parameter {
@@ -45,5 +45,13 @@ pub(crate) fn routes() -> Vec<Route> {
         .platform()
         .query(SHIFTS)
         .gives::<Vec<RotaSchedule>>(),
+        Route::post(
+            "/api/v1/oncall/overrides",
+            "Give somebody a duty for a while, whoever has it by the rota",
+            api::override_duty,
+        )
+        .platform()
+        .takes::<NewOverride>()
+        .gives::<Done>(),
     ]
 }

@@ -39,7 +39,7 @@ pub use journal::{
 };
 pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
 pub use mainstay_ui::{Status, Unit};
-pub use oncall::{DutyAsked, DutyStep, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked};
+pub use oncall::{DutyAsked, DutyStep, NewOverride, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked};
 pub use overview::{
     Banner, Duty, Figure, FigureGroup, Grid, GridCell, GridRow, Overview, Places, Sentence, Situation,
 };

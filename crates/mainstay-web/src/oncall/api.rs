@@ -1,11 +1,12 @@
 //! On-call for programs.
 
+use axum::body::Bytes;
 use axum::extract::State;
 
 use crate::app::App;
 use crate::guard::Caller;
-use crate::request::{ApiAnswer, Params};
-use crate::view::{DutyAsked, RotaDuty, RotaSchedule, ShiftsAsked};
+use crate::request::{ApiAnswer, Params, parse_json};
+use crate::view::{Done, DutyAsked, RotaDuty, RotaSchedule, ShiftsAsked};
 
 pub(super) async fn duty(
     State(app): State<App>,
@@ -21,4 +22,9 @@ pub(super) async fn shifts(
     Params(asked): Params<ShiftsAsked>,
 ) -> ApiAnswer<Vec<RotaSchedule>> {
     Ok(app.envelope(app.console.shifts(&caller.principal, asked).await?))
+}
+
+pub(super) async fn override_duty(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<Done> {
+    let entry = parse_json(&body)?;
+    Ok(app.envelope(app.console.override_duty(&caller.principal, entry).await?))
 }

@@ -1,6 +1,7 @@
 //! Who is on call, when, and why.
 
 use jiff::Timestamp;
+use mainstay_kernel::PersonId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,24 @@ pub struct ShiftsAsked {
     /// Only the shifts of this person; then gaps are left out.
     #[serde(default)]
     pub person: Option<String>,
+}
+
+/// Somebody takes a duty for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewOverride {
+    /// Of which rota.
+    pub rota: String,
+    /// Who, by handle.
+    #[schemars(with = "String")]
+    pub person: PersonId,
+    /// From when on; now if nothing is said.
+    #[serde(default)]
+    #[schemars(with = "Option<Utc>")]
+    pub from: Option<Timestamp>,
+    /// Until when; not included.
+    #[schemars(with = "Utc")]
+    pub until: Timestamp,
 }
 
 /// Who is on call in a rota at an instant.

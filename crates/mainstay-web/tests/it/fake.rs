@@ -396,6 +396,11 @@ impl Console for Fake {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn override_duty<'a>(&'a self, who: &'a Principal, _: NewOverride) -> Answer<'a, Done> {
+        self.heard("override_duty", who);
+        Box::pin(async { Ok(done()) })
+    }
+
     fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies> {
         self.heard("gate_policies", who);
         Box::pin(async { Ok(policies()) })

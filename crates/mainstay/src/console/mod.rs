@@ -50,8 +50,9 @@ use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
     Done, DutyAsked, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement,
     GettableAlert, GettableSilence, InboxMessage, Incident, IncidentSummary, IssuedReport, JournalReport,
-    Look, Named, NewAdjustment, Overview, PostableAlert, PostableSilence, ReportAsk, ReportFile, ReportIndex,
-    RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert, PostableSilence, ReportAsk, ReportFile,
+    ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation, Slo, SloDetail, WhatIf,
+    WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -313,6 +314,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn shifts<'a>(&'a self, _who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {
         Box::pin(self.shifts_within(asked))
+    }
+
+    fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done> {
+        Box::pin(self.give_duty(who, entry))
     }
 
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {

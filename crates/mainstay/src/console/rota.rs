@@ -6,13 +6,16 @@ use mainstay_catalog::response::Rota;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
-use mainstay_kernel::PersonId;
-use mainstay_oncall::Override;
+use mainstay_kernel::{PersonId, Principal};
 use mainstay_oncall::rota::{Shift, Source, Verdict, explain, gaps, next_shift, schedule, shift_at};
+use mainstay_oncall::{OncallCommand, Override};
+use mainstay_plane::Command;
 use mainstay_web::Failure;
-use mainstay_web::view::{DutyAsked, DutyStep, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked};
+use mainstay_web::view::{
+    Done, DutyAsked, DutyStep, NewOverride, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked,
+};
 
-use super::PlaneConsole;
+use super::{PlaneConsole, failure};
 
 /// How far ahead the next shift is looked for.
 const NEXT_WITHIN: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -165,6 +168,27 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 )
             })
             .await
+    }
+
+    pub(super) async fn give_duty(&self, who: &Principal, entry: NewOverride) -> Result<Done, Failure> {
+        let entry = Override {
+            rota: entry.rota,
+            person: entry.person,
+            from: entry.from.unwrap_or_else(|| self.now()),
+            until: entry.until,
+        };
+        let message = format!(
+            "{} is on call in rota {} from {} until {}.",
+            entry.person, entry.rota, entry.from, entry.until
+        );
+        let command = Command::Oncall(OncallCommand::Override(entry));
+        let events = self.submit(&who.actor, command).await.map_err(|error| {
+            failure(
+                error,
+                "See `mainstay oncall schedule` for the rotas and their people.",
+            )
+        })?;
+        Ok(Done { message, events })
     }
 
     pub(super) async fn shifts_within(&self, asked: ShiftsAsked) -> Result<Vec<RotaSchedule>, Failure> {

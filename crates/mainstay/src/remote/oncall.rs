@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::Clock as _;
 use mainstay_oncall::ical::{self, Entry};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Ask, Remote, Server, Trouble};
 use crate::clock::SystemClock;
@@ -78,6 +78,23 @@ pub(crate) enum Command {
     Gaps {
         #[command(flatten)]
         span: Span,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Give somebody a duty for a while, whoever has it by the rota. The last one that covers an instant holds.
+    Override {
+        /// Of which rota.
+        #[arg(long)]
+        rota: String,
+        /// Who takes it, by handle.
+        #[arg(long)]
+        person: String,
+        /// From when on; now, if nothing is said.
+        #[arg(long, value_name = "TIME")]
+        from: Option<Timestamp>,
+        /// Until when.
+        #[arg(long, value_name = "TIME")]
+        until: Timestamp,
         #[command(flatten)]
         ask: Ask,
     },
@@ -172,7 +189,7 @@ impl Command {
                             clock(gap, "from", now),
                             clock(gap, "until", now),
                         ]);
-                        found.push(serde_json::json!({
+                        found.push(json!({
                             "rota": schedule["rota"], "from": gap["from"], "until": gap["until"],
                         }));
                     }
@@ -186,6 +203,19 @@ impl Command {
                 } else {
                     Exit::Problems
                 })
+            }),
+            Self::Override {
+                rota,
+                person,
+                from,
+                until,
+                ask,
+            } => Remote::run(&ask.server, async |remote| {
+                let entry = json!({ "rota": rota, "person": person, "from": from, "until": until });
+                remote
+                    .act("/api/v1/oncall/overrides", Some(entry), ask.output)
+                    .await?;
+                Ok(Exit::Ok)
             }),
             Self::Explain { at, ask } => Remote::run(&ask.server, async |remote| {
                 let (duties, _) = at.ask(remote).await?;

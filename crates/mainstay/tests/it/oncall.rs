@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use crate::catalogs::copy_of_catalog;
 use crate::harness::Server;
 use crate::{run, told};
@@ -63,6 +65,33 @@ fn a_rota_says_who_when_and_why() {
         own.contains(entry) && own.matches("BEGIN:VEVENT").count() == 2,
         "{own}"
     );
+
+    // Somebody takes a day of it: the shift is cut in two, and the reason is said.
+    let (from, until) = ("2027-03-03T06:00:00Z", "2027-03-04T06:00:00Z");
+    let swap = |person: &str, until: &str| {
+        let words = [
+            "oncall", "override", "--rota", "primary", "--person", person, "--from", from, "--until", until,
+        ];
+        server.ask(&words)
+    };
+    assert_eq!(swap("lerato", until).status.code(), Some(0));
+    assert_eq!(
+        swap("nobody", until).status.code(),
+        Some(1),
+        "a person of the catalog"
+    );
+    assert_eq!(
+        swap("lerato", from).status.code(),
+        Some(1),
+        "it ends after it begins"
+    );
+    let who = server.json(&["oncall", "who", "--at", from, "--rota", "primary"]);
+    assert_eq!(
+        (&who[0]["shift"]["person"], &who[0]["shift"]["until"]),
+        (&json!("lerato"), &json!(until))
+    );
+    assert_eq!(who[0]["shift"]["by"], "override");
+    assert_eq!(who[0]["why"][1]["verdict"], "overruled");
 
     let before = [
         "oncall",
