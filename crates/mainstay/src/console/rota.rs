@@ -119,15 +119,15 @@ fn shifts(
         }
         let gaps = gaps(&found, from, until);
         // What was cut off at the edges is made whole.
-        if let Some(first) = found.first_mut().filter(|first| first.from == from) {
-            if let Some(whole) = shift_at(id, rota, overrides, from) {
-                first.from = whole.from;
-            }
+        if let Some(first) = found.first_mut().filter(|first| first.from == from)
+            && let Some(whole) = shift_at(id, rota, overrides, from)
+        {
+            first.from = whole.from;
         }
-        if let Some(last) = found.last_mut().filter(|last| last.until == until) {
-            if let Some(whole) = shift_at(id, rota, overrides, last.from) {
-                last.until = whole.until;
-            }
+        if let Some(last) = found.last_mut().filter(|last| last.until == until)
+            && let Some(whole) = shift_at(id, rota, overrides, last.from)
+        {
+            last.until = whole.until;
         }
         let own = |shift: &Shift| {
             let wanted = asked.person.as_deref();

@@ -167,6 +167,6 @@ fn check_finds_the_night_in_which_a_page_would_reach_nobody() {
     );
     let (_, from) = finding.split_once("nobody from ").expect("when");
     let hour: u8 = from[11..13].parse().expect("an hour");
-    let night = hour >= 18 || hour < 6;
+    let night = !(6..18).contains(&hour);
     assert!(night, "a night of Johannesburg: {finding}");
 }
