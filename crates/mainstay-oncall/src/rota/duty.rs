@@ -5,7 +5,7 @@ use mainstay_catalog::response::{Layer, Rota};
 use mainstay_kernel::PersonId;
 use serde::Serialize;
 
-use super::restriction::in_force;
+use super::restriction::{Restrictions, in_force};
 use super::turn::{Rotation, Turn};
 use crate::fold::Override;
 
@@ -55,26 +55,34 @@ struct Look {
     until: Timestamp,
 }
 
-/// A rota with its own overrides.
-struct Duty<'a> {
-    rota: &'a Rota,
-    overrides: Vec<(usize, &'a Override)>,
+/// A layer with its zones at hand.
+struct Open<'a> {
+    layer: &'a Layer,
+    rotation: Rotation<'a>,
+    restrictions: Restrictions<'a>,
 }
 
-/// A layer's turn at an instant, and until when this surely stays so.
-fn layer_at(layer: &Layer, at: Timestamp) -> (Option<Turn>, Timestamp) {
-    let (applies, until) = in_force(layer, at);
-    if !applies || layer.participants.is_empty() {
-        return (None, until);
+impl Open<'_> {
+    /// The turn at an instant, and until when this surely stays so.
+    fn look(&self, at: Timestamp) -> (Option<Turn>, Timestamp) {
+        let (applies, until) = in_force(&self.restrictions, self.layer.dst, at);
+        if !applies || self.layer.participants.is_empty() {
+            return (None, until);
+        }
+        if let Some(turn) = self.rotation.turn_at(at) {
+            let until = until.min(turn.until);
+            return (Some(turn), until);
+        }
+        // Before the first handoff, or after the end of all calendars.
+        let begins = self.rotation.start(0).filter(|begins| at < *begins);
+        (None, begins.map_or(until, |begins| until.min(begins)))
     }
-    let rotation = Rotation::of(layer);
-    if let Some(turn) = rotation.turn_at(at) {
-        let until = until.min(turn.until);
-        return (Some(turn), until);
-    }
-    // Before the first handoff, or after the end of all calendars.
-    let begins = rotation.start(0).filter(|begins| at < *begins);
-    (None, begins.map_or(until, |begins| until.min(begins)))
+}
+
+/// A rota's layers with its own overrides.
+struct Duty<'a> {
+    layers: Vec<Open<'a>>,
+    overrides: Vec<(usize, &'a Override)>,
 }
 
 impl<'a> Duty<'a> {
@@ -83,8 +91,13 @@ impl<'a> Duty<'a> {
             .iter()
             .enumerate()
             .filter(|(_, entry)| entry.rota == name);
+        let layers = rota.layers.iter().map(|layer| Open {
+            layer,
+            rotation: Rotation::of(layer),
+            restrictions: Restrictions::of(layer),
+        });
         Self {
-            rota,
+            layers: layers.collect(),
             overrides: own.collect(),
         }
     }
@@ -106,8 +119,8 @@ impl<'a> Duty<'a> {
                 };
             }
         }
-        for (index, layer) in self.rota.layers.iter().enumerate().rev() {
-            let (turn, unchanged) = layer_at(layer, at);
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let (turn, unchanged) = layer.look(at);
             until = until.min(unchanged);
             if let Some(turn) = turn {
                 let owner = Owner {

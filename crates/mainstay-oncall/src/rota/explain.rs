@@ -5,7 +5,7 @@ use mainstay_catalog::response::Rota;
 use mainstay_kernel::PersonId;
 use serde::Serialize;
 
-use super::restriction::in_force;
+use super::restriction::{Restrictions, in_force};
 use super::turn::turn_at;
 use crate::fold::Override;
 
@@ -62,7 +62,10 @@ pub fn explain(name: &str, rota: &Rota, overrides: &[Override], at: Timestamp) -
         );
     }
     for layer in rota.layers.iter().rev() {
-        let said = match (in_force(layer, at), turn_at(layer, at)) {
+        let said = match (
+            in_force(&Restrictions::of(layer), layer.dst, at),
+            turn_at(layer, at),
+        ) {
             ((false, until), _) if until == Timestamp::MAX => Err("it is never in force".to_owned()),
             ((false, until), _) => Err(format!("it is not in force until {until}")),
             ((true, _), Some(turn)) => {

@@ -1,5 +1,6 @@
 //! At which times of the week a layer is in force.
 
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use mainstay_catalog::response::{DstConvention, Layer, Restriction};
 
@@ -11,12 +12,29 @@ const DAYS_BEFORE: i64 = 2;
 /// How many days ahead the next stretch is looked for: two weeks, should a clock change swallow the one of next week.
 const DAYS_AHEAD: i64 = 16;
 
+/// A layer's restrictions, with their zones at hand.
+pub(super) struct Restrictions<'a>(Vec<(&'a Restriction, TimeZone)>);
+
+impl<'a> Restrictions<'a> {
+    pub(super) fn of(layer: &'a Layer) -> Self {
+        let only = layer.only.iter();
+        Self(only.map(|only| (only, only.time_zone.zone())).collect())
+    }
+}
+
 /// Whether a layer is in force at `at`, and an instant until which this surely stays so.
-pub(super) fn in_force(layer: &Layer, at: Timestamp) -> (bool, Timestamp) {
-    if layer.only.is_empty() {
+pub(super) fn in_force(
+    restrictions: &Restrictions<'_>,
+    dst: DstConvention,
+    at: Timestamp,
+) -> (bool, Timestamp) {
+    if restrictions.0.is_empty() {
         return (true, Timestamp::MAX);
     }
-    let stretches = || layer.only.iter().filter_map(|only| stretch(only, layer.dst, at));
+    let stretches = || {
+        let all = restrictions.0.iter();
+        all.filter_map(|(only, zone)| stretch(only, zone, dst, at))
+    };
     let inside = stretches()
         .filter(|(from, _)| *from <= at)
         .map(|(_, until)| until);
@@ -30,8 +48,12 @@ pub(super) fn in_force(layer: &Layer, at: Timestamp) -> (bool, Timestamp) {
 }
 
 /// The stretch of a restriction that covers `at`, else the next one.
-fn stretch(only: &Restriction, dst: DstConvention, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
-    let zone = only.time_zone.zone();
+fn stretch(
+    only: &Restriction,
+    zone: &TimeZone,
+    dst: DstConvention,
+    at: Timestamp,
+) -> Option<(Timestamp, Timestamp)> {
     let today = zone.to_datetime(at).date();
     (-DAYS_BEFORE..=DAYS_AHEAD).find_map(|ahead| {
         let day = today.checked_add(ahead.days()).ok()?;
@@ -45,10 +67,10 @@ fn stretch(only: &Restriction, dst: DstConvention, at: Timestamp) -> Option<(Tim
         };
         let end = last.to_datetime(only.until);
         let until = match dst {
-            DstConvention::FirstInstant => first_instant(&zone, end),
-            DstConvention::Goalert => last_instant(&zone, end),
+            DstConvention::FirstInstant => first_instant(zone, end),
+            DstConvention::Goalert => last_instant(zone, end),
         }?;
-        let from = first_instant(&zone, day.to_datetime(only.from))?;
+        let from = first_instant(zone, day.to_datetime(only.from))?;
         (from < until && at < until).then_some((from, until))
     })
 }

@@ -54,7 +54,13 @@ fn rota(zone: &str, start: Date, handoff: Time, turn: &str) -> Rota {
 
 /// Holds a schedule against the handoffs that the wall clock gives, and `on_call_at` against both. Returns the number
 /// of instants that were asked about.
-fn hold(rota: &Rota, clock: &WallClock, zone: &str, walls: &mut dyn Iterator<Item = i64>) -> u64 {
+fn hold(
+    rota: &Rota,
+    clock: &WallClock,
+    zone: &str,
+    walls: &mut dyn Iterator<Item = i64>,
+    every_edge: bool,
+) -> u64 {
     let mut stretch = 0;
     let handoffs: Vec<i64> = walls.map(|wall| clock.first_from(wall, &mut stretch)).collect();
     let (begins, ends) = (handoffs[0], handoffs[handoffs.len() - 1]);
@@ -74,7 +80,14 @@ fn hold(rota: &Rota, clock: &WallClock, zone: &str, walls: &mut dyn Iterator<Ite
             "{zone}: turn {number} of {:?}",
             rota.layers[0]
         );
-        for instant in [found.from, found.until - NANOSECOND] {
+        let edges = [found.from, found.until - NANOSECOND];
+        // Of the many shifts of weeks one edge each, in turn.
+        let edges = if every_edge {
+            &edges[..]
+        } else {
+            &edges[number % 2..=number % 2]
+        };
+        for &instant in edges {
             let owner = on_call_at("primary", rota, &[], instant);
             assert_eq!(owner.as_ref(), Some(&found.person), "{zone} at {instant}");
             asked += 1;
@@ -96,7 +109,7 @@ fn all_years(handoff: Time, first: Date) {
     for (clock, zone, names) in clocks() {
         let rota = rota(&zone, first, handoff, "weekly");
         let weeks = (wall_s(first, handoff)..wall_s(last, handoff)).step_by(7 * DAY_S as usize);
-        asked += hold(&rota, &clock, &zone, &mut { weeks });
+        asked += hold(&rota, &clock, &zone, &mut { weeks }, false);
         zones += names;
     }
     println!("weekly at {handoff}: {asked} instants in {zones} zones");
@@ -126,7 +139,7 @@ fn monthly_from_the_31st() {
             let rota = rota(&zone, date(2000, 1, 31), handoff, "monthly");
             let months = (2000..2038).flat_map(|year| (1..=12).map(move |month| date(year, month, 1)));
             let mut walls = months.map(|first| wall_s(first.last_of_month(), handoff));
-            asked += hold(&rota, &clock, &zone, &mut walls);
+            asked += hold(&rota, &clock, &zone, &mut walls, true);
         }
         zones += names;
     }
@@ -156,7 +169,7 @@ fn around_every_change_of_a_clock() {
                     let rota = rota(&zone, day, handoff, turn);
                     let first = wall_s(day, handoff);
                     let mut walls = (0..=turns).map(|number| first + number * length_s);
-                    asked += hold(&rota, &clock, &zone, &mut walls);
+                    asked += hold(&rota, &clock, &zone, &mut walls, true);
                 }
             }
         }
