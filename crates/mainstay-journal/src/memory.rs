@@ -280,7 +280,14 @@ impl Journal for MemoryJournal {
             .values_mut()
             .filter(|stored| !stored.over && stored.due <= now && !held(stored))
             .collect();
-        due.sort_by_key(|stored| (stored.attempts > 0, stored.due, stored.order));
+        due.sort_by_key(|stored| {
+            (
+                stored.effect.urgency(),
+                stored.attempts > 0,
+                stored.due,
+                stored.order,
+            )
+        });
         let lease_until = truncate_to_ms(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
         Ok(due
             .into_iter()

@@ -17,6 +17,22 @@ pub struct Effect {
     pub body: EffectBody,
 }
 
+impl Effect {
+    /// How much it must not wait behind others: 0 is a page of a P0 and whatever changes the platform, 3 a word about a P3.
+    #[must_use]
+    pub fn urgency(&self) -> u8 {
+        match &self.body {
+            EffectBody::Deliver(deliver) => match deliver.message.severity {
+                Severity::P0 => 0,
+                Severity::P1 => 1,
+                Severity::P2 => 2,
+                Severity::P3 => 3,
+            },
+            EffectBody::Act(_) => 0,
+        }
+    }
+}
+
 /// Whether an effect is over when done, or must be undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "class")]

@@ -1,6 +1,8 @@
 //! Effects: claims, leases, results, idempotency.
 
 use jiff::SignedDuration;
+use mainstay_kernel::Severity;
+use mainstay_kernel::effect::EffectBody;
 
 use super::events::timer;
 use super::{Subject, message};
@@ -101,6 +103,34 @@ pub async fn what_is_new_is_claimed_before_what_is_tried_again<J: Journal>(subje
     put(subject, epoch, vec![subject.effect("page", 40)]).await;
     assert_eq!(keys(&claim(subject, epoch, 40, 1).await), ["page"]);
     assert_eq!(keys(&claim(subject, epoch, 40, 10).await), ["stuck"]);
+}
+
+/// A P0 goes before whatever waited longer, tried or not.
+pub async fn what_is_urgent_waits_behind_nothing<J: Journal>(subject: &Subject<J>) {
+    let epoch = subject.lead().await;
+    let with = |key: &str, seconds: i64, severity: Severity| {
+        let mut new = subject.effect(key, seconds);
+        if let EffectBody::Deliver(deliver) = &mut new.effect.body {
+            deliver.message.severity = severity;
+        }
+        new
+    };
+    let storm = [("chat-1", 0), ("chat-2", 1), ("chat-3", 2)];
+    let mut effects: Vec<NewEffect> = storm.map(|(key, at)| with(key, at, Severity::P2)).into();
+    effects.push(with("word", 0, Severity::P3));
+    effects.push(with("page", 3, Severity::P0));
+    put(subject, epoch, effects).await;
+    assert_eq!(keys(&claim(subject, epoch, 3, 2).await), ["page", "chat-1"]);
+    let again = Finished::Again {
+        key: "page".to_owned(),
+        due: subject.at(3),
+    };
+    finish(subject, epoch, again).await;
+    assert_eq!(
+        keys(&claim(subject, epoch, 4, 10).await),
+        ["page", "chat-2", "chat-3", "word"],
+        "a page that is tried again as well"
+    );
 }
 
 /// A claim whose lease ran out holds nothing; whoever claims the effect next is told that it may have happened.

@@ -72,6 +72,7 @@ const TABLES: &[(&str, &[(&str, Form)])] = &[
             ("claim_until_ms", Number),
             ("possible_duplicate", Truth),
             ("over_at_ms", Number),
+            ("urgency", Number),
         ],
     ),
     (

@@ -39,11 +39,15 @@ async fn insert(session: &mut Session, new: &[(&NewEffect, String)]) -> Result<(
     let effects: Vec<&str> = new.iter().map(|(_, effect)| effect.as_str()).collect();
     let causes: Vec<Vec<u8>> = new.iter().map(|(new, _)| new.cause.to_bytes().to_vec()).collect();
     let dues: Vec<i64> = new.iter().map(|(new, _)| new.due.as_millisecond()).collect();
+    let urgencies: Vec<i64> = new
+        .iter()
+        .map(|(new, _)| i64::from(new.effect.urgency()))
+        .collect();
     sqlx::query(
-        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate)
-         SELECT key, effect, cause, due_ms, 0, FALSE
-         FROM UNNEST($1::TEXT[], $2::TEXT[], $3::BYTEA[], $4::BIGINT[])
-             WITH ORDINALITY AS new (key, effect, cause, due_ms, place)
+        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate, urgency)
+         SELECT key, effect, cause, due_ms, 0, FALSE, urgency
+         FROM UNNEST($1::TEXT[], $2::TEXT[], $3::BYTEA[], $4::BIGINT[], $5::BIGINT[])
+             WITH ORDINALITY AS new (key, effect, cause, due_ms, urgency, place)
          ORDER BY place
          ON CONFLICT (key) DO NOTHING",
     )
@@ -51,6 +55,7 @@ async fn insert(session: &mut Session, new: &[(&NewEffect, String)]) -> Result<(
     .bind(effects)
     .bind(causes)
     .bind(dues)
+    .bind(urgencies)
     .execute(&mut session.connection)
     .await?;
     Ok(())
@@ -82,8 +87,8 @@ pub(super) async fn finish(session: &mut Session, finished: &Finished, now: Time
     Ok(())
 }
 
-/// Takes up to `limit` due effects, those that were never tried first: a receiver that is down must not keep a new page
-/// waiting behind its repetitions. A row that somebody else has locked (a statement of an operator) is passed over and
+/// Takes up to `limit` due effects, the most urgent first, and of those the ones that were never tried: a storm of P2 must not
+/// keep a P0 waiting, nor a receiver that is down a new page behind its repetitions. A row that somebody else has locked (a statement of an operator) is passed over and
 /// not waited for.
 pub(super) async fn claim(
     session: &mut Session,
@@ -99,16 +104,16 @@ pub(super) async fn claim(
              SELECT number FROM outbox
              WHERE over_at_ms IS NULL AND due_ms <= $1
                AND (claim_epoch IS NULL OR claim_epoch <> $2 OR claim_until_ms <= $1)
-             ORDER BY attempts > 0, due_ms, number LIMIT $3
+             ORDER BY urgency, attempts > 0, due_ms, number LIMIT $3
              FOR UPDATE SKIP LOCKED
          ), taken AS (
              UPDATE outbox SET possible_duplicate = possible_duplicate OR claim_epoch IS NOT NULL,
                  attempts = attempts + 1, claim_epoch = $2, claim_until_ms = $4
              FROM due WHERE outbox.number = due.number
-             RETURNING outbox.number, effect, cause, attempts, possible_duplicate, due_ms
+             RETURNING outbox.number, effect, cause, attempts, possible_duplicate, due_ms, urgency
          )
          SELECT number, effect, cause, attempts, possible_duplicate FROM taken
-         ORDER BY attempts > 1, due_ms, number",
+         ORDER BY urgency, attempts > 1, due_ms, number",
     )
     .bind(now.as_millisecond())
     .bind(sql(epoch.0))

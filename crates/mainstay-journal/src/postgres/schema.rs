@@ -53,7 +53,8 @@ const MIGRATIONS: &[&str] = &[r#"
         claim_epoch         BIGINT,
         claim_until_ms      BIGINT,
         possible_duplicate  BOOLEAN NOT NULL,
-        over_at_ms          BIGINT
+        over_at_ms          BIGINT,
+        urgency             BIGINT  NOT NULL
     );
     CREATE INDEX outbox_waiting ON outbox (due_ms, number) WHERE over_at_ms IS NULL;
     CREATE INDEX outbox_over ON outbox (over_at_ms) WHERE over_at_ms IS NOT NULL AND effect IS NOT NULL;

@@ -24,13 +24,14 @@ pub(super) async fn put(session: &mut Session, new: &NewEffect) -> Result<(), Jo
     let effect =
         serde_json::to_string(&new.effect).map_err(|error| JournalError::Storage(error.to_string()))?;
     sqlx::query(
-        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate)
-         VALUES ($1, $2, $3, $4, 0, 0) ON CONFLICT (key) DO NOTHING",
+        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate, urgency)
+         VALUES ($1, $2, $3, $4, 0, 0, $5) ON CONFLICT (key) DO NOTHING",
     )
     .bind(&new.effect.key)
     .bind(effect)
     .bind(&new.cause.to_bytes()[..])
     .bind(new.due.as_millisecond())
+    .bind(i64::from(new.effect.urgency()))
     .execute(&mut session.connection)
     .await
     .map(|_| ())
@@ -69,8 +70,8 @@ pub(super) async fn finish(
         .map_err(storage)
 }
 
-/// Takes up to `limit` due effects, those that were never tried first: a receiver that is down must not keep a new page
-/// waiting behind its repetitions. Cost: the effects that wait.
+/// Takes up to `limit` due effects, the most urgent first, and of those the ones that were never tried: a storm of P2 must not
+/// keep a P0 waiting, nor a receiver that is down a new page behind its repetitions. Cost: the effects that wait.
 pub(super) async fn claim(
     session: &mut Session,
     epoch: Epoch,
@@ -84,7 +85,7 @@ pub(super) async fn claim(
          FROM outbox
          WHERE over_at_ms IS NULL AND due_ms <= $1
            AND (claim_epoch IS NULL OR claim_epoch <> $2 OR claim_until_ms <= $1)
-         ORDER BY attempts > 0, due_ms, number LIMIT $3",
+         ORDER BY urgency, attempts > 0, due_ms, number LIMIT $3",
     )
     .bind(now.as_millisecond())
     .bind(sql(epoch.0))

@@ -9,7 +9,8 @@ use crate::store::JournalError;
 ///
 /// The statements keep to what PostgreSQL has too (partial indexes, `ON CONFLICT`), but for the names of the types.
 /// Instants are milliseconds since the epoch; ids and digests are their bytes; scopes and effects are JSON.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE event (
         seq             INTEGER PRIMARY KEY,
         id              BLOB    NOT NULL UNIQUE,
@@ -94,7 +95,10 @@ const MIGRATIONS: &[&str] = &["
         until_ms  INTEGER NOT NULL
     ) STRICT;
     INSERT INTO lead (epoch, holder, until_ms) VALUES (0, '', 0);
-"];
+",
+    // What waits in an older file is taken for a P1.
+    "ALTER TABLE outbox ADD COLUMN urgency INTEGER NOT NULL DEFAULT 1;",
+];
 
 /// The newest format that this program reads and the one that it writes.
 pub const FORMAT: i64 = MIGRATIONS.len() as i64;

@@ -182,6 +182,32 @@ async fn a_newer_format_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_format_is_read_and_brought_up_to_date() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    open(dir.path()).await.close().await;
+    let mut connection = raw(dir.path()).await;
+    // As the first format had it, with an effect that waits.
+    for statement in [
+        "ALTER TABLE outbox DROP COLUMN urgency",
+        "UPDATE meta SET value = 1 WHERE name = 'format'",
+        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate) VALUES ('old', NULL, x'00', 0, 0, 0)",
+    ] {
+        let done = sqlx::query(statement).execute(&mut connection).await;
+        done.expect("the statement is sound");
+    }
+    open(dir.path()).await.close().await;
+    let format: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'format'")
+        .fetch_one(&mut connection)
+        .await
+        .expect("a format");
+    let urgency: i64 = sqlx::query_scalar("SELECT urgency FROM outbox WHERE key = 'old'")
+        .fetch_one(&mut connection)
+        .await
+        .expect("the effect");
+    assert_eq!((format, urgency), (FORMAT, 1));
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_journal_is_an_error() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     fs::write(

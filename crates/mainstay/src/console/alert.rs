@@ -63,7 +63,7 @@ pub(super) fn view(
 }
 
 /// What holds an alert back in every group of it, in words.
-fn held_by(states: &States<'_>, alert: &AlertFact) -> Option<String> {
+pub(super) fn held_by(states: &States<'_>, alert: &AlertFact) -> Option<String> {
     let active = states.alerts.alert(&alert.fingerprint)?;
     let groups = active.groups.iter().filter_map(|name| states.alerts.group(name));
     let held: Option<Vec<&HeldBy>> = groups.map(|group| group.held.get(&alert.fingerprint)).collect();

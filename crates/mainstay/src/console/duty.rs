@@ -10,6 +10,7 @@ use mainstay_oncall::Override;
 use mainstay_oncall::rota::{on_call_at, shift_at};
 use mainstay_web::view::{Duty, Places, Situation};
 
+use super::alert::held_by;
 use super::{PlaneConsole, sight};
 
 /// How far back the newest sample is looked for among targets; older ones are known from the counts.
@@ -67,7 +68,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 let firing = states
                     .alerts
                     .firing()
-                    .filter(|active| sight::sees_alert(who, &active.alert.labels));
+                    .filter(|active| sight::sees_alert(who, &active.alert.labels))
+                    .filter(|active| held_by(states, &active.alert).is_none());
                 Situation {
                     data_at,
                     has_inbox: self.inbox.is_some() && sight::sees_platform(who),
