@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::documents::Documents;
 use crate::envelope::{Sourced, by_name, values};
 use crate::lint;
-use crate::platform::Platform;
+use crate::platform::{Person, Platform};
 
 impl Response {
     /// Builds the model. Whatever is wrong is reported; what is right is in the model all the same.
@@ -52,6 +52,10 @@ impl Response {
         };
         for policy in policies.values() {
             context.check_policy(policy, diagnostics);
+        }
+        // What is wrong with the list itself was said when the platform was built.
+        for person in documents.items::<Person>("People", &mut Diagnostics::default()) {
+            context.check_person(&person, diagnostics);
         }
         let routing = routing.map(|routing| complete(routing, &policies, &channels, diagnostics));
         Self {
