@@ -104,9 +104,10 @@ pub(crate) fn decide(
                 });
             }
             // Who takes a page on takes its incident on: a second page of it, of a worse severity, climbs no further.
-            let others = state
-                .pages_of(&open.request.incident)
-                .filter(|other| other.is_climbing() && other.request.page != page);
+            // Another team answers for itself.
+            let others = state.pages_of(&open.request.incident).filter(|other| {
+                other.is_climbing() && other.request.page != page && other.policy == open.policy
+            });
             let taken = std::iter::once(open).chain(others);
             Ok(taken.map(|page| acknowledged(page, by.clone())).collect())
         }
@@ -172,7 +173,7 @@ fn open(
         .and_then(|name| spec.policies.get(name).map(|policy| (name.clone(), policy)));
     let (name, policy) = found.ok_or(OncallRefusal::NoPolicy(name))?;
     let (page, severity) = (request.page.clone(), request.severity);
-    let mut events = news::superseded(state, &request);
+    let mut events = news::superseded(state, &request, &name);
     events.push(OncallEvent::Opened {
         request,
         policy: name,

@@ -6,8 +6,8 @@ use mainstay_kernel::{IncidentId, PageId, PersonId, Scope};
 use crate::event::OncallEvent;
 use crate::fold::{OncallState, Page};
 
-/// Those who were paged hear, quietly, that it concerns more than their page said; later levels are paged for the
-/// wider place.
+/// Those who were paged hear, quietly, that it is in more places than their page said; that more of the same place is hit
+/// is nothing to interrupt them for. Later levels are paged for what is known then.
 pub(crate) fn widen(
     state: &OncallState,
     incident: &IncidentId,
@@ -19,9 +19,17 @@ pub(crate) fn widen(
         page: page.request.page.clone(),
         scope: scope.clone(),
         title: title.to_owned(),
-        people: paged(page),
+        people: if place(scope) == place(&page.request.scope) {
+            Vec::new()
+        } else {
+            paged(page)
+        },
     })
     .collect()
+}
+
+fn place(scope: &Scope) -> impl PartialEq + '_ {
+    (&scope.cell, &scope.zone, &scope.region)
 }
 
 fn paged(page: &Page) -> Vec<PersonId> {
@@ -34,10 +42,11 @@ fn paged(page: &Page) -> Vec<PersonId> {
     people
 }
 
-/// The milder pages of an incident that nobody has answered: a worse one takes their place, or people would be climbed
+/// The milder pages of an incident, to the same people, that nobody has answered: a worse one takes their place, or people would be climbed
 /// to twice for one thing.
-pub(crate) fn superseded(state: &OncallState, by: &PageRequested) -> Vec<OncallEvent> {
-    let milder = |page: &&Page| page.is_climbing() && page.request.severity > by.severity;
+pub(crate) fn superseded(state: &OncallState, by: &PageRequested, policy: &str) -> Vec<OncallEvent> {
+    let milder =
+        |page: &&Page| page.is_climbing() && page.policy == policy && page.request.severity > by.severity;
     let pages = state.pages_of(&by.incident).filter(milder);
     pages
         .map(|page| OncallEvent::Superseded {

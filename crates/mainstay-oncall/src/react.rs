@@ -65,7 +65,11 @@ pub(crate) fn react(state: &OncallState, spec: &OncallSpec, event: &OncallEvent,
             let mut reaction = Reaction::default();
             for person in people {
                 let first = steps(spec, policy, severity, person).into_iter().next();
-                let channels = first.map(|step| step.channels).unwrap_or_default();
+                let mut channels = first.map(|step| step.channels).unwrap_or_default();
+                if *inform && channels.iter().any(|channel| *channel != Channel::Voice) {
+                    // Nobody is called to be informed.
+                    channels.retain(|channel| *channel != Channel::Voice);
+                }
                 let said = message(page, *inform);
                 let told = told_at(page, *round, *level, person);
                 reaction.effects.extend(messages(&told, channels, &said));

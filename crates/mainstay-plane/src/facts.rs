@@ -119,7 +119,10 @@ fn for_oncall(core: &Core, record: &Record) -> Result<Option<OncallCommand>, Jou
     Ok(match record.envelope.kind.as_str() {
         "incident.page_requested" => match decode(record)? {
             Some(IncidentEvent::PageRequested(request)) => Some(OncallCommand::Page {
-                policy: policy_for(core, &request.incident),
+                policy: request
+                    .policy
+                    .clone()
+                    .or_else(|| policy_for(core, &request.incident)),
                 request,
             }),
             _ => None,

@@ -121,6 +121,7 @@ impl Bench {
             severity: severity.parse().expect("a severity"),
             title: "Payments fail".to_owned(),
             scope: Scope::platform(),
+            policy: None,
         };
         let command = OncallCommand::Page {
             request,
@@ -444,6 +445,7 @@ fn without_a_policy_there_is_no_page_and_the_name_is_said() {
         severity: mainstay_kernel::Severity::P1,
         title: String::new(),
         scope: Scope::platform(),
+        policy: None,
     };
     let refused = bench.ask(OncallCommand::Page {
         request,

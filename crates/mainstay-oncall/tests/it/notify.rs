@@ -70,6 +70,13 @@ fn a_p0_is_a_call_at_once() {
     bench.page("p1", "P0");
     bench.pass(4);
     assert_eq!(told(&bench), ["0m ana voice", "0m ana sms", "0m ana email"]);
+    // The director hears of it without being called.
+    let informed = bench
+        .effects
+        .iter()
+        .filter(|effect| effect.key.contains("/director/"));
+    let keys: Vec<&str> = informed.map(|effect| effect.key.as_str()).collect();
+    assert_eq!(keys, ["page/p1/0/1/director/sms", "page/p1/0/1/director/email"]);
 }
 
 #[test]

@@ -305,6 +305,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                         Via::Email => "email",
                         Via::Chat => "chat",
                         Via::Webhook => "webhook",
+                        Via::Sms => "sms",
+                        Via::Voice => "voice",
                     }
                     .to_owned(),
                     to: message

@@ -61,7 +61,12 @@ impl Server {
         command
             .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
             .env("MAINSTAY_SMTP_PORT", "9")
-            .env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat");
+            .env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat")
+            .env("MAINSTAY_TELEPHONE_ACCOUNT", "ACtest")
+            .env("MAINSTAY_TELEPHONE_TOKEN", "test")
+            .env("MAINSTAY_TELEPHONE_URL", "http://127.0.0.1:9")
+            .env("MAINSTAY_TELEPHONE_CALLBACK_URL", "http://127.0.0.1:9")
+            .env("MAINSTAY_TELEPHONE_CALLBACK_LISTEN", "127.0.0.1:0");
         let log = tempfile::NamedTempFile::new().expect("a file");
         command
             .stdin(Stdio::piped())
