@@ -25,4 +25,4 @@ pub use error::{PlaneError, Refused};
 pub use judge::{Blind, Judge};
 pub use plane::{ApplyError, Parts, Plane, States};
 pub use telemetry::{Telemetry, TelemetryError};
-pub use why::{Link, why};
+pub use why::{Decision, Step, Subject, why};
