@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, alertmanager, catalog, change, completion, events, gate, inbox, incident, journal, login, oncall,
+    alert, alertmanager, catalog, change, completion, events, gate, heartbeat, inbox, incident, journal, login, oncall,
     openapi, overview, prometheus, query, report, search, slo,
 };
 
@@ -304,6 +304,7 @@ pub fn table() -> Vec<Route> {
         query::routes(),
         prometheus::routes(),
         oncall::routes(),
+        heartbeat::routes(),
         journal::routes(),
         catalog::routes(),
         inbox::routes(),

@@ -17,6 +17,7 @@ mod replay;
 mod route;
 mod serve;
 mod test;
+mod watchdog;
 
 #[cfg(feature = "demo")]
 mod demo;

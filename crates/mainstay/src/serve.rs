@@ -25,7 +25,7 @@ use mainstay_journal::StoredJournal;
 use mainstay_kernel::{Actor, Clock, Entropy};
 use mainstay_plane::signing::{SigningError, SigningKey};
 use mainstay_plane::telemetry::Judged;
-use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry};
+use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry, watchdog};
 use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinSet;
@@ -40,6 +40,7 @@ use operations::DiskOperations;
 use replica::Replica;
 use tick::Ticks;
 
+pub(crate) use channels::channel_options;
 pub(crate) use options::{Options, without_password};
 pub(crate) use process::{start_logging, told_to_stop};
 
@@ -137,7 +138,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
     let directory = Directory::new(&catalog, environment)?;
-    let channels = RealChannels::new(channels::options(&catalog)?)
+    let channels = RealChannels::new(
+        channel_options(&catalog.response.channels, environment).map_err(ServeError::Channel)?,
+    )
         .map_err(|error| ServeError::Channel(error.to_string()))?;
     let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
 
@@ -366,10 +369,19 @@ async fn judge(
         for failure in found.failures {
             tracing::warn!(failure, "a rule failed");
         }
-        match plane
-            .observe(&Actor::machine("telemetry"), found.observations)
-            .await
-        {
+        let mut observations = found.observations;
+        let heartbeats = telemetry.heartbeats();
+        observations.extend(
+            plane
+                .look(|states| {
+                    let response = &states.catalog.response;
+                    let mut own = heartbeats.judge(&response.heartbeats, states.alerts, now);
+                    own.extend(watchdog::beat(response.watchdog.as_ref(), states.alerts, now));
+                    own
+                })
+                .await,
+        );
+        match plane.observe(&Actor::machine("telemetry"), observations).await {
             Ok(_) => {}
             Err(PlaneError::Refused(refused)) => tracing::error!(%refused, "alerts were refused"),
             Err(fatal) => return Err(fatal.into()),

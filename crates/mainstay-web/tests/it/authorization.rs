@@ -74,6 +74,7 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
             ("id", _) => INCIDENT,
             ("event", _) => "01JHM8C1E0041061050R3GG28A",
             ("name", path) if path.contains("/label/") => "job",
+            ("name", path) if path.contains("/heartbeats/") => "nightly-backup",
             ("name", _) => mainstay_ui::assets::STYLE.path.trim_start_matches("/assets/"),
             ("runbook", _) => "payment-service-down",
             ("step", _) => "2",
