@@ -68,12 +68,13 @@ impl Response {
             let secrets = host.value.channels.secrets().chain([&host.value.secret]);
             check_secret(host.document, secrets, diagnostics);
         }
+        let heartbeats = heartbeat::build(documents, platform, &routing, diagnostics);
         Self {
             routing,
             rotas: values(rotas),
             policies: values(policies),
             channels,
-            heartbeats: heartbeat::build(documents, platform, diagnostics),
+            heartbeats,
             watchdog: watchdog.map(|watchdog| watchdog.value),
             watchdog_host: host.map(|host| host.value),
         }

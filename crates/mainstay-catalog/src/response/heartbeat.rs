@@ -19,7 +19,7 @@ use jiff::SignedDuration;
 use mainstay_kernel::{Labels, Severity};
 use serde::{Deserialize, Serialize};
 
-use super::Delay;
+use super::{Delay, Routing};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::documents::Documents;
 use crate::envelope::{Sourced, by_name, values};
@@ -39,7 +39,7 @@ const NAME_MAX_BYTES: usize = 64;
 const INTERVAL_MIN: SignedDuration = SignedDuration::from_secs(1);
 const INTERVAL_MAX: SignedDuration = SignedDuration::from_hours(24 * 366);
 /// Labels that the alert has anyway.
-const RESERVED: [&str; 3] = ["alertname", HEARTBEAT_LABEL, "severity"];
+const RESERVED: [&str; 4] = ["alertname", HEARTBEAT_LABEL, "priority", "severity"];
 
 /// An item of a document of kind `Heartbeats`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +80,8 @@ impl Heartbeat {
         labels
             .with("alertname", HEARTBEAT_ALERT)
             .with(HEARTBEAT_LABEL, &self.id.value)
-            .with("severity", self.severity.to_string())
+            .with("priority", self.severity.to_string())
+            .with("severity", self.severity.word())
     }
 }
 
@@ -88,6 +89,7 @@ impl Heartbeat {
 pub(super) fn build(
     documents: &Documents,
     platform: &Platform,
+    routing: &Routing,
     diagnostics: &mut Diagnostics,
 ) -> BTreeMap<String, Heartbeat> {
     let items = documents.items::<Heartbeat>("Heartbeats", diagnostics);
@@ -101,13 +103,40 @@ pub(super) fn build(
         return BTreeMap::new();
     }
     let sound = items.into_iter().filter(|item| {
-        let findings = check(item, platform);
+        let mut findings = check(item, platform);
+        findings.extend(check_route(item, routing));
         let sound = findings.is_empty();
         findings.into_iter().for_each(|finding| diagnostics.push(finding));
         sound
     });
     let named: Vec<_> = sound.map(|item| (item.value.id.clone(), item)).collect();
     values(by_name("heartbeat", named, diagnostics))
+}
+
+/// One that is to page somebody, and is routed to whom pages nobody.
+fn check_route(item: &Sourced<'_, Heartbeat>, routing: &Routing) -> Option<Diagnostic> {
+    let heartbeat = &item.value;
+    if !heartbeat.severity.pages() {
+        return None;
+    }
+    let routes = routing.route.matching(&heartbeat.alert_labels());
+    let names: Vec<&str> = routes.iter().map(|(_, route)| route.receiver.as_str()).collect();
+    let pages = |name: &&str| {
+        let receiver = routing.receivers.get(*name);
+        receiver.is_some_and(|receiver| receiver.page.is_some())
+    };
+    if names.iter().any(pages) {
+        return None;
+    }
+    let message = format!(
+        "that the heartbeat {} is missed goes to {}, which pages nobody",
+        heartbeat.id.value,
+        names.join(", ")
+    );
+    let found = item
+        .document
+        .diagnostic(lint::SEVERITY_UNROUTED, heartbeat.id.at, message);
+    Some(found.help("give it labels that a route with `page:` takes, or severity P2 or P3"))
 }
 
 fn check(item: &Sourced<'_, Heartbeat>, platform: &Platform) -> Vec<Diagnostic> {

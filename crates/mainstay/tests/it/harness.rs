@@ -134,6 +134,11 @@ impl Server {
         kib.expect("a number") * 1024
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it logged.
     pub(crate) fn log(&self) -> String {
         contents(&self.log)

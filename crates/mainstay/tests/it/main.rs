@@ -11,6 +11,7 @@ mod engines;
 mod gate;
 mod grafana;
 mod harness;
+mod heartbeat;
 mod help;
 mod hostile;
 mod import;
@@ -21,6 +22,7 @@ mod scraping;
 mod server;
 mod store;
 mod tenancy;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
