@@ -80,6 +80,8 @@ enum Command {
     Journal(crate::remote::JournalCommand),
     /// Copy everything that the server keeps, without stopping it; it prints the directory, on the server.
     Backup(crate::remote::Backup),
+    /// Put a backup in place: into an empty directory, after everything in it was checked.
+    Restore(crate::backup::Options),
     /// Show everything at work: a payments platform, a bad release, the page, the rollback, the post-mortem.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
@@ -128,6 +130,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Metrics(command) => command.run().into(),
         Command::Journal(command) => command.run().into(),
         Command::Backup(options) => options.run().into(),
+        Command::Restore(options) => crate::backup::run(&options).into(),
         #[cfg(feature = "demo")]
         Command::Demo(options) => crate::demo::run(options).into(),
         #[cfg(feature = "demo")]

@@ -4,6 +4,7 @@
 //! hands both to the plane.
 
 mod adopt;
+mod backup;
 mod check;
 mod cli;
 mod clock;

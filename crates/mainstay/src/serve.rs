@@ -30,6 +30,7 @@ use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinSet;
 
+use crate::backup;
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::{PlaneConsole, Program, Scrapes};
@@ -200,6 +201,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             .unwrap_or_else(|| format!("http://{}", options.listen)),
     };
     let plane = Arc::new(Plane::open(parts, &replica.name, catalog, directory).await?);
+    let noted = async |actor, command| plane.submit(actor, command).await.map(drop);
+    backup::take_note(&options.data, noted).await?;
     plane.exclude().await;
     let forgotten = plane
         .look(|states| telemetry.adopt(states.alerts, clock.now()))
@@ -222,6 +225,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             plane: plane.clone(),
             journal,
             telemetry: telemetry.clone(),
+            data: options.data.clone(),
             backups: options.data.join("backups"),
             catalog: options.catalog.clone(),
         }),

@@ -9,6 +9,7 @@
 
 mod commit;
 mod fault;
+mod export;
 mod import;
 mod outbox;
 mod rows;

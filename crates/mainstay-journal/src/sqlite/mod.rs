@@ -23,9 +23,9 @@ use mainstay_kernel::{Clock, Digest, Entropy, EventId};
 use sqlx::query::Query;
 use sqlx::sqlite::{
     SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteSynchronous, SqliteConnection,
 };
-use sqlx::{ConnectOptions as _, Row as _, Sqlite};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite};
 
 use self::row::{columns, sql, sql_limit};
 use self::writer::{Session, Writer};
@@ -175,10 +175,29 @@ impl SqliteJournal {
             .execute(&self.readers)
             .await
             .map_err(storage)?;
-        let sync = |path: &PathBuf| File::open(path).and_then(|file| file.sync_all());
-        sync(&partial).map_err(failed_on(&partial))?;
-        std::fs::rename(&partial, &target).map_err(failed_on(&target))?;
-        sync(&to.to_path_buf()).map_err(failed_on(to))
+        put_in_place(&partial, &target).await
+    }
+
+    /// Says of everything that waits to be sent that it may have been sent already: of a copy nobody knows what its
+    /// original did afterwards. Gives how many effects that are.
+    ///
+    /// # Errors
+    /// [`JournalError::Storage`].
+    pub async fn doubt_waiting(&self) -> Result<u64, JournalError> {
+        self.writer
+            .write(|session| {
+                Box::pin(async move {
+                    let doubted = sqlx::query(
+                        "UPDATE outbox SET possible_duplicate = 1, claim_epoch = NULL, claim_until_ms = NULL
+                         WHERE over_at_ms IS NULL",
+                    )
+                    .execute(&mut session.connection)
+                    .await
+                    .map_err(storage)?;
+                    Ok(doubted.rows_affected())
+                })
+            })
+            .await
     }
 
     /// Drops the content of effects that have been over for longer than [`Options::effect_retention`]; their keys stay.
@@ -212,6 +231,70 @@ impl SqliteJournal {
     async fn records(&self, query: Query<'_, Sqlite, SqliteArguments>) -> Result<Vec<Record>, JournalError> {
         let mut connection = self.reader().await?;
         row::records(&mut connection, query).await
+    }
+}
+
+/// A finished copy gets its name. It is in the form in which a journal is opened, so that looking at it changes no byte.
+async fn put_in_place(partial: &Path, target: &Path) -> Result<(), JournalError> {
+    let connection = SqliteConnectOptions::new()
+        .filename(partial)
+        .journal_mode(SqliteJournalMode::Wal)
+        .disable_statement_logging()
+        .connect()
+        .await
+        .map_err(storage)?;
+    connection.close().await.map_err(storage)?;
+    let sync = |path: &Path| File::open(path).and_then(|file| file.sync_all());
+    sync(partial).map_err(failed_on(partial))?;
+    std::fs::rename(partial, target).map_err(failed_on(target))?;
+    match target.parent() {
+        Some(dir) => sync(dir).map_err(failed_on(dir)),
+        None => Ok(()),
+    }
+}
+
+/// A new file of the format that is written, to be filled row by row and put into `dir` by [`Copy::finish`].
+pub(crate) struct Copy {
+    pub(crate) connection: SqliteConnection,
+    partial: PathBuf,
+    target: PathBuf,
+}
+
+impl Copy {
+    pub(crate) async fn begin(dir: &Path) -> Result<Self, JournalError> {
+        let target = dir.join(DATABASE_FILE);
+        let partial = dir.join("journal.db.partial");
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(failed_on(dir))?;
+        if target.exists() {
+            return Err(JournalError::Storage(format!(
+                "{} is there already; give a new directory",
+                target.display()
+            )));
+        }
+        for_owner(&partial, true)?;
+        let mut connection = SqliteConnectOptions::new()
+            .filename(&partial)
+            .synchronous(SqliteSynchronous::Off)
+            .disable_statement_logging()
+            .connect()
+            .await
+            .map_err(storage)?;
+        schema::migrate(&mut connection).await?;
+        Ok(Self {
+            connection,
+            partial,
+            target,
+        })
+    }
+
+    /// Everything is in it.
+    pub(crate) async fn finish(self) -> Result<(), JournalError> {
+        self.connection.close().await.map_err(storage)?;
+        put_in_place(&self.partial, &self.target).await
     }
 }
 

@@ -494,3 +494,50 @@ async fn write_the_golden_file() {
         eprintln!("{name} {} {}", chain.events, chain.head);
     }
 }
+
+/// Of a copy nobody knows what its original sent afterwards: what waits in it says so when it is sent.
+#[tokio::test]
+async fn what_waits_in_a_copy_may_have_been_sent_and_looking_at_it_changes_no_byte() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let journal = open(&dir.path().join("journal")).await;
+    let epoch = lead(&journal).await;
+    let random = entropy(3);
+    let effect = |key: &str| NewEffect {
+        effect: page(key),
+        cause: event(&random, "a/1", None).id,
+        due: start(),
+    };
+    let commit = Commit {
+        epoch,
+        events: vec![event(&random, "a/1", None)],
+        effects: vec![effect("over"), effect("waiting")],
+        ..Commit::default()
+    };
+    journal.commit(commit).await.expect("commit");
+    let over = Commit {
+        epoch,
+        finished: vec![Finished::Over {
+            key: "over".to_owned(),
+        }],
+        ..Commit::default()
+    };
+    journal.commit(over).await.expect("commit");
+    let copy = dir.path().join("copy");
+    journal.backup(&copy).await.expect("backup");
+    let file = copy.join(mainstay_journal::sqlite::DATABASE_FILE);
+    let bytes = std::fs::read(&file).expect("readable");
+    let looked_at = open(&copy).await;
+    mainstay_journal::verify::verify(&looked_at).await.expect("whole");
+    looked_at.close().await;
+    assert!(std::fs::read(&file).expect("readable") == bytes, "its checksum stays");
+
+    let restored = open(&copy).await;
+    assert_eq!(restored.doubt_waiting().await.expect("doubted"), 1);
+    let epoch = lead(&restored).await;
+    let claimed = restored.claim(epoch, start(), MINUTE, 10).await.expect("claim");
+    let told: Vec<_> = claimed
+        .iter()
+        .map(|one| (one.effect.key.as_str(), one.possible_duplicate))
+        .collect();
+    assert_eq!(told, [("waiting", true)]);
+}
