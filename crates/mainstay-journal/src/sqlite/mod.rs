@@ -141,6 +141,30 @@ impl SqliteJournal {
         })
     }
 
+    /// Brings the journal in `dir`, which no process may have open, back to an earlier format, with everything that is
+    /// in it: for an earlier release. Gives the format that it had.
+    ///
+    /// # Errors
+    /// [`JournalError::InUse`], [`JournalError::Format`] if a newer program wrote it, [`JournalError::Storage`] if there is
+    /// no journal, or no such way.
+    pub async fn downgrade(dir: &Path, to: i64) -> Result<i64, JournalError> {
+        let database = dir.join(DATABASE_FILE);
+        if !database.is_file() {
+            return Err(JournalError::Storage(format!("{} holds no journal", dir.display())));
+        }
+        let _lock = lock(dir)?;
+        let mut connection = SqliteConnectOptions::new()
+            .filename(database)
+            .synchronous(SqliteSynchronous::Full)
+            .disable_statement_logging()
+            .connect()
+            .await
+            .map_err(storage)?;
+        let found = schema::go_back(&mut connection, to).await?;
+        connection.close().await.map_err(storage)?;
+        Ok(found)
+    }
+
     /// Waits until everything is written and closes the files. Dropping the journal does the same for the writer, but
     /// blocks.
     pub async fn close(self) {

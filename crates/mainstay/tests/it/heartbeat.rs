@@ -71,10 +71,10 @@ fn what_cannot_be_meant_is_an_error_with_its_place() {
     assert_eq!(output.status.code(), Some(3), "{said}");
     for line in [
         "heartbeats.yaml:4:10: error",
-        "heartbeats.yaml:5:21: error",
-        "heartbeats.yaml:6:75: error",
-        "heartbeats.yaml:7:79: error",
-        "heartbeats.yaml:8:70: error",
+        "heartbeats.yaml:5:23: error",
+        "heartbeats.yaml:6:79: error",
+        "heartbeats.yaml:7:83: error",
+        "heartbeats.yaml:8:73: error",
         "heartbeats.yaml:9:10: error",
     ] {
         assert!(said.contains(line), "{line} is not in {said}");

@@ -18,6 +18,7 @@ mod import;
 mod oncall;
 mod otlp;
 mod otlp_grpc;
+mod restore;
 mod scraping;
 mod server;
 mod store;

@@ -100,22 +100,68 @@ impl Line {
     }
 }
 
+/// A human's mail and chat.
+pub(crate) struct Inbox {
+    pub(crate) smtp: u16,
+    pub(crate) http: u16,
+    _dir: tempfile::TempDir,
+    _process: Ended,
+}
+
+impl Inbox {
+    pub(crate) fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (http, smtp) = (free_port(), free_port());
+        let mut command = mainstay(&["inbox", "--exit-with-parent"]);
+        command
+            .args(["--smtp", &format!("127.0.0.1:{smtp}")])
+            .args(["--http", &format!("127.0.0.1:{http}")])
+            .arg("--file")
+            .arg(dir.path().join("inbox.jsonl"));
+        let process = spawn(command, &dir.path().join("inbox.log"));
+        until("the inbox listens", || {
+            TcpStream::connect(("127.0.0.1", smtp)).is_ok() && TcpStream::connect(("127.0.0.1", http)).is_ok()
+        });
+        Self {
+            smtp,
+            http,
+            _dir: dir,
+            _process: process,
+        }
+    }
+
+    /// Everything that came.
+    pub(crate) fn messages(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |last: &Value| last["seq"].as_u64().unwrap_or(0));
+            let path = format!("/messages?after={after}");
+            let reply = http(&format!("http://127.0.0.1:{}", self.http), &path, None, "");
+            let mut messages = reply.json();
+            let messages = messages["messages"].take();
+            match messages {
+                Value::Array(more) if !more.is_empty() => all.extend(more),
+                _ => return all,
+            }
+        }
+    }
+}
+
 struct Stage {
     dir: tempfile::TempDir,
     catalog: tempfile::TempDir,
     line: Line,
-    inbox_http: u16,
-    inbox_smtp: u16,
+    human: Inbox,
     watchdog_port: u16,
     watchdog: Option<Ended>,
-    _inbox: Ended,
 }
 
 impl Stage {
     fn set() -> Self {
         let (every, page_after, _) = timing();
         let dir = tempfile::tempdir().expect("a directory");
-        let (inbox_http, inbox_smtp, watchdog_port) = (free_port(), free_port(), free_port());
+        let human = Inbox::start();
+        let (inbox_smtp, watchdog_port) = (human.smtp, free_port());
         let catalog = copy_of_catalog();
         for folder in ["rules", "slo", "runbooks"] {
             std::fs::remove_dir_all(catalog.path().join(folder)).expect("it was there");
@@ -148,26 +194,14 @@ impl Stage {
              page: {{email: [human@bank.example]}}\n"
         );
         std::fs::write(dir.path().join("watchdog.yaml"), config).expect("written");
-        let mut inbox = mainstay(&["inbox", "--exit-with-parent"]);
-        inbox
-            .args(["--smtp", &format!("127.0.0.1:{inbox_smtp}")])
-            .args(["--http", &format!("127.0.0.1:{inbox_http}")])
-            .arg("--file")
-            .arg(dir.path().join("inbox.jsonl"));
-        let inbox = spawn(inbox, &dir.path().join("inbox.log"));
         let mut stage = Self {
             line: Line::to(watchdog_port),
             catalog,
-            inbox_http,
-            inbox_smtp,
+            human,
             watchdog_port,
             watchdog: None,
-            _inbox: inbox,
             dir,
         };
-        until("the inbox listens", || {
-            TcpStream::connect(("127.0.0.1", stage.inbox_smtp)).is_ok()
-        });
         stage.start_watchdog();
         stage
     }
@@ -215,14 +249,7 @@ impl Stage {
 
     /// The subjects of what the human has.
     fn inbox(&self) -> Vec<String> {
-        let messages = http(
-            &format!("http://127.0.0.1:{}", self.inbox_http),
-            "/messages",
-            None,
-            "",
-        );
-        let messages = messages.json();
-        let messages = messages["messages"].as_array().expect("messages");
+        let messages = self.human.messages();
         let of_watchdog = messages.iter().filter(|message| {
             message["from"]
                 .as_str()
