@@ -75,15 +75,29 @@ pub fn twilio(
     let given = STANDARD
         .decode(signature.trim())
         .map_err(|_| SignatureError::Malformed)?;
-    let mut sorted: Vec<_> = fields.iter().collect();
-    sorted.sort();
-    let mut text = url.to_owned();
-    for (name, value) in sorted {
-        text += name;
-        text += value;
-    }
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, auth_token.as_bytes());
-    hmac::verify(&key, text.as_bytes(), &given).map_err(|_| SignatureError::Wrong)
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let text = twilio_text(url, &fields);
+    hmac::verify(&twilio_key(auth_token), text.as_bytes(), &given).map_err(|_| SignatureError::Wrong)
+}
+
+/// The value of `X-Twilio-Signature` over a callback.
+pub(crate) fn twilio_of(auth_token: &str, url: &str, fields: &[(&str, &str)]) -> String {
+    let text = twilio_text(url, fields);
+    STANDARD.encode(hmac::sign(&twilio_key(auth_token), text.as_bytes()))
+}
+
+fn twilio_key(auth_token: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, auth_token.as_bytes())
+}
+
+fn twilio_text(url: &str, fields: &[(&str, &str)]) -> String {
+    let mut sorted = fields.to_vec();
+    sorted.sort_unstable();
+    let parts = sorted.into_iter().flat_map(|(name, value)| [name, value]);
+    std::iter::once(url).chain(parts).collect()
 }
 
 /// Whether `signature` is that of Slack over a request: HMAC-SHA256 over `v0:TIMESTAMP:BODY`, as `v0=HEX` in

@@ -86,6 +86,9 @@ pub struct PageRequested {
     pub title: String,
     /// What it concerns.
     pub scope: Scope,
+    /// By which escalation policy, where it is not that of the incident's first alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// A receiver took a message.

@@ -127,9 +127,28 @@ fn for_oncall(core: &Core, record: &Record) -> Result<Option<OncallCommand>, Jou
     Ok(match record.envelope.kind.as_str() {
         "incident.page_requested" => match decode(record)? {
             Some(IncidentEvent::PageRequested(request)) => Some(OncallCommand::Page {
-                policy: policy_for(core, &request.incident),
+                policy: request
+                    .policy
+                    .clone()
+                    .or_else(|| policy_for(core, &request.incident)),
                 request,
             }),
+            _ => None,
+        },
+        "incident.widened" => match decode(record)? {
+            Some(IncidentEvent::Widened {
+                incident, to, title, ..
+            }) => Some(OncallCommand::Widen {
+                incident,
+                scope: to,
+                title,
+            }),
+            _ => None,
+        },
+        "delivery.undeliverable" => match decode(record)? {
+            Some(DeliveryEvent::Undeliverable { page, person, .. }) => {
+                Some(OncallCommand::Undeliverable { page, person })
+            }
             _ => None,
         },
         "incident.resolved" => match decode(record)? {

@@ -15,7 +15,7 @@ use crate::document::Document;
 use crate::documents::Documents;
 use crate::envelope::{Sourced, by_name, values};
 use crate::lint;
-use crate::platform::Platform;
+use crate::platform::{Person, Platform};
 use crate::spanned::Spanned;
 
 impl Response {
@@ -55,6 +55,10 @@ impl Response {
         };
         for policy in policies.values() {
             context.check_policy(policy, diagnostics);
+        }
+        // What is wrong with the list itself was said when the platform was built.
+        for person in documents.items::<Person>("People", &mut Diagnostics::default()) {
+            context.check_person(&person, diagnostics);
         }
         let routing = routing.map(|routing| complete(routing, &policies, &channels, diagnostics));
         let routing = routing.unwrap_or_default();

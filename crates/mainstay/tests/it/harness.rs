@@ -62,6 +62,11 @@ impl Server {
             ("MAINSTAY_SMTP_HOST", "127.0.0.1"),
             ("MAINSTAY_SMTP_PORT", "9"),
             ("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat"),
+            ("MAINSTAY_TELEPHONE_ACCOUNT", "ACtest"),
+            ("MAINSTAY_TELEPHONE_TOKEN", "test"),
+            ("MAINSTAY_TELEPHONE_URL", "http://127.0.0.1:9"),
+            ("MAINSTAY_TELEPHONE_CALLBACK_URL", "http://127.0.0.1:9"),
+            ("MAINSTAY_TELEPHONE_CALLBACK_LISTEN", "127.0.0.1:0"),
         ] {
             if command.get_envs().all(|(given, _)| given != name) {
                 command.env(name, nobody);

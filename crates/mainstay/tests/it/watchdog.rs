@@ -372,6 +372,10 @@ fn nobody_else_keeps_the_watchdog_quiet_and_its_absence_invents_nothing() {
     );
     assert_eq!((forged.status, forged.body.as_str()), (401, "the signature does not fit"));
     assert!(stage.heard() <= heard + 1);
+    // Nor does an alert of that name that somebody sends to Mainstay.
+    let body = r#"[{"labels": {"alertname": "MainstayWatchdog", "sequence": "1"}}]"#;
+    let posted = http(&server.address, "/api/v2/alerts", Some(body), "");
+    assert_eq!(posted.status, 400, "{}", posted.body);
     // It is away for longer than its patience, while Mainstay is well.
     stage.watchdog = None;
     let (_, _, within) = timing();
