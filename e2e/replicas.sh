@@ -12,6 +12,8 @@ if [[ ! -x $bin/initdb ]]; then
 fi
 find_mainstay debug
 start_inbox
+# Two servers on one machine cannot both have one address for callbacks.
+export MAINSTAY_TELEPHONE_CALLBACK_LISTEN=127.0.0.1:0
 read -r port1 port2 < <(free_ports 2)
 url1=http://127.0.0.1:$port1 url2=http://127.0.0.1:$port2
 

@@ -58,7 +58,8 @@ url, begin, end = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 BATCH = 20
 tried, number = 0, begin
 while number < end:
-    alerts = [{"labels": {"alertname": f"Storm{n // 50}", "number": str(n), "cell": f"cell-{n % 9 + 1}", "priority": "P2"}}
+    alerts = [{"labels": {"alertname": f"Storm{n // 50}", "number": str(n), "cell": f"cell-{n % 9 + 1}",
+                          "priority": "P1" if n % 50 == 0 else "P2"}}
               for n in range(number, min(number + BATCH, end))]
     body = json.dumps(alerts).encode()
     request = urllib.request.Request(url + "/api/v2/alerts", body, {"content-type": "application/json"})
@@ -76,7 +77,7 @@ PY
 }
 # firing TO: how many of the first TO alerts fire.
 firing() {
-    answers "$url/api/v2/alerts" >"$work/alerts.json"
+    curl --silent --show-error --fail --max-time 120 "$url/api/v2/alerts" >"$work/alerts.json"
     json "$work/alerts.json" "len({int(a['labels']['number']) for a in d if a['labels'].get('number') and int(a['labels']['number']) < $1})"
 }
 all_fire() {
