@@ -146,7 +146,10 @@ mod tests {
     #[test]
     fn a_webhook_is_believed_with_its_secret_its_content_and_its_time() {
         let at = Timestamp::from_second(1_531_420_618).expect("an instant");
-        let later = |s| at.saturating_add(jiff::SignedDuration::from_secs(s)).expect("later");
+        let later = |s| {
+            at.saturating_add(jiff::SignedDuration::from_secs(s))
+                .expect("later")
+        };
         let signature = webhook("secret", at, b"{}");
         let check = |secret, body: &[u8], now| verify_webhook(secret, &signature, body, now);
         assert_eq!(check("secret", b"{}", later(300)), Ok(()));

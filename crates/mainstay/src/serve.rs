@@ -142,7 +142,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let channels = RealChannels::new(
         channel_options(&catalog.response.channels, environment).map_err(ServeError::Channel)?,
     )
-        .map_err(|error| ServeError::Channel(error.to_string()))?;
+    .map_err(|error| ServeError::Channel(error.to_string()))?;
     let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
 
     for (what, url) in directory.urls() {

@@ -25,7 +25,9 @@ pub use rota::{
 };
 pub use routing::{GroupBy, InhibitRule, Receiver, Route, Routing};
 pub use time_interval::TimeInterval;
-pub use watchdog::{BEAT_ALERT, BEAT_SEQUENCE, Beat, Watchdog, WatchdogHost, WatchdogPage, beat_labels, is_beat};
+pub use watchdog::{
+    BEAT_ALERT, BEAT_SEQUENCE, Beat, Watchdog, WatchdogHost, WatchdogPage, beat_labels, is_beat,
+};
 
 /// The response documents of a catalog, with every reference resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

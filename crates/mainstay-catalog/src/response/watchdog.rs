@@ -132,7 +132,11 @@ impl Beat {
 
 impl std::fmt::Display for Beat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { sequence, every_ms, at } = self;
+        let Self {
+            sequence,
+            every_ms,
+            at,
+        } = self;
         write!(f, "{BEAT}sequence={sequence} every_ms={every_ms} at={at} ")
     }
 }
@@ -168,12 +172,18 @@ pub(super) fn check(
     };
     let signed = |webhook: &Spanned<String>| channels.webhook_secrets.contains_key(&webhook.value);
     if receiver.webhooks.is_empty() || !receiver.webhooks.iter().all(signed) {
-        let message = format!("the receiver {:?} has no signed webhook, or others besides", name.value);
+        let message = format!(
+            "the receiver {:?} has no signed webhook, or others besides",
+            name.value
+        );
         let help = "give it `webhooks` of the document of kind Channels that are among its `webhook_secrets`";
         bad(name.at, message, help);
     }
     if receiver.page.is_some() || !receiver.chat.is_empty() || !receiver.email.is_empty() {
-        let message = format!("the receiver {:?} tells humans, who would hear every beat", name.value);
+        let message = format!(
+            "the receiver {:?} tells humans, who would hear every beat",
+            name.value
+        );
         bad(name.at, message, "give it `webhooks` alone");
     }
     let routes = routing.route.matching(&beat_labels(0));
@@ -251,10 +261,7 @@ impl WatchdogPage {
     /// The telephones, each with what is to be done with it.
     pub fn telephones(&self) -> impl Iterator<Item = (Channel, &str)> {
         let sms = self.sms.iter().map(|number| (Channel::Sms, number.as_str()));
-        let voice = self
-            .voice
-            .iter()
-            .map(|number| (Channel::Voice, number.as_str()));
+        let voice = self.voice.iter().map(|number| (Channel::Voice, number.as_str()));
         sms.chain(voice)
     }
 
@@ -279,7 +286,11 @@ pub(super) fn check_host(host: &Sourced<'_, WatchdogHost>, diagnostics: &mut Dia
     }
     if spec.page.ways().is_empty() && spec.page.telephones().next().is_none() {
         let message = "it pages nobody".to_owned();
-        bad(spec.secret.at, message, "give `page` an email, a telephone, a chat or a webhook");
+        bad(
+            spec.secret.at,
+            message,
+            "give `page` an email, a telephone, a chat or a webhook",
+        );
     }
     for number in spec.page.sms.iter().chain(&spec.page.voice) {
         if !is_e164(&number.value) {
@@ -328,7 +339,10 @@ mod tests {
         let now: Timestamp = "2026-11-27T10:00:07.25Z".parse().expect("an instant");
         let beat = Beat::due(&watchdog, now);
         assert_eq!(beat.sequence, now.as_millisecond() / 60_000 * 60_000);
-        let later = Beat::due(&watchdog, now.saturating_add(SignedDuration::from_mins(1)).expect("later"));
+        let later = Beat::due(
+            &watchdog,
+            now.saturating_add(SignedDuration::from_mins(1)).expect("later"),
+        );
         assert_eq!(later.sequence, beat.sequence + beat.every_ms);
         for text in [
             format!("MainstayWatchdog: {beat}. Mainstay is well"),

@@ -8,8 +8,8 @@
 //! sessions, not transactions.
 
 mod commit;
-mod fault;
 mod export;
+mod fault;
 mod import;
 mod outbox;
 mod rows;

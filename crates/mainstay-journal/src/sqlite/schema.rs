@@ -170,9 +170,9 @@ pub(super) async fn go_back(connection: &mut SqliteConnection, to: i64) -> Resul
     }
     for format in (to..found).rev() {
         let step = usize::try_from(format - 1).ok();
-        let step = step.and_then(|step| WAYS_BACK.get(step)).ok_or_else(|| {
-            JournalError::Storage(format!("there is no way back to format {format}"))
-        })?;
+        let step = step
+            .and_then(|step| WAYS_BACK.get(step))
+            .ok_or_else(|| JournalError::Storage(format!("there is no way back to format {format}")))?;
         sqlx::raw_sql("BEGIN IMMEDIATE")
             .execute(&mut *connection)
             .await

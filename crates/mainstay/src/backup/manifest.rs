@@ -44,15 +44,14 @@ pub(crate) struct Entry {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ManifestError {
     #[error("{path}: {source}")]
-    Io {
-        path: String,
-        source: std::io::Error,
-    },
+    Io { path: String, source: std::io::Error },
     #[error("{0} is no backup, or one that was not finished: it has no {MANIFEST_FILE}")]
     None(String),
     #[error("{path} cannot be understood: {reason}")]
     Strange { path: String, reason: String },
-    #[error("{path} is a backup of form {found}, made by mainstay {version}; this program restores up to form {FORMAT}: use that release or a later one")]
+    #[error(
+        "{path} is a backup of form {found}, made by mainstay {version}; this program restores up to form {FORMAT}: use that release or a later one"
+    )]
     Newer {
         path: String,
         found: u64,
@@ -157,11 +156,17 @@ impl Manifest {
         let value: serde_json::Value =
             serde_json::from_slice(&bytes).map_err(|error| strange(error.to_string()))?;
         // A later form may have other keys: its number is asked for first.
-        if let Some(found) = value["format"].as_u64().filter(|found| *found > u64::from(FORMAT)) {
+        if let Some(found) = value["format"]
+            .as_u64()
+            .filter(|found| *found > u64::from(FORMAT))
+        {
             return Err(ManifestError::Newer {
                 path: dir.display().to_string(),
                 found,
-                version: value["version"].as_str().unwrap_or("of another release").to_owned(),
+                version: value["version"]
+                    .as_str()
+                    .unwrap_or("of another release")
+                    .to_owned(),
             });
         }
         let manifest: Self = serde_json::from_value(value).map_err(|error| strange(error.to_string()))?;

@@ -33,7 +33,12 @@ pub(crate) struct Options {
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
     /// The data directory to be: empty, or not there yet.
-    #[arg(long, env = "MAINSTAY_DATA", default_value = "mainstay-data", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "MAINSTAY_DATA",
+        default_value = "mainstay-data",
+        value_name = "DIR"
+    )]
     data: PathBuf,
     /// Put the journal into this empty database instead: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     #[arg(
@@ -65,10 +70,7 @@ enum RestoreError {
     #[error("{0} is not empty: a restore goes into an empty directory, and overwrites nothing")]
     NotEmpty(String),
     #[error("{path}: {source}")]
-    Io {
-        path: String,
-        source: std::io::Error,
-    },
+    Io { path: String, source: std::io::Error },
 }
 
 impl RestoreError {
@@ -227,7 +229,9 @@ fn tell(options: &Options, restored: &Restored) {
         options.data.display()
     );
     if *doubted > 0 {
-        anstream::println!("{doubted} messages were on their way: they are sent again, and say that they may be duplicates.");
+        anstream::println!(
+            "{doubted} messages were on their way: they are sent again, and say that they may be duplicates."
+        );
     }
 }
 
@@ -263,7 +267,8 @@ async fn restore(options: &Options) -> Result<Restored, RestoreError> {
         return Ok(restored);
     }
     if let Some(url) = &options.database_url {
-        let target = PostgresJournal::open(url.secret(), Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
+        let target =
+            PostgresJournal::open(url.secret(), Arc::new(SystemClock), Arc::new(SystemEntropy)).await?;
         target.copy_from(&journal).await?;
         target.close().await;
     }

@@ -60,7 +60,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         written
             .map_err(|error| unavailable(error.to_string()))?
             .map_err(|error| unavailable(format!("the beat cannot be written down: {error}")))?;
-        let ended = self.plane.look(|states| heartbeats.ended(name, states.alerts)).await;
+        let ended = self
+            .plane
+            .look(|states| heartbeats.ended(name, states.alerts))
+            .await;
         if ended.is_empty() {
             return Ok(Done {
                 message: format!("Heard {name}."),
@@ -68,7 +71,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             });
         }
         let told = self.plane.observe(&who.actor, ended).await;
-        let (done, _) = told.map_err(|error| failure(error, "The beat is kept; the next evaluation tells."))?;
+        let (done, _) =
+            told.map_err(|error| failure(error, "The beat is kept; the next evaluation tells."))?;
         Ok(Done {
             message: format!("Heard {name}, which was missed: that is over."),
             events: done.into_iter().map(|done| done.id).collect(),

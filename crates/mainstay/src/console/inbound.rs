@@ -197,7 +197,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         if let Some(beat) = alerts.iter().find(|alert| is_beat(&alert.labels)) {
             // The watchdog would take it for a sign of life.
             return Err(Failure::Invalid {
-                message: format!("the name {} is Mainstay's own", beat.labels.get(ALERT_NAME).unwrap_or_default()),
+                message: format!(
+                    "the name {} is Mainstay's own",
+                    beat.labels.get(ALERT_NAME).unwrap_or_default()
+                ),
                 help: "Call the alert something else; none of these alerts was taken.".to_owned(),
             });
         }

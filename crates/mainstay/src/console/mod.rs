@@ -50,10 +50,10 @@ use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
     Done, DutyAsked, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement,
-    GettableAlert, GettableSilence, InboxMessage, Heartbeat, Incident, IncidentSummary, IssuedReport, JournalReport,
-    Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert, PostableSilence, ReportAsk, ReportFile,
-    ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation, Slo, SloDetail, WhatIf,
-    WhatIfAsked, Why,
+    GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident, IncidentSummary, IssuedReport,
+    JournalReport, Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert, PostableSilence,
+    ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation, Slo,
+    SloDetail, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;

@@ -28,9 +28,7 @@ impl Command {
     pub(crate) fn run(&self) -> Exit {
         match self {
             Self::Send { name, ask } => Remote::run(&ask.server, async |remote| {
-                remote
-                    .act(&path(&["heartbeats", name]), None, ask.output)
-                    .await?;
+                remote.act(&path(&["heartbeats", name]), None, ask.output).await?;
                 Ok(Exit::Ok)
             }),
             Self::List { ask } => Remote::run(&ask.server, async |remote| {
@@ -48,7 +46,14 @@ impl Command {
 }
 
 fn table(rows: &[Value], now: Timestamp) -> Table {
-    let heads = ["STATE", "NAME", "LAST (UTC)", "MISSED AT (UTC)", "SEVERITY", "WHAT"];
+    let heads = [
+        "STATE",
+        "NAME",
+        "LAST (UTC)",
+        "MISSED AT (UTC)",
+        "SEVERITY",
+        "WHAT",
+    ];
     let mut table = Table::new(&heads);
     for one in rows {
         let state = match text(one, "state") {

@@ -71,7 +71,10 @@ impl Operations for DiskOperations {
             let failed = |error: &dyn Display| failed("the backup could not be made", error);
             let at = self.plane.clock().now();
             let name = at.strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
-            let (to, done) = (self.backups.join(format!("{name}.partial")), self.backups.join(name));
+            let (to, done) = (
+                self.backups.join(format!("{name}.partial")),
+                self.backups.join(name),
+            );
             let blocking = async |work: Box<dyn FnOnce() -> Result<(), String> + Send>| {
                 let worked = tokio::task::spawn_blocking(work).await;
                 worked

@@ -18,10 +18,7 @@ const FILE_MAX_BYTES: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
     #[error("{path}: {source}")]
-    Io {
-        path: String,
-        source: std::io::Error,
-    },
+    Io { path: String, source: std::io::Error },
     #[error("{path} is in use by another watchdog")]
     InUse { path: String },
     #[error("{path} cannot be understood ({reason}): move it away, and the watchdog begins anew")]
@@ -84,7 +81,9 @@ impl Kept {
         };
         // A later version may have other keys: its number is asked for first.
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(strange)?;
-        let found = value["version"].as_u64().and_then(|found| u32::try_from(found).ok());
+        let found = value["version"]
+            .as_u64()
+            .and_then(|found| u32::try_from(found).ok());
         match found {
             Some(VERSION) | None => {}
             Some(found) => return Err(FileError::Version { path: path(), found }),

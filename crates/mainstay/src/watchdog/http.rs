@@ -37,7 +37,9 @@ pub(super) async fn serve(
 async fn beat(State(watching): State<Arc<Watching>>, headers: HeaderMap, body: Bytes) -> Response {
     let now = SystemClock.now();
     let signature = headers.get("mainstay-signature");
-    let signature = signature.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let signature = signature
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if let Err(error) = verify_webhook(&watching.secret, signature, &body, now) {
         // Anybody may send such a thing: it is counted, and nothing is written.
         watching.state().refuse(&error.to_string());
@@ -71,7 +73,9 @@ async fn health(State(watching): State<Arc<Watching>>) -> Response {
     let now = SystemClock.now();
     let awake_since = watching.awake_since();
     let state = watching.state();
-    let age = state.last.map(|last| now.duration_since(last.received_at).as_secs());
+    let age = state
+        .last
+        .map(|last| now.duration_since(last.received_at).as_secs());
     let status = match (&state.alarm, state.last) {
         (Some(_), _) => "silent",
         (None, None) => "waiting",

@@ -134,7 +134,10 @@ impl State {
             Verdict::Heard => {}
             Verdict::Before => return verdict,
             Verdict::Late => {
-                self.refuse(&format!("it was raised at {}: late, or of another clock", beat.at));
+                self.refuse(&format!(
+                    "it was raised at {}: late, or of another clock",
+                    beat.at
+                ));
                 return verdict;
             }
             Verdict::Ahead => {
@@ -364,18 +367,30 @@ mod tests {
             let paged = paged.expect("it is paged");
             assert!(paged - died <= 150, "{} s", paged - died);
             let sent = state.take_due(at(paged));
-            assert_eq!(subjects(&sent), ["Mainstay is silent: nothing heard for 2 min 30 s"; 2]);
+            assert_eq!(
+                subjects(&sent),
+                ["Mainstay is silent: nothing heard for 2 min 30 s"; 2]
+            );
             state.settle(&sent[0].key, &Sent::done("250"), at(paged));
             state.settle(&sent[1].key, &Sent::retry("busy", 0), at(paged));
             assert_eq!(state.take_due(at(paged)), []);
             let again = state.take_due(at(paged + 1));
-            assert_eq!((again.len(), again[0].attempts, &again[0].way), (1, 2, &ways()[1]));
+            assert_eq!(
+                (again.len(), again[0].attempts, &again[0].way),
+                (1, 2, &ways()[1])
+            );
             state.settle(&again[0].key, &Sent::done("queued"), at(paged + 1));
             assert!(!state.look(at(paged + 899), at(0), PATIENCE, &ways()));
-            assert!(state.look(at(paged + 900), at(0), PATIENCE, &ways()), "it is repeated");
+            assert!(
+                state.look(at(paged + 900), at(0), PATIENCE, &ways()),
+                "it is repeated"
+            );
             assert_eq!(state.take_due(at(paged + 900)).len(), 2);
             let back = paged + 1000;
-            assert_eq!(state.hear(beat(back), at(back), PATIENCE, &ways()), Verdict::Heard);
+            assert_eq!(
+                state.hear(beat(back), at(back), PATIENCE, &ways()),
+                Verdict::Heard
+            );
             let well = state.take_due(at(back));
             assert_eq!(well.len(), 2);
             assert!(well[0].subject.starts_with("Mainstay is heard again"), "{well:?}");
@@ -397,7 +412,10 @@ mod tests {
         assert_eq!(state.hear(beat(800), at(340), PATIENCE, &ways()), Verdict::Ahead);
         assert!(state.look(at(340), at(0), PATIENCE, &ways()));
         let body = &state.take_due(at(340))[0].body;
-        assert!(body.contains("2 messages came since that prove nothing"), "{body}");
+        assert!(
+            body.contains("2 messages came since that prove nothing"),
+            "{body}"
+        );
     }
 
     /// Its own restart neither loses an alarm nor invents one.
@@ -419,15 +437,24 @@ mod tests {
         // It ends while the page is on its way.
         assert_eq!(state.take_due(at(1150)).len(), 2);
         let mut state = restarted(&state);
-        assert!(!state.look(at(1200), at(1200), PATIENCE, &ways()), "the alarm is known");
+        assert!(
+            !state.look(at(1200), at(1200), PATIENCE, &ways()),
+            "the alarm is known"
+        );
         let sent = state.take_due(at(1200));
         assert_eq!(sent.len(), 2);
-        assert!(sent.iter().all(|notice| notice.possible_duplicate && notice.attempts == 2));
+        assert!(
+            sent.iter()
+                .all(|notice| notice.possible_duplicate && notice.attempts == 2)
+        );
         sent.iter()
             .for_each(|notice| state.settle(&notice.key, &Sent::done("250"), at(1200)));
         let mut state = restarted(&state);
         assert_eq!(state.take_due(at(1300)), []);
-        assert_eq!(state.hear(beat(1300), at(1300), PATIENCE, &ways()), Verdict::Heard);
+        assert_eq!(
+            state.hear(beat(1300), at(1300), PATIENCE, &ways()),
+            Verdict::Heard
+        );
         assert_eq!(state.take_due(at(1300)).len(), 2, "and so is whom it told");
     }
 

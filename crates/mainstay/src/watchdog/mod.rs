@@ -161,9 +161,9 @@ async fn watch(options: Options) -> Result<(), WatchdogError> {
         })?;
     let ways = Ways::of(&host, environment)?;
     for (what, url) in ways.urls() {
-        channels.check_url(&url).map_err(|reason| {
-            WatchdogError::Config(format!("the URL of {what} cannot be used: {reason}"))
-        })?;
+        channels
+            .check_url(&url)
+            .map_err(|reason| WatchdogError::Config(format!("the URL of {what} cannot be used: {reason}")))?;
     }
     let secret = host.secret.value.resolve(environment)?;
     let (kept, mut state) = Kept::open(&options.data)?;

@@ -47,7 +47,14 @@ fn a_job_that_stops_reporting_opens_an_incident_and_its_next_beat_ends_the_alert
     let server = Server::start_with(server.kill(), directory);
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(state(&server), "missed");
-    assert_eq!(server.json(&["incident", "list"]).as_array().expect("a list").len(), 1);
+    assert_eq!(
+        server
+            .json(&["incident", "list"])
+            .as_array()
+            .expect("a list")
+            .len(),
+        1
+    );
     let said = server.told(&["heartbeat", "send", "nightly-backup"]);
     assert!(said.contains("that is over"), "{said}");
     assert!(["ok", "late"].contains(&state(&server).as_str()));

@@ -41,7 +41,10 @@ fn start(inbox: &Inbox, catalog: &Path, data: tempfile::TempDir) -> Server {
     command
         .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
         .env("MAINSTAY_SMTP_PORT", inbox.smtp.to_string())
-        .env("MAINSTAY_CHAT_URL", format!("http://127.0.0.1:{}/chat", inbox.http))
+        .env(
+            "MAINSTAY_CHAT_URL",
+            format!("http://127.0.0.1:{}/chat", inbox.http),
+        )
         .arg("--catalog")
         .arg(catalog)
         .arg("--data")
@@ -98,7 +101,9 @@ fn a_backup_under_load_goes_on_elsewhere_and_loses_no_page() {
                 acknowledged.store(number + 1, Ordering::SeqCst);
             }
         });
-        until("half of the alerts are in", || acknowledged.load(Ordering::SeqCst) >= before);
+        until("half of the alerts are in", || {
+            acknowledged.load(Ordering::SeqCst) >= before
+        });
         let known = acknowledged.load(Ordering::SeqCst);
         let since = Instant::now();
         let made = server.json(&["backup"]);
@@ -170,7 +175,9 @@ fn a_backup_under_load_goes_on_elsewhere_and_loses_no_page() {
     let mut keys: BTreeMap<String, usize> = BTreeMap::new();
     let (mut repeated, mut unlabelled) = (0, 0);
     for message in inbox.messages() {
-        let Some(key) = message["message_id"].as_str() else { continue };
+        let Some(key) = message["message_id"].as_str() else {
+            continue;
+        };
         let seen = keys.entry(key.to_owned()).or_default();
         *seen += 1;
         if *seen > 1 {
@@ -186,7 +193,10 @@ fn a_backup_under_load_goes_on_elsewhere_and_loses_no_page() {
         changes.to_string().contains("restored from its backup"),
         "the journal says that it was restored: {changes}"
     );
-    let told_twice = told_of(&inbox.messages()).values().filter(|count| **count > 1).count();
+    let told_twice = told_of(&inbox.messages())
+        .values()
+        .filter(|count| **count > 1)
+        .count();
     println!(
         "backup of {known} alerts under load in {} ms; RTO {:.1} s; {} alerts acknowledged before it: 0 lost; {} after it: \
          told again by their senders; {told_twice} alerts told twice, {repeated} by the same key and labelled",
@@ -235,7 +245,10 @@ fn what_is_damaged_or_not_finished_is_not_put_in_place() {
 
     use std::os::unix::fs::PermissionsExt as _;
     for file in ["backup.json", "signing.key", "journal/journal.db"] {
-        let mode = std::fs::metadata(backup.join(file)).expect("it is there").permissions().mode();
+        let mode = std::fs::metadata(backup.join(file))
+            .expect("it is there")
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     let (code, said) = restore(&backup, &["--dry-run"]);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::catalogs::{copy_of_catalog, edit};
-use crate::harness::{PATIENCE, Server, SERVE, http, until};
+use crate::harness::{PATIENCE, SERVE, Server, http, until};
 use crate::mainstay;
 
 const SECRET: &str = "a secret of two hosts";
@@ -77,7 +77,10 @@ impl Line {
                     continue;
                 };
                 for (mut read, mut write) in [
-                    (from.try_clone().expect("a socket"), to.try_clone().expect("a socket")),
+                    (
+                        from.try_clone().expect("a socket"),
+                        to.try_clone().expect("a socket"),
+                    ),
                     (to, from),
                 ] {
                     let is_cut = Arc::clone(&is_cut);
@@ -134,7 +137,9 @@ impl Inbox {
     pub(crate) fn messages(&self) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
-            let after = all.last().map_or(0, |last: &Value| last["seq"].as_u64().unwrap_or(0));
+            let after = all
+                .last()
+                .map_or(0, |last: &Value| last["seq"].as_u64().unwrap_or(0));
             let path = format!("/messages?after={after}");
             let reply = http(&format!("http://127.0.0.1:{}", self.http), &path, None, "");
             let mut messages = reply.json();
@@ -224,7 +229,10 @@ impl Stage {
     fn start(&self, data: tempfile::TempDir) -> Server {
         let mut command = mainstay(&SERVE);
         command
-            .env("WATCHDOG_URL", format!("http://127.0.0.1:{}/beat", self.line.port))
+            .env(
+                "WATCHDOG_URL",
+                format!("http://127.0.0.1:{}/beat", self.line.port),
+            )
             .env("WATCHDOG_SECRET", SECRET)
             .arg("--catalog")
             .arg(self.catalog.path())
@@ -270,7 +278,12 @@ impl Stage {
                 return inbox[count - 1].clone();
             }
             let log = || std::fs::read_to_string(self.dir.path().join("watchdog.log"));
-            assert!(since.elapsed() < within, "{:?}\n{}", self.health(), log().unwrap());
+            assert!(
+                since.elapsed() < within,
+                "{:?}\n{}",
+                self.health(),
+                log().expect("readable")
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -279,7 +292,11 @@ impl Stage {
         let before = self.heard();
         let since = Instant::now();
         while self.heard() < before + 1 {
-            assert!(since.elapsed() < PATIENCE + Duration::from_secs(70), "{:?}", self.health());
+            assert!(
+                since.elapsed() < PATIENCE + Duration::from_secs(70),
+                "{:?}",
+                self.health()
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -312,8 +329,16 @@ fn whatever_ends_mainstay_a_human_is_paged_within_three_minutes() {
     assert_eq!(stage.inbox(), Vec::<String>::new());
     let alerts = server.json(&["alert", "list"]);
     let beats = alerts.as_array().expect("alerts").iter();
-    assert_eq!(beats.filter(|alert| alert["state"] == "firing").count(), 1, "{alerts}");
-    assert_eq!(server.json(&["incident", "list"]), serde_json::json!([]), "it is no incident");
+    assert_eq!(
+        beats.filter(|alert| alert["state"] == "firing").count(),
+        1,
+        "{alerts}"
+    );
+    assert_eq!(
+        server.json(&["incident", "list"]),
+        serde_json::json!([]),
+        "it is no incident"
+    );
 
     // kill -9.
     let killed = Instant::now();
@@ -350,7 +375,11 @@ fn whatever_ends_mainstay_a_human_is_paged_within_three_minutes() {
     let page = stage.page(5, within);
     say("no delivery", cut.elapsed());
     assert!(page.starts_with("[P0] Mainstay is silent"), "{page}");
-    assert_eq!(http(&server.address, "/healthz", None, "").status, 200, "it is up");
+    assert_eq!(
+        http(&server.address, "/healthz", None, "").status,
+        200,
+        "it is up"
+    );
     stage.line.cut.store(false, Ordering::SeqCst);
     let back = stage.page(6, within + PATIENCE);
     assert!(back.contains("is heard again"), "{back}");
@@ -370,7 +399,10 @@ fn nobody_else_keeps_the_watchdog_quiet_and_its_absence_invents_nothing() {
         Some("mainstay-beat v1 sequence=9999999999999 every_ms=1 at=2026-11-27T10:00:00Z"),
         "Mainstay-Signature: t=1,v1=00\r\n",
     );
-    assert_eq!((forged.status, forged.body.as_str()), (401, "the signature does not fit"));
+    assert_eq!(
+        (forged.status, forged.body.as_str()),
+        (401, "the signature does not fit")
+    );
     assert!(stage.heard() <= heard + 1);
     // Nor does an alert of that name that somebody sends to Mainstay.
     let body = r#"[{"labels": {"alertname": "MainstayWatchdog", "sequence": "1"}}]"#;
@@ -396,12 +428,18 @@ fn what_cannot_page_is_refused() {
     let text = "apiVersion: mainstay/v1\nkind: WatchdogHost\nmetadata: {name: w}\nspec:\n  url: http://m.example\n  \
                 secret: plain\n  channels: {}\n  page:\n    sms: [\"12\"]\n";
     std::fs::write(&file, text).expect("written");
-    let checked = mainstay(&["check", "-o", "short"]).arg(&file).output().expect("it runs");
+    let checked = mainstay(&["check", "-o", "short"])
+        .arg(&file)
+        .output()
+        .expect("it runs");
     let said = crate::told(&checked);
     assert_eq!(checked.status.code(), Some(3), "{said}");
     for place in [":6:11: error", ":9:11: error"] {
         assert!(said.contains(place), "{place} is not in {said}");
     }
-    let run = mainstay(&["watchdog", "--config"]).arg(&file).output().expect("it runs");
+    let run = mainstay(&["watchdog", "--config"])
+        .arg(&file)
+        .output()
+        .expect("it runs");
     assert_eq!(run.status.code(), Some(1), "{}", crate::told(&run));
 }
