@@ -78,15 +78,15 @@ fn widened(
     // A region that only says where its cell is makes nothing wider.
     let same = spec.placed(&holding) == spec.placed(&incident.scope);
     let place = |scope: &Scope| (scope.cell.clone(), scope.zone.clone(), scope.region.clone());
-    let moved = place(&spec.placed(&holding)) != place(&spec.placed(&incident.scope));
+    let is_at = |scope: &Scope| place(&spec.placed(scope)) == place(&spec.placed(&holding));
+    let title = match (is_at(&incident.scope), is_at(scope)) {
+        // More of one place: the worse alert's own words say it best.
+        (true, true) if fact.severity <= incident.severity => title_of(fact, &incident.impact),
+        (true, _) if fact.severity >= incident.severity => incident.title.clone(),
+        _ => title_of_many(incident, fact, &holding),
+    };
     (!same).then(|| Wider {
-        title: if moved {
-            title_of_many(incident, fact, &holding)
-        } else if fact.severity <= incident.severity {
-            title_of(fact, &incident.impact)
-        } else {
-            incident.title.clone()
-        },
+        title,
         scope: holding,
         reason,
     })

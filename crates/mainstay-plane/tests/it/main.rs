@@ -7,6 +7,7 @@ mod directory;
 mod engines;
 mod facts;
 mod indicators;
+mod precision;
 mod received;
 mod repeat;
 mod scripts;
