@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use mainstay_catalog::response::{Route, Routing};
+use mainstay_catalog::response::{Route, Routing, is_beat};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
 use mainstay_kernel::{Digest, Labels, Scope, Severity};
 
@@ -95,14 +95,16 @@ fn fired(group: &str, receiver: &str, members: &[&ActiveAlert]) -> AlertFired {
         .iter()
         .map(|member| Scope::from_labels(&member.alert.labels))
         .collect();
+    // Whether pages arrive is asked of the way that the most urgent ones take.
+    let is_beat = members.iter().all(|member| is_beat(&member.alert.labels));
+    let severities = members.iter().map(|member| member.severity);
     AlertFired {
         group: group.to_owned(),
         receiver: receiver.to_owned(),
-        severity: members
-            .iter()
-            .map(|member| member.severity)
-            .min()
-            .unwrap_or(Severity::P3),
+        severity: match is_beat && !members.is_empty() {
+            true => Severity::P0,
+            false => severities.min().unwrap_or(Severity::P3),
+        },
         scope: common_scope(scopes.iter()),
         firing: members.iter().map(|member| member.alert.clone()).collect(),
     }
@@ -300,7 +302,9 @@ fn news_at_once(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
     let is_new =
         |alert: &ActiveAlert| group.is_none_or(|group| !group.told.contains_key(&alert.alert.fingerprint));
     let no_wait = group.is_none_or(|group| group.told.is_empty()) && placement.group_wait_ms == 0;
-    let is_urgent = |alert: &&ActiveAlert| is_new(alert) && (no_wait || alert.severity == Severity::P0);
+    let is_urgent = |alert: &&ActiveAlert| {
+        is_new(alert) && (no_wait || alert.severity == Severity::P0 || is_beat(&alert.alert.labels))
+    };
     // What is held back costs more to find out than what is urgent.
     if !members.iter().any(is_urgent) {
         return Vec::new();

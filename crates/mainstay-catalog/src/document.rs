@@ -37,6 +37,9 @@ pub const KINDS: &[&str] = &[
     "MetricsLimits",
     "MaintenanceWindow",
     "ServiceCredits",
+    "Heartbeats",
+    "Watchdog",
+    "WatchdogHost",
 ];
 
 /// Most documents in one file.

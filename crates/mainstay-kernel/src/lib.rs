@@ -21,7 +21,7 @@ pub mod severity;
 pub mod summary;
 
 pub use clock::{Clock, Entropy};
-pub use digest::Digest;
+pub use digest::{Digest, Digesting};
 pub use histogram::Histogram;
 pub use id::{
     CellId, ChannelName, EventId, IncidentId, PageId, PersonId, RegionId, RunbookId, ServiceId, SloId,

@@ -11,7 +11,8 @@ use mainstay_oncall::{OncallCommand, OncallEvent};
 use mainstay_runbook::RunbookEvent;
 
 use jiff::SignedDuration;
-use mainstay_kernel::fact::AlertFired;
+use mainstay_catalog::response::is_beat;
+use mainstay_kernel::fact::{AlertFact, AlertFired};
 
 use crate::core::{Command, Core};
 use crate::judge::Judge;
@@ -44,10 +45,13 @@ fn for_incident(
     let envelope = &record.envelope;
     Ok(match envelope.kind.as_str() {
         "alert.fired" => match decode(record)? {
+            // What the watchdog hears is no trouble of the platform.
+            Some(AlertEvent::Fired { fact }) if is_of_watchdog(&fact.firing) => None,
             Some(AlertEvent::Fired { fact }) => Some(alerts_fired(core, judge, fact, envelope.at)),
             _ => None,
         },
         "alert.resolved" => match decode(record)? {
+            Some(AlertEvent::Resolved { fact }) if is_of_watchdog(&fact.resolved) => None,
             Some(AlertEvent::Resolved { fact }) => Some(IncidentCommand::AlertsResolved { fact }),
             _ => None,
         },
@@ -86,6 +90,10 @@ fn for_incident(
         },
         _ => None,
     })
+}
+
+fn is_of_watchdog(alerts: &[AlertFact]) -> bool {
+    alerts.iter().all(|alert| is_beat(&alert.labels))
 }
 
 fn alerts_fired(core: &Core, judge: &impl Judge, fact: AlertFired, at: jiff::Timestamp) -> IncidentCommand {

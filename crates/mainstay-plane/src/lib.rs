@@ -17,6 +17,7 @@ mod postmortem;
 pub mod reports;
 pub mod signing;
 pub mod telemetry;
+pub mod watchdog;
 mod why;
 
 pub use core::{Command, Done};

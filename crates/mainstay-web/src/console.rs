@@ -16,7 +16,7 @@ pub use reports::Reports;
 
 use crate::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, Explained, GateAnswer,
-    GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, InboxMessage, Incident,
+    GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, Heartbeat, InboxMessage, Incident,
     IncidentSummary, JournalReport, Look, NewOverride, Overview, PostableAlert, RotaDuty, RotaSchedule,
     ShiftsAsked, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
@@ -118,6 +118,11 @@ pub trait Console: Alertmanager + Metrics + Reports {
 
     /// Gives somebody a duty for a while; what was decided for that time before is overruled.
     fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done>;
+
+    /// How every heartbeat of the catalog stands that the reader may see.
+    fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>>;
+    /// Something tells that it is alive. Done: it is durable.
+    fn beat<'a>(&'a self, who: &'a Principal, name: &'a str) -> Answer<'a, Done>;
 
     /// Recomputes every hash chain.
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;

@@ -25,11 +25,12 @@ use mainstay_journal::StoredJournal;
 use mainstay_kernel::{Actor, Clock, Entropy};
 use mainstay_plane::signing::{SigningError, SigningKey};
 use mainstay_plane::telemetry::Judged;
-use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry};
+use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry, watchdog};
 use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinSet;
 
+use crate::backup;
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::{PlaneConsole, Program, Scrapes};
@@ -40,6 +41,7 @@ use operations::DiskOperations;
 use replica::Replica;
 use tick::Ticks;
 
+pub(crate) use channels::channel_options;
 pub(crate) use options::{Options, without_password};
 pub(crate) use process::{start_logging, told_to_stop};
 
@@ -137,8 +139,10 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
     let directory = Directory::new(&catalog, environment)?;
-    let channels = RealChannels::new(channels::options(&catalog)?)
-        .map_err(|error| ServeError::Channel(error.to_string()))?;
+    let channels = RealChannels::new(
+        channel_options(&catalog.response.channels, environment).map_err(ServeError::Channel)?,
+    )
+    .map_err(|error| ServeError::Channel(error.to_string()))?;
     let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
 
     for (what, url) in directory.urls() {
@@ -197,6 +201,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             .unwrap_or_else(|| format!("http://{}", options.listen)),
     };
     let plane = Arc::new(Plane::open(parts, &replica.name, catalog, directory).await?);
+    let noted = async |actor, command| plane.submit(actor, command).await.map(drop);
+    backup::take_note(&options.data, noted).await?;
     plane.exclude().await;
     let forgotten = plane
         .look(|states| telemetry.adopt(states.alerts, clock.now()))
@@ -219,6 +225,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             plane: plane.clone(),
             journal,
             telemetry: telemetry.clone(),
+            data: options.data.clone(),
             backups: options.data.join("backups"),
             catalog: options.catalog.clone(),
         }),
@@ -366,10 +373,19 @@ async fn judge(
         for failure in found.failures {
             tracing::warn!(failure, "a rule failed");
         }
-        match plane
-            .observe(&Actor::machine("telemetry"), found.observations)
-            .await
-        {
+        let mut observations = found.observations;
+        let heartbeats = telemetry.heartbeats();
+        observations.extend(
+            plane
+                .look(|states| {
+                    let response = &states.catalog.response;
+                    let mut own = heartbeats.judge(&response.heartbeats, states.alerts, now);
+                    own.extend(watchdog::beat(response.watchdog.as_ref(), states.alerts, now));
+                    own
+                })
+                .await,
+        );
+        match plane.observe(&Actor::machine("telemetry"), observations).await {
             Ok(_) => {}
             Err(PlaneError::Refused(refused)) => tracing::error!(%refused, "alerts were refused"),
             Err(fatal) => return Err(fatal.into()),

@@ -8,12 +8,15 @@ use super::check_rota::{check_rota, complete_rota};
 use super::complete::complete;
 use super::rota::RotaSpec;
 use super::routing::RoutingSpec;
-use super::{Channels, EscalationPolicy, Response, Rota};
+use super::watchdog::{self, Watchdog, WatchdogHost};
+use super::{Channels, EscalationPolicy, Response, Rota, Setting, heartbeat};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::document::Document;
 use crate::documents::Documents;
 use crate::envelope::{Sourced, by_name, values};
 use crate::lint;
 use crate::platform::{Person, Platform};
+use crate::spanned::Spanned;
 
 impl Response {
     /// Builds the model. Whatever is wrong is reported; what is right is in the model all the same.
@@ -58,11 +61,26 @@ impl Response {
             context.check_person(&person, diagnostics);
         }
         let routing = routing.map(|routing| complete(routing, &policies, &channels, diagnostics));
+        let routing = routing.unwrap_or_default();
+        let watchdog = only::<Watchdog>(documents, "Watchdog", diagnostics);
+        if let Some(watchdog) = &watchdog {
+            watchdog::check(watchdog, &routing, &channels, diagnostics);
+        }
+        let host = only::<WatchdogHost>(documents, "WatchdogHost", diagnostics);
+        if let Some(host) = &host {
+            watchdog::check_host(host, diagnostics);
+            let secrets = host.value.channels.secrets().chain([&host.value.secret]);
+            check_secret(host.document, secrets, diagnostics);
+        }
+        let heartbeats = heartbeat::build(documents, platform, &routing, diagnostics);
         Self {
-            routing: routing.unwrap_or_default(),
+            routing,
             rotas: values(rotas),
             policies: values(policies),
             channels,
+            heartbeats,
+            watchdog: watchdog.map(|watchdog| watchdog.value),
+            watchdog_host: host.map(|host| host.value),
         }
     }
 }
@@ -123,12 +141,15 @@ fn check_secrets(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics
     // Slack puts the secret into the path, and others put it before an @.
     let secret_urls =
         urls.filter(|url| url.as_str().contains("hooks.slack.com") || url.as_str().contains('@'));
-    for secret in channels
-        .value
-        .secrets()
-        .chain(secret_urls)
-        .filter(|setting| !setting.is_variable())
-    {
+    check_secret(document, channels.value.secrets().chain(secret_urls), diagnostics);
+}
+
+fn check_secret<'a>(
+    document: &Document,
+    secrets: impl Iterator<Item = &'a Spanned<Setting>>,
+    diagnostics: &mut Diagnostics,
+) {
+    for secret in secrets.filter(|setting| !setting.is_variable()) {
         let message = "a secret written into the catalog";
         diagnostics.push(
             document

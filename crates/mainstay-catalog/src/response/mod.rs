@@ -7,9 +7,11 @@ mod check_policy;
 mod check_rota;
 mod complete;
 mod escalation;
+mod heartbeat;
 mod rota;
 mod routing;
 mod time_interval;
+mod watchdog;
 
 use std::collections::BTreeMap;
 
@@ -17,11 +19,15 @@ use serde::Serialize;
 
 pub use channels::{Channels, Chat, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone};
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, NotifyStep, Repeat, Target};
+pub use heartbeat::{HEARTBEAT_ALERT, HEARTBEAT_LABEL, HEARTBEATS_MAX, Heartbeat};
 pub use rota::{
     BASE_LAYER, DstConvention, Handoff, Layer, Restriction, Rota, TurnLength, TurnLengthError, TurnUnit,
 };
 pub use routing::{GroupBy, InhibitRule, Receiver, Route, Routing};
 pub use time_interval::TimeInterval;
+pub use watchdog::{
+    BEAT_ALERT, BEAT_SEQUENCE, Beat, Watchdog, WatchdogHost, WatchdogPage, beat_labels, is_beat,
+};
 
 /// The response documents of a catalog, with every reference resolved.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -34,4 +40,10 @@ pub struct Response {
     pub policies: BTreeMap<String, EscalationPolicy>,
     /// How channels are reached.
     pub channels: Channels,
+    /// What others must tell, by name.
+    pub heartbeats: BTreeMap<String, Heartbeat>,
+    /// Who is told that Mainstay is well.
+    pub watchdog: Option<Watchdog>,
+    /// How a watchdog pages: in a file of its own, for another process.
+    pub watchdog_host: Option<WatchdogHost>,
 }

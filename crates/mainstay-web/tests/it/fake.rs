@@ -418,6 +418,16 @@ impl Console for Fake {
         Box::pin(async { Ok(done()) })
     }
 
+    fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {
+        self.heard("heartbeats", who);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn beat<'a>(&'a self, who: &'a Principal, name: &'a str) -> Answer<'a, Done> {
+        self.heard("beat", who);
+        Box::pin(async move { Self::if_seen(who, name, done()) })
+    }
+
     fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies> {
         self.heard("gate_policies", who);
         Box::pin(async { Ok(policies()) })

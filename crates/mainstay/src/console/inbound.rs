@@ -6,12 +6,14 @@ use std::sync::{Arc, PoisonError};
 use jiff::Timestamp;
 use mainstay_alert::observation::{PostableAlert as Posted, from_api};
 use mainstay_alert::{FIRING_MAX, Observation};
+use mainstay_catalog::response::is_beat;
 use mainstay_change::{ChangeCommand, CloudEvent};
 use mainstay_delivery::channel::Channels;
 use mainstay_delivery::inbox::{Messages, Via};
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::fact::ChangeRecorded;
+use mainstay_kernel::labels::ALERT_NAME;
 use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal};
 use mainstay_plane::telemetry::completions::CompletionsError;
 use mainstay_plane::{Command, PlaneError};
@@ -192,6 +194,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         who: &Principal,
         alerts: Vec<PostableAlert>,
     ) -> Result<Done, Failure> {
+        if let Some(beat) = alerts.iter().find(|alert| is_beat(&alert.labels)) {
+            // The watchdog would take it for a sign of life.
+            return Err(Failure::Invalid {
+                message: format!(
+                    "the name {} is Mainstay's own",
+                    beat.labels.get(ALERT_NAME).unwrap_or_default()
+                ),
+                help: "Call the alert something else; none of these alerts was taken.".to_owned(),
+            });
+        }
         let ends: Vec<(Labels, Option<Timestamp>)> = alerts
             .iter()
             .map(|alert| (alert.labels.clone(), alert.ends_at))

@@ -15,6 +15,7 @@ mod expression;
 mod gate;
 mod gate_now;
 mod grid;
+mod heartbeat;
 mod inbound;
 mod incident;
 mod journal;
@@ -49,10 +50,10 @@ use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
     Done, DutyAsked, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
-    GateStatement, GettableAlert, GettableSilence, InboxMessage, Incident, IncidentSummary, IssuedReport,
-    JournalReport, Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert, PostableSilence,
-    ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation, Slo,
-    SloDetail, WhatIf, WhatIfAsked, Why,
+    GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident, IncidentSummary,
+    IssuedReport, JournalReport, Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert,
+    PostableSilence, ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo,
+    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -322,6 +323,14 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done> {
         Box::pin(self.give_duty(who, entry))
+    }
+
+    fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {
+        Box::pin(async move { Ok(self.heartbeat_list(who).await) })
+    }
+
+    fn beat<'a>(&'a self, who: &'a Principal, name: &'a str) -> Answer<'a, Done> {
+        Box::pin(self.take_beat(who, name))
     }
 
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {

@@ -35,6 +35,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Bring the journal of a server that is stopped back to an earlier format, with everything in it, so that the release
+    /// before can go on with it.
+    Downgrade {
+        /// The data directory, while no server runs on it.
+        #[arg(long, env = "MAINSTAY_DATA", value_name = "DIR")]
+        data: PathBuf,
+        /// The format that the earlier release reads: it names it when it refuses.
+        #[arg(long, value_name = "NUMBER")]
+        format: i64,
+    },
     /// Copy the journal of one server into PostgreSQL, with the same positions, hashes and ids, and verify the copy.
     Migrate {
         /// The data directory, while no server runs on it. It is left as it is.
@@ -120,6 +130,7 @@ impl Command {
                 let report = remote.order("/api/v1/journal/verify").await?;
                 Ok(show(&report, ask.output))
             }),
+            Self::Downgrade { data, format } => downgrade(&data.join("journal"), *format),
             Self::Migrate { data, to, output } => offline(*output, "migrate", async {
                 let from = sqlite(&data.join("journal")).await?;
                 postgres(to).await?.copy_from(&from).await
@@ -220,6 +231,30 @@ fn show(report: &Value, form: Form) -> Exit {
         );
     }
     if whole { Exit::Ok } else { Exit::Problems }
+}
+
+fn downgrade(directory: &Path, to: i64) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime
+            .block_on(SqliteJournal::downgrade(directory, to))
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match done {
+        Ok(found) if found == to => {
+            anstream::println!("It is of format {to} already.");
+            Exit::Ok
+        }
+        Ok(found) => {
+            anstream::println!("It was of format {found} and is of format {to}: nothing is lost.");
+            Exit::Ok
+        }
+        Err(error) => {
+            anstream::eprintln!("mainstay journal downgrade: {error}");
+            Exit::Failure
+        }
+    }
 }
 
 /// Does without a server what gives the chains of a journal, and shows them.
