@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
 
 const MONTHS: [&str; 12] = [
@@ -32,7 +32,7 @@ const DAYS: [&str; 7] = [
 /// The layout of Go's `Time.String`.
 const PLAIN: &str = "2006-01-02 15:04:05.999999999 -0700 MST";
 
-pub(crate) fn text(time: &Zoned) -> String {
+pub(crate) fn text(time: &ZonedDateTime) -> String {
     format(time, PLAIN)
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn weekday(number: i64) -> String {
 }
 
 /// The day of the week, from Sunday, 0.
-pub(crate) fn weekday_number(time: &Zoned) -> i64 {
+pub(crate) fn weekday_number(time: &ZonedDateTime) -> i64 {
     i64::from(time.weekday().to_sunday_zero_offset())
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn duration(nanoseconds: i64) -> String {
 }
 
 /// The offset in seconds and the zone's abbreviation, if it has one.
-fn zone(time: &Zoned) -> (i32, Option<String>) {
+fn zone(time: &ZonedDateTime) -> (i32, Option<String>) {
     let info = time.time_zone().to_offset_info(time.timestamp());
     let offset = info.offset().seconds();
     if *time.time_zone() == TimeZone::UTC {
@@ -154,7 +154,7 @@ fn fraction(layout: &str) -> Option<usize> {
 }
 
 /// Go's `Time.Format`.
-pub(crate) fn format(time: &Zoned, layout: &str) -> String {
+pub(crate) fn format(time: &ZonedDateTime, layout: &str) -> String {
     let mut out = String::new();
     let mut rest = layout;
     while let Some(c) = rest.chars().next() {
@@ -175,7 +175,7 @@ pub(crate) fn format(time: &Zoned, layout: &str) -> String {
     out
 }
 
-fn push_fraction(out: &mut String, time: &Zoned, piece: &str) {
+fn push_fraction(out: &mut String, time: &ZonedDateTime, piece: &str) {
     let digits = format!("{:09}", time.subsec_nanosecond());
     let mut digits = format!("{digits:0<width$}", width = piece.len() - 1);
     digits.truncate(piece.len() - 1);
@@ -189,7 +189,7 @@ fn push_fraction(out: &mut String, time: &Zoned, piece: &str) {
     out.push_str(&digits);
 }
 
-fn push(out: &mut String, time: &Zoned, piece: &str) {
+fn push(out: &mut String, time: &ZonedDateTime, piece: &str) {
     let hour12 = (time.hour() + 11).rem_euclid(12) + 1;
     let written = match piece {
         "January" => {

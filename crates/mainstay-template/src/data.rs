@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 
 /// Labels or annotations.
 pub type Pairs = BTreeMap<String, String>;
@@ -37,9 +37,9 @@ pub struct Alert {
     /// Its annotations.
     pub annotations: Arc<Pairs>,
     /// When it began.
-    pub starts_at: Zoned,
+    pub starts_at: ZonedDateTime,
     /// When it ended; year 1 if it did not, as in Go.
-    pub ends_at: Zoned,
+    pub ends_at: ZonedDateTime,
     /// What raised it.
     pub generator_url: String,
     /// The digest of its labels.

@@ -1,6 +1,6 @@
 //! What one rendering may use up.
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 
 use crate::error::Fault;
 use crate::format::{Sink, Version};
@@ -36,7 +36,7 @@ impl Default for Limits {
 /// What functions may know and use while rendering.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    pub(crate) now: Zoned,
+    pub(crate) now: ZonedDateTime,
     pub(crate) version: Version,
     pub(crate) limits: Limits,
     left: usize,
@@ -49,7 +49,7 @@ const BYTES_PER_STEP: usize = 64;
 const VALUE_DEPTH_MAX: usize = 32;
 
 impl Budget {
-    pub(crate) fn new(limits: Limits, version: Version, now: Zoned) -> Self {
+    pub(crate) fn new(limits: Limits, version: Version, now: ZonedDateTime) -> Self {
         Self {
             now,
             version,

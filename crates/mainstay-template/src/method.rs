@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Zoned};
+use jiff::{SignedDuration, ZonedDateTime};
 
 use crate::clock;
 use crate::data::Alert;
@@ -100,21 +100,21 @@ fn clamped(number: i128) -> i64 {
 }
 
 /// From one time to another. As in Go, no further than 292 years.
-pub(crate) fn nanoseconds_between(from: &Zoned, to: &Zoned) -> i64 {
+pub(crate) fn nanoseconds_between(from: &ZonedDateTime, to: &ZonedDateTime) -> i64 {
     clamped(to.timestamp().as_nanosecond() - from.timestamp().as_nanosecond())
 }
 
-fn in_zone(time: &Zoned, zone: TimeZone) -> Value {
+fn in_zone(time: &ZonedDateTime, zone: TimeZone) -> Value {
     Value::Time(Box::new(time.with_time_zone(zone)))
 }
 
 /// Go's zero time.
-fn is_zero(time: &Zoned) -> bool {
+fn is_zero(time: &ZonedDateTime) -> bool {
     let utc = time.with_time_zone(TimeZone::UTC);
     utc.year() == 1 && utc.day_of_year() == 1 && utc.time() == jiff::civil::Time::midnight()
 }
 
-fn time(of: &Zoned, name: &str, arguments: &[Value], budget: &mut Budget) -> Result<Value, Fault> {
+fn time(of: &ZonedDateTime, name: &str, arguments: &[Value], budget: &mut Budget) -> Result<Value, Fault> {
     let too_far = || Fault::execution("the time is out of range");
     let nanoseconds = of.timestamp().as_nanosecond();
     Ok(match (name, arguments) {
@@ -157,7 +157,7 @@ fn time(of: &Zoned, name: &str, arguments: &[Value], budget: &mut Budget) -> Res
 }
 
 /// A day that a month does not have is one of the next month, as in Go.
-fn add_date(of: &Zoned, years: i64, months: i64, days: i64) -> Option<Zoned> {
+fn add_date(of: &ZonedDateTime, years: i64, months: i64, days: i64) -> Option<ZonedDateTime> {
     let month = i64::from(of.month()).checked_add(months)?.checked_sub(1)?;
     let year = i64::from(of.year())
         .checked_add(years)?
@@ -171,7 +171,9 @@ fn add_date(of: &Zoned, years: i64, months: i64, days: i64) -> Option<Zoned> {
     let days = days.checked_add(i64::from(of.day()))?.checked_sub(1)?;
     let days = jiff::Span::new().try_days(days).ok()?;
     let date = first.checked_add(days).ok()?;
-    date.to_datetime(of.time()).to_zoned(of.time_zone().clone()).ok()
+    date.to_datetime(of.time())
+        .to_zoned_datetime(of.time_zone().clone())
+        .ok()
 }
 
 fn duration(of: i64, name: &str, arguments: &[Value]) -> Result<Value, Fault> {

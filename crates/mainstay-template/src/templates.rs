@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 
 use crate::ast::Source;
 use crate::data::Data;
@@ -57,7 +57,7 @@ impl Templates {
     ///
     /// # Errors
     /// If it is not a template, fails, or reaches a limit.
-    pub fn text(&self, text: &str, data: &Arc<Data>, now: &Zoned) -> Result<String, Error> {
+    pub fn text(&self, text: &str, data: &Arc<Data>, now: &ZonedDateTime) -> Result<String, Error> {
         self.render(text, data, now, Output::Text)
     }
 
@@ -65,7 +65,7 @@ impl Templates {
     ///
     /// # Errors
     /// If it is not a template, fails, or reaches a limit; if an action stands where it could not be made safe.
-    pub fn html(&self, text: &str, data: &Arc<Data>, now: &Zoned) -> Result<String, Error> {
+    pub fn html(&self, text: &str, data: &Arc<Data>, now: &ZonedDateTime) -> Result<String, Error> {
         self.render(text, data, now, |sink| Output::Html(html::Writer::new(sink)))
     }
 
@@ -73,7 +73,7 @@ impl Templates {
         &self,
         text: &str,
         data: &Arc<Data>,
-        now: &Zoned,
+        now: &ZonedDateTime,
         output: impl FnOnce(Sink) -> Output,
     ) -> Result<String, Error> {
         let own = self.parse("", "", text)?;

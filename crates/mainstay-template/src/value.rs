@@ -4,7 +4,7 @@ use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 
 use crate::data::{Alert, Data, Pairs};
 
@@ -84,7 +84,7 @@ pub(crate) enum Value {
     Alerts(Arc<[Arc<Alert>]>, bool),
     Alert(Arc<Alert>),
     Data(Arc<Data>),
-    Time(Box<Zoned>),
+    Time(Box<ZonedDateTime>),
     /// Nanoseconds.
     Duration(i64),
     /// 1 to 12.

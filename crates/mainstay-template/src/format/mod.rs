@@ -10,7 +10,7 @@ use crate::value::Value;
 
 pub(crate) use float::general as general_float;
 pub(crate) use printf::printf;
-pub(crate) use quote::quote;
+pub(crate) use quote::printable;
 
 /// Which Alertmanager's way of printing is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 use mainstay_template::{Alert, Data, Limits, Pairs, Templates, Version};
 use serde_json::Value;
 
@@ -27,12 +27,12 @@ fn pairs(value: &Value) -> Arc<Pairs> {
 }
 
 /// A time with the offset that it was written with.
-pub(crate) fn time(written: &str) -> Zoned {
+pub(crate) fn time(written: &str) -> ZonedDateTime {
     let at: Timestamp = written.parse().expect("a time");
     let offset = Pieces::parse(written).expect("a time").to_numeric_offset();
     match offset {
-        Some(offset) if offset.seconds() != 0 => at.to_zoned(TimeZone::fixed(offset)),
-        _ => at.to_zoned(TimeZone::UTC),
+        Some(offset) if offset.seconds() != 0 => at.to_zoned_datetime(TimeZone::fixed(offset)),
+        _ => at.to_zoned_datetime(TimeZone::UTC),
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn data() -> Arc<Data> {
     })
 }
 
-pub(crate) fn now() -> Zoned {
+pub(crate) fn now() -> ZonedDateTime {
     time("2026-03-01T05:00:00Z")
 }
 
