@@ -15,9 +15,10 @@ pub(crate) use quote::printable;
 /// Which Alertmanager's way of printing is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
-    /// 0.25: label sets and pairs print as Go prints any map and slice, `map[a:b]` and `[{a b}]`.
+    /// 0.25: label sets and pairs print as Go prints any map and slice, `map[a:b]` and `[{a b}]`; an empty value stays
+    /// empty in an HTML attribute without quotes.
     V0_25,
-    /// 0.26 and later: they print as `a=b, c=d`.
+    /// 0.26 and later: they print as `a=b, c=d`; there is no such empty value, it is `ZgotmplZ`.
     #[default]
     V0_26,
 }

@@ -16,6 +16,8 @@ pub(super) fn write(
     if depth > DEPTH_MAX {
         return Err(Fault::Limit("values inside of one another", DEPTH_MAX));
     }
+    // What is too long already must not be walked to its end: it may be endless for practical purposes.
+    sink.check()?;
     if verb == 'T' && depth == 0 {
         text(sink, spec, 's', value.type_name().as_bytes());
         return Ok(());
@@ -27,10 +29,8 @@ pub(super) fn write(
         }
     }
     match value {
-        Value::Invalid if verb == 'v' => text(sink, spec, 's', b"<nil>"),
-        Value::Bool(truth) if matches!(verb, 't' | 'v') => {
-            text(sink, spec, 's', truth.to_string().as_bytes())
-        }
+        Value::Invalid if verb == 'v' => pad(sink, spec, b"<nil>"),
+        Value::Bool(truth) if matches!(verb, 't' | 'v') => pad(sink, spec, truth.to_string().as_bytes()),
         Value::Int(number) | Value::Duration(number) | Value::Month(number) | Value::Weekday(number)
             if integer_verb(verb) =>
         {
@@ -50,6 +50,9 @@ pub(super) fn write(
         }
         Value::Float(number) if matches!(verb, 'v' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G') => {
             floating(sink, spec, verb, *number)?;
+        }
+        Value::Float(_) if matches!(verb, 'b' | 'x' | 'X') => {
+            return Err(Fault::Unsupported(format!("a float under %{verb}")));
         }
         Value::Text(string) | Value::Safe(_, string) if matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') => {
             let verb = if spec.sharp_v { 'q' } else { verb };

@@ -48,7 +48,6 @@ fn comparable(value: &Value) -> Result<(), Fault> {
 
 /// Whether the first equals one of the others.
 pub(super) fn equal(first: &Value, others: &[Value]) -> Result<bool, Fault> {
-    comparable(first)?;
     if others.is_empty() {
         return Err(Fault::execution("missing argument for comparison"));
     }

@@ -36,9 +36,7 @@ pub(super) fn js(bytes: &[u8]) -> Vec<u8> {
                 c => out.extend_from_slice(format!("\\u{:04X}", c as u32).as_bytes()),
             }
         }
-        for _ in chunk.invalid() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
-        }
+        out.extend_from_slice(chunk.invalid());
     }
     out
 }

@@ -7,6 +7,7 @@ use crate::value::Value;
 
 /// Writes a value. Values are no deeper than the budget lets them be made.
 pub(super) fn write(sink: &mut Sink, value: &Value) -> Result<(), Fault> {
+    sink.check()?;
     match value {
         Value::Invalid => sink.text("null"),
         Value::Bool(truth) => sink.text(&truth.to_string()),

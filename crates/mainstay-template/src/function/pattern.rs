@@ -114,11 +114,16 @@ pub(super) fn replace_all(
 ) -> Result<Vec<u8>, Fault> {
     budget.charge(text.len())?;
     let limit = budget.limits.output_bytes;
+    let boundaries = boundaries(text);
     let mut out = Vec::new();
     let mut end = 0;
     for captures in regex.captures_iter(text) {
         let captures: Captures<'_> = captures;
         let Some(whole) = captures.get(0) else { continue };
+        // An empty match inside of a character is none to Go.
+        if whole.is_empty() && !boundaries.get(whole.start()).copied().unwrap_or(true) {
+            continue;
+        }
         budget.charge(1 + replacement.len() / 64)?;
         out.extend_from_slice(&text[end..whole.start()]);
         captures.expand(replacement, &mut out);
@@ -129,4 +134,15 @@ pub(super) fn replace_all(
     }
     out.extend_from_slice(&text[end..]);
     Ok(out)
+}
+
+/// Of every byte whether a character begins there; a byte that belongs to none is one.
+fn boundaries(text: &[u8]) -> Vec<bool> {
+    let mut begins = Vec::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        let valid = chunk.valid();
+        begins.extend((0..valid.len()).map(|at| valid.is_char_boundary(at)));
+        begins.extend(chunk.invalid().iter().map(|_| true));
+    }
+    begins
 }

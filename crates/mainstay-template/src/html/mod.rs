@@ -11,7 +11,7 @@ mod style;
 mod tag;
 
 use crate::error::Fault;
-use crate::format::{self, Sink};
+use crate::format::{self, Sink, Version};
 use crate::function::{escape_html, escape_query};
 use crate::value::{Content, Value};
 use escape::Table;
@@ -266,7 +266,7 @@ impl Writer {
         if html && self.context.state == State::Value {
             bytes = escape::without_tags(&bytes);
         }
-        if unquoted && bytes.is_empty() {
+        if unquoted && bytes.is_empty() && self.sink.version != Version::V0_25 {
             self.sink.text("ZgotmplZ");
             return Ok(());
         }
