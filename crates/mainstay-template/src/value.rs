@@ -72,6 +72,7 @@ pub(crate) enum Value {
     Invalid,
     Bool(bool),
     Int(i64),
+    Int64(i64),
     Byte(u8),
     Float(f64),
     Text(Str),
@@ -110,6 +111,7 @@ impl Value {
             Self::Invalid => "<nil>",
             Self::Bool(_) => "bool",
             Self::Int(_) => "int",
+            Self::Int64(_) => "int64",
             Self::Byte(_) => "uint8",
             Self::Float(_) => "float64",
             Self::Text(_) => "string",
@@ -137,9 +139,11 @@ impl Value {
         match self {
             Self::Invalid => false,
             Self::Bool(value) => *value,
-            Self::Int(value) | Self::Duration(value) | Self::Month(value) | Self::Weekday(value) => {
-                *value != 0
-            }
+            Self::Int(value)
+            | Self::Int64(value)
+            | Self::Duration(value)
+            | Self::Month(value)
+            | Self::Weekday(value) => *value != 0,
             Self::Byte(value) => *value != 0,
             Self::Float(value) => *value != 0.0,
             Self::Pair(..) | Self::Alert(_) | Self::Data(_) | Self::Time(_) => true,

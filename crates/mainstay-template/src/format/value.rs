@@ -31,7 +31,11 @@ pub(super) fn write(
     match value {
         Value::Invalid if verb == 'v' => pad(sink, spec, b"<nil>"),
         Value::Bool(truth) if matches!(verb, 't' | 'v') => pad(sink, spec, truth.to_string().as_bytes()),
-        Value::Int(number) | Value::Duration(number) | Value::Month(number) | Value::Weekday(number)
+        Value::Int(number)
+        | Value::Int64(number)
+        | Value::Duration(number)
+        | Value::Month(number)
+        | Value::Weekday(number)
             if integer_verb(verb) =>
         {
             integer(sink, spec, verb, *number);

@@ -146,7 +146,7 @@ fn seconds(value: &Value) -> Result<f64, Fault> {
     match value {
         Value::Float(number) => Ok(*number),
         #[expect(clippy::cast_precision_loss, reason = "Go converts the same way")]
-        Value::Int(number) => Ok(*number as f64),
+        Value::Int(number) | Value::Int64(number) => Ok(*number as f64),
         #[expect(clippy::cast_precision_loss, reason = "Go converts the same way")]
         Value::Duration(nanoseconds) => {
             Ok((*nanoseconds / 1_000_000_000) as f64 + (*nanoseconds % 1_000_000_000) as f64 / 1e9)

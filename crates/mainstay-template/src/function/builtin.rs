@@ -74,9 +74,11 @@ fn length(value: &Value) -> Result<Value, Fault> {
 /// An index into what has so many elements.
 fn position(index: &Value, most: usize) -> Result<usize, Fault> {
     let number = match index {
-        Value::Int(number) | Value::Duration(number) | Value::Month(number) | Value::Weekday(number) => {
-            *number
-        }
+        Value::Int(number)
+        | Value::Int64(number)
+        | Value::Duration(number)
+        | Value::Month(number)
+        | Value::Weekday(number) => *number,
         Value::Byte(byte) => i64::from(*byte),
         Value::Invalid => return Err(Fault::execution("cannot index slice/array with nil")),
         other => {

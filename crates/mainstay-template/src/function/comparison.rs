@@ -15,9 +15,11 @@ enum Basic<'a> {
 fn basic(value: &Value) -> Option<Basic<'_>> {
     Some(match value {
         Value::Bool(truth) => Basic::Bool(*truth),
-        Value::Int(number) | Value::Duration(number) | Value::Month(number) | Value::Weekday(number) => {
-            Basic::Integer(*number)
-        }
+        Value::Int(number)
+        | Value::Int64(number)
+        | Value::Duration(number)
+        | Value::Month(number)
+        | Value::Weekday(number) => Basic::Integer(*number),
         Value::Byte(byte) => Basic::Integer(i64::from(*byte)),
         Value::Float(number) => Basic::Float(*number),
         Value::Text(text) | Value::Safe(_, text) => Basic::Text(text.bytes()),

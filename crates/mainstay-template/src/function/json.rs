@@ -11,7 +11,11 @@ pub(super) fn write(sink: &mut Sink, value: &Value) -> Result<(), Fault> {
     match value {
         Value::Invalid => sink.text("null"),
         Value::Bool(truth) => sink.text(&truth.to_string()),
-        Value::Int(number) | Value::Duration(number) | Value::Month(number) | Value::Weekday(number) => {
+        Value::Int(number)
+        | Value::Int64(number)
+        | Value::Duration(number)
+        | Value::Month(number)
+        | Value::Weekday(number) => {
             sink.text(&number.to_string());
         }
         Value::Byte(byte) => sink.text(&byte.to_string()),
