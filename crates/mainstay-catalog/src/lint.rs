@@ -142,6 +142,7 @@ lints! {
 
     // What the response documents can get wrong.
     UNREACHABLE_PERSON = "unreachable-person" Error - implemented "a person who can be paged has no address on any of the channels";
+    NOBODY_REACHED = "nobody-reached" Error - implemented "at some instant of the next 90 days a page would reach nobody: a gap in every rota of its policy, or people without an address";
     ACKNOWLEDGE_IN_TIME = "acknowledge-in-time" Error R15 implemented "a page waits longer than 5 minutes before somebody else is paged";
     DIRECTOR_INFORMED = "director-informed" Error R16 implemented "one person both hears of every P0 at once and only after a while, and which is a page is not said";
     SAME_TEAM_BACKUP = "same-team-backup" Warning - implemented "the backup is of the same team as the one they back up";
@@ -198,13 +199,14 @@ lints! {
 }
 
 /// The checks that judge a catalog as a whole: they say nothing while a part of it cannot be read.
-pub(crate) const NEED_EVERYTHING: [LintId; 7] = [
+pub(crate) const NEED_EVERYTHING: [LintId; 8] = [
     UNKNOWN_REFERENCE,
     MISSING_DOCUMENT,
     PLATFORM_COUNT,
     AVAILABILITY_COMPOSITION,
     SEVERITY_UNROUTED,
     UNREACHABLE_PERSON,
+    NOBODY_REACHED,
     SAME_TEAM_BACKUP,
 ];
 

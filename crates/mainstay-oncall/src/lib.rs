@@ -3,6 +3,8 @@
 mod decide;
 mod event;
 mod fold;
+pub mod ical;
+pub mod reach;
 mod react;
 pub mod rota;
 mod spec;

@@ -15,9 +15,10 @@ pub use metrics::Metrics;
 pub use reports::Reports;
 
 use crate::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, GateAnswer, GateApproval, GatePlace,
-    GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary, JournalReport, Look,
-    Overview, PostableAlert, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, GateAnswer, GateApproval,
+    GatePlace, GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary,
+    JournalReport, Look, NewOverride, Overview, PostableAlert, RotaDuty, RotaSchedule, ShiftsAsked,
+    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -106,6 +107,14 @@ pub trait Console: Alertmanager + Metrics + Reports {
     fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies>;
     /// What the gate would say now of each service in each cell, strictest first; nothing is written. At most 2,000.
     fn gate_places<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GatePlace>>;
+
+    /// Who is on call at an instant, one entry per rota.
+    fn duty<'a>(&'a self, who: &'a Principal, asked: DutyAsked) -> Answer<'a, Vec<RotaDuty>>;
+    /// Shifts and gaps, one entry per rota; at most 100,000 shifts.
+    fn shifts<'a>(&'a self, who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>>;
+
+    /// Gives somebody a duty for a while; what was decided for that time before is overruled.
+    fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done>;
 
     /// Recomputes every hash chain.
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;

@@ -24,6 +24,7 @@ mod inbox;
 mod incident;
 mod journal;
 mod login;
+mod oncall;
 pub mod openapi;
 mod otlp_grpc;
 mod overview;

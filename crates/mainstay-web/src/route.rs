@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, alertmanager, catalog, change, completion, events, gate, inbox, incident, journal, login, openapi,
-    overview, prometheus, query, report, search, slo,
+    alert, alertmanager, catalog, change, completion, events, gate, inbox, incident, journal, login, oncall,
+    openapi, overview, prometheus, query, report, search, slo,
 };
 
 /// The largest body of most routes, in bytes.
@@ -303,6 +303,7 @@ pub fn table() -> Vec<Route> {
         gate::routes(),
         query::routes(),
         prometheus::routes(),
+        oncall::routes(),
         journal::routes(),
         catalog::routes(),
         inbox::routes(),

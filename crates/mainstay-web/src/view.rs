@@ -10,6 +10,7 @@ mod gate;
 mod inbound;
 mod incident;
 mod journal;
+mod oncall;
 mod overview;
 mod prometheus;
 mod query;
@@ -38,6 +39,7 @@ pub use journal::{
 };
 pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
 pub use mainstay_ui::{Status, Unit};
+pub use oncall::{DutyAsked, DutyStep, NewOverride, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked};
 pub use overview::{
     Banner, Duty, Figure, FigureGroup, Grid, GridCell, GridRow, Overview, Places, Sentence, Situation,
 };

@@ -278,6 +278,8 @@ fn find(path: &Path, engine: Option<Dialect>) -> Found {
     let (catalog, mut findings) = examine(path);
     // Whoever only reads a catalog does not ask for these: a server starts with objectives that contradict each other.
     mainstay_slo::spec::contradictions::check(&catalog.documents, &catalog.platform, &mut findings);
+    // Nor for holes of the time to come: they are no reason not to start today.
+    mainstay_oncall::reach::check(&catalog, SystemClock.now(), &mut findings);
     findings.settle();
     if let Some(dialect) = engine {
         check_dialect(&catalog.documents, dialect, &mut findings);

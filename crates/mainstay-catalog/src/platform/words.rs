@@ -146,6 +146,19 @@ pub enum Weekday {
     Sunday,
 }
 
+impl Weekday {
+    /// The days in order.
+    pub const ALL: [Self; 7] = [
+        Self::Monday,
+        Self::Tuesday,
+        Self::Wednesday,
+        Self::Thursday,
+        Self::Friday,
+        Self::Saturday,
+        Self::Sunday,
+    ];
+}
+
 impl From<Weekday> for jiff::civil::Weekday {
     fn from(day: Weekday) -> Self {
         match day {
@@ -156,6 +169,21 @@ impl From<Weekday> for jiff::civil::Weekday {
             Weekday::Friday => Self::Friday,
             Weekday::Saturday => Self::Saturday,
             Weekday::Sunday => Self::Sunday,
+        }
+    }
+}
+
+impl From<jiff::civil::Weekday> for Weekday {
+    fn from(day: jiff::civil::Weekday) -> Self {
+        use jiff::civil::Weekday as Day;
+        match day {
+            Day::Monday => Self::Monday,
+            Day::Tuesday => Self::Tuesday,
+            Day::Wednesday => Self::Wednesday,
+            Day::Thursday => Self::Thursday,
+            Day::Friday => Self::Friday,
+            Day::Saturday => Self::Saturday,
+            Day::Sunday => Self::Sunday,
         }
     }
 }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_kernel::PersonId;
-
 use super::check_policy::Context;
+use super::check_rota::{check_rota, complete_rota};
 use super::complete::complete;
+use super::rota::RotaSpec;
 use super::routing::RoutingSpec;
 use super::{Channels, EscalationPolicy, Response, Rota};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -20,7 +20,12 @@ impl Response {
     #[must_use]
     pub fn build(documents: &Documents, platform: &Platform, diagnostics: &mut Diagnostics) -> Self {
         let channels = only::<Channels>(documents, "Channels", diagnostics);
-        let rotas = by_name("rota", documents.specs::<Rota>("Rota", diagnostics), diagnostics);
+        let rotas = documents.specs::<RotaSpec>("Rota", diagnostics);
+        let rotas = by_name("rota", rotas, diagnostics);
+        let rotas: BTreeMap<String, Sourced<'_, Rota>> = rotas
+            .into_iter()
+            .map(|(name, rota)| (name, complete_rota(rota, diagnostics)))
+            .collect();
         let policies = documents.specs::<EscalationPolicy>("EscalationPolicy", diagnostics);
         let policies = by_name("escalation policy", policies, diagnostics);
         let routing = only::<RoutingSpec>(documents, "Routing", diagnostics);
@@ -128,121 +133,5 @@ fn check_secrets(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics
                     "write `${NAME}` and set NAME in the environment of the binary; then change the secret",
                 ),
         );
-    }
-}
-
-fn check_rota(
-    rota: &Sourced<'_, Rota>,
-    rotas: &BTreeMap<String, Sourced<'_, Rota>>,
-    platform: &Platform,
-    diagnostics: &mut Diagnostics,
-) {
-    let Rota {
-        handoff,
-        start,
-        turn_days,
-        participants,
-        backs_up,
-        ..
-    } = &rota.value;
-    let document = rota.document;
-    for person in participants
-        .iter()
-        .filter(|person| !platform.people.contains_key(&person.value))
-    {
-        let known = platform.people.keys().map(AsRef::as_ref);
-        diagnostics.push(document.unknown_reference("person", person, known));
-    }
-    if participants.is_empty() {
-        let message = "a rota without participants: nobody would be on call";
-        diagnostics.push(
-            document
-                .diagnostic(lint::BAD_VALUE, document.at, message)
-                .help("name at least one person"),
-        );
-    }
-    if turn_days.value == 0 {
-        let message = "a turn lasts at least one day";
-        diagnostics.push(document.diagnostic(lint::BAD_VALUE, turn_days.at, message));
-    }
-    if let Some(weekday) = handoff.weekday {
-        if start.value.weekday() != weekday.into() {
-            let message = format!(
-                "{start} is a {:?}, the handoff is on {weekday:?}",
-                start.value.weekday()
-            );
-            let nearest = start.value.nth_weekday(1, weekday.into());
-            let help = nearest.map_or_else(
-                |_| String::new(),
-                |date| format!("the next {weekday:?} is {date}"),
-            );
-            diagnostics.push(
-                document
-                    .diagnostic(lint::HANDOFF_WEEKDAY, start.at, message)
-                    .help(help),
-            );
-        }
-        if turn_days.value % 7 != 0 {
-            let message = format!("turns of {turn_days} days do not change on the same day of the week");
-            let help = "use a multiple of 7, or leave the handoff's weekday out";
-            diagnostics.push(
-                document
-                    .diagnostic(lint::HANDOFF_WEEKDAY, turn_days.at, message)
-                    .help(help),
-            );
-        }
-    }
-    if let Some(name) = backs_up {
-        match rotas.get(&name.value) {
-            Some(primary) => check_backup(rota, &primary.value, platform, diagnostics),
-            None => {
-                diagnostics.push(document.unknown_reference("rota", name, rotas.keys().map(String::as_str)))
-            }
-        }
-    }
-}
-
-/// In each turn, the backup and the one they back up must be of different teams.
-fn check_backup(
-    rota: &Sourced<'_, Rota>,
-    primary: &Rota,
-    platform: &Platform,
-    diagnostics: &mut Diagnostics,
-) {
-    let backup = &rota.value;
-    let in_step = (
-        &backup.start.value,
-        backup.turn_days.value,
-        &backup.handoff,
-        &backup.time_zone,
-    ) == (
-        &primary.start.value,
-        primary.turn_days.value,
-        &primary.handoff,
-        &primary.time_zone,
-    );
-    if !in_step {
-        // Turns that overlap in other ways are judged where shifts are computed.
-        return;
-    }
-    let team = |person: &PersonId| platform.people.get(person).map(|person| &person.team.value);
-    let (own, other) = (backup.participants.len(), primary.participants.len());
-    let mut reported = BTreeSet::new();
-    for turn in 0..own * other {
-        let (Some(second), Some(first)) = (
-            backup.participants.get(turn % own),
-            primary.participants.get(turn % other),
-        ) else {
-            return;
-        };
-        let shared = team(&second.value).filter(|own| Some(*own) == team(&first.value));
-        if let Some(shared) = shared.filter(|_| reported.insert(second.at)) {
-            let message = format!("{second} backs up {first}, and both are of {shared}");
-            diagnostics.push(
-                rota.document
-                    .diagnostic(lint::SAME_TEAM_BACKUP, second.at, message)
-                    .help("choose somebody of another team for this turn, or reorder the participants"),
-            );
-        }
     }
 }

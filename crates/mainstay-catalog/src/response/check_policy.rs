@@ -95,7 +95,7 @@ impl Context<'_> {
     ) {
         let people: Vec<&Spanned<PersonId>> = match target {
             Target::Rota(name) => match self.rotas.get(&name.value) {
-                Some(rota) => rota.value.participants.iter().collect(),
+                Some(rota) => rota.value.participants().collect(),
                 None => {
                     let known = self.rotas.keys().map(String::as_str);
                     return report(document.unknown_reference("rota", name, known));

@@ -4,6 +4,7 @@ mod alertmanager;
 mod build;
 mod channels;
 mod check_policy;
+mod check_rota;
 mod complete;
 mod escalation;
 mod rota;
@@ -16,7 +17,9 @@ use serde::Serialize;
 
 pub use channels::{Channels, Chat, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone};
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, Repeat, Target};
-pub use rota::{Handoff, Rota};
+pub use rota::{
+    BASE_LAYER, DstConvention, Handoff, Layer, Restriction, Rota, TurnLength, TurnLengthError, TurnUnit,
+};
 pub use routing::{GroupBy, InhibitRule, Receiver, Route, Routing};
 pub use time_interval::TimeInterval;
 

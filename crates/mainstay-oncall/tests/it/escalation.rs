@@ -47,7 +47,7 @@ impl Bench {
     /// In both rotas ana has the first turn, and it is hers now; the secondary is dan's alone.
     pub(crate) fn new() -> Self {
         let mut secondary = rota("UTC", date(2026, 3, 2), time(9, 0, 0, 0), 7);
-        secondary.participants = vec![mainstay_catalog::Spanned::nowhere(person("dan"))];
+        secondary.layers[0].participants = vec![mainstay_catalog::Spanned::nowhere(person("dan"))];
         let all = ["ana", "ben", "chi", "dan", "director", "manager", "cto"];
         let reach = all.map(|name| (person(name), [Channel::Email, Channel::Chat].into()));
         let spec = OncallSpec {
@@ -251,7 +251,7 @@ fn where_a_level_reaches_nobody_the_next_is_told_at_once() {
     // The secondary's rota is empty when its time comes.
     let mut bench = Bench::with(|spec| {
         let secondary = spec.rotas.get_mut("secondary").expect("it is there");
-        secondary.participants.clear();
+        secondary.layers[0].participants.clear();
     });
     bench.page("p1", "P0");
     bench.pass(24 * 60);

@@ -1,6 +1,11 @@
 //! On-call: who has the duty at any instant of any zone, and whom a page reaches when.
 
+mod clock;
 mod escalation;
+mod every_zone;
+mod goalert;
+mod layers;
 mod overrides;
+mod reach;
 mod rota;
 mod timers;

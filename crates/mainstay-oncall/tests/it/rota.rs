@@ -1,36 +1,70 @@
-//! Turns over the whole time zone database. The oracle is a wall clock: it walks through the offsets of a zone and asks
+//! Turns of one layer. The oracle is a wall clock: it walks through the offsets of a zone and asks
 //! at which instants the clock shows the handoff's time; it shares nothing with the code under test.
-
-use std::collections::BTreeSet;
 
 use jiff::civil::{Date, Time, date, time};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp, ToSpan};
-use mainstay_catalog::response::{Handoff, Rota};
+use mainstay_catalog::response::{BASE_LAYER, DstConvention, Handoff, Layer, Rota, TurnLength};
 use mainstay_catalog::spanned::Spanned;
 use mainstay_kernel::PersonId;
-use mainstay_oncall::rota::{Turn, first_instant, turn_at};
+use mainstay_oncall::rota::{Turn, first_instant};
 
-const PEOPLE: [&str; 3] = ["ana", "ben", "chi"];
+pub(crate) const PEOPLE: [&str; 3] = ["ana", "ben", "chi"];
 const NANOSECOND: SignedDuration = SignedDuration::from_nanos(1);
 
 pub(crate) fn person(name: &str) -> PersonId {
     PersonId::new(name).expect("a name")
 }
 
-pub(crate) fn rota(zone: &str, start: Date, at: Time, days: u16) -> Rota {
-    Rota {
-        title: "Primary".to_owned(),
+pub(crate) fn layer(
+    name: &str,
+    zone: &str,
+    start: Date,
+    at: Time,
+    turn: TurnLength,
+    people: &[&str],
+) -> Layer {
+    Layer {
+        name: Spanned::nowhere(name.to_owned()),
         time_zone: zone.parse().expect("a zone"),
+        dst: DstConvention::default(),
         handoff: Handoff {
             weekday: None,
             time: at,
         },
         start: Spanned::nowhere(start),
-        turn_days: Spanned::nowhere(days),
-        participants: PEOPLE.map(|name| Spanned::nowhere(person(name))).into(),
+        turn: Spanned::nowhere(turn),
+        participants: people.iter().map(|name| Spanned::nowhere(person(name))).collect(),
+        only: Vec::new(),
+    }
+}
+
+pub(crate) fn layered(layers: Vec<Layer>) -> Rota {
+    Rota {
+        title: "Primary".to_owned(),
+        time_zone: layers
+            .first()
+            .map(|layer| layer.time_zone.clone())
+            .unwrap_or_default(),
+        layers,
         backs_up: None,
     }
+}
+
+pub(crate) fn rota(zone: &str, start: Date, at: Time, days: u16) -> Rota {
+    layered(vec![layer(
+        BASE_LAYER,
+        zone,
+        start,
+        at,
+        TurnLength::days(days),
+        &PEOPLE,
+    )])
+}
+
+/// The turn of a rota of one layer.
+fn turn_at(rota: &Rota, at: Timestamp) -> Option<Turn> {
+    mainstay_oncall::rota::turn_at(&rota.layers[0], at)
 }
 
 /// Stretches of constant offset: from when, until when (not included), what the wall clock adds, in seconds.
@@ -118,60 +152,6 @@ fn walk(zone_name: &str, first: Date, last: Date, at: Time, days: u16) {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test is told by its environment how long it may take"
-)]
-fn full() -> bool {
-    std::env::var_os("MAINSTAY_FULL").is_some_and(|value| value == "1")
-}
-
-/// All zones, or sixty of them: evenly spread, and those with the strangest clocks always.
-fn zones() -> Vec<String> {
-    let all: BTreeSet<String> = TimeZoneDatabase::bundled()
-        .available()
-        .map(|name| name.as_str().to_owned())
-        .filter(|name| name.parse::<mainstay_catalog::platform::TimeZoneName>().is_ok())
-        .collect();
-    assert!(all.len() > 400, "{} zones: the database is bundled", all.len());
-    if full() {
-        return all.into_iter().collect();
-    }
-    let strange = [
-        "Africa/Cairo",
-        "Africa/Casablanca",
-        "Africa/Johannesburg",
-        "America/Havana",
-        "America/Sao_Paulo",
-        "America/St_Johns",
-        "Antarctica/Troll",
-        "Asia/Gaza",
-        "Asia/Pyongyang",
-        "Australia/Lord_Howe",
-        "Europe/Dublin",
-        "Pacific/Apia",
-        "Pacific/Kiritimati",
-    ];
-    let step = all.len() / 47;
-    let spread = all.iter().step_by(step).take(47).map(String::as_str);
-    spread.chain(strange).map(ToOwned::to_owned).collect()
-}
-
-#[test]
-fn exactly_one_owner_at_every_instant_of_every_zone() {
-    let zones = zones();
-    assert!(zones.len() >= 60);
-    for zone in &zones {
-        let (first, last) = (date(2000, 1, 3), date(2037, 12, 28));
-        walk(zone, first, last, time(9, 0, 0, 0), 7);
-        if full() {
-            // Every night of some years with many changes of clocks and of minds.
-            walk(zone, date(2009, 1, 1), date(2012, 12, 31), time(2, 30, 0, 0), 1);
-            walk(zone, date(2009, 1, 1), date(2012, 12, 31), time(0, 0, 0, 0), 1);
-        }
-    }
-}
-
 /// Handoffs in the middle of the night, where clocks change, every day of several years.
 #[test]
 fn handoffs_inside_clock_changes() {
@@ -254,7 +234,7 @@ fn first_instant_agrees_with_the_wall_clock_every_quarter_of_an_hour() {
 #[test]
 fn a_rota_without_people_has_no_turns_and_the_ends_of_time_do_no_harm() {
     let mut empty = rota("UTC", date(2026, 1, 5), time(9, 0, 0, 0), 7);
-    empty.participants.clear();
+    empty.layers[0].participants.clear();
     assert_eq!(turn_at(&empty, Timestamp::UNIX_EPOCH), None);
     let usual = rota("Pacific/Kiritimati", date(2026, 1, 5), time(9, 0, 0, 0), u16::MAX);
     assert_eq!(turn_at(&usual, Timestamp::MIN), None);

@@ -15,7 +15,7 @@ pub struct Situation {
     /// The instant of the newest sample; none if there never was one.
     #[schemars(with = "Option<Utc>")]
     pub data_at: Option<Timestamp>,
-    /// How many alerts fire that this reader may see.
+    /// How many alerts fire that this reader may see, and that nothing holds back.
     pub firing: u64,
     /// Who is on call, one entry per rota.
     pub on_call: Vec<Duty>,

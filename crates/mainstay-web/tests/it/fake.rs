@@ -386,6 +386,21 @@ impl Console for Fake {
         Box::pin(async { Ok(places(self.mood)) })
     }
 
+    fn duty<'a>(&'a self, who: &'a Principal, _: DutyAsked) -> Answer<'a, Vec<RotaDuty>> {
+        self.heard("duty", who);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn shifts<'a>(&'a self, who: &'a Principal, _: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {
+        self.heard("shifts", who);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn override_duty<'a>(&'a self, who: &'a Principal, _: NewOverride) -> Answer<'a, Done> {
+        self.heard("override_duty", who);
+        Box::pin(async { Ok(done()) })
+    }
+
     fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies> {
         self.heard("gate_policies", who);
         Box::pin(async { Ok(policies()) })

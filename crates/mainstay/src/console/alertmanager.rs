@@ -8,7 +8,7 @@ use mainstay_alert::{
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
-use mainstay_kernel::{Digest, Principal, Scope};
+use mainstay_kernel::{Digest, Principal};
 use mainstay_plane::{Command, PlaneError, Refused, States};
 use mainstay_web::Failure;
 use mainstay_web::view::{
@@ -116,8 +116,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .look(|states| {
                 let routing = &states.catalog.response.routing;
                 let suppressions = Suppressions::at(states.alerts, routing, now);
-                let seen =
-                    |active: &&ActiveAlert| sight::sees(who, &Scope::from_labels(&active.alert.labels));
+                let seen = |active: &&ActiveAlert| sight::sees_alert(who, &active.alert.labels);
                 let firing = states.alerts.firing().filter(seen);
                 let told = firing.flat_map(|active| {
                     let until = believed.get(&active.alert.fingerprint).copied();

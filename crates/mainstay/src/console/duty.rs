@@ -7,7 +7,7 @@ use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::{Labels, Matcher, PersonId, Principal};
 use mainstay_oncall::Override;
-use mainstay_oncall::rota::{on_call_at, turn_at};
+use mainstay_oncall::rota::{on_call_at, shift_at};
 use mainstay_web::view::{Duty, Places, Situation};
 
 use super::alert::held_by;
@@ -27,16 +27,14 @@ pub(super) fn duties(catalog: &Catalog, overrides: &[Override], now: Timestamp) 
     let rotas = catalog.response.rotas.iter();
     rotas
         .map(|(id, rota)| {
-            let covers = |entry: &&Override| entry.rota == *id && entry.from <= now && now < entry.until;
-            let replaced_until = overrides.iter().rev().find(covers).map(|entry| entry.until);
-            let until = replaced_until.or_else(|| turn_at(rota, now).map(|turn| turn.until));
+            let shift = shift_at(id, rota, overrides, now);
+            let until = shift.as_ref().map(|shift| shift.until);
+            let next = |until| on_call_at(id, rota, overrides, until);
             Duty {
                 rota: rota.title.clone(),
-                now: on_call_at(id, rota, overrides, now).map(name),
+                now: shift.map(|shift| name(shift.person)),
                 until,
-                next: until
-                    .and_then(|until| on_call_at(id, rota, overrides, until))
-                    .map(name),
+                next: until.and_then(next).map(name),
             }
         })
         .collect()

@@ -25,6 +25,7 @@ mod own_metrics;
 mod page;
 mod question;
 pub(crate) mod report;
+mod rota;
 mod rule;
 mod runbook;
 mod scrapes;
@@ -47,10 +48,11 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
-    Done, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, GettableAlert,
-    GettableSilence, InboxMessage, Incident, IncidentSummary, IssuedReport, JournalReport, Look, Named,
-    NewAdjustment, Overview, PostableAlert, PostableSilence, ReportAsk, ReportFile, ReportIndex,
-    SigningKeyInfo, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    Done, DutyAsked, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement,
+    GettableAlert, GettableSilence, InboxMessage, Incident, IncidentSummary, IssuedReport, JournalReport,
+    Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert, PostableSilence, ReportAsk, ReportFile,
+    ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation, Slo, SloDetail, WhatIf,
+    WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -304,6 +306,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn gate_places<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<GatePlace>> {
         Box::pin(async move { Ok(self.places_now().await) })
+    }
+
+    fn duty<'a>(&'a self, _who: &'a Principal, asked: DutyAsked) -> Answer<'a, Vec<RotaDuty>> {
+        Box::pin(self.duty_at(asked))
+    }
+
+    fn shifts<'a>(&'a self, _who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {
+        Box::pin(self.shifts_within(asked))
+    }
+
+    fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done> {
+        Box::pin(self.give_duty(who, entry))
     }
 
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {

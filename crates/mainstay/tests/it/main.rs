@@ -14,6 +14,7 @@ mod harness;
 mod help;
 mod hostile;
 mod import;
+mod oncall;
 mod otlp;
 mod otlp_grpc;
 mod scraping;

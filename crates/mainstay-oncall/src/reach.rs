@@ -1,0 +1,203 @@
+//! Whether a page would reach somebody at every instant of the time that can be overseen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_catalog::response::{EscalationLevel, EscalationPolicy, Route, Target};
+use mainstay_catalog::{At, Catalog, Diagnostics, lint};
+use mainstay_kernel::{PersonId, Severity};
+
+use crate::decide::channels;
+use crate::rota::{Gap, Shift, gaps, on_call_at, schedule};
+use crate::spec::OncallSpec;
+
+/// How far ahead it is looked.
+pub const HORIZON: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// A stretch of time in which a page would reach nobody, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hole {
+    /// When.
+    pub gap: Gap,
+    /// What is wrong at its beginning with each of those who could be paged.
+    pub why: Vec<String>,
+    /// How to mend it.
+    pub help: String,
+}
+
+/// The first time after `now` at which a page of this severity by this policy would reach nobody, whichever level is
+/// asked; overrides are not counted on. Nothing is said of policies that refer to rotas that there are not, or that
+/// page nobody at all: other checks do.
+#[must_use]
+pub fn first_hole(
+    spec: &OncallSpec,
+    policy: &EscalationPolicy,
+    severity: Severity,
+    now: Timestamp,
+) -> Option<Hole> {
+    Reach::new(spec, now).first_hole(policy, severity)
+}
+
+/// Says of every policy by which a route pages when it would reach nobody first.
+pub fn check(catalog: &Catalog, now: Timestamp, diagnostics: &mut Diagnostics) {
+    let response = &catalog.response;
+    let mut routed = BTreeSet::new();
+    receivers(&response.routing.route, &mut routed);
+    let paging = routed
+        .into_iter()
+        .filter_map(|name| response.routing.receivers.get(name)?.page.as_ref());
+    let names: BTreeSet<&str> = paging.map(|name| name.as_str()).collect();
+    let spec = OncallSpec::from_catalog(&catalog.platform, response);
+    let mut reach = Reach::new(&spec, now);
+    for name in names {
+        let Some(policy) = spec.policies.get(name) else {
+            continue;
+        };
+        let mut documents = catalog.documents.of_kind("EscalationPolicy");
+        let Some(document) = documents.find(|document| document.name == name) else {
+            continue;
+        };
+        let mut holes: Vec<(String, Hole)> = Vec::new();
+        for severity in Severity::ALL.into_iter().filter(|severity| severity.pages()) {
+            let Some(hole) = reach.first_hole(policy, severity) else {
+                continue;
+            };
+            // What is wrong for P0 and P1 alike is said once.
+            match holes.iter_mut().find(|(_, known)| known.gap == hole.gap) {
+                Some((severities, _)) => severities.push_str(&format!(" or {severity}")),
+                None => holes.push((severity.to_string(), hole)),
+            }
+        }
+        for (severities, hole) in holes {
+            let Gap { from, until } = hole.gap;
+            let message = format!(
+                "a {severities} page by policy {name} would reach nobody from {} until {}: {}",
+                minute(from),
+                if until < reach.until {
+                    minute(until)
+                } else {
+                    "further ahead than is looked".to_owned()
+                },
+                hole.why.join("; ")
+            );
+            let at = first_target(policy).unwrap_or(document.at);
+            diagnostics.push(
+                document
+                    .diagnostic(lint::NOBODY_REACHED, at, message)
+                    .help(hole.help),
+            );
+        }
+    }
+}
+
+fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn receivers<'a>(route: &'a Route, found: &mut BTreeSet<&'a str>) {
+    found.insert(&route.receiver);
+    for below in &route.routes {
+        receivers(below, found);
+    }
+}
+
+fn first_target(policy: &EscalationPolicy) -> Option<At> {
+    let paging = policy.levels.iter().filter(|level| !level.inform);
+    paging
+        .flat_map(|level| &level.targets)
+        .map(|target| match target {
+            Target::Rota(name) => name.at,
+            Target::Person(person) => person.at,
+        })
+        .next()
+}
+
+/// The schedules of the time that is overseen.
+struct Reach<'a> {
+    spec: &'a OncallSpec,
+    now: Timestamp,
+    until: Timestamp,
+    schedules: BTreeMap<&'a str, Vec<Shift>>,
+}
+
+impl<'a> Reach<'a> {
+    fn new(spec: &'a OncallSpec, now: Timestamp) -> Self {
+        Self {
+            spec,
+            now,
+            until: now.saturating_add(HORIZON).unwrap_or(Timestamp::MAX),
+            schedules: BTreeMap::new(),
+        }
+    }
+
+    fn first_hole(&mut self, policy: &EscalationPolicy, severity: Severity) -> Option<Hole> {
+        let spec = self.spec;
+        let levels: Vec<&EscalationLevel> = policy
+            .levels_for(severity)
+            .map(|(_, level)| level)
+            .filter(|level| !level.inform)
+            .collect();
+        let targets = || levels.iter().flat_map(|level| &level.targets);
+        let reachable = |person: &PersonId| !channels(spec, policy, severity, person).is_empty();
+        targets().next()?;
+        let mut covered: Vec<Shift> = Vec::new();
+        for target in targets() {
+            match target {
+                Target::Person(person) if reachable(&person.value) => return None,
+                Target::Person(_) => {}
+                Target::Rota(name) => {
+                    let (name, rota) = spec.rotas.get_key_value(&name.value)?;
+                    let (now, until) = (self.now, self.until);
+                    let shifts = self
+                        .schedules
+                        .entry(name)
+                        .or_insert_with(|| schedule(name, rota, &[], now, until));
+                    covered.extend(shifts.iter().filter(|shift| reachable(&shift.person)).cloned());
+                }
+            }
+        }
+        covered.sort_by_key(|shift| shift.from);
+        let gap = *gaps(&covered, self.now, self.until).first()?;
+        let unreachable = |person: &PersonId| {
+            let wanted: Vec<&str> = policy
+                .channels_for(severity)
+                .map(|channel| channel.name())
+                .collect();
+            format!("{person} has no address for {}", wanted.join(" or "))
+        };
+        let mut why = Vec::new();
+        let mut help = None;
+        for target in targets() {
+            let (reason, mend) = match target {
+                Target::Person(person) => (
+                    unreachable(&person.value),
+                    format!("give {person} an address for one of the policy's channels"),
+                ),
+                Target::Rota(name) => {
+                    let rota = spec.rotas.get(&name.value)?;
+                    match on_call_at(&name.value, rota, &[], gap.from) {
+                        Some(person) => (
+                            format!("{} of rota {name}", unreachable(&person)),
+                            format!("give {person} an address for one of the policy's channels"),
+                        ),
+                        None => (
+                            format!("nobody is on call in rota {name}"),
+                            format!(
+                                "add a layer to rota {name} that covers it, or a person to a level of the policy"
+                            ),
+                        ),
+                    }
+                }
+            };
+            if !why.contains(&reason) {
+                why.push(reason);
+            }
+            help.get_or_insert(mend);
+        }
+        Some(Hole {
+            gap,
+            why,
+            help: help.unwrap_or_default(),
+        })
+    }
+}

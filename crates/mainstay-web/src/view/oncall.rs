@@ -1,0 +1,134 @@
+//! Who is on call, when, and why.
+
+use jiff::Timestamp;
+use mainstay_kernel::PersonId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Utc;
+
+/// Of which instant it is asked who is on call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DutyAsked {
+    /// The instant; now if nothing is said.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+    /// Only this rota.
+    #[serde(default)]
+    pub rota: Option<String>,
+}
+
+/// Of which time the shifts are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShiftsAsked {
+    /// From when on; now if nothing is said.
+    #[serde(default)]
+    pub from: Option<Timestamp>,
+    /// Until when, not included; two weeks later if nothing is said, and at most 366 days later.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Only this rota.
+    #[serde(default)]
+    pub rota: Option<String>,
+    /// Only the shifts of this person; then gaps are left out.
+    #[serde(default)]
+    pub person: Option<String>,
+}
+
+/// Somebody takes a duty for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewOverride {
+    /// Of which rota.
+    pub rota: String,
+    /// Who, by handle.
+    #[schemars(with = "String")]
+    pub person: PersonId,
+    /// From when on; now if nothing is said.
+    #[serde(default)]
+    #[schemars(with = "Option<Utc>")]
+    pub from: Option<Timestamp>,
+    /// Until when; not included.
+    #[schemars(with = "Utc")]
+    pub until: Timestamp,
+}
+
+/// Who is on call in a rota at an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RotaDuty {
+    /// The rota.
+    pub rota: String,
+    /// How people call it.
+    pub title: String,
+    /// The instant.
+    #[schemars(with = "Utc")]
+    pub at: Timestamp,
+    /// The shift at that instant; none is a gap.
+    pub shift: Option<RotaShift>,
+    /// The first shift after it within 90 days.
+    pub next: Option<RotaShift>,
+    /// Every override and layer that was asked, in that order.
+    pub why: Vec<DutyStep>,
+}
+
+/// A shift.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RotaShift {
+    /// Who, by handle.
+    pub person: String,
+    /// Who, by name.
+    pub name: String,
+    /// When it begins.
+    #[schemars(with = "Utc")]
+    pub from: Timestamp,
+    /// When it ends; not included.
+    #[schemars(with = "Utc")]
+    pub until: Timestamp,
+    /// By what: `layer nights`, `override`.
+    pub by: String,
+}
+
+/// A stretch of time in which nobody is on call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RotaGap {
+    /// When it begins.
+    #[schemars(with = "Utc")]
+    pub from: Timestamp,
+    /// When it ends; not included.
+    #[schemars(with = "Utc")]
+    pub until: Timestamp,
+}
+
+/// What an override or a layer says about an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DutyStep {
+    /// Which: `override of ada`, `layer nights`.
+    pub what: String,
+    /// `decides`, `overruled` by what stands before it, or `silent`.
+    pub verdict: String,
+    /// Whom it names, by handle.
+    pub person: Option<String>,
+    /// Why.
+    pub why: String,
+}
+
+/// The shifts of a rota. Each is whole: the first may begin before the time that was asked for, the last end after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RotaSchedule {
+    /// The rota.
+    pub rota: String,
+    /// How people call it.
+    pub title: String,
+    /// From when on it was asked.
+    #[schemars(with = "Utc")]
+    pub from: Timestamp,
+    /// Until when.
+    #[schemars(with = "Utc")]
+    pub until: Timestamp,
+    /// In order; they do not overlap.
+    pub shifts: Vec<RotaShift>,
+    /// The time in which nobody is on call.
+    pub gaps: Vec<RotaGap>,
+}

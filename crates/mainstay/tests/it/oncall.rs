@@ -1,0 +1,172 @@
+//! Rotas from the command line: who, when, why, as a calendar; and a hole that `check` finds before it comes.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::catalogs::copy_of_catalog;
+use crate::harness::Server;
+use crate::{run, told};
+
+#[test]
+fn a_rota_says_who_when_and_why() {
+    let server = Server::start();
+    let monday = "2026-03-02T07:00:00Z"; // 09:00 in Johannesburg, the ninth handoff: thandi's turn again.
+    let who = server.json(&["oncall", "who", "--at", monday, "--rota", "primary"]);
+    assert_eq!(who[0]["shift"]["person"], "thandi");
+    assert_eq!(who[0]["shift"]["from"], monday);
+    assert_eq!(who[0]["shift"]["until"], "2026-03-09T07:00:00Z");
+    assert_eq!(who[0]["next"]["person"], "sipho");
+    let text = server.told(&["oncall", "explain", "--at", monday, "--rota", "primary"]);
+    assert!(
+        text.contains("layer base") && text.contains("decides") && text.contains("thandi"),
+        "{text}"
+    );
+
+    let span = [
+        "--from",
+        "2026-03-04T00:00:00Z",
+        "--until",
+        "2026-04-01T00:00:00Z",
+    ];
+    let ask = |command: &str, more: &[&str]| {
+        let words: Vec<&str> = ["oncall", command]
+            .into_iter()
+            .chain(span)
+            .chain(more.iter().copied())
+            .collect();
+        server.told(&words)
+    };
+    let text = ask("schedule", &["--rota", "primary"]);
+    assert_eq!(text.lines().count(), 1 + 5, "{text}");
+    assert!(
+        text.contains("Sipho Dlamini") && text.contains("layer base"),
+        "{text}"
+    );
+    assert_eq!(ask("gaps", &[]), "", "somebody is always there");
+
+    // The calendar of a rota and of a person: every line as RFC 5545 has it, the same shift the same entry.
+    let calendar = ask("schedule", &["--rota", "primary", "-o", "ical"]);
+    assert!(calendar.starts_with("BEGIN:VCALENDAR\r\n") && calendar.ends_with("END:VCALENDAR\r\n"));
+    assert!(
+        calendar
+            .split_inclusive('\n')
+            .all(|line| line.ends_with("\r\n") && line.len() <= 77)
+    );
+    assert_eq!(calendar.matches("BEGIN:VEVENT").count(), 5);
+    let entry = "UID:primary-20260302T070000Z@mainstay\r\nDTSTAMP:20260302T070000Z\r\nDTSTART:20260302T070000Z\r\n\
+                 DTEND:20260309T070000Z\r\nSUMMARY:Primary on-call: Thandi Mokoena\r\n";
+    assert!(
+        calendar.contains(entry),
+        "the shift that runs is there from its beginning: {calendar}"
+    );
+    let own = ask("schedule", &["--person", "thandi", "-o", "ical"]);
+    assert!(
+        own.contains(entry) && own.matches("BEGIN:VEVENT").count() == 2,
+        "{own}"
+    );
+
+    // Somebody takes a day of it: the shift is cut in two, and the reason is said.
+    let (from, until) = ("2027-03-03T06:00:00Z", "2027-03-04T06:00:00Z");
+    let swap = |person: &str, until: &str| {
+        let words = [
+            "oncall", "override", "--rota", "primary", "--person", person, "--from", from, "--until", until,
+        ];
+        server.ask(&words)
+    };
+    assert_eq!(swap("lerato", until).status.code(), Some(0));
+    assert_eq!(
+        swap("nobody", until).status.code(),
+        Some(1),
+        "a person of the catalog"
+    );
+    assert_eq!(
+        swap("lerato", from).status.code(),
+        Some(1),
+        "it ends after it begins"
+    );
+    let who = server.json(&["oncall", "who", "--at", from, "--rota", "primary"]);
+    assert_eq!(
+        (&who[0]["shift"]["person"], &who[0]["shift"]["until"]),
+        (&json!("lerato"), &json!(until))
+    );
+    assert_eq!(who[0]["shift"]["by"], "override");
+    assert_eq!(who[0]["why"][1]["verdict"], "overruled");
+
+    let before = [
+        "oncall",
+        "gaps",
+        "--from",
+        "2026-01-01T00:00:00Z",
+        "--until",
+        "2026-02-01T00:00:00Z",
+    ];
+    let gaps = server.ask(&before);
+    assert_eq!(
+        gaps.status.code(),
+        Some(3),
+        "before the first handoff: {}",
+        told(&gaps)
+    );
+    let backwards = server.ask(&["oncall", "schedule", "--from", span[3], "--until", span[1]]);
+    assert_eq!(backwards.status.code(), Some(1), "{}", told(&backwards));
+    let unknown = server.ask(&["oncall", "who", "--rota", "tertiary"]);
+    assert_eq!(unknown.status.code(), Some(1), "{}", told(&unknown));
+}
+
+/// Somebody ends the coverage of nights: the page that would reach nobody is an error, at its place.
+#[test]
+fn check_finds_the_night_in_which_a_page_would_reach_nobody() {
+    let catalog = copy_of_catalog();
+    let path = catalog.path().join("oncall.yaml");
+    let text = fs::read_to_string(&path).expect("the rotas");
+    let (rotas, policy) = text.split_once("kind: EscalationPolicy").expect("the policy");
+    let by_day = |participants: &str| {
+        format!(
+            "  layers:\n    - {{name: days, handoff: {{weekday: monday, time: \"09:00\"}}, start: 2026-01-05, \
+             participants: [{participants}], only: [{{from: \"08:00\", until: \"20:00\"}}]}}\n"
+        )
+    };
+    let mut lines = String::new();
+    for line in rotas.lines() {
+        match line.trim_start().split_once(": [") {
+            Some(("participants", people)) => lines += &by_day(people.trim_end_matches(']')),
+            _ if ["  handoff:", "  start:", "  turn_days:"]
+                .iter()
+                .any(|key| line.starts_with(key)) => {}
+            _ => lines += &format!("{line}\n"),
+        }
+    }
+    // Above the rotas there is nobody who is always there.
+    let policy: String = policy
+        .lines()
+        .filter(|line| {
+            !line.contains("person: naledi") && !line.contains("person: james") && !line.contains("amina")
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(
+        &path,
+        format!(
+            "{}kind: EscalationPolicy{policy}",
+            lines.trim_end_matches('\n').to_owned() + "\n"
+        ),
+    )
+    .expect("it is written");
+    let directory = catalog.path().to_str().expect("a path in UTF-8");
+    let output = run(&["check", "-o", "short", directory]);
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let finding = text
+        .lines()
+        .find(|line| line.contains("error[nobody-reached]"))
+        .unwrap_or_else(|| panic!("it is found: {text}"));
+    assert!(
+        finding.contains("oncall.yaml:") && finding.contains("nobody is on call in rota primary"),
+        "{finding}"
+    );
+    let (_, from) = finding.split_once("nobody from ").expect("when");
+    let hour: u8 = from[11..13].parse().expect("an hour");
+    let night = !(6..18).contains(&hour);
+    assert!(night, "a night of Johannesburg: {finding}");
+}
