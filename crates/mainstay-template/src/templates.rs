@@ -14,6 +14,9 @@ use crate::limits::{Budget, Limits};
 use crate::parse::{self, Trees};
 use crate::value::Str;
 
+/// What Alertmanager defines before any file does, by the same names.
+const DEFAULTS: &str = include_str!("defaults.tmpl");
+
 /// Template files, and what renders with them in reach.
 #[derive(Debug, Default, Clone)]
 pub struct Templates {
@@ -31,6 +34,15 @@ impl Templates {
             limits,
             version,
         }
+    }
+
+    /// With what a configuration may call without defining it, such as `slack.default.title`. Files may define it anew.
+    #[must_use]
+    pub fn with_defaults(limits: Limits, version: Version) -> Self {
+        let mut templates = Self::new(limits, version);
+        // A test reads it: it is a template.
+        let _ = templates.add("defaults.tmpl", DEFAULTS);
+        templates
     }
 
     /// Reads a template file. What it defines takes the place of earlier definitions of the same name, unless it is

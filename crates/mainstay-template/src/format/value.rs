@@ -22,11 +22,13 @@ pub(super) fn write(
         text(sink, spec, 's', value.type_name().as_bytes());
         return Ok(());
     }
-    if !spec.complaining && !spec.sharp_v && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') {
-        if let Some(described) = description(value, sink.version) {
-            text(sink, spec, verb, described.bytes());
-            return Ok(());
-        }
+    if !spec.complaining
+        && !spec.sharp_v
+        && matches!(verb, 'v' | 's' | 'x' | 'X' | 'q')
+        && let Some(described) = description(value, sink.version)
+    {
+        text(sink, spec, verb, described.bytes());
+        return Ok(());
     }
     match value {
         Value::Invalid if verb == 'v' => pad(sink, spec, b"<nil>"),

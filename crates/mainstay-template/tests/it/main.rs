@@ -2,6 +2,7 @@
 
 mod amtool;
 mod bounds;
+mod defaults;
 mod random;
 mod rendering;
 mod support;

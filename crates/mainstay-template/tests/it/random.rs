@@ -1,6 +1,6 @@
 //! Random templates of a grammar, rendered by amtool and by us.
 
-use super::support::{Amtool, Dice, ours, seed};
+use super::support::{Amtool, Dice, environment, ours, seed};
 
 /// A word of an expression's type.
 #[derive(Clone, Copy, PartialEq)]
@@ -352,7 +352,7 @@ const BETWEEN: &str = "\n\u{1}\n";
 fn random_templates_render_as_amtool_renders_them() {
     let Some(amtool) = Amtool::find() else { return };
     let seed = seed();
-    let count: u64 = if std::env::var("MAINSTAY_FULL").is_ok_and(|full| full == "1") {
+    let count: u64 = if environment("MAINSTAY_FULL").is_some_and(|full| full == "1") {
         20_000
     } else {
         2_000

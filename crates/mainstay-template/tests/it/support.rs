@@ -37,7 +37,15 @@ pub(crate) fn time(written: &str) -> ZonedDateTime {
 }
 
 pub(crate) fn data() -> Arc<Data> {
-    let written: Value = serde_json::from_str(ALERTS).expect("JSON");
+    data_of(&written())
+}
+
+/// The notification as JSON.
+pub(crate) fn written() -> Value {
+    serde_json::from_str(ALERTS).expect("JSON")
+}
+
+pub(crate) fn data_of(written: &Value) -> Arc<Data> {
     let alerts = written["alerts"].as_array().expect("a list");
     let alert = |alert: &Value| {
         Arc::new(Alert {
@@ -102,16 +110,16 @@ impl Amtool {
 
     /// What amtool renders, or why it does not.
     pub(crate) fn render(&self, html: bool, text: &str) -> Result<String, String> {
+        let [files, data] = ["*.tmpl", "alerts.json"].map(|name| self.directory().join(name));
+        Self::render_with(&files, &data, html, text)
+    }
+
+    /// With template files of its own, and other data.
+    pub(crate) fn render_with(files: &Path, data: &Path, html: bool, text: &str) -> Result<String, String> {
         let output = Command::new("amtool")
             .args(["template", "render"])
-            .arg(format!(
-                "--template.glob={}",
-                self.directory().join("*.tmpl").display()
-            ))
-            .arg(format!(
-                "--template.data={}",
-                self.directory().join("alerts.json").display()
-            ))
+            .arg(format!("--template.glob={}", files.display()))
+            .arg(format!("--template.data={}", data.display()))
             .arg(format!("--template.type={}", if html { "html" } else { "text" }))
             .arg(format!("--template.text={text}"))
             .env("TZ", "UTC")
@@ -149,8 +157,16 @@ impl Dice {
 }
 
 pub(crate) fn seed() -> u64 {
-    std::env::var("MAINSTAY_SEED")
-        .ok()
+    environment("MAINSTAY_SEED")
         .and_then(|seed| seed.parse().ok())
         .unwrap_or(0x5eed)
+}
+
+/// What the caller of the tests asks for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test's parameters come by the environment"
+)]
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
