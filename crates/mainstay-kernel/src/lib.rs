@@ -29,7 +29,7 @@ pub use id::{
 };
 pub use labels::Labels;
 pub use matcher::{MatchOp, Matcher};
-pub use matcher_text::{MatcherTextError, parse_matcher};
+pub use matcher_text::{MatcherTextError, parse_matcher, parse_matchers};
 pub use principal::{Actor, Principal, Role};
 pub use ratio::Ratio;
 pub use reach::{Reach, ReachError};

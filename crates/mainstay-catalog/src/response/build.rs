@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::adopted::{self, AdoptedSpec};
 use super::check_policy::Context;
 use super::check_rota::{check_rota, complete_rota};
 use super::complete::complete;
@@ -29,11 +30,16 @@ impl Response {
         let policies = documents.specs::<EscalationPolicy>("EscalationPolicy", diagnostics);
         let policies = by_name("escalation policy", policies, diagnostics);
         let routing = only::<RoutingSpec>(documents, "Routing", diagnostics);
-        if documents.of_kind("Routing").next().is_none() {
+        let has_routing = documents.of_kind("Routing").next().is_some();
+        let configs = adopted::read(documents, diagnostics);
+        let named = only::<AdoptedSpec>(documents, "AlertmanagerRouting", diagnostics);
+        let has_config = !configs.is_empty();
+        let config = adopted::choose(configs, named.as_ref(), has_routing, diagnostics);
+        if !has_routing && !has_config {
             let message = "the catalog has no document of kind Routing: no alert would reach anybody";
             diagnostics.push(
                 Diagnostic::whole_file(lint::MISSING_DOCUMENT, "routing.yaml", message)
-                    .help("add one with `receivers` and a `route`"),
+                    .help("add one with `receivers` and a `route`, or an Alertmanager's configuration"),
             );
         }
 
@@ -41,7 +47,7 @@ impl Response {
             check_secrets(channels, diagnostics);
             check_names(channels, diagnostics);
         }
-        let channels = channels.map(|channels| channels.value).unwrap_or_default();
+        let mut channels = channels.map(|channels| channels.value).unwrap_or_default();
         for rota in rotas.values() {
             check_rota(rota, &rotas, platform, diagnostics);
         }
@@ -53,8 +59,18 @@ impl Response {
         for policy in policies.values() {
             context.check_policy(policy, diagnostics);
         }
-        let routing = routing.map(|routing| complete(routing, &policies, &channels, diagnostics));
+        let (routing, alertmanager) = match config {
+            Some((document, found)) => {
+                let (value, adopted) =
+                    adopted::take(document, found, named, &policies, &mut channels, diagnostics);
+                (Some((Sourced { document, value }, false)), Some(adopted))
+            }
+            None => (routing.map(|routing| (routing, true)), None),
+        };
+        let routing =
+            routing.map(|(routing, native)| complete(routing, native, &policies, &channels, diagnostics));
         Self {
+            alertmanager,
             routing: routing.unwrap_or_default(),
             rotas: values(rotas),
             policies: values(policies),

@@ -1,5 +1,6 @@
 //! Who is told, how and when: routing, rotas, escalation policies, channels.
 
+mod adopted;
 mod alertmanager;
 mod build;
 mod channels;
@@ -9,18 +10,20 @@ mod complete;
 mod escalation;
 mod rota;
 mod routing;
-mod time_interval;
+pub(crate) mod time_interval;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use adopted::Adopted;
 pub use channels::{Channels, Chat, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone};
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, Repeat, Target};
 pub use rota::{
     BASE_LAYER, DstConvention, Handoff, Layer, Restriction, Rota, TurnLength, TurnLengthError, TurnUnit,
 };
-pub use routing::{GroupBy, InhibitRule, Receiver, Route, Routing};
+pub use routing::{GroupBy, InhibitRule, Integration, Receiver, Route, Routing};
+pub(crate) use routing::{InhibitSpec, RouteSpec, RoutingSpec};
 pub use time_interval::TimeInterval;
 
 /// The response documents of a catalog, with every reference resolved.
@@ -34,4 +37,15 @@ pub struct Response {
     pub policies: BTreeMap<String, EscalationPolicy>,
     /// How channels are reached.
     pub channels: Channels,
+    /// What is in force of an Alertmanager's configuration beside its routes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<Adopted>,
+}
+
+impl Response {
+    /// The value of a setting's variable that is kept in memory and not in the environment.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<&str> {
+        self.alertmanager.as_ref()?.secrets.get(name)
+    }
 }
