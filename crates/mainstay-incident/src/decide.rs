@@ -1,18 +1,18 @@
 //! What follows from what an incident is told.
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_kernel::fact::{AlertFact, AlertFired, ChangeKind, IncidentDeclared, PageRequested};
-use mainstay_kernel::{Digest, IncidentId, PageId, Scope, Severity};
+use mainstay_kernel::fact::{AlertFact, ChangeKind, IncidentDeclared, PageRequested};
+use mainstay_kernel::{IncidentId, PageId, Scope, Severity};
 
+use crate::alerts;
 use crate::command::{IncidentCommand, IncidentRefusal};
 use crate::event::IncidentEvent;
-use crate::model::{Impact, Incident, IncidentState, LinkedChange, Phase};
+use crate::model::{Impact, Incident, IncidentState, Phase};
+use crate::place::IncidentSpec;
 
 const TEXT_MAX_BYTES: usize = 4_096;
 /// A change belongs to an incident if it was made at most so long before it began.
 const CHANGE_WITHIN: SignedDuration = SignedDuration::from_hours(1);
-/// An incident began at most so long before it is declared, whatever the clock of an alert's sender says.
-const BEGAN_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 fn check_text(what: &'static str, text: &str) -> Result<(), IncidentRefusal> {
     if text.trim().is_empty() || text.len() > TEXT_MAX_BYTES {
@@ -46,7 +46,7 @@ fn next_id(state: &IncidentState, now: Timestamp) -> IncidentId {
 
 /// The severity that the rules over the impact call for, where they call for more than `given` (specification, "Incident
 /// Severity Levels": multiple tenants affected is P0; ruling R26).
-fn severity_by_rule(given: Severity, impact: &Impact) -> Option<(Severity, String)> {
+pub(crate) fn severity_by_rule(given: Severity, impact: &Impact) -> Option<(Severity, String)> {
     let tenants = impact.tenants.len();
     (tenants >= 2 && given > Severity::P0).then(|| {
         (
@@ -56,7 +56,17 @@ fn severity_by_rule(given: Severity, impact: &Impact) -> Option<(Severity, Strin
     })
 }
 
-fn page(
+/// One more page about an incident that has some.
+pub(crate) fn next_page(
+    incident: &Incident,
+    severity: Severity,
+    title: &str,
+    scope: &Scope,
+) -> IncidentEvent {
+    page(&incident.id, incident.pages.len() + 1, severity, title, scope)
+}
+
+pub(crate) fn page(
     incident: &IncidentId,
     number: usize,
     severity: Severity,
@@ -73,7 +83,13 @@ fn page(
 }
 
 /// What a severity that got worse leads to: the change itself and, where it pages, a page of its own.
-fn worsen(incident: &Incident, to: Severity, reason: String) -> Vec<IncidentEvent> {
+pub(crate) fn worsen(
+    incident: &Incident,
+    title: &str,
+    scope: &Scope,
+    to: Severity,
+    reason: String,
+) -> Vec<IncidentEvent> {
     let id = &incident.id;
     let mut events = vec![IncidentEvent::SeverityChanged {
         incident: id.clone(),
@@ -82,18 +98,12 @@ fn worsen(incident: &Incident, to: Severity, reason: String) -> Vec<IncidentEven
         reason,
     }];
     if to.pages() && to < incident.severity {
-        events.push(page(
-            id,
-            incident.pages.len() + 1,
-            to,
-            &incident.title,
-            &incident.scope,
-        ));
+        events.push(next_page(incident, to, title, scope));
     }
     events
 }
 
-fn declare(
+pub(crate) fn declare(
     state: &IncidentState,
     now: Timestamp,
     severity: Severity,
@@ -109,144 +119,6 @@ fn declare(
         scope,
     };
     (id, vec![IncidentEvent::Declared { fact, began_at }])
-}
-
-/// The alerts of the incident that the group says, by silence, are over: a fired group names all that fire in it.
-fn ended_in_group(incident: &Incident, fact: &AlertFired) -> Vec<IncidentEvent> {
-    let fires = |id: &Digest| fact.firing.iter().any(|alert| alert.fingerprint == *id);
-    let mine = incident
-        .alerts
-        .iter()
-        .filter(|(_, attached)| attached.group == fact.group && attached.ended_at.is_none());
-    let ended: Vec<Digest> = mine.map(|(id, _)| *id).filter(|id| !fires(id)).collect();
-    if ended.is_empty() {
-        return Vec::new();
-    }
-    vec![IncidentEvent::AlertsCleared {
-        incident: incident.id.clone(),
-        group: fact.group.clone(),
-        fingerprints: ended,
-    }]
-}
-
-fn alerts_fired(
-    state: &IncidentState,
-    fact: AlertFired,
-    impact: Option<Impact>,
-    changes: Vec<LinkedChange>,
-    pages: bool,
-    now: Timestamp,
-) -> Vec<IncidentEvent> {
-    let attach = |incident: &IncidentId| IncidentEvent::AlertsAttached {
-        incident: incident.clone(),
-        group: fact.group.clone(),
-        alerts: fact.firing.clone(),
-    };
-    if let Some(incident) = state.open_around(&fact.scope) {
-        let known = |alert: &AlertFact| {
-            incident
-                .alerts
-                .get(&alert.fingerprint)
-                .is_some_and(|attached| attached.ended_at.is_none())
-        };
-        let mut events = ended_in_group(incident, &fact);
-        if fact.firing.iter().all(known) {
-            return events;
-        }
-        events.push(attach(&incident.id));
-        if fact.severity < incident.severity {
-            events.extend(worsen(
-                incident,
-                fact.severity,
-                format!("an alert of severity {} fires", fact.severity),
-            ));
-        } else if pages && fact.severity.pages() && incident.all_clear_at.is_some() {
-            // All was over and nobody closed it: whoever took it on may be asleep by now.
-            let title = format!("again: {}", title_of(&fact, &Impact::default()));
-            let number = incident.pages.len() + 1;
-            events.push(page(&incident.id, number, fact.severity, &title, &fact.scope));
-        }
-        return events;
-    }
-    if !pages || !fact.severity.pages() {
-        return Vec::new();
-    }
-    let impact = impact.unwrap_or_default();
-    let first_alert = fact
-        .firing
-        .iter()
-        .map(|alert| alert.starts_at)
-        .min()
-        .unwrap_or(now);
-    let began_at = impact
-        .first_bad_at
-        .map_or(first_alert, |bad| bad.min(first_alert))
-        .max(now.saturating_sub(BEGAN_WITHIN).unwrap_or(now));
-    let title = title_of(&fact, &impact);
-    let (id, mut events) = declare(
-        state,
-        now,
-        fact.severity,
-        title.clone(),
-        fact.scope.clone(),
-        began_at,
-    );
-    events.push(attach(&id));
-    let by_rule = severity_by_rule(fact.severity, &impact);
-    if impact != Impact::default() {
-        events.push(IncidentEvent::ImpactMeasured {
-            incident: id.clone(),
-            impact,
-        });
-    }
-    let mut severity = fact.severity;
-    if let Some((to, reason)) = by_rule {
-        events.push(IncidentEvent::SeverityChanged {
-            incident: id.clone(),
-            from: severity,
-            to,
-            reason,
-        });
-        severity = to;
-    }
-    events.extend(changes.into_iter().map(|linked| IncidentEvent::ChangeLinked {
-        incident: id.clone(),
-        change_event: linked.event,
-        change: linked.change,
-    }));
-    events.push(page(&id, 1, severity, &title, &fact.scope));
-    events
-}
-
-/// `High error rate in cell-5, 2 tenants`: the worst alert's summary, the place, who is hit.
-fn title_of(fact: &AlertFired, impact: &Impact) -> String {
-    let worst = fact
-        .firing
-        .iter()
-        .min_by_key(|alert| Severity::from_labels(&alert.labels).unwrap_or(Severity::P3));
-    // A summary may name one of several that are hit; a title is said of all.
-    let what = worst.map_or("Alert", |alert| {
-        let told = alert
-            .annotations
-            .get("title")
-            .or_else(|| alert.annotations.get("summary"));
-        told.unwrap_or_else(|| alert.name())
-    });
-    let mut title = what.to_owned();
-    if let Some(cell) = fact
-        .scope
-        .cell
-        .as_ref()
-        .filter(|cell| !title.contains(cell.as_str()))
-    {
-        title.push_str(&format!(" in {cell}"));
-    }
-    match impact.tenants.len() {
-        0 => {}
-        1 => title.push_str(", 1 tenant"),
-        tenants => title.push_str(&format!(", {tenants} tenants")),
-    }
-    title
 }
 
 fn measure(incident: &Incident, impact: Impact, recovered_at: Option<Timestamp>) -> Vec<IncidentEvent> {
@@ -267,7 +139,7 @@ fn measure(incident: &Incident, impact: Impact, recovered_at: Option<Timestamp>)
         });
     }
     if let Some((to, reason)) = by_rule {
-        events.extend(worsen(incident, to, reason));
+        events.extend(worsen(incident, &incident.title, &incident.scope, to, reason));
     }
     if relapsed {
         events.push(IncidentEvent::Relapsed { incident: id.clone() });
@@ -298,6 +170,7 @@ fn advance(incident: &Incident, to: Phase) -> Option<IncidentEvent> {
 
 pub(crate) fn decide(
     state: &IncidentState,
+    spec: &IncidentSpec,
     command: IncidentCommand,
     now: Timestamp,
 ) -> Result<Vec<IncidentEvent>, IncidentRefusal> {
@@ -307,37 +180,16 @@ pub(crate) fn decide(
             impact,
             changes,
             pages,
-        } => alerts_fired(state, fact, impact, changes, pages, now),
-        IncidentCommand::AlertsResolved { fact } => {
-            let fingerprints: Vec<_> = fact.resolved.iter().map(|alert| alert.fingerprint).collect();
-            let mut events = Vec::new();
-            for incident in state.open() {
-                let mine: Vec<_> = fingerprints
-                    .iter()
-                    .filter(|fp| {
-                        incident
-                            .alerts
-                            .get(fp)
-                            .is_some_and(|attached| attached.ended_at.is_none())
-                    })
-                    .copied()
-                    .collect();
-                if mine.is_empty() {
-                    continue;
-                }
-                let all = incident.firing().all(|alert| mine.contains(&alert.fingerprint));
-                let id = &incident.id;
-                events.push(IncidentEvent::AlertsCleared {
-                    incident: id.clone(),
-                    group: fact.group.clone(),
-                    fingerprints: mine,
-                });
-                if all {
-                    events.push(IncidentEvent::AllClear { incident: id.clone() });
-                }
-            }
-            events
+        } => {
+            let seen = alerts::Fired {
+                fact,
+                impact,
+                changes,
+                pages,
+            };
+            alerts::fired(state, spec, seen, now)
         }
+        IncidentCommand::AlertsResolved { fact } => alerts::resolved(state, &fact),
         IncidentCommand::Change { change } => match state.open_at(&change.change.scope) {
             // A report of long ago, or of some day to come, is not about this.
             Some(incident)
@@ -425,7 +277,7 @@ pub(crate) fn decide(
                     what: to.to_string(),
                 });
             }
-            worsen(open, to, reason)
+            worsen(open, &open.title, &open.scope, to, reason)
         }
         IncidentCommand::SetPhase { incident, to } => {
             let open = open(state, &incident)?;

@@ -44,6 +44,14 @@ pub enum IncidentEvent {
         to: Severity,
         reason: String,
     },
+    /// It concerns more than was thought when it was declared: the place that holds all of its alerts.
+    Widened {
+        incident: IncidentId,
+        from: Scope,
+        to: Scope,
+        title: String,
+        reason: String,
+    },
     /// The work moved on.
     PhaseChanged {
         incident: IncidentId,
@@ -100,6 +108,7 @@ impl IncidentEvent {
             | Self::AlertsCleared { incident, .. }
             | Self::AllClear { incident }
             | Self::SeverityChanged { incident, .. }
+            | Self::Widened { incident, .. }
             | Self::PhaseChanged { incident, .. }
             | Self::ChangeLinked { incident, .. }
             | Self::PageDelivered { incident, .. }
@@ -121,6 +130,7 @@ impl DomainEvent for IncidentEvent {
             Self::AlertsCleared { .. } => "incident.alerts_cleared",
             Self::AllClear { .. } => "incident.all_clear",
             Self::SeverityChanged { .. } => "incident.severity_changed",
+            Self::Widened { .. } => "incident.widened",
             Self::PhaseChanged { .. } => "incident.phase_changed",
             Self::ChangeLinked { .. } => "incident.change_linked",
             Self::PageRequested(_) => "incident.page_requested",

@@ -44,6 +44,10 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
         }
         IncidentEvent::AllClear { .. } => incident.all_clear_at = Some(meta.at),
         IncidentEvent::SeverityChanged { to, .. } => incident.severity = *to,
+        IncidentEvent::Widened { to, title, .. } => {
+            incident.scope = to.clone();
+            incident.title.clone_from(title);
+        }
         IncidentEvent::PhaseChanged { to, .. } => incident.phase = *to,
         IncidentEvent::ChangeLinked {
             change_event, change, ..
@@ -145,6 +149,10 @@ fn describe(event: &IncidentEvent) -> (TimelineKind, String) {
         IncidentEvent::SeverityChanged { from, to, reason, .. } => (
             TimelineKind::Incident,
             format!("severity {from} to {to}: {reason}"),
+        ),
+        IncidentEvent::Widened { from, to, reason, .. } => (
+            TimelineKind::Incident,
+            format!("wider than {from}: {to}, because {reason}"),
         ),
         IncidentEvent::PhaseChanged { from, to, .. } => {
             (TimelineKind::Incident, format!("phase {from} to {to}"))

@@ -7,6 +7,7 @@ use mainstay_journal::{Machine, Reaction};
 use crate::command::{IncidentCommand, IncidentRefusal};
 use crate::event::IncidentEvent;
 use crate::model::IncidentState;
+use crate::place::IncidentSpec;
 use crate::{decide, fold};
 
 /// The incident capability.
@@ -14,7 +15,7 @@ pub struct Incidents;
 
 impl Machine for Incidents {
     const NAME: &'static str = "incident";
-    type Spec = ();
+    type Spec = IncidentSpec;
     type State = IncidentState;
     type Command = IncidentCommand;
     type Event = IncidentEvent;
@@ -22,18 +23,18 @@ impl Machine for Incidents {
 
     fn decide(
         state: &IncidentState,
-        _spec: &(),
+        spec: &IncidentSpec,
         command: IncidentCommand,
         now: Timestamp,
     ) -> Result<Vec<IncidentEvent>, IncidentRefusal> {
-        decide::decide(state, command, now)
+        decide::decide(state, spec, command, now)
     }
 
     fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Meta) {
         fold::apply(state, event, meta);
     }
 
-    fn react(_state: &IncidentState, _spec: &(), _event: &IncidentEvent, _meta: &Meta) -> Reaction {
+    fn react(_state: &IncidentState, _spec: &IncidentSpec, _event: &IncidentEvent, _meta: &Meta) -> Reaction {
         Reaction::default()
     }
 }

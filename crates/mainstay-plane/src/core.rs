@@ -7,7 +7,7 @@ use mainstay_alert::{AlertCommand, Alerts};
 use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_change::{Change, ChangeCommand};
 use mainstay_delivery::{Attempted, Delivery, DeliverySpec};
-use mainstay_incident::{IncidentCommand, Incidents};
+use mainstay_incident::{IncidentCommand, IncidentSpec, Incidents};
 use mainstay_journal::{
     Commit, Context, DomainEvent, Epoch, Journal, JournalError, Machine, Record, Recorded, Runner, Seq,
     Settle,
@@ -65,6 +65,7 @@ pub(crate) struct Asked {
 pub(crate) struct Specs {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) gate: Policies,
+    pub(crate) incident: IncidentSpec,
     pub(crate) oncall: OncallSpec,
     pub(crate) delivery: DeliverySpec,
 }
@@ -92,6 +93,7 @@ impl Specs {
         let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, said);
         Self {
             gate: mainstay_slo::gate::load(&catalog, &slos, Timestamp::MIN, said),
+            incident: IncidentSpec::from_platform(&catalog.platform),
             catalog,
             delivery: DeliverySpec { channels },
             oncall,
@@ -238,7 +240,7 @@ impl Core {
             }
             Command::Incident(command) => done(
                 self.incidents
-                    .execute(journal, &(), &context, command, settle)
+                    .execute(journal, &specs.incident, &context, command, settle)
                     .await?,
             ),
             Command::Ledger(command) => done(

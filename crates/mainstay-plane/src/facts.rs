@@ -124,6 +124,22 @@ fn for_oncall(core: &Core, record: &Record) -> Result<Option<OncallCommand>, Jou
             }),
             _ => None,
         },
+        "incident.widened" => match decode(record)? {
+            Some(IncidentEvent::Widened {
+                incident, to, title, ..
+            }) => Some(OncallCommand::Widen {
+                incident,
+                scope: to,
+                title,
+            }),
+            _ => None,
+        },
+        "delivery.undeliverable" => match decode(record)? {
+            Some(DeliveryEvent::Undeliverable { page, person, .. }) => {
+                Some(OncallCommand::Undeliverable { page, person })
+            }
+            _ => None,
+        },
         "incident.resolved" => match decode(record)? {
             Some(IncidentEvent::Resolved { incident, .. }) => Some(OncallCommand::Close { incident }),
             _ => None,

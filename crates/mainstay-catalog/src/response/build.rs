@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::documents::Documents;
 use crate::envelope::{Sourced, by_name, values};
 use crate::lint;
-use crate::platform::Platform;
+use crate::platform::{Person, Platform};
 
 impl Response {
     /// Builds the model. Whatever is wrong is reported; what is right is in the model all the same.
@@ -69,6 +69,10 @@ impl Response {
         };
         let routing =
             routing.map(|(routing, native)| complete(routing, native, &policies, &channels, diagnostics));
+        // What is wrong with the list itself was said when the platform was built.
+        for person in documents.items::<Person>("People", &mut Diagnostics::default()) {
+            context.check_person(&person, diagnostics);
+        }
         Self {
             alertmanager,
             routing: routing.unwrap_or_default(),

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 pub use adopted::Adopted;
 pub use channels::{Channels, Chat, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone};
-pub use escalation::{Delay, EscalationLevel, EscalationPolicy, Repeat, Target};
+pub use escalation::{Delay, EscalationLevel, EscalationPolicy, NotifyStep, Repeat, Target};
 pub use rota::{
     BASE_LAYER, DstConvention, Handoff, Layer, Restriction, Rota, TurnLength, TurnLengthError, TurnUnit,
 };

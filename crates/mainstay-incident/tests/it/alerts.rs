@@ -21,7 +21,8 @@ fn what_fails_in_one_place_at_one_time_is_one_incident() {
         bench.fire("g2", &other, Severity::P1, &["B"]),
         ["alerts_attached"]
     );
-    // Another cell is another incident.
+    // Another alert in another cell, a while later, is another incident.
+    bench.pass(1);
     assert_eq!(bench.fire("g3", &cell("c2"), Severity::P1, &["C"]), DECLARED);
     assert_eq!(bench.state.open().count(), 2);
     let names: Vec<&str> = bench.state.all().map(|incident| incident.id.as_str()).collect();
@@ -215,6 +216,7 @@ fn what_begins_again_after_all_was_over_pages_again() {
 fn what_concerns_more_is_an_incident_of_its_own() {
     let mut bench = Bench::new();
     bench.fire("g1", &cell("c1"), Severity::P0, &["A"]);
+    bench.pass(6);
     let kinds = bench.fire("g2", &Scope::platform(), Severity::P0, &["Absent"]);
     assert!(
         kinds.contains(&"declared") && kinds.contains(&"page_requested"),

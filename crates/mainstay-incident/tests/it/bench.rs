@@ -1,10 +1,12 @@
 //! The machine with a clock that moves when told.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use mainstay_catalog::Catalog;
 use mainstay_incident::{
-    Impact, Incident, IncidentCommand, IncidentEvent, IncidentRefusal, IncidentState, Incidents,
+    Impact, Incident, IncidentCommand, IncidentEvent, IncidentRefusal, IncidentSpec, IncidentState, Incidents,
 };
 use mainstay_journal::machine::Meta;
 use mainstay_journal::{DomainEvent, Machine};
@@ -16,6 +18,7 @@ pub(crate) struct Bench {
     pub(crate) state: IncidentState,
     pub(crate) now: Timestamp,
     pub(crate) events: Vec<(IncidentEvent, Meta)>,
+    pub(crate) spec: IncidentSpec,
     entropy: SeededEntropy,
 }
 
@@ -56,13 +59,47 @@ impl Bench {
             state: IncidentState::default(),
             now: "2026-03-02T10:00:00Z".parse().expect("a timestamp"),
             events: Vec::new(),
+            spec: IncidentSpec::default(),
             entropy: SeededEntropy::new(1),
         }
     }
 
+    /// On the reference platform.
+    pub(crate) fn of_payments() -> Self {
+        let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogs/payments");
+        let (catalog, _) = Catalog::load(&catalog).expect("the reference catalog is well");
+        Self {
+            spec: IncidentSpec::from_platform(&catalog.platform),
+            ..Self::new()
+        }
+    }
+
+    /// A group of one alert fires, which its labels place.
+    pub(crate) fn fire_labelled(&mut self, severity: Severity, labels: &[(&str, &str)]) -> Vec<&'static str> {
+        let labels: Labels = labels.iter().copied().collect();
+        let fact = AlertFired {
+            group: format!("team@{labels}"),
+            receiver: "team".to_owned(),
+            severity,
+            scope: Scope::from_labels(&labels),
+            firing: vec![AlertFact {
+                fingerprint: labels.fingerprint(),
+                labels,
+                annotations: Labels::new(),
+                starts_at: self.now,
+            }],
+        };
+        self.does(IncidentCommand::AlertsFired {
+            fact,
+            impact: None,
+            changes: Vec::new(),
+            pages: true,
+        })
+    }
+
     /// Carries a command out; gives the kinds of what happened, without the `incident.` before them.
     pub(crate) fn ask(&mut self, command: IncidentCommand) -> Result<Vec<&'static str>, IncidentRefusal> {
-        let decided = Incidents::decide(&self.state, &(), command, self.now)?;
+        let decided = Incidents::decide(&self.state, &self.spec, command, self.now)?;
         let kinds = decided
             .iter()
             .map(|event| event.kind().trim_start_matches("incident."));

@@ -3,4 +3,5 @@
 mod alerts;
 mod bench;
 mod impact;
+mod outage;
 mod work;

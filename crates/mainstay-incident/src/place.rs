@@ -1,0 +1,136 @@
+//! Which alerts are one outage: the tree of places, and how far apart in it and in time they may be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_catalog::Platform;
+use mainstay_kernel::fact::AlertFired;
+use mainstay_kernel::{CellId, RegionId, Scope, TenantId};
+
+use crate::model::{Incident, IncidentState};
+
+/// Alerts that begin to fire within this time of an incident's declaration, wherever they are, are the same outage: of
+/// two that begin so close together nearly all have one cause, and rules and burn windows see one cause at different times.
+pub(crate) const CORRELATES_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// What incidents need of the catalog: where cells and tenants are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IncidentSpec {
+    region_of: BTreeMap<CellId, RegionId>,
+    cell_of: BTreeMap<TenantId, CellId>,
+}
+
+/// Why an alert outside an incident's place is part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OneOutage {
+    /// It began when the incident did.
+    SameTime,
+    /// The same alert already fires in it: what breaks one cell after the other.
+    SameAlert,
+}
+
+impl OneOutage {
+    pub(crate) fn reason(self) -> String {
+        match self {
+            Self::SameTime => {
+                let minutes = CORRELATES_WITHIN.as_mins();
+                format!("alerts elsewhere began within {minutes} minutes of it")
+            }
+            Self::SameAlert => "the same alert fires elsewhere".to_owned(),
+        }
+    }
+}
+
+impl IncidentSpec {
+    /// Takes from the platform model what incidents need.
+    #[must_use]
+    pub fn from_platform(platform: &Platform) -> Self {
+        let cells = platform.cells.iter().flat_map(|(id, cell)| {
+            let standby = (cell.standby.cell.value.clone(), cell.standby.region.value.clone());
+            [(id.clone(), cell.region.value.clone()), standby]
+        });
+        let tenants = platform.tenants.iter();
+        Self {
+            region_of: cells.collect(),
+            cell_of: tenants
+                .map(|(id, tenant)| (id.clone(), tenant.cell.value.clone()))
+                .collect(),
+        }
+    }
+
+    /// The scope with what follows from it: a tenant's cell where no place is named, a cell's region.
+    pub(crate) fn placed(&self, scope: &Scope) -> Scope {
+        let nowhere = scope.cell.is_none() && scope.zone.is_none() && scope.region.is_none();
+        let home = || self.cell_of.get(scope.tenant.as_ref()?).cloned();
+        let cell = scope.cell.clone().or_else(|| nowhere.then(home).flatten());
+        let region = || self.region_of.get(cell.as_ref()?).cloned();
+        Scope {
+            region: scope.region.clone().or_else(region),
+            cell,
+            ..scope.clone()
+        }
+    }
+
+    /// The narrowest scope that holds both: what they have in common in the tree.
+    pub(crate) fn holding(&self, a: &Scope, b: &Scope) -> Scope {
+        fn same<T: PartialEq + Clone>(a: &Option<T>, b: &Option<T>) -> Option<T> {
+            a.clone().filter(|_| a == b)
+        }
+        let (placed, other) = (self.placed(a), self.placed(b));
+        let cell = same(&placed.cell, &other.cell);
+        Scope {
+            tenant: same(&placed.tenant, &other.tenant),
+            service: same(&placed.service, &other.service),
+            zone: same(&placed.zone, &other.zone),
+            // A cell says its region: it is named where the cell cannot be.
+            region: if cell.is_some() && cell == a.cell {
+                a.region.clone()
+            } else {
+                same(&placed.region, &other.region)
+            },
+            cell,
+        }
+    }
+
+    /// What the alerts of a group have in common; by their labels alone two cells of a region have nothing.
+    pub(crate) fn scope_of(&self, fact: &AlertFired) -> Scope {
+        let scopes = fact.firing.iter().map(|alert| Scope::from_labels(&alert.labels));
+        let common = scopes.reduce(|a, b| self.holding(&a, &b));
+        match common {
+            // A group may be of a place that its alerts' labels do not name.
+            Some(common) if fact.scope == Scope::default() || fact.scope.overlaps(&common) => Scope {
+                tenant: fact.scope.tenant.clone().or(common.tenant),
+                region: fact.scope.region.clone().or(common.region),
+                zone: fact.scope.zone.clone().or(common.zone),
+                cell: fact.scope.cell.clone().or(common.cell),
+                service: fact.scope.service.clone().or(common.service),
+            },
+            _ => fact.scope.clone(),
+        }
+    }
+}
+
+/// The open incident, outside of whose place `scope` is, that the alerts of `fact` are nevertheless part of.
+/// Cost: the open incidents and the alerts at hand of each.
+pub(crate) fn one_outage<'a>(
+    state: &'a IncidentState,
+    fact: &AlertFired,
+    now: Timestamp,
+) -> Option<(&'a Incident, OneOutage)> {
+    let names: BTreeSet<&str> = fact.firing.iter().map(|alert| alert.name()).collect();
+    let related = |incident: &'a Incident| {
+        if incident.all_clear_at.is_some() {
+            return None;
+        }
+        let young = now.duration_since(incident.declared_at) <= CORRELATES_WITHIN;
+        let same = || incident.firing().any(|alert| names.contains(alert.name()));
+        let why = if young {
+            Some(OneOutage::SameTime)
+        } else {
+            same().then_some(OneOutage::SameAlert)
+        };
+        why.map(|why| (incident, why))
+    };
+    let related = state.open().filter_map(related);
+    related.min_by_key(|(incident, _)| incident.declared_at)
+}

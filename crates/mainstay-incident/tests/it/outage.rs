@@ -1,0 +1,172 @@
+//! One outage, one page: what is correlated, and what is not.
+
+use mainstay_incident::IncidentEvent;
+use mainstay_kernel::Severity;
+
+use crate::bench::Bench;
+
+const DECLARED: [&str; 3] = ["declared", "alerts_attached", "page_requested"];
+const WIDENED: [&str; 2] = ["alerts_attached", "widened"];
+const JOINED: [&str; 1] = ["alerts_attached"];
+
+fn pages(bench: &Bench) -> usize {
+    let pages = |(event, _): &&(IncidentEvent, _)| matches!(event, IncidentEvent::PageRequested(_));
+    bench.events.iter().filter(pages).count()
+}
+
+#[test]
+fn cells_of_a_region_that_fail_together_are_the_region() {
+    let mut bench = Bench::of_payments();
+    let down = |cell| [("alertname", "PaymentServiceDown"), ("cell", cell)];
+    assert_eq!(bench.fire_labelled(Severity::P0, &down("cell-1")), DECLARED);
+    assert_eq!(bench.last().scope.to_string(), "in cell-1");
+    bench.pass(1);
+    assert_eq!(bench.fire_labelled(Severity::P0, &down("cell-2")), WIDENED);
+    assert_eq!(bench.last().scope.to_string(), "in south-africa-north");
+    assert_eq!(
+        bench.last().title,
+        "PaymentServiceDown in south-africa-north: cell-1, cell-2"
+    );
+    // What follows inside the region is no news of the place.
+    for cell in ["cell-4", "cell-5", "cell-6"] {
+        assert_eq!(bench.fire_labelled(Severity::P0, &down(cell)), JOINED);
+    }
+    // The cell of Kenya is in another region: the platform.
+    assert_eq!(bench.fire_labelled(Severity::P0, &down("cell-3")), WIDENED);
+    assert_eq!(bench.last().scope.to_string(), "the platform");
+    assert_eq!((bench.state.open().count(), pages(&bench)), (1, 1));
+    assert_eq!(bench.replayed(), bench.state);
+}
+
+#[test]
+fn services_and_tenants_of_a_cell_are_the_cell() {
+    let mut bench = Bench::of_payments();
+    let slow = [
+        ("alertname", "Slow"),
+        ("cell", "cell-3"),
+        ("service", "payment-service"),
+        ("tenant", "EQB-001"),
+    ];
+    assert_eq!(bench.fire_labelled(Severity::P1, &slow), DECLARED);
+    assert_eq!(
+        bench.last().scope.to_string(),
+        "payment-service in cell-3 for EQB-001"
+    );
+    // Another tenant of the cell, named without it: hours later, for it is the same place.
+    bench.pass(180);
+    let other = [
+        ("alertname", "Refused"),
+        ("service", "payment-service"),
+        ("tenant", "KCB-001"),
+    ];
+    assert_eq!(bench.fire_labelled(Severity::P1, &other), WIDENED);
+    assert_eq!(bench.last().scope.to_string(), "payment-service in cell-3");
+    let ledger = [
+        ("alertname", "Unbalanced"),
+        ("cell", "cell-3"),
+        ("service", "ledger-service"),
+    ];
+    assert_eq!(bench.fire_labelled(Severity::P1, &ledger), WIDENED);
+    assert_eq!(bench.last().scope.to_string(), "in cell-3");
+    assert_eq!(pages(&bench), 1);
+}
+
+#[test]
+fn the_same_alert_later_is_the_same_outage_and_another_is_not() {
+    let mut bench = Bench::of_payments();
+    let errors = |cell| [("alertname", "HighErrorRate"), ("cell", cell)];
+    bench.fire_labelled(Severity::P1, &errors("cell-1"));
+    // A bad version that is rolled out cell by cell.
+    for (cell, kinds) in [("cell-2", &WIDENED[..]), ("cell-4", &JOINED[..])] {
+        bench.pass(40);
+        assert_eq!(bench.fire_labelled(Severity::P1, &errors(cell)), kinds);
+    }
+    bench.pass(40);
+    // Something else, in the other region, has nothing to do with it.
+    let disk = [("alertname", "DiskFull"), ("cell", "cell-3")];
+    assert_eq!(bench.fire_labelled(Severity::P1, &disk), DECLARED);
+    assert_eq!((bench.state.open().count(), pages(&bench)), (2, 2));
+}
+
+/// An incident whose alerts are all over is no reason not to page for another place.
+#[test]
+fn what_is_over_draws_nothing_in() {
+    let mut bench = Bench::of_payments();
+    bench.fire_labelled(Severity::P1, &[("alertname", "A"), ("cell", "cell-1")]);
+    let incident = bench.last().clone();
+    let over = mainstay_kernel::fact::AlertResolved {
+        group: "g".to_owned(),
+        receiver: "team".to_owned(),
+        scope: incident.scope.clone(),
+        resolved: incident.firing().cloned().collect(),
+    };
+    let over = mainstay_incident::IncidentCommand::AlertsResolved { fact: over };
+    assert_eq!(bench.does(over), ["alerts_cleared", "all_clear"]);
+    bench.pass(1);
+    let elsewhere = [("alertname", "A"), ("cell", "cell-2")];
+    assert_eq!(bench.fire_labelled(Severity::P1, &elsewhere), DECLARED);
+}
+
+#[test]
+fn what_pages_nobody_makes_nothing_wider() {
+    let mut bench = Bench::of_payments();
+    bench.fire_labelled(Severity::P1, &[("alertname", "A"), ("cell", "cell-1")]);
+    let elsewhere = [("alertname", "B"), ("cell", "cell-2")];
+    assert_eq!(bench.fire_labelled(Severity::P2, &elsewhere), [""; 0]);
+    let service = [
+        ("alertname", "B"),
+        ("cell", "cell-1"),
+        ("service", "ledger-service"),
+    ];
+    assert_eq!(bench.fire_labelled(Severity::P2, &service), JOINED);
+    assert_eq!(bench.last().scope.to_string(), "in cell-1");
+}
+
+/// Worse and wider at once: the page that says so says where it is now.
+#[test]
+fn the_page_of_a_wider_and_worse_incident_names_the_wider_place() {
+    let mut bench = Bench::of_payments();
+    bench.fire_labelled(Severity::P1, &[("alertname", "Errors"), ("cell", "cell-1")]);
+    let kinds = bench.fire_labelled(Severity::P0, &[("alertname", "Down"), ("cell", "cell-2")]);
+    assert_eq!(
+        kinds,
+        ["alerts_attached", "widened", "severity_changed", "page_requested"]
+    );
+    let request = bench.events.iter().rev().find_map(|(event, _)| match event {
+        IncidentEvent::PageRequested(request) => Some(request.clone()),
+        _ => None,
+    });
+    let request = request.expect("a page");
+    assert_eq!(
+        request.title,
+        "Down, Errors in south-africa-north: cell-1, cell-2"
+    );
+    assert_eq!(request.scope.to_string(), "in south-africa-north");
+}
+
+/// Ten thousand burning groups, of every cell, service and bank, in the order in which rules see them: one incident, one
+/// page, named after the narrowest place that holds them.
+#[test]
+fn ten_thousand_groups_are_one_incident_and_one_page() {
+    let mut bench = Bench::of_payments();
+    let cells = [
+        "cell-1", "cell-2", "cell-4", "cell-5", "cell-6", "cell-7", "cell-8", "cell-9", "cell-10",
+    ];
+    for number in 0..10_000 {
+        if number % 500 == 0 {
+            bench.now += jiff::SignedDuration::from_secs(15);
+        }
+        let endpoint = format!("/v1/{number}");
+        let labels = [
+            ("alertname", "BudgetBurns"),
+            ("cell", cells[number % cells.len()]),
+            ("endpoint", &endpoint),
+            ("service", ["payment-service", "ledger-service"][number % 2]),
+        ];
+        bench.fire_labelled(Severity::P1, &labels);
+    }
+    assert_eq!((bench.state.open().count(), pages(&bench)), (1, 1));
+    let incident = bench.last();
+    assert_eq!(incident.scope.to_string(), "in south-africa-north");
+    assert_eq!(incident.firing().count(), 10_000, "the rest is linked");
+}
