@@ -72,7 +72,7 @@ fn check_names(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics) 
         diagnostics.push(
             document
                 .diagnostic(lint::DUPLICATE_NAME, document.at, message)
-                .help("names are unique over webhooks, teams, pagerduty and ntfy"),
+                .help("names are unique over webhooks, alertmanager_webhooks, teams, pagerduty and ntfy"),
         );
     }
     for (name, secret) in &channels.value.webhook_secrets {
@@ -115,7 +115,8 @@ fn check_secrets(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics
         .chat
         .iter()
         .map(|chat| &chat.url)
-        .chain(channels.value.webhooks.values());
+        .chain(channels.value.webhooks.values())
+        .chain(channels.value.alertmanager_webhooks.values());
     // Slack puts the secret into the path, and others put it before an @.
     let secret_urls =
         urls.filter(|url| url.as_str().contains("hooks.slack.com") || url.as_str().contains('@'));

@@ -93,7 +93,7 @@ impl Serialize for InhibitRule {
 }
 
 /// Whom a route tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receiver {
     /// Its name.
@@ -110,6 +110,18 @@ pub struct Receiver {
     /// Mail addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub email: Vec<String>,
+    /// Whether its channels are told what is over. Whoever is paged is told in any case.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub send_resolved: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Receiver {

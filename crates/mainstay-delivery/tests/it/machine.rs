@@ -110,6 +110,7 @@ impl Bench {
                     incident: None,
                     page: None,
                     path: "/".to_owned(),
+                    notification: None,
                 },
             },
             attempt,
