@@ -2,6 +2,7 @@
 //!
 //! [`machine`] is pure and remembers what became of every attempt; the other modules make the attempts.
 
+pub mod alertmanager;
 pub mod channel;
 mod http;
 pub mod inbox;

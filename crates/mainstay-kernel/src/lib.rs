@@ -12,6 +12,7 @@ pub mod id;
 pub mod labels;
 pub mod matcher;
 mod matcher_text;
+pub mod notification;
 pub mod principal;
 pub mod ratio;
 pub mod reach;

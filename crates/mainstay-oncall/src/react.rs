@@ -254,5 +254,6 @@ fn message(page: &Page, inform: bool) -> Message {
         incident: Some(request.incident.clone()),
         page: (!inform).then(|| request.page.clone()),
         path: format!("/incidents/{}", request.incident),
+        notification: None,
     }
 }

@@ -66,6 +66,7 @@ impl Directory {
         let webhooks = self.webhooks.iter().filter_map(|(name, address)| match address {
             Address::Webhook { url }
             | Address::SignedWebhook { url, .. }
+            | Address::AlertmanagerWebhook { url }
             | Address::PagerDuty { url, .. }
             | Address::Teams { url }
             | Address::Ntfy { url, .. } => Some((format!("the webhook {name}"), url.as_str())),
@@ -154,6 +155,10 @@ fn webhooks(
             None => Address::Webhook { url },
         };
         addresses.insert(name.clone(), address);
+    }
+    for (name, url) in &channels.alertmanager_webhooks {
+        let url = url.value.resolve(&lookup)?;
+        addresses.insert(name.clone(), Address::AlertmanagerWebhook { url });
     }
     for (name, url) in &channels.teams {
         let url = url.value.resolve(&lookup)?;

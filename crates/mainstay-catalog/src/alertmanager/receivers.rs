@@ -174,8 +174,12 @@ impl Reader<'_, '_, '_> {
         }
         Receiver {
             name: self.receiver,
+            page: None,
+            chat: Vec::new(),
+            webhooks: Vec::new(),
+            email: Vec::new(),
+            send_resolved: true,
             integrations,
-            ..Receiver::default()
         }
     }
 

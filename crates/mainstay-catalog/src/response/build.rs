@@ -48,6 +48,14 @@ impl Response {
             check_names(channels, diagnostics);
         }
         let mut channels = channels.map(|channels| channels.value).unwrap_or_default();
+        let (routing, alertmanager) = match config {
+            Some((document, found)) => {
+                let (value, adopted) =
+                    adopted::take(document, found, named, &policies, &mut channels, diagnostics);
+                (Some((Sourced { document, value }, false)), Some(adopted))
+            }
+            None => (routing.map(|routing| (routing, true)), None),
+        };
         for rota in rotas.values() {
             check_rota(rota, &rotas, platform, diagnostics);
         }
@@ -59,14 +67,6 @@ impl Response {
         for policy in policies.values() {
             context.check_policy(policy, diagnostics);
         }
-        let (routing, alertmanager) = match config {
-            Some((document, found)) => {
-                let (value, adopted) =
-                    adopted::take(document, found, named, &policies, &mut channels, diagnostics);
-                (Some((Sourced { document, value }, false)), Some(adopted))
-            }
-            None => (routing.map(|routing| (routing, true)), None),
-        };
         let routing =
             routing.map(|(routing, native)| complete(routing, native, &policies, &channels, diagnostics));
         // What is wrong with the list itself was said when the platform was built.
@@ -92,7 +92,7 @@ fn check_names(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics) 
         diagnostics.push(
             document
                 .diagnostic(lint::DUPLICATE_NAME, document.at, message)
-                .help("names are unique over webhooks, teams, pagerduty and ntfy"),
+                .help("names are unique over webhooks, alertmanager_webhooks, teams, pagerduty and ntfy"),
         );
     }
     for (name, secret) in &channels.value.webhook_secrets {
@@ -135,7 +135,8 @@ fn check_secrets(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics
         .chat
         .iter()
         .map(|chat| &chat.url)
-        .chain(channels.value.webhooks.values());
+        .chain(channels.value.webhooks.values())
+        .chain(channels.value.alertmanager_webhooks.values());
     // Slack puts the secret into the path, and others put it before an @.
     let secret_urls =
         urls.filter(|url| url.as_str().contains("hooks.slack.com") || url.as_str().contains('@'));

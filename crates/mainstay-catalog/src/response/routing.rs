@@ -93,7 +93,7 @@ impl Serialize for InhibitRule {
 }
 
 /// Whom a route tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receiver {
     /// Its name.
@@ -110,6 +110,9 @@ pub struct Receiver {
     /// Mail addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub email: Vec<String>,
+    /// Whether its channels are told what is over. Whoever is paged is told in any case.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub send_resolved: bool,
     /// What an Alertmanager's configuration has it told by.
     #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
     pub integrations: Vec<Integration>,
@@ -124,6 +127,15 @@ pub struct Integration {
     pub channel: Channel,
     /// Whether it hears of the end of what it was told.
     pub send_resolved: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Receiver {
@@ -144,17 +156,30 @@ impl Receiver {
         chat.chain(webhooks).chain(mail).chain(integrations).collect()
     }
 
-    /// Those of them that hear of the end of what they were told.
+    /// The receiver as several, each of whose channels all hear of the end of what they were told, or none does.
     #[must_use]
-    pub fn recipients_of_the_end(&self) -> Vec<(Channel, Recipient)> {
-        let mut told = self.recipients();
-        let quiet = self
-            .integrations
-            .iter()
-            .filter(|integration| !integration.send_resolved);
-        let quiet: Vec<_> = quiet.map(Integration::recipient).collect();
-        told.retain(|recipient| !quiet.contains(recipient));
-        told
+    pub fn by_end(&self) -> Vec<Self> {
+        let with = |send_resolved: bool| {
+            let integrations = self.integrations.iter();
+            let integrations = integrations.filter(|integration| integration.send_resolved == send_resolved);
+            Self {
+                name: self.name.clone(),
+                page: None,
+                chat: Vec::new(),
+                webhooks: Vec::new(),
+                email: Vec::new(),
+                send_resolved,
+                integrations: integrations.cloned().collect(),
+            }
+        };
+        let own = Self {
+            integrations: Vec::new(),
+            ..self.clone()
+        };
+        match self.integrations.is_empty() {
+            true => vec![own],
+            false => vec![own, with(true), with(false)],
+        }
     }
 }
 
