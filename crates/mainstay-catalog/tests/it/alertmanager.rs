@@ -1,15 +1,23 @@
 //! Alertmanager's configuration files, as they are published, packaged and written.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use mainstay_catalog::{Catalog, Diagnostics, Documents, Level};
+use mainstay_kernel::Labels;
 
+/// What the caller of the tests asks for.
 #[expect(
     clippy::disallowed_methods,
-    reason = "where the data lies and whether it must be there are set from outside"
+    reason = "a test's parameters come by the environment"
 )]
-pub(crate) fn conformance(folder: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("MAINSTAY_CONFORMANCE").map_or_else(
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn conformance(folder: &str) -> Option<PathBuf> {
+    let root = environment("MAINSTAY_CONFORMANCE").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),
         PathBuf::from,
     );
@@ -17,7 +25,7 @@ pub(crate) fn conformance(folder: &str) -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    let required = std::env::var_os("MAINSTAY_CONFORMANCE_REQUIRED").is_some_and(|value| value == "1");
+    let required = environment("MAINSTAY_CONFORMANCE_REQUIRED").is_some_and(|value| value == "1");
     assert!(!required, "{} is not there", path.display());
     eprintln!("skipped: no conformance data at {}", path.display());
     None
@@ -215,4 +223,194 @@ fn what_is_wrong_has_a_place_and_a_remedy() {
         );
         assert!(!errors[0].help.is_empty(), "{text}");
     }
+}
+
+/// A generator of label sets: the same seed, the same sets.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        // splitmix64
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % sides as u64).expect("small")
+    }
+}
+
+/// The labels that routes look at, each with values that they may want, parts of them and others.
+fn vocabulary(route: &mainstay_catalog::response::Route, words: &mut BTreeMap<String, Vec<String>>) {
+    for matcher in &route.matchers {
+        let values = words.entry(matcher.name().to_owned()).or_default();
+        values.push(matcher.value().to_owned());
+        let pattern = |c: char| "^$()|[]*+?.{}".contains(c);
+        let parts = matcher.value().split(pattern).filter(|part| !part.is_empty());
+        values.extend(parts.map(str::to_owned));
+    }
+    route.routes.iter().for_each(|below| vocabulary(below, words));
+}
+
+fn labels(words: &BTreeMap<String, Vec<String>>, dice: &mut Dice) -> Vec<(String, String)> {
+    const OTHERS: [&str; 8] = ["1", "12", "critical", "x y", "ünï", "a-b", "0", "foo1"];
+    let mut labels = Vec::new();
+    for (name, values) in words {
+        match dice.roll(8) {
+            0 | 1 => {}
+            2 => labels.push((name.clone(), OTHERS[dice.roll(OTHERS.len())].to_owned())),
+            3 => {
+                let (one, other) = (dice.roll(values.len()), dice.roll(values.len()));
+                labels.push((name.clone(), format!("{}{}", values[one], values[other])));
+            }
+            _ => labels.push((name.clone(), values[dice.roll(values.len())].clone())),
+        }
+    }
+    if labels.is_empty() || dice.roll(3) == 0 {
+        labels.push(("other".to_owned(), OTHERS[dice.roll(OTHERS.len())].to_owned()));
+    }
+    labels
+}
+
+/// What amtool says which receivers take an alert with these labels; `None` if it does not take the file.
+fn amtool(path: &Path, labels: &[(String, String)]) -> Option<Vec<String>> {
+    let output = Command::new("amtool")
+        .args(["config", "routes", "test"])
+        .arg(format!("--config.file={}", path.display()))
+        .args(labels.iter().map(|(name, value)| format!("{name}={value}")))
+        .output()
+        .expect("amtool runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    output
+        .status
+        .success()
+        .then(|| text.trim().split(',').map(str::to_owned).collect())
+}
+
+/// Files that are richer in routes than those that are published.
+const OWN: [(&str, &str); 2] = [
+    (
+        "matchers.yml",
+        r#"
+route:
+  receiver: all
+  group_by: [alertname]
+  routes:
+    - matchers: ['{severity="critical", team=~"db|web"}', zone!=a]
+      receiver: pager
+      continue: true
+      routes:
+        - matchers: [ 'service = "pay,ments"' ]
+          receiver: payments
+        - match_re: {service: "(foo|bar)[0-9]{1,2}"}
+          match: {team: db}
+          receiver: numbered
+    - matchers: ['zone!~"[ab]|eu-.*"', severity=~"crit.*|warning"]
+      receiver: far
+      continue: true
+    - matchers: ['job=~^api.+$', host=""]
+      receiver: api
+    - matchers: ["path=\"C:\\\\dir\""]
+      receiver: path
+    - matchers: ['code=~"\\d{3}"']
+      receiver: code
+    - receiver: rest
+      matchers: ['team!=""']
+      routes:
+        - matchers: [severity="critical"]
+          continue: true
+        - matchers: ['severity=~".+"']
+          receiver: last
+receivers: [{name: all}, {name: pager}, {name: payments}, {name: numbered}, {name: far}, {name: api}, {name: path}, {name: code}, {name: rest}, {name: last}]
+"#,
+    ),
+    (
+        "nested.yml",
+        r"
+route:
+  receiver: a
+  routes:
+    - match: {x: 1}
+      continue: true
+      routes:
+        - match: {y: yes}
+          receiver: b
+          continue: true
+        - match_re: {y: 'y.*|no'}
+          receiver: c
+    - match: {x: 0x10}
+      receiver: d
+    - match_re: {x: '1|0x10|2.50'}
+      receiver: e
+      routes: [{match: {y: ''}, receiver: f}, {match: {z: true}, receiver: g, continue: true}, {match: {z: 'true'}, receiver: h}]
+receivers: [{name: a}, {name: b}, {name: c}, {name: d}, {name: e}, {name: f}, {name: g}, {name: h}]
+",
+    ),
+];
+
+#[test]
+fn routes_lead_where_amtool_says() {
+    let Some(folder) = conformance("alertmanager") else {
+        return;
+    };
+    if Command::new("amtool").arg("--version").output().is_err() {
+        eprintln!("skipped: amtool is not installed");
+        return;
+    }
+    let own = tempfile::tempdir().expect("a directory");
+    let mut paths = files(&folder);
+    for (name, text) in OWN {
+        let path = own.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        paths.push(path);
+    }
+    let packaged = PathBuf::from("/etc/prometheus/alertmanager.yml");
+    paths.extend(Some(packaged).filter(|path| path.is_file()));
+    let seed = environment("MAINSTAY_SEED")
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(0x5eed);
+    let full = environment("MAINSTAY_FULL").is_some_and(|full| full == "1");
+    let (mut compared, mut with_routes) = (0, 0);
+    for path in paths {
+        let (catalog, found) = Catalog::check(&path);
+        let taken = amtool(&path, &[("some".to_owned(), "label".to_owned())]).is_some();
+        assert!(
+            !taken || !found.has_errors(),
+            "{}: {}",
+            path.display(),
+            found.render_short()
+        );
+        if !taken {
+            continue;
+        }
+        let route = &catalog.response.routing.route;
+        let mut words = BTreeMap::new();
+        vocabulary(route, &mut words);
+        // Where everything goes to the root, more label sets say no more.
+        let count = match (full, words.is_empty()) {
+            (true, _) => 10_000,
+            (false, true) => 3,
+            (false, false) => 100,
+        };
+        with_routes += usize::from(!words.is_empty());
+        let mut dice = Dice(seed);
+        for _ in 0..count {
+            let labels = labels(&words, &mut dice);
+            let theirs = amtool(&path, &labels).expect("it took the file before");
+            let set: Labels = labels
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            let ours: Vec<String> = route
+                .matching(&set)
+                .into_iter()
+                .map(|(_, route)| route.receiver.clone())
+                .collect();
+            assert_eq!(ours, theirs, "seed {seed}, {}: {labels:?}", path.display());
+            compared += 1;
+        }
+    }
+    println!(
+        "MAINSTAY_SEED={seed}: {compared} label sets alike, {with_routes} files with routes below the root"
+    );
+    assert!(with_routes >= 9, "{with_routes}");
 }
