@@ -17,7 +17,7 @@ use mainstay_kernel::notification::{GroupKey, Notification, NotifiedAlert};
 use serde::Serialize;
 
 use crate::channel::{Outgoing, Sent};
-use crate::http::{Call, HttpClient};
+use crate::http::{Call, HttpClient, Login};
 use crate::wording;
 
 /// What Go programs write for a time that there is not: an alert that fires has no end.
@@ -120,21 +120,51 @@ fn of_message(outgoing: &Outgoing<'_>) -> Notification {
     }
 }
 
-pub(crate) async fn send(http: &HttpClient, outgoing: &Outgoing<'_>, url: &str) -> Sent {
+/// The group that a message tells of, or the message as a group of one alert.
+pub(crate) fn told(outgoing: &Outgoing<'_>) -> Box<Notification> {
     let of_message = || Box::new(of_message(outgoing));
-    let told = outgoing
-        .deliver
-        .message
-        .notification
-        .clone()
-        .unwrap_or_else(of_message);
+    let told = outgoing.deliver.message.notification.clone();
+    told.unwrap_or_else(of_message)
+}
+
+pub(crate) async fn send(http: &HttpClient, outgoing: &Outgoing<'_>, url: &str) -> Sent {
+    post(http, outgoing, url, Login::None, &told(outgoing)).await
+}
+
+/// The same for a receiver of an Alertmanager's configuration, which may be told of no more than so many alerts; 0 is no
+/// limit.
+pub(crate) async fn send_limited(
+    http: &HttpClient,
+    outgoing: &Outgoing<'_>,
+    url: &str,
+    login: Login<'_>,
+    receiver: &str,
+    max_alerts: usize,
+) -> Sent {
+    let mut told = told(outgoing);
+    receiver.clone_into(&mut told.receiver);
+    if max_alerts > 0 && told.alerts.len() > max_alerts {
+        told.truncated_alerts += told.alerts.len() - max_alerts;
+        told.alerts.truncate(max_alerts);
+    }
+    post(http, outgoing, url, login, &told).await
+}
+
+async fn post(
+    http: &HttpClient,
+    outgoing: &Outgoing<'_>,
+    url: &str,
+    login: Login<'_>,
+    told: &Notification,
+) -> Sent {
     let base = outgoing.base_url.trim_end_matches('/');
-    let body = match serde_json::to_vec(&document(&told, base)) {
+    let body = match serde_json::to_vec(&document(told, base)) {
         Ok(body) => body,
         Err(error) => return Sent::failed(format!("the message cannot be written as JSON: {error}")),
     };
     let call = Call {
         body: Some(("application/json", body)),
+        login,
         ..Call::get(url)
     };
     match http.call(outgoing, call).await {

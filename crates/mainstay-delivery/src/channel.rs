@@ -10,6 +10,7 @@ use mainstay_kernel::effect::{Deliver, Outcome};
 use crate::http::HttpClient;
 use crate::smtp::{Smtp, SmtpOptions};
 use crate::telephone::{Callbacks, Telephone, TelephoneOptions};
+use crate::templated::{self, Templated};
 use crate::{alertmanager, ntfy, pagerduty, slack, teams, webhook};
 
 /// How long one attempt may take, unless told otherwise.
@@ -45,6 +46,8 @@ pub enum Address {
         /// Its URL.
         url: String,
     },
+    /// A receiver of an Alertmanager's configuration, told in the words of its own templates.
+    Templated(Box<Templated>),
     /// A telephone number, E.164: for text messages and calls.
     Phone(String),
     /// A conversation in Slack, reached by a bot.
@@ -87,6 +90,7 @@ impl Address {
             Self::Email(_) => "email",
             Self::ChatWebhook { .. } => "chat",
             Self::Webhook { .. } | Self::SignedWebhook { .. } | Self::AlertmanagerWebhook { .. } => "webhook",
+            Self::Templated(to) => to.reach.kind(),
             Self::Phone(_) => "phone",
             Self::Slack { .. } => "slack",
             Self::PagerDuty { .. } => "pagerduty",
@@ -347,6 +351,7 @@ impl Channels for RealChannels {
             Address::Webhook { url } => webhook::send(http, &outgoing, url, None).await,
             Address::SignedWebhook { url, secret } => webhook::send(http, &outgoing, url, Some(secret)).await,
             Address::AlertmanagerWebhook { url } => alertmanager::send(http, &outgoing, url).await,
+            Address::Templated(to) => templated::send(http, self.smtp.as_ref(), &outgoing, to).await,
             Address::PagerDuty { url, routing_key } => {
                 pagerduty::send(http, &outgoing, url, routing_key).await
             }

@@ -14,6 +14,7 @@ mod slack;
 pub mod smtp;
 mod teams;
 pub mod telephone;
+pub mod templated;
 pub mod webhook;
 mod wording;
 

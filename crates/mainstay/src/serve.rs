@@ -30,6 +30,7 @@ use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinSet;
 
+use crate::adopt::alertmanager::settings;
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::{PlaneConsole, Program, Scrapes};
@@ -136,9 +137,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let flags = Arc::new(options.shown());
     let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
-    let directory = Directory::new(&catalog, environment)?;
-    let channels = RealChannels::new(channels::options(&catalog)?)
+    let lookup = settings(&catalog, &options.catalog, environment);
+    let directory = Directory::new(&catalog, &lookup)?;
+    let channels = RealChannels::new(channels::options(&catalog, &lookup)?)
         .map_err(|error| ServeError::Channel(error.to_string()))?;
+    drop(lookup);
     let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
 
     for (what, url) in directory.urls() {

@@ -25,6 +25,9 @@ pub struct Adopted {
     pub wordings: BTreeMap<String, Wording>,
     /// Globs of template files; those that are relative are so to the file's directory.
     pub templates: Vec<String>,
+    /// What the template files hold, by their paths: read by the binary, for they stand outside of the catalog.
+    #[serde(skip)]
+    pub template_files: Vec<(String, String)>,
     /// Values of the settings `${sealed:...}`.
     #[serde(skip)]
     pub secrets: Secrets,
@@ -176,6 +179,7 @@ pub(super) fn take(
         addresses: found.addresses,
         wordings: found.wordings,
         templates: found.templates.into_iter().map(|glob| glob.value).collect(),
+        template_files: Vec::new(),
         secrets: found.secrets,
     };
     (spec, adopted)

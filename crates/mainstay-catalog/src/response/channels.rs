@@ -16,12 +16,22 @@ pub struct Setting(String);
 /// A setting cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    /// A variable that it names is not set.
-    #[error("the variable {0} is not set")]
+    /// A variable that it names is not set, or a file that it names cannot be read.
+    #[error("{}", unset(.0))]
     Unset(String),
     /// `${` without `}`.
     #[error("a `${{` without its `}}`")]
     Unclosed,
+}
+
+fn unset(name: &str) -> String {
+    match name.split_once(':') {
+        Some(("file", path)) => format!("the file {path} cannot be read"),
+        Some(("sealed", place)) => {
+            format!("the secret {place} is not here: it is in the file that the configuration was read from")
+        }
+        _ => format!("the variable {name} is not set"),
+    }
 }
 
 impl Setting {

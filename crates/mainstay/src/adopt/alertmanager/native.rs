@@ -1,0 +1,1 @@
+//! `mainstay import alertmanager`: the same routing as documents of our own.
