@@ -76,6 +76,17 @@ const FOLLOWED: [(&str, &[&str]); 6] = [
     ),
 ];
 
+/// Keys of a mail that Mainstay has once for all mail.
+const MAIL_SERVER: [&str; 7] = [
+    "from",
+    "smarthost",
+    "auth_username",
+    "auth_password",
+    "auth_password_file",
+    "require_tls",
+    "force_implicit_tls",
+];
+
 /// Whether those who are told hear of the end, where nothing is said.
 fn send_resolved_by_default(kind: &str) -> bool {
     !matches!(kind, "email_configs" | "slack_configs" | "wechat_configs")
@@ -84,6 +95,7 @@ fn send_resolved_by_default(kind: &str) -> bool {
 /// Reads the receivers into what was found.
 pub(super) fn read(root: &Node, findings: &mut Findings<'_>, found: &mut Found) {
     let global = root.get("global");
+    let first_mail = mails(root).next();
     let mut known = Vec::new();
     for node in root.list("receivers") {
         let name = node.filled("name");
@@ -96,6 +108,7 @@ pub(super) fn read(root: &Node, findings: &mut Findings<'_>, found: &mut Found) 
         };
         let receiver = Reader {
             global,
+            first_mail,
             findings,
             found,
             receiver: name.clone(),
@@ -142,6 +155,7 @@ pub(super) fn read(root: &Node, findings: &mut Findings<'_>, found: &mut Found) 
 
 struct Reader<'r, 'f, 'd> {
     global: Option<&'r Node>,
+    first_mail: Option<&'r Node>,
     findings: &'f mut Findings<'d>,
     found: &'f mut Found,
     receiver: Spanned<String>,
@@ -199,7 +213,8 @@ impl Reader<'_, '_, '_> {
             }
         };
         for (written, value) in config.entries() {
-            let own = ["send_resolved", "http_config"].contains(&written.as_str());
+            let own = ["send_resolved", "http_config"].contains(&written.as_str())
+                || key == "email_configs" && MAIL_SERVER.contains(&written.as_str());
             if !own && !followed.contains(&written.as_str()) && !matches!(value.value, Value::Null) {
                 self.findings.without_effect(key, written);
             }
@@ -226,36 +241,17 @@ impl Reader<'_, '_, '_> {
 
     fn email(&mut self, config: &Node) -> Option<Address> {
         let to = config.filled("to")?;
-        for key in ["from", "smarthost"] {
-            let all = self
+        for key in MAIL_SERVER {
+            // That of `global`, or where there is none that of the first mail.
+            let of_all = self
                 .global
                 .and_then(|global| global.filled(&format!("smtp_{key}")));
-            if let (Some(own), Some(all)) = (config.filled(key), all)
-                && own != all
-            {
-                self.findings.loss(
-                    own.at,
-                    format!("`{key}` is that of all mail, {:?}, and not this one", all.value),
-                    "Mainstay sends all mail by one server and one sender: leave it out",
-                );
-            }
-        }
-        for key in [
-            "auth_username",
-            "auth_password",
-            "auth_password_file",
-            "require_tls",
-        ] {
-            let all = self
-                .global
-                .and_then(|global| global.filled(&format!("smtp_{key}")));
-            if let (Some(own), Some(all)) = (config.filled(key), all)
-                && own != all
-            {
+            let of_all = of_all.or_else(|| self.first_mail?.filled(key));
+            if let Some(own) = config.filled(key).filter(|own| Some(own) != of_all.as_ref()) {
                 self.findings.loss(
                     own.at,
                     format!("`{key}` is that of all mail, and not this one"),
-                    "Mainstay sends all mail by one server and one sender: leave it out",
+                    "Mainstay sends all mail by one server and from one sender: leave it out",
                 );
             }
         }
@@ -402,15 +398,15 @@ fn base(url: &str, path: &str) -> String {
         .to_owned()
 }
 
+fn mails(root: &Node) -> impl Iterator<Item = &Node> {
+    let receivers = root.list("receivers").iter();
+    receivers.flat_map(|receiver| receiver.list("email_configs"))
+}
+
 /// The mail server: that of `global`, or where there is none that of the first receiver that has one.
 fn smtp(root: &Node, findings: &mut Findings<'_>, found: &mut Found) -> Option<Smtp> {
-    let mails = root
-        .list("receivers")
-        .iter()
-        .flat_map(|receiver| receiver.list("email_configs"));
-    let mails: Vec<&Node> = mails.collect();
     // Without mail, the server is of no use.
-    let first = *mails.first()?;
+    let first = mails(root).next()?;
     let global = root.get("global");
     let pick = |key: &str| {
         let of_all = global.and_then(|global| global.filled(&format!("smtp_{key}")));
