@@ -40,7 +40,7 @@ pub enum HeldBy {
 }
 
 /// About what an alert takes in an event, in bytes.
-fn weight_bytes(alert: &AlertFact) -> usize {
+pub(crate) fn weight_bytes(alert: &AlertFact) -> usize {
     let labels = alert.labels.iter().chain(alert.annotations.iter());
     256 + labels
         .map(|(name, value)| name.len() + value.len() + 8)
@@ -54,7 +54,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) now: Timestamp,
     silences: Cow<'a, BTreeMap<SilenceId, Silence>>,
     started: BTreeMap<Digest, ActiveAlert>,
-    ended: BTreeSet<Digest>,
+    ended: BTreeMap<Digest, Timestamp>,
     placements: BTreeMap<String, Placement>,
     /// Which of the started alerts a group has: a storm may bring as many groups as alerts.
     joined: BTreeMap<String, BTreeSet<Digest>>,
@@ -77,7 +77,7 @@ impl<'a> Draft<'a> {
             now,
             silences: Cow::Borrowed(&state.silences),
             started: BTreeMap::new(),
-            ended: BTreeSet::new(),
+            ended: BTreeMap::new(),
             placements: BTreeMap::new(),
             joined: BTreeMap::new(),
             weights: BTreeMap::new(),
@@ -92,14 +92,14 @@ impl<'a> Draft<'a> {
             self.state
                 .alerts
                 .get(fingerprint)
-                .filter(|_| !self.ended.contains(fingerprint))
+                .filter(|_| !self.ended.contains_key(fingerprint))
         })
     }
 
     /// Every alert that fires.
     fn alerts(&self) -> impl Iterator<Item = &ActiveAlert> {
         let before = self.state.alerts.iter();
-        let kept = before.filter(|(id, _)| !self.ended.contains(*id) && !self.started.contains_key(*id));
+        let kept = before.filter(|(id, _)| !self.ended.contains_key(*id) && !self.started.contains_key(*id));
         kept.map(|(_, alert)| alert).chain(self.started.values())
     }
 
@@ -140,9 +140,9 @@ impl<'a> Draft<'a> {
         true
     }
 
-    pub(crate) fn end(&mut self, fingerprint: Digest) {
+    pub(crate) fn end(&mut self, fingerprint: Digest, ended_at: Timestamp) {
         self.started.remove(&fingerprint);
-        self.ended.insert(fingerprint);
+        self.ended.insert(fingerprint, ended_at);
         self.firing = self.firing.saturating_sub(1);
         self.sources.take();
         self.weights.clear();
@@ -179,6 +179,30 @@ impl<'a> Draft<'a> {
             .filter_map(|id| self.alert(id))
             .filter(here)
             .collect()
+    }
+
+    /// The alerts that a group was told of and that are over in it, each with its end.
+    pub(crate) fn over(&self, name: &str) -> Vec<AlertFact> {
+        let Some(group) = self.state.groups.get(name) else {
+            return Vec::new();
+        };
+        let firing: BTreeSet<Digest> = self
+            .members(name)
+            .iter()
+            .map(|member| member.alert.fingerprint)
+            .collect();
+        let over = group
+            .told
+            .values()
+            .filter(|alert| !firing.contains(&alert.fingerprint));
+        over.map(|alert| {
+            let id = &alert.fingerprint;
+            AlertFact {
+                ended_at: self.ended.get(id).or_else(|| group.ended.get(id)).copied(),
+                ..alert.clone()
+            }
+        })
+        .collect()
     }
 
     /// What keeps an alert from being told in a group, the first reason in Alertmanager's order.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use mainstay_journal::{DomainEvent, StreamId};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
+use mainstay_kernel::notification::GroupKey;
 use mainstay_kernel::{Digest, Scope, Severity};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,9 @@ use crate::silence::{Silence, SilenceId};
 pub struct Placement {
     /// The group: the route's path, its receiver and the labels it groups by.
     pub group: String,
+    /// What the group is called outside.
+    #[serde(default)]
+    pub key: GroupKey,
     /// The receiver's name.
     pub receiver: String,
     /// How long a new group waits for more, in milliseconds.
@@ -58,11 +62,15 @@ pub enum AlertEvent {
         fingerprint: Digest,
         scope: Scope,
         ended_at: Timestamp,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<String>,
     },
     /// A group is told.
     Fired { fact: AlertFired },
     /// A group that was told is told again, unchanged.
     Reminded { fact: AlertFired },
+    /// Some of a group that was told is over, and the rest still fires.
+    Eased { fact: AlertFired },
     /// All of a group that was told is over.
     Resolved { fact: AlertResolved },
     /// These alerts of a group, and no others, are not told though they fire.
@@ -84,6 +92,7 @@ impl DomainEvent for AlertEvent {
             Self::Ended { .. } => "alert.ended",
             Self::Fired { .. } => "alert.fired",
             Self::Reminded { .. } => "alert.reminded",
+            Self::Eased { .. } => "alert.eased",
             Self::Resolved { .. } => "alert.resolved",
             Self::Held { .. } => "alert.held",
             Self::Silenced { .. } => "alert.silenced",
@@ -96,7 +105,7 @@ impl DomainEvent for AlertEvent {
         match self {
             Self::Started { alert, .. } => StreamId::new("alert", alert.fingerprint.short()),
             Self::Ended { fingerprint, .. } => StreamId::new("alert", fingerprint.short()),
-            Self::Fired { fact } | Self::Reminded { fact } => group(&fact.group),
+            Self::Fired { fact } | Self::Reminded { fact } | Self::Eased { fact } => group(&fact.group),
             Self::Resolved { fact } => group(&fact.group),
             Self::Held { group: name, .. } => group(name),
             Self::Silenced { silence } => StreamId::new("silence", &silence.id),
@@ -109,7 +118,7 @@ impl DomainEvent for AlertEvent {
             Self::Started { alert, .. } => Scope::from_labels(&alert.labels),
             Self::Ended { scope, .. } | Self::Held { scope, .. } => scope.clone(),
             Self::Silenced { .. } | Self::Unsilenced { .. } => Scope::platform(),
-            Self::Fired { fact } | Self::Reminded { fact } => fact.scope.clone(),
+            Self::Fired { fact } | Self::Reminded { fact } | Self::Eased { fact } => fact.scope.clone(),
             Self::Resolved { fact } => fact.scope.clone(),
         }
     }

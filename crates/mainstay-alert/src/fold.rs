@@ -34,9 +34,12 @@ pub struct Group {
     pub firing: BTreeSet<Digest>,
     /// The alerts that were firing when it was last told.
     pub told: BTreeMap<Digest, AlertFact>,
+    /// Those of them that ended since, and when.
+    #[serde(default)]
+    pub ended: BTreeMap<Digest, Timestamp>,
     /// When it was last told.
     pub told_at: Option<Timestamp>,
-    /// When what is new in it will be told.
+    /// When what is new in it, or over, will be told.
     pub flush_at: Option<Timestamp>,
     /// Its alerts that fire and are not told, and why.
     #[serde(default)]
@@ -53,6 +56,11 @@ impl Group {
     /// Whether an alert of it was not told yet and may be.
     pub(crate) fn is_news(&self, fingerprint: &Digest) -> bool {
         !self.told.contains_key(fingerprint) && !self.held.contains_key(fingerprint)
+    }
+
+    /// Whether there is anything to be told at the next flush.
+    fn has_news(&self) -> bool {
+        !self.ended.is_empty() || self.firing.iter().any(|id| self.is_news(id))
     }
 }
 
@@ -145,6 +153,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                         placement: placement.clone(),
                         firing: BTreeSet::new(),
                         told: BTreeMap::new(),
+                        ended: BTreeMap::new(),
                         told_at: None,
                         flush_at: None,
                         held: BTreeMap::new(),
@@ -157,6 +166,8 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 // One that was told and comes back before anybody heard of its end is no news.
                 if !group.told.contains_key(&alert.fingerprint) {
                     group.flush_at.get_or_insert(due);
+                } else if group.ended.remove(&alert.fingerprint).is_some() && !group.has_news() {
+                    group.flush_at = None;
                 }
             }
             let groups = placements
@@ -171,7 +182,11 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
             };
             state.alerts.insert(alert.fingerprint, active);
         }
-        AlertEvent::Ended { fingerprint, .. } => {
+        AlertEvent::Ended {
+            fingerprint,
+            ended_at,
+            ..
+        } => {
             let Some(ended) = state.alerts.remove(fingerprint) else {
                 return;
             };
@@ -181,11 +196,13 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 };
                 group.firing.remove(fingerprint);
                 group.held.remove(fingerprint);
-                if group.firing.is_empty() && group.told.is_empty() {
+                if group.told.contains_key(fingerprint) {
+                    group.ended.insert(*fingerprint, *ended_at);
+                    let due = group.due(meta.at);
+                    group.flush_at.get_or_insert(due);
+                } else if group.firing.is_empty() && group.told.is_empty() {
                     state.groups.remove(&name);
-                } else if !group.told.contains_key(fingerprint)
-                    && !group.firing.iter().any(|id| group.is_news(id))
-                {
+                } else if !group.has_news() {
                     // It was the last news there was.
                     group.flush_at = None;
                 }
@@ -198,13 +215,14 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 group.held.retain(|id, _| !group.told.contains_key(id));
             }
         }
-        AlertEvent::Fired { fact } => {
+        AlertEvent::Fired { fact } | AlertEvent::Eased { fact } => {
             if let Some(group) = state.groups.get_mut(&fact.group) {
                 group.told = fact
                     .firing
                     .iter()
                     .map(|alert| (alert.fingerprint, alert.clone()))
                     .collect();
+                group.ended.clear();
                 group.told_at = Some(meta.at);
                 group.flush_at = None;
                 group.held.retain(|id, _| !group.told.contains_key(id));
@@ -223,7 +241,8 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 };
                 let due = group.due(meta.at).max(after(meta.at, wait_ms));
                 let due = (!news.is_empty()).then_some(due);
-                group.flush_at = due;
+                let eased = (!group.ended.is_empty()).then(|| group.due(meta.at));
+                group.flush_at = due.into_iter().chain(eased).min();
             }
         }
         AlertEvent::Silenced { silence } => {
@@ -241,7 +260,11 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
         AlertEvent::Resolved { fact } => {
             if let Some(group) = state.groups.get_mut(&fact.group) {
                 group.told.clear();
+                group.ended.clear();
                 group.told_at = None;
+                if !group.has_news() {
+                    group.flush_at = None;
+                }
                 // What is held back still fires.
                 if group.firing.is_empty() {
                     state.groups.remove(&fact.group);

@@ -1,11 +1,13 @@
 //! Whom a group tells, and the clocks it sets. Receivers that page are the incident's business; chat posts, webhooks
 //! and mail to a receiver are sent from here.
 
-use mainstay_catalog::response::Routing;
+use jiff::Timestamp;
+use mainstay_catalog::response::{Receiver, Routing};
 use mainstay_journal::Reaction;
 use mainstay_journal::machine::Meta;
 use mainstay_kernel::effect::{Deliver, Effect, EffectBody, EffectClass, Message};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
+use mainstay_kernel::notification::{GroupKey, NOTIFICATION_MAX_BYTES, Notification};
 use mainstay_kernel::{Digest, Severity};
 
 use crate::draft::HeldBy;
@@ -23,19 +25,16 @@ fn timer(kind: &str, group: &str) -> String {
 
 pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, meta: &Meta) -> Reaction {
     match event {
-        AlertEvent::Started { placements, .. } => {
-            let pending = placements.iter().filter_map(|placement| {
-                let due = state.groups.get(&placement.group)?.flush_at?;
-                Some((timer(FLUSH_TIMER, &placement.group), due, placement.group.clone()))
-            });
-            Reaction {
-                timers: pending.collect(),
-                ..Reaction::default()
-            }
-        }
+        AlertEvent::Started { placements, .. } => Reaction {
+            timers: flushes(state, placements.iter().map(|placement| &placement.group)),
+            ..Reaction::default()
+        },
         // A flush timer of a group that is gone finds nothing and says nothing.
-        AlertEvent::Ended { .. } => Reaction::default(),
-        AlertEvent::Fired { fact } | AlertEvent::Reminded { fact } => {
+        AlertEvent::Ended { groups, .. } => Reaction {
+            timers: flushes(state, groups.iter()),
+            ..Reaction::default()
+        },
+        AlertEvent::Fired { fact } | AlertEvent::Reminded { fact } | AlertEvent::Eased { fact } => {
             let repeat = state.groups.get(&fact.group).map(|group| {
                 (
                     timer(REPEAT_TIMER, &fact.group),
@@ -44,13 +43,18 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
                 )
             });
             Reaction {
-                effects: tell(routing, &fact.receiver, meta, || firing_message(fact)),
+                effects: tell(routing, &fact.receiver, meta, |to| match event {
+                    AlertEvent::Eased { .. } if !to.send_resolved => None,
+                    _ => Some(firing_message(fact, to)),
+                }),
                 timers: repeat.into_iter().collect(),
                 cancel: vec![timer(FLUSH_TIMER, &fact.group)],
             }
         }
         AlertEvent::Resolved { fact } => Reaction {
-            effects: tell(routing, &fact.receiver, meta, || resolved_message(fact)),
+            effects: tell(routing, &fact.receiver, meta, |to| {
+                to.send_resolved.then(|| resolved_message(fact))
+            }),
             timers: Vec::new(),
             cancel: match state.groups.contains_key(&fact.group) {
                 true => vec![timer(REPEAT_TIMER, &fact.group)],
@@ -73,6 +77,21 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
             ..Reaction::default()
         },
     }
+}
+
+/// The clocks by which these groups are told what is new or over in them.
+fn flushes<'a>(
+    state: &AlertState,
+    groups: impl Iterator<Item = &'a String>,
+) -> Vec<(String, Timestamp, String)> {
+    let due = |name: &String| {
+        Some((
+            timer(FLUSH_TIMER, name),
+            state.groups.get(name)?.flush_at?,
+            name.clone(),
+        ))
+    };
+    groups.filter_map(due).collect()
 }
 
 /// The clocks of a group some of whose alerts are held back: when the rest is told, when an interval may let them go, and
@@ -107,23 +126,29 @@ fn held_back(state: &AlertState, routing: &Routing, name: &str, held: &[HeldAler
 }
 
 /// One message to every chat channel, webhook and mail list of a receiver.
-fn tell(routing: &Routing, receiver: &str, meta: &Meta, message: impl Fn() -> Message) -> Vec<Effect> {
+fn tell(
+    routing: &Routing,
+    receiver: &str,
+    meta: &Meta,
+    message: impl Fn(&Receiver) -> Option<Message>,
+) -> Vec<Effect> {
     let Some(receiver) = routing.receivers.get(receiver) else {
         return Vec::new();
     };
-    receiver
-        .recipients()
-        .into_iter()
-        .map(|(channel, to)| Effect {
-            key: format!("alert/{}/{}/{}", meta.id, channel.name(), to.name()),
-            class: EffectClass::Once,
-            body: EffectBody::Deliver(Deliver {
-                channel,
-                to,
-                message: message(),
-            }),
+    let told = receiver.by_end().into_iter().flat_map(|receiver| {
+        let message = message(&receiver);
+        let recipients = receiver.recipients().into_iter();
+        message.into_iter().flat_map(move |message| {
+            let told = recipients.clone();
+            told.map(move |recipient| (recipient, message.clone()))
         })
-        .collect()
+    });
+    told.map(|((channel, to), message)| Effect {
+        key: format!("alert/{}/{}/{}", meta.id, channel.name(), to.name()),
+        class: EffectClass::Once,
+        body: EffectBody::Deliver(Deliver { channel, to, message }),
+    })
+    .collect()
 }
 
 fn list(alerts: &[AlertFact]) -> String {
@@ -146,10 +171,37 @@ fn names(alerts: &[AlertFact]) -> String {
     names.join(", ")
 }
 
-fn firing_message(fact: &AlertFired) -> Message {
+/// `group` names it inside: a group that was told before groups had a name outside goes by that.
+fn notification(
+    receiver: &str,
+    key: &GroupKey,
+    group: &str,
+    firing: &[AlertFact],
+    resolved: &[AlertFact],
+) -> Option<Box<Notification>> {
+    let mut key = key.clone();
+    if key.text.is_empty() {
+        group.clone_into(&mut key.text);
+    }
+    Some(Box::new(Notification::new(
+        receiver,
+        key,
+        firing,
+        resolved,
+        NOTIFICATION_MAX_BYTES,
+    )))
+}
+
+fn firing_message(fact: &AlertFired, to: &Receiver) -> Message {
+    let resolved: &[AlertFact] = if to.send_resolved { &fact.resolved } else { &[] };
+    let mut body = list(&fact.firing);
+    if !resolved.is_empty() {
+        body.push_str(&format!("\n\nOver: {}", names(resolved)));
+    }
     Message {
         subject: format!("firing: {} ({})", names(&fact.firing), fact.scope),
-        body: list(&fact.firing),
+        body,
+        notification: notification(&fact.receiver, &fact.key, &fact.group, &fact.firing, resolved),
         severity: fact.severity,
         resolved: false,
         incident: None,
@@ -168,6 +220,7 @@ fn resolved_message(fact: &AlertResolved) -> Message {
     Message {
         subject: format!("{} ({})", names(&fact.resolved), fact.scope),
         body: list(&fact.resolved),
+        notification: notification(&fact.receiver, &fact.key, &fact.group, &[], &fact.resolved),
         severity,
         resolved: true,
         incident: None,

@@ -12,7 +12,7 @@ use mainstay_runbook::RunbookEvent;
 
 use jiff::SignedDuration;
 use mainstay_catalog::response::is_beat;
-use mainstay_kernel::fact::{AlertFact, AlertFired};
+use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
 
 use crate::core::{Command, Core};
 use crate::judge::Judge;
@@ -55,6 +55,10 @@ fn for_incident(
             Some(AlertEvent::Resolved { fact }) => Some(IncidentCommand::AlertsResolved { fact }),
             _ => None,
         },
+        "alert.eased" => match decode(record)? {
+            Some(AlertEvent::Eased { fact }) => Some(IncidentCommand::AlertsResolved { fact: eased(fact) }),
+            _ => None,
+        },
         "change.recorded" => decode(record)?.map(|ChangeEvent::Recorded(change)| IncidentCommand::Change {
             change: LinkedChange {
                 event: envelope.id,
@@ -94,6 +98,17 @@ fn for_incident(
 
 fn is_of_watchdog(alerts: &[AlertFact]) -> bool {
     alerts.iter().all(|alert| is_beat(&alert.labels))
+}
+
+/// What is over in a group that still fires, as an incident hears of it.
+fn eased(fact: AlertFired) -> AlertResolved {
+    AlertResolved {
+        group: fact.group,
+        receiver: fact.receiver,
+        scope: fact.scope,
+        resolved: fact.resolved,
+        key: fact.key,
+    }
 }
 
 fn alerts_fired(core: &Core, judge: &impl Judge, fact: AlertFired, at: jiff::Timestamp) -> IncidentCommand {

@@ -30,6 +30,7 @@ use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
 use tokio::sync::{Semaphore, broadcast};
 use tokio::task::JoinSet;
 
+use crate::adopt::alertmanager::settings;
 use crate::backup;
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
@@ -138,11 +139,12 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let flags = Arc::new(options.shown());
     let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
-    let directory = Directory::new(&catalog, environment)?;
-    let channels = RealChannels::new(
-        channel_options(&catalog.response.channels, environment).map_err(ServeError::Channel)?,
-    )
-    .map_err(|error| ServeError::Channel(error.to_string()))?;
+    let lookup = settings(&catalog, &options.catalog, environment);
+    let directory = Directory::new(&catalog, &lookup)?;
+    let channels =
+        RealChannels::new(channel_options(&catalog.response.channels, &lookup).map_err(ServeError::Channel)?)
+            .map_err(|error| ServeError::Channel(error.to_string()))?;
+    drop(lookup);
     let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
 
     for (what, url) in directory.urls() {

@@ -198,6 +198,7 @@ impl Bench {
             let (word, receiver, alerts) = match event {
                 AlertEvent::Fired { fact } => ("fired", &fact.receiver, &fact.firing),
                 AlertEvent::Reminded { fact } => ("again", &fact.receiver, &fact.firing),
+                AlertEvent::Eased { fact } => ("eased", &fact.receiver, &fact.firing),
                 AlertEvent::Resolved { fact } => ("over", &fact.receiver, &fact.resolved),
                 AlertEvent::Started { .. }
                 | AlertEvent::Ended { .. }

@@ -99,6 +99,17 @@ fn check(bench: &Bench) {
                     .expect("reminded of what was told");
                 assert!(now.is_subset(known), "news hidden in a reminder");
             }
+            AlertEvent::Eased { fact } => {
+                let now: BTreeSet<Digest> = fact.firing.iter().map(|alert| alert.fingerprint).collect();
+                let over: BTreeSet<Digest> = fact.resolved.iter().map(|alert| alert.fingerprint).collect();
+                let known = believed
+                    .get_mut(fact.group.as_str())
+                    .expect("eased before it was told");
+                assert!(!now.is_empty() && !over.is_empty() && now.is_disjoint(&over));
+                let said: BTreeSet<Digest> = now.union(&over).copied().collect();
+                assert_eq!(said, *known, "everything that was told fires or is over");
+                *known = now;
+            }
             AlertEvent::Resolved { fact } => {
                 let known = believed
                     .remove(fact.group.as_str())
@@ -130,7 +141,9 @@ fn check(bench: &Bench) {
         let held: BTreeSet<Digest> = group.held.keys().copied().collect();
         assert!(held.is_subset(&group.firing), "{name}: held, and over");
         let mut news = group.firing.difference(&told);
-        let news = news.any(|id| !held.contains(id));
+        // What is over and was told is to be told as well.
+        let ended = told.difference(&group.firing).next().is_some();
+        let news = news.any(|id| !held.contains(id)) || ended;
         assert_eq!(
             group.flush_at.is_some(),
             news,

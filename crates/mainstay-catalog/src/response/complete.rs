@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_kernel::{Labels, Matcher, Severity, parse_matcher};
+use mainstay_kernel::{Labels, Matcher, Severity, parse_matchers};
 
 use super::routing::{RouteSpec, RoutingSpec};
 use super::time_interval::{NamedIntervals, TimeInterval};
@@ -14,8 +14,11 @@ use crate::lint;
 use crate::spanned::Spanned;
 
 /// Resolves the receivers and completes the routes by inheritance.
+///
+/// An Alertmanager's configuration pages by services of others: whether an alert pages is not judged there.
 pub(super) fn complete(
     routing: Sourced<'_, RoutingSpec>,
+    pages_by_policies: bool,
     policies: &BTreeMap<String, Sourced<'_, EscalationPolicy>>,
     channels: &Channels,
     diagnostics: &mut Diagnostics,
@@ -104,10 +107,21 @@ pub(super) fn complete(
     let time_intervals = intervals(document, &time_intervals, &mut report);
     let inhibit_rules = inhibit_rules
         .iter()
-        .map(|rule| InhibitRule {
-            source: matchers(document, &rule.source_matchers, &mut report),
-            target: matchers(document, &rule.target_matchers, &mut report),
-            equal: rule.equal.clone(),
+        .map(|rule| {
+            let [source, target] = [
+                (&rule.older_source, &rule.source_matchers),
+                (&rule.older_target, &rule.target_matchers),
+            ]
+            .map(|(older, written)| {
+                let mut all = older.clone();
+                all.extend(matchers(document, written, &mut report));
+                all
+            });
+            InhibitRule {
+                source,
+                target,
+                equal: rule.equal.clone(),
+            }
         })
         .collect();
     let known = Known {
@@ -124,10 +138,17 @@ pub(super) fn complete(
         time_intervals,
     };
 
-    for (severity, word) in [(Severity::P0, "critical"), (Severity::P1, "high")] {
-        let labels: Labels = [("priority", severity.to_string()), ("severity", word.to_owned())]
-            .into_iter()
-            .collect();
+    let judged: &[(Severity, &str)] = match pages_by_policies {
+        true => &[(Severity::P0, "critical"), (Severity::P1, "high")],
+        false => &[],
+    };
+    for (severity, word) in judged {
+        let labels: Labels = [
+            ("priority", severity.to_string()),
+            ("severity", (*word).to_owned()),
+        ]
+        .into_iter()
+        .collect();
         let taken = routing.route.matching(&labels);
         let pages = taken.iter().any(|(_, route)| {
             routing
@@ -187,8 +208,8 @@ fn matchers(
 ) -> Vec<Matcher> {
     let mut matchers = Vec::new();
     for text in written {
-        match parse_matcher(text) {
-            Ok(matcher) => matchers.push(matcher),
+        match parse_matchers(text) {
+            Ok(parsed) => matchers.extend(parsed),
             Err(error) => {
                 // A regular expression's error draws a picture first; its last line says it.
                 let reason = error.to_string();
@@ -226,7 +247,8 @@ fn inherit(
         report(document.unknown_reference("time interval", name, known.intervals.iter().copied()));
     }
     let names = |written: &[Spanned<String>]| written.iter().map(|name| name.value.clone()).collect();
-    let matchers = matchers(document, &spec.matchers, report);
+    let mut all = spec.older_matchers.clone();
+    all.extend(matchers(document, &spec.matchers, report));
     let group_by = spec.group_by.as_ref().map(|names| {
         if names.iter().any(|name| name.value == "...") {
             GroupBy::All
@@ -239,7 +261,7 @@ fn inherit(
             .receiver
             .as_ref()
             .map_or_else(|| above.receiver.clone(), |name| name.value.clone()),
-        matchers,
+        matchers: all,
         group_by: group_by.unwrap_or_else(|| above.group_by.clone()),
         group_wait: spec.group_wait.unwrap_or(above.group_wait),
         group_interval: spec.group_interval.unwrap_or(above.group_interval),

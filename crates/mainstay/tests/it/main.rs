@@ -1,6 +1,7 @@
 //! The binary as its users run it: what it prints, and with which exit code it ends.
 
 mod adoption;
+mod alertmanager_file;
 mod amtool;
 mod beside;
 mod catalogs;
