@@ -20,6 +20,7 @@ mod otlp_grpc;
 mod scraping;
 mod server;
 mod store;
+mod storm;
 mod tenancy;
 
 use std::path::PathBuf;
