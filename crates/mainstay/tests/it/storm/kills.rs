@@ -306,26 +306,26 @@ async fn written(site: &Site<'_>) -> (BTreeSet<String>, BTreeMap<String, u32>) {
     (pages, delivered)
 }
 
-/// Repetitions: how many, how many do not say so, and how many one kill made at most.
+/// Repetitions: how many, those that do not say so, and how many messages were on their way at one kill at most.
 fn repetitions(arrivals: &[Arrival], killed_at: &[usize]) -> (usize, Vec<String>, usize) {
     let life_of = |index: usize| killed_at.partition_point(|at| *at <= index);
     let mut last: BTreeMap<&str, usize> = BTreeMap::new();
     let (mut all, mut unlabelled) = (0, Vec::new());
-    let mut by_life: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut by_kill: BTreeMap<usize, usize> = BTreeMap::new();
     for (index, arrival) in arrivals.iter().enumerate() {
         assert!(!arrival.key.is_empty(), "a message has a key: {arrival:?}");
         let Some(before) = last.insert(&arrival.key, index) else {
             continue;
         };
         all += 1;
-        *by_life.entry(life_of(index)).or_default() += 1;
         // What was taken is repeated only because the process died before it had written that down.
+        *by_kill.entry(life_of(before)).or_default() += 1;
         assert!(life_of(before) < life_of(index), "repeated without a kill: {arrival:?}");
         if !arrival.labelled {
             unlabelled.push(arrival.key.clone());
         }
     }
-    (all, unlabelled, by_life.into_values().max().unwrap_or(0))
+    (all, unlabelled, by_kill.into_values().max().unwrap_or(0))
 }
 
 fn no_page_is_lost(what: &str, size: Size, database: Option<&Postgres>) {
@@ -363,7 +363,7 @@ fn no_page_is_lost(what: &str, size: Size, database: Option<&Postgres>) {
     starts.sort_unstable();
     println!(
         "{what}: seed {seed}, {} kills in {} s, {acknowledged} alerts acknowledged, {} messages, {} of them pages to people: \
-         {} lost, {repeated} duplicates (at most {worst} after one kill), {} unlabelled; start p50 {} ms, max {} ms",
+         {} lost, {repeated} duplicates (at most {worst} by one kill), {} unlabelled; start p50 {} ms, max {} ms",
         size.kills,
         begun.elapsed().as_secs(),
         arrivals.len(),
@@ -376,7 +376,7 @@ fn no_page_is_lost(what: &str, size: Size, database: Option<&Postgres>) {
     assert!(lost.is_empty(), "{what}, seed {seed}: lost {lost:?}");
     assert!(lost_pages.is_empty(), "{what}, seed {seed}: lost {lost_pages:?}");
     assert!(unlabelled.is_empty(), "{what}, seed {seed}: repeated without a word {unlabelled:?}");
-    assert!(worst <= AT_ONCE, "{what}, seed {seed}: {worst} duplicates after one kill");
+    assert!(worst <= AT_ONCE, "{what}, seed {seed}: {worst} duplicates by one kill");
     assert!(!pages.is_empty(), "people were paged");
     for key in keys {
         assert_eq!(delivered.get(key), Some(&1), "{what}, seed {seed}: {key} is written down once");
