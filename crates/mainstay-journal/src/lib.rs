@@ -29,6 +29,6 @@ pub use postgres::PostgresJournal;
 pub use runner::{Context, ExecuteError, Recorded, Runner, Settle};
 pub use sqlite::SqliteJournal;
 pub use store::{
-    Claimed, Commit, Committed, Finished, Journal, JournalError, NewEffect, NewEvent, Snapshot, Timer,
+    Claimed, Commit, Committed, Finished, Journal, JournalError, NewEffect, NewEvent, Room, Snapshot, Timer,
 };
 pub use stored::StoredJournal;

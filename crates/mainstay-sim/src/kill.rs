@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_journal::{
-    Claimed, Commit, Committed, Epoch, Journal, JournalError, MemoryJournal, Record, Seq, Snapshot, StreamId,
+    Claimed, Commit, Committed, Epoch, Journal, JournalError, MemoryJournal, Record, Room, Seq, Snapshot, StreamId,
     Timer,
 };
 use mainstay_kernel::effect::Effect;
@@ -113,6 +113,24 @@ impl Journal for MortalJournal {
             return Err(killed());
         }
         let claimed = self.durable.claim(epoch, now, lease, limit).await?;
+        if self.switch.pass(Boundary::AfterCommit) {
+            Ok(claimed)
+        } else {
+            Err(killed())
+        }
+    }
+
+    async fn claim_within(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        rooms: &[Room],
+    ) -> Result<Vec<Claimed>, JournalError> {
+        if !self.switch.pass(Boundary::BeforeCommit) {
+            return Err(killed());
+        }
+        let claimed = self.durable.claim_within(epoch, now, lease, rooms).await?;
         if self.switch.pass(Boundary::AfterCommit) {
             Ok(claimed)
         } else {
