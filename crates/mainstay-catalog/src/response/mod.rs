@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use channels::{Channels, Chat, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone};
+pub use channels::{
+    Channels, Chat, Limit, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone,
+};
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, Repeat, Target};
 pub use rota::{
     BASE_LAYER, DstConvention, Handoff, Layer, Restriction, Rota, TurnLength, TurnLengthError, TurnUnit,

@@ -24,8 +24,8 @@ use super::{catalog, is_full, seed, setting};
 use crate::harness::{PATIENCE, SERVE, until};
 use crate::mainstay;
 
-/// The most messages that a server has on their way at once.
-const AT_ONCE: usize = 32;
+/// The most messages that a server has on their way at once: by webhook and by chat, urgent ones and others.
+const AT_ONCE: usize = 16 + 16 + 8 + 8;
 /// After so many lives the incidents are closed, so that the next alert begins another.
 const CLOSED_EVERY: u64 = 3;
 
