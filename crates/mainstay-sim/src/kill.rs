@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_journal::{
-    Claimed, Commit, Committed, Epoch, Journal, JournalError, MemoryJournal, Record, Room, Seq, Snapshot, StreamId,
-    Timer,
+    Claimed, Commit, Committed, Epoch, Journal, JournalError, MemoryJournal, Record, Room, Seq, Snapshot,
+    StreamId, Timer,
 };
 use mainstay_kernel::effect::Effect;
 use mainstay_kernel::{Digest, EventId};

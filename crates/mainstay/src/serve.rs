@@ -39,8 +39,8 @@ use crate::console::{PlaneConsole, Program, Scrapes};
 use crate::database::DatabaseUrl;
 use crate::exit::Exit;
 use discovery::Sources;
-use operations::DiskOperations;
 use lead::Fenced;
+use operations::DiskOperations;
 use replica::Replica;
 use tick::Ticks;
 

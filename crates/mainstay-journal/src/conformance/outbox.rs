@@ -125,11 +125,7 @@ pub async fn what_has_no_room_waits_for_it<J: Journal>(subject: &Subject<J>) {
         with("call", Channel::Voice, Severity::P0),
     ];
     put(subject, epoch, effects).await;
-    let room = |lane, urgent, count| Room {
-        lane,
-        urgent,
-        count,
-    };
+    let room = |lane, urgent, count| Room { lane, urgent, count };
     let taken = async |rooms: &[Room]| {
         let at = subject.at(1);
         let claimed = subject.journal.claim_within(epoch, at, LEASE, rooms).await;

@@ -94,9 +94,13 @@ impl Lanes {
             let said = limits.iter().find(|(channel, _)| channel.name() == lane.name);
             let said = said.map(|(_, limit)| limit);
             let (at_once, per_minute) = usual(lane.name);
-            let at_once = said.and_then(|limit| limit.at_once).map_or(at_once, |said| said.get().into());
+            let at_once = said
+                .and_then(|limit| limit.at_once)
+                .map_or(at_once, |said| said.get().into());
             lane.at_once = at_once.min(AT_ONCE_MAX);
-            let said = said.and_then(|limit| limit.per_minute).map(std::num::NonZeroU32::get);
+            let said = said
+                .and_then(|limit| limit.per_minute)
+                .map(std::num::NonZeroU32::get);
             match (said.or(per_minute), &mut lane.bucket) {
                 (Some(per_minute), Some(bucket)) => bucket.per_minute = per_minute,
                 (Some(per_minute), bucket) => {
@@ -160,7 +164,11 @@ impl Lanes {
 
 impl Lane {
     fn count(&mut self, urgent: bool) -> &mut usize {
-        if urgent { &mut self.urgent } else { &mut self.lesser }
+        if urgent {
+            &mut self.urgent
+        } else {
+            &mut self.lesser
+        }
     }
 }
 
@@ -172,7 +180,9 @@ mod tests {
 
     fn room(lanes: &mut Lanes, seconds: u64, urgent: bool) -> usize {
         let rooms = lanes.rooms(Duration::from_secs(seconds));
-        let room = rooms.iter().find(|room| room.lane == "chat" && room.urgent == urgent);
+        let room = rooms
+            .iter()
+            .find(|room| room.lane == "chat" && room.urgent == urgent);
         room.map_or(0, |room| room.count)
     }
 

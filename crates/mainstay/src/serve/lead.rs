@@ -53,9 +53,9 @@ impl Lead {
     }
 
     fn is_held(&self) -> bool {
-        self.until.as_ref().is_none_or(|until| {
-            Instant::now() < *until.lock().unwrap_or_else(PoisonError::into_inner)
-        })
+        self.until
+            .as_ref()
+            .is_none_or(|until| Instant::now() < *until.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Goes on with `work` only as long as the lead is held. Without it, gives whether the work had begun.

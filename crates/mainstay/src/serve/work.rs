@@ -37,7 +37,11 @@ fn over(lanes: &mut Lanes, ended: Ended) -> Result<(), ServeError> {
 
 pub(super) async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
     let begun = Instant::now();
-    let mut lanes = Lanes::new(&plane.look(|states| states.catalog.response.channels.limits.clone()).await);
+    let mut lanes = Lanes::new(
+        &plane
+            .look(|states| states.catalog.response.channels.limits.clone())
+            .await,
+    );
     let mut digest = plane.look(|states| states.catalog.digest).await;
     let mut changed = plane.changed();
     let mut under_way = JoinSet::new();
@@ -47,7 +51,11 @@ pub(super) async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) 
         let now_in_force = plane.look(|states| states.catalog.digest).await;
         if digest != now_in_force {
             digest = now_in_force;
-            lanes.limit(&plane.look(|states| states.catalog.response.channels.limits.clone()).await);
+            lanes.limit(
+                &plane
+                    .look(|states| states.catalog.response.channels.limits.clone())
+                    .await,
+            );
         }
         let claimed = plane.claim_within(&lanes.rooms(begun.elapsed())).await?;
         let nothing = claimed.is_empty();
@@ -60,7 +68,11 @@ pub(super) async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) 
         let until_due = next.map_or(LOOK_AROUND, |due| {
             let wait = Duration::try_from(due.duration_since(plane.clock().now())).unwrap_or_default();
             let least = if nothing { FULL_FOR } else { LOOK_AGAIN };
-            if wait.is_zero() { least } else { wait.clamp(LOOK_AGAIN, LOOK_AROUND) }
+            if wait.is_zero() {
+                least
+            } else {
+                wait.clamp(LOOK_AGAIN, LOOK_AROUND)
+            }
         });
         tokio::select! {
             () = &mut stop => break,
@@ -75,7 +87,9 @@ pub(super) async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) 
     // A message that is on its way would be sent again after the next start, and have to say that it may be a repetition.
     let all = async { while under_way.join_next().await.is_some() {} };
     if tokio::time::timeout(FINISH_WITHIN, all).await.is_err() {
-        tracing::warn!("messages on their way were left behind; they are sent again, marked, at the next start");
+        tracing::warn!(
+            "messages on their way were left behind; they are sent again, marked, at the next start"
+        );
     }
     Ok(())
 }

@@ -69,7 +69,9 @@ pub(crate) fn request(address: &str, method: &str, path: &str, body: &str) -> Op
         "{method} {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).ok()?;
+    stream
+        .write_all(&[head.as_bytes(), body.as_bytes()].concat())
+        .ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;

@@ -1,11 +1,6 @@
 //! kill -9 of a live server at random instants, thousands of alerts long: what it acknowledged reaches its receiver.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver as Ear, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,9 +15,9 @@ use serde_json::{Value, json};
 use super::alerts::{Alert, mark, marked, post, request};
 use super::postgres::Postgres;
 use super::receiver::{Arrival, Manner, Receiver};
+use super::site::Site;
 use super::{catalog, is_full, seed, setting};
-use crate::harness::{PATIENCE, SERVE, until};
-use crate::mainstay;
+use crate::harness::{PATIENCE, until};
 
 /// The most messages that a server has on their way at once: by webhook and by chat, urgent ones and others.
 const AT_ONCE: usize = 16 + 16 + 8 + 8;
@@ -34,92 +29,6 @@ const CLOSED_EVERY: u64 = 3;
 struct Size {
     kills: u64,
     alerts: u64,
-}
-
-/// Where and how servers are started, one after the other.
-struct Site<'a> {
-    catalog: &'a Path,
-    data: &'a Path,
-    database: Option<String>,
-    receiver: &'a Receiver,
-}
-
-/// One process, from its start to its end.
-struct Life {
-    child: Child,
-    address: Ear<String>,
-    begun: Instant,
-}
-
-impl Site<'_> {
-    fn begin(&self) -> Life {
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.data.with_extension("log"));
-        let mut command = mainstay(&SERVE);
-        command
-            .arg("--catalog")
-            .arg(self.catalog)
-            .arg("--data")
-            .arg(self.data)
-            .env("STORM_CHAT", format!("{}/chat", self.receiver.address))
-            .env("STORM_HOOK", format!("{}/desk", self.receiver.address))
-            .env("STORM_SLOW", format!("{}/slow", self.receiver.address))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log.expect("a file"));
-        if let Some(database) = &self.database {
-            command.env("MAINSTAY_DATABASE_URL", database);
-        }
-        let begun = Instant::now();
-        let mut child = command.spawn().expect("it starts");
-        let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        let (tell, address) = channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if let Some(address) = line.strip_prefix("mainstay listens on ") {
-                    let _ = tell.send(address.to_owned());
-                }
-            }
-        });
-        Life {
-            child,
-            address,
-            begun,
-        }
-    }
-
-    fn log(&self) -> String {
-        let log = super::read(&self.data.with_extension("log"));
-        log.lines()
-            .rev()
-            .take(20)
-            .collect::<Vec<_>>()
-            .join("\n")
-    }
-}
-
-impl Life {
-    /// Where it listens; `None` if it does not until `patience` is over.
-    fn address(&self, patience: Duration) -> Option<String> {
-        self.address.recv_timeout(patience).ok()
-    }
-
-    fn kill(mut self) {
-        self.child.kill().expect("killed");
-        self.child.wait().expect("gone");
-    }
-
-    /// Lets it end by itself.
-    fn end(mut self) {
-        drop(self.child.stdin.take());
-        let since = Instant::now();
-        while self.child.try_wait().expect("its state").is_none() {
-            assert!(since.elapsed() < PATIENCE, "it ends when it is told to");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
 }
 
 /// What the clients of Alertmanager have to tell, and what was acknowledged of it.
@@ -198,7 +107,12 @@ fn close_incidents(address: &str) -> Option<()> {
     for incident in body["data"].as_array()? {
         let id = incident["id"].as_str()?;
         let path = format!("/api/v1/incidents/{id}/resolve");
-        request(address, "POST", &path, &json!({"note": "the storm goes on"}).to_string())?;
+        request(
+            address,
+            "POST",
+            &path,
+            &json!({"note": "the storm goes on"}).to_string(),
+        )?;
     }
     Some(())
 }
@@ -250,7 +164,10 @@ fn storm(site: &Site<'_>, size: Size, chance: &SeededEntropy) -> (u64, Vec<usize
     let address = address.unwrap_or_else(|| panic!("it does not listen: {}", site.log()));
     tell(&ledger, chance, &address, size.kills + 1, size.alerts);
     let acknowledged = ledger.lock().unwrap_or_else(PoisonError::into_inner).acknowledged;
-    assert_eq!(acknowledged, size.alerts, "all alerts are acknowledged in the end");
+    assert_eq!(
+        acknowledged, size.alerts,
+        "all alerts are acknowledged in the end"
+    );
     let mut arrived = site.receiver.count();
     let mut since = Instant::now();
     until("nothing is on its way", || {
@@ -288,7 +205,9 @@ async fn written(site: &Site<'_>) -> (BTreeSet<String>, BTreeMap<String, u32>) {
                         ..
                     })) = decode(record)
                     {
-                        let keys = people.iter().map(|who| format!("page/{page}/{round}/{level}/{who}/chat"));
+                        let keys = people
+                            .iter()
+                            .map(|who| format!("page/{page}/{round}/{level}/{who}/chat"));
                         pages.extend(keys);
                     }
                 }
@@ -320,7 +239,10 @@ fn repetitions(arrivals: &[Arrival], killed_at: &[usize]) -> (usize, Vec<String>
         all += 1;
         // What was taken is repeated only because the process died before it had written that down.
         *by_kill.entry(life_of(before)).or_default() += 1;
-        assert!(life_of(before) < life_of(index), "repeated without a kill: {arrival:?}");
+        assert!(
+            life_of(before) < life_of(index),
+            "repeated without a kill: {arrival:?}"
+        );
         if !arrival.labelled {
             unlabelled.push(arrival.key.clone());
         }
@@ -355,7 +277,10 @@ fn no_page_is_lost(what: &str, size: Size, database: Option<&Postgres>) {
         .filter(|arrival| arrival.path == "/desk" && arrival.body.contains("firing"))
         .flat_map(|arrival| marked(&arrival.body).collect::<Vec<_>>())
         .collect();
-    let lost: Vec<String> = (0..acknowledged).filter(|number| !told.contains(number)).map(mark).collect();
+    let lost: Vec<String> = (0..acknowledged)
+        .filter(|number| !told.contains(number))
+        .map(mark)
+        .collect();
     let keys: BTreeSet<&str> = arrivals.iter().map(|arrival| arrival.key.as_str()).collect();
     let lost_pages: Vec<&String> = pages.iter().filter(|key| !keys.contains(key.as_str())).collect();
     let (repeated, unlabelled, worst) = repetitions(&arrivals, &killed_at);
@@ -375,11 +300,21 @@ fn no_page_is_lost(what: &str, size: Size, database: Option<&Postgres>) {
     );
     assert!(lost.is_empty(), "{what}, seed {seed}: lost {lost:?}");
     assert!(lost_pages.is_empty(), "{what}, seed {seed}: lost {lost_pages:?}");
-    assert!(unlabelled.is_empty(), "{what}, seed {seed}: repeated without a word {unlabelled:?}");
-    assert!(worst <= AT_ONCE, "{what}, seed {seed}: {worst} duplicates by one kill");
+    assert!(
+        unlabelled.is_empty(),
+        "{what}, seed {seed}: repeated without a word {unlabelled:?}"
+    );
+    assert!(
+        worst <= AT_ONCE,
+        "{what}, seed {seed}: {worst} duplicates by one kill"
+    );
     assert!(!pages.is_empty(), "people were paged");
     for key in keys {
-        assert_eq!(delivered.get(key), Some(&1), "{what}, seed {seed}: {key} is written down once");
+        assert_eq!(
+            delivered.get(key),
+            Some(&1),
+            "{what}, seed {seed}: {key} is written down once"
+        );
     }
 }
 

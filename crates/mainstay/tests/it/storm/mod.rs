@@ -2,9 +2,11 @@
 //! repeated without saying so, and none comes late.
 
 mod alerts;
+mod failover;
 mod kills;
 mod postgres;
 mod receiver;
+mod site;
 
 use std::fs;
 use std::path::Path;

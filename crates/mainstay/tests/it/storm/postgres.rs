@@ -78,7 +78,16 @@ impl Postgres {
         let made = as_user(user, &bin.join("initdb"))
             .arg("-D")
             .arg(&data)
-            .args(["-U", "mainstay", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"])
+            .args([
+                "-U",
+                "mainstay",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--no-sync",
+            ])
             .status()
             .expect("initdb runs");
         assert!(made.success(), "initdb: {made}");
