@@ -24,7 +24,7 @@ pub mod verify;
 
 pub use envelope::{Envelope, Epoch, Partition, Personal, PersonalFields, Record, Seq, StreamId};
 pub use machine::{DomainEvent, Machine, Reaction};
-pub use memory::MemoryJournal;
+pub use memory::{MemoryImage, MemoryJournal};
 pub use postgres::PostgresJournal;
 pub use runner::{Context, ExecuteError, Recorded, Runner, Settle};
 pub use sqlite::SqliteJournal;

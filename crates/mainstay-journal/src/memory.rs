@@ -17,6 +17,7 @@ use crate::store::{
     check_limits,
 };
 
+#[derive(Clone)]
 struct StoredEffect {
     effect: Effect,
     cause: EventId,
@@ -28,13 +29,14 @@ struct StoredEffect {
     over: bool,
 }
 
+#[derive(Clone)]
 struct StoredEvent {
     envelope: Envelope,
     payload: Vec<u8>,
     sealed: Vec<u8>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inner {
     epoch: Epoch,
     events: Vec<StoredEvent>,
@@ -57,6 +59,9 @@ pub struct MemoryJournal {
     inner: Mutex<Inner>,
 }
 
+/// What a [`MemoryJournal`] held at one instant.
+pub struct MemoryImage(Inner);
+
 impl MemoryJournal {
     /// An empty journal.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
@@ -65,6 +70,17 @@ impl MemoryJournal {
             entropy,
             inner: Mutex::default(),
         }
+    }
+
+    /// All that it holds at this instant: what a replica that is copied to late has of it.
+    #[must_use]
+    pub fn image(&self) -> MemoryImage {
+        MemoryImage(self.lock().clone())
+    }
+
+    /// Holds what `image` holds, and nothing that was committed since: the replica has taken over.
+    pub fn fall_back(&self, image: MemoryImage) {
+        *self.lock() = image.0;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
