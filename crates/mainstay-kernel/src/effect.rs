@@ -32,7 +32,29 @@ impl Effect {
             EffectBody::Act(_) => 0,
         }
     }
+
+    /// Whether somebody may be woken by it: what is not urgent never takes up the room of what is.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.urgency() <= URGENT_MAX
+    }
+
+    /// The queue that it waits in, one of [`LANES`]: that of its kind of channel, or that of acts.
+    #[must_use]
+    pub fn lane(&self) -> &'static str {
+        match &self.body {
+            EffectBody::Deliver(deliver) => deliver.channel.name(),
+            EffectBody::Act(_) => ACTS,
+        }
+    }
 }
+
+/// The greatest urgency ([`Effect::urgency`]) that wakes people.
+pub const URGENT_MAX: u8 = 1;
+/// The lane of acts.
+pub const ACTS: &str = "act";
+/// Every lane.
+pub const LANES: [&str; 6] = ["voice", "sms", "email", "chat", "webhook", ACTS];
 
 /// Whether an effect is over when done, or must be undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::{NonZeroU16, NonZeroU32};
 
+use mainstay_kernel::effect::Channel;
 use serde::{Deserialize, Serialize};
 
 use crate::spanned::Spanned;
@@ -117,6 +119,21 @@ pub struct Channels {
     /// Topics of an ntfy server.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ntfy: BTreeMap<String, Ntfy>,
+    /// How much is sent at once and how often, by kind of channel; what is not said is left to the binary.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<Channel, Limit>,
+}
+
+/// What one kind of channel takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// How many messages of P2 and P3 are on their way at once, and beside them as many of P0 and P1; at most 256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<NonZeroU16>,
+    /// How many messages are begun in a minute; those of P0 and P1 count, but do not wait for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_minute: Option<NonZeroU32>,
 }
 
 impl Channels {

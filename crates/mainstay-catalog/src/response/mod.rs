@@ -19,7 +19,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use adopted::Adopted;
-pub use channels::{Channels, Chat, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone};
+pub use channels::{
+    Channels, Chat, Limit, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone,
+};
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, NotifyStep, Repeat, Target};
 pub use heartbeat::{HEARTBEAT_ALERT, HEARTBEAT_LABEL, HEARTBEATS_MAX, Heartbeat};
 pub use rota::{

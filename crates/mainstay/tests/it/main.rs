@@ -23,6 +23,7 @@ mod restore;
 mod scraping;
 mod server;
 mod store;
+mod storm;
 mod tenancy;
 mod watchdog;
 
