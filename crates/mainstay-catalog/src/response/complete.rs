@@ -227,7 +227,9 @@ fn inherit(
     }
     let names = |written: &[Spanned<String>]| written.iter().map(|name| name.value.clone()).collect();
     let matchers = matchers(document, &spec.matchers, report);
-    let group_by = spec.group_by.as_ref().map(|names| {
+    // None at all is as if nothing were said, as in Alertmanager.
+    let group_by = spec.group_by.as_ref().filter(|names| !names.is_empty());
+    let group_by = group_by.map(|names| {
         if names.iter().any(|name| name.value == "...") {
             GroupBy::All
         } else {

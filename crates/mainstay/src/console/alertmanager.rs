@@ -42,9 +42,13 @@ fn gettable(
     let alert = &active.alert;
     let held = suppressions.of(active);
     let groups = active.groups.iter().filter_map(|name| states.alerts.group(name));
-    let mut receivers: Vec<Named> = groups.map(|group| named(&group.placement.receiver)).collect();
-    receivers.sort_unstable();
-    receivers.dedup();
+    // In the order of the routes.
+    let mut receivers: Vec<Named> = Vec::new();
+    for receiver in groups.map(|group| named(&group.placement.receiver)) {
+        if !receivers.contains(&receiver) {
+            receivers.push(receiver);
+        }
+    }
     GettableAlert {
         labels: alert.labels.clone(),
         annotations: alert.annotations.filtered(|name| name != GENERATOR_URL),

@@ -3,6 +3,7 @@
 mod adoption;
 mod amtool;
 mod beside;
+mod blackbox;
 mod catalogs;
 mod clients;
 mod counts;
