@@ -20,7 +20,7 @@ pub use escalation::{Delay, EscalationLevel, EscalationPolicy, Repeat, Target};
 pub use rota::{
     BASE_LAYER, DstConvention, Handoff, Layer, Restriction, Rota, TurnLength, TurnLengthError, TurnUnit,
 };
-pub use routing::{GroupBy, InhibitRule, Receiver, Route, Routing};
+pub use routing::{Flapping, GroupBy, InhibitRule, Receiver, Route, Routing};
 pub use time_interval::TimeInterval;
 
 /// The response documents of a catalog, with every reference resolved.

@@ -70,7 +70,7 @@ fn gettable(
                 .filter_map(|id| states.alerts.alert(id))
                 .map(|source| fingerprint(&source.alert.labels))
                 .collect(),
-            muted_by: held.muted_by,
+            muted_by: held.muted_by.into_iter().chain(held.flapping).collect(),
         },
         generator_url: alert
             .annotations
