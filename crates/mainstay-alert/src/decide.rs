@@ -10,6 +10,7 @@ use mainstay_kernel::{Digest, Labels, Matcher, Scope, Severity};
 
 use crate::draft::{Draft, HeldBy, weight_bytes};
 use crate::event::{AlertEvent, HeldAlert, Placement};
+use crate::flap::FlapLimit;
 use crate::fold::{ActiveAlert, AlertState, Group, after, common_scope};
 use crate::observation::Observation;
 use crate::silence::SilenceId;
@@ -82,6 +83,10 @@ fn place(routing: &Routing, alert: &AlertFact) -> Vec<Placement> {
             repeat_interval_ms: ms(route.repeat_interval),
             mute_time_intervals: route.mute_time_intervals.clone(),
             active_time_intervals: route.active_time_intervals.clone(),
+            flap_limit: route.flapping.map(|flapping| FlapLimit {
+                starts: flapping.starts,
+                within_ms: ms(flapping.within),
+            }),
         })
         .collect()
 }
@@ -308,7 +313,18 @@ impl<'a> Sorted<'a> {
     }
 
     /// The group is told, and what is held back is noted.
-    fn tell(mut self, draft: &Draft<'_>, name: &str, placement: &Placement) -> Vec<AlertEvent> {
+    fn tell(self, draft: &Draft<'_>, name: &str, placement: &Placement) -> Vec<AlertEvent> {
+        self.tell_with(draft, name, placement, Vec::new())
+    }
+
+    /// The same, with alerts that begin too often.
+    fn tell_with(
+        mut self,
+        draft: &Draft<'_>,
+        name: &str,
+        placement: &Placement,
+        flapping: Vec<HeldAlert>,
+    ) -> Vec<AlertEvent> {
         let fact = fired(draft, name, placement, &self.named);
         let has_news = self.has_news;
         // What is named is told; the rest waits.
@@ -318,6 +334,7 @@ impl<'a> Sorted<'a> {
             .then(|| self.held_event(draft, name, true))
             .flatten();
         let told = match (has_news, fact.resolved.is_empty()) {
+            _ if !flapping.is_empty() => AlertEvent::Flapping { fact, flapping },
             (true, _) => AlertEvent::Fired { fact },
             (false, false) => AlertEvent::Eased { fact },
             (false, true) => AlertEvent::Reminded { fact },
@@ -326,17 +343,57 @@ impl<'a> Sorted<'a> {
     }
 }
 
+/// Of what is held back nobody heard: it keeps nobody from hearing that the rest is over.
+fn is_unheard(group: Option<&Group>, member: &ActiveAlert) -> bool {
+    let id = &member.alert.fingerprint;
+    group.is_some_and(|group| group.held.contains_key(id) && !group.told.contains_key(id))
+}
+
+/// What flapped in a group is stable: that it is over is told, and that it fires after all.
+pub(crate) fn settle(mut draft: Draft<'_>, name: &str) -> Vec<AlertEvent> {
+    let alerts = draft.state.flaps.stable(name, draft.now);
+    if alerts.is_empty() {
+        return Vec::new();
+    }
+    draft.settle(&alerts);
+    let members = draft.members(name);
+    let scopes: Vec<Scope> = members
+        .iter()
+        .map(|member| Scope::from_labels(&member.alert.labels))
+        .collect();
+    let fires = members
+        .iter()
+        .any(|member| alerts.contains(&member.alert.fingerprint));
+    let mut events = vec![AlertEvent::Settled {
+        group: name.to_owned(),
+        scope: common_scope(scopes.iter()),
+        alerts,
+    }];
+    let Some(group) = draft.state.groups.get(name) else {
+        return events;
+    };
+    if members.iter().all(|member| is_unheard(Some(group), member)) {
+        if !group.told.is_empty() && !draft.keeps_an_end_back(name) {
+            events.push(resolved(&draft, name, group));
+        }
+    } else if fires {
+        let mut sorted = Sorted::of(&draft, name);
+        if !sorted.is_quiet() {
+            // Whoever thought that it would pass by itself is told once more.
+            sorted.has_news = true;
+            events.extend(sorted.tell(&draft, name, &group.placement));
+        }
+    }
+    // What else is over is told with the group's next news.
+    events
+}
+
 /// What a group says without waiting: a new P0, a route that does not wait, or that all is over.
 fn news_at_once(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
     let group = draft.state.groups.get(name);
     let members = draft.members(name);
-    // Of what is held back nobody heard: it keeps nobody from hearing that the rest is over.
-    let is_unheard = |member: &&ActiveAlert| {
-        let id = &member.alert.fingerprint;
-        group.is_some_and(|group| group.held.contains_key(id) && !group.told.contains_key(id))
-    };
-    if members.iter().all(is_unheard) {
-        let told = group.filter(|group| !group.told.is_empty());
+    if members.iter().all(|member| is_unheard(group, member)) {
+        let told = group.filter(|group| !group.told.is_empty() && !draft.keeps_an_end_back(name));
         return told
             .map(|group| resolved(draft, name, group))
             .into_iter()
@@ -345,6 +402,17 @@ fn news_at_once(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
     let Some(placement) = draft.placement(name) else {
         return Vec::new();
     };
+    let mut flapping = draft.newly_flapping(name);
+    if !flapping.is_empty() {
+        let sorted = Sorted::of(draft, name);
+        flapping.retain(|one| {
+            let mut named = sorted.named.iter();
+            named.any(|member| member.alert.fingerprint == one.fingerprint && !sorted.holds(member))
+        });
+        if !flapping.is_empty() {
+            return sorted.tell_with(draft, name, placement, flapping);
+        }
+    }
     let is_new =
         |alert: &ActiveAlert| group.is_none_or(|group| !group.told.contains_key(&alert.alert.fingerprint));
     let no_wait = group.is_none_or(|group| group.told.is_empty()) && placement.group_wait_ms == 0;
@@ -369,7 +437,7 @@ pub(crate) fn flush(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
     };
     let sorted = Sorted::of(draft, name);
     let eases = !group.ended.is_empty();
-    if sorted.has_news || (eases && !sorted.named.is_empty()) {
+    if sorted.has_news || (eases && (!sorted.named.is_empty() || draft.keeps_an_end_back(name))) {
         return sorted.tell(draft, name, &group.placement);
     }
     if eases {
@@ -394,6 +462,10 @@ pub(crate) fn remind(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
         return Vec::new();
     };
     let sorted = Sorted::of(draft, name);
+    if sorted.named.is_empty() && sorted.held.is_empty() {
+        // What flapped is over, and nobody is told yet.
+        return Vec::new();
+    }
     if !sorted.has_news && sorted.is_quiet() {
         return sorted.held_event(draft, name, true).into_iter().collect();
     }

@@ -8,6 +8,7 @@ use mainstay_kernel::{Digest, Scope, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::draft::HeldBy;
+use crate::flap::FlapLimit;
 use crate::silence::{Silence, SilenceId};
 
 /// Where a route put an alert, with the clocks of that route.
@@ -32,6 +33,9 @@ pub struct Placement {
     /// The time intervals outside which nobody is told, if there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub active_time_intervals: Vec<String>,
+    /// How often an alert may begin, if that is of interest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flap_limit: Option<FlapLimit>,
 }
 
 /// An alert that is not told, and why.
@@ -69,6 +73,17 @@ pub enum AlertEvent {
     Fired { fact: AlertFired },
     /// A group that was told is told again, unchanged.
     Reminded { fact: AlertFired },
+    /// Alerts of a group begin too often: it is told, and their ends are kept back until they are stable.
+    Flapping {
+        fact: AlertFired,
+        flapping: Vec<HeldAlert>,
+    },
+    /// These alerts of a group are stable again.
+    Settled {
+        group: String,
+        scope: Scope,
+        alerts: Vec<Digest>,
+    },
     /// Some of a group that was told is over, and the rest still fires.
     Eased { fact: AlertFired },
     /// All of a group that was told is over.
@@ -92,6 +107,8 @@ impl DomainEvent for AlertEvent {
             Self::Ended { .. } => "alert.ended",
             Self::Fired { .. } => "alert.fired",
             Self::Reminded { .. } => "alert.reminded",
+            Self::Flapping { .. } => "alert.flapping",
+            Self::Settled { .. } => "alert.settled",
             Self::Eased { .. } => "alert.eased",
             Self::Resolved { .. } => "alert.resolved",
             Self::Held { .. } => "alert.held",
@@ -106,6 +123,8 @@ impl DomainEvent for AlertEvent {
             Self::Started { alert, .. } => StreamId::new("alert", alert.fingerprint.short()),
             Self::Ended { fingerprint, .. } => StreamId::new("alert", fingerprint.short()),
             Self::Fired { fact } | Self::Reminded { fact } | Self::Eased { fact } => group(&fact.group),
+            Self::Flapping { fact, .. } => group(&fact.group),
+            Self::Settled { group: name, .. } => group(name),
             Self::Resolved { fact } => group(&fact.group),
             Self::Held { group: name, .. } => group(name),
             Self::Silenced { silence } => StreamId::new("silence", &silence.id),
@@ -119,6 +138,8 @@ impl DomainEvent for AlertEvent {
             Self::Ended { scope, .. } | Self::Held { scope, .. } => scope.clone(),
             Self::Silenced { .. } | Self::Unsilenced { .. } => Scope::platform(),
             Self::Fired { fact } | Self::Reminded { fact } | Self::Eased { fact } => fact.scope.clone(),
+            Self::Flapping { fact, .. } => fact.scope.clone(),
+            Self::Settled { scope, .. } => scope.clone(),
             Self::Resolved { fact } => fact.scope.clone(),
         }
     }

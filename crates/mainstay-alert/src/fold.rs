@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::draft::HeldBy;
 use crate::event::{AlertEvent, Placement};
+use crate::flap::{Flap, Flaps};
 use crate::silence::{KEPT, Silence, SilenceId};
 
 /// An alert that fires.
@@ -71,6 +72,8 @@ pub struct AlertState {
     pub(crate) groups: BTreeMap<String, Group>,
     #[serde(default)]
     pub(crate) silences: BTreeMap<SilenceId, Silence>,
+    #[serde(default, skip_serializing_if = "Flaps::is_empty")]
+    pub(crate) flaps: Flaps,
 }
 
 impl AlertState {
@@ -83,6 +86,12 @@ impl AlertState {
     #[must_use]
     pub fn alert(&self, fingerprint: &Digest) -> Option<&ActiveAlert> {
         self.alerts.get(fingerprint)
+    }
+
+    /// How often an alert began in a group, where it was told that it flaps.
+    #[must_use]
+    pub fn flapping(&self, group: &str, alert: &Digest) -> Option<&Flap> {
+        self.flaps.flapping(group, alert)
     }
 
     /// The silences, those that are over lately among them.
@@ -146,6 +155,10 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
             placements,
         } => {
             for placement in placements {
+                if let Some(limit) = placement.flap_limit {
+                    let flaps = &mut state.flaps;
+                    flaps.start(&placement.group, alert.fingerprint, limit, meta.at);
+                }
                 let group = state
                     .groups
                     .entry(placement.group.clone())
@@ -196,7 +209,11 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 };
                 group.firing.remove(fingerprint);
                 group.held.remove(fingerprint);
-                if group.told.contains_key(fingerprint) {
+                state.flaps.end(&name, fingerprint, meta.at);
+                let was_told = group.told.contains_key(fingerprint);
+                if was_told && state.flaps.flapping(&name, fingerprint).is_some() {
+                    // Nobody hears of it before it is stable.
+                } else if was_told {
                     group.ended.insert(*fingerprint, *ended_at);
                     let due = group.due(meta.at);
                     group.flush_at.get_or_insert(due);
@@ -215,13 +232,19 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 group.held.retain(|id, _| !group.told.contains_key(id));
             }
         }
-        AlertEvent::Fired { fact } | AlertEvent::Eased { fact } => {
-            if let Some(group) = state.groups.get_mut(&fact.group) {
-                group.told = fact
-                    .firing
+        AlertEvent::Fired { fact } | AlertEvent::Eased { fact } | AlertEvent::Flapping { fact, .. } => {
+            if let AlertEvent::Flapping { flapping, .. } = event {
+                flapping
                     .iter()
-                    .map(|alert| (alert.fingerprint, alert.clone()))
-                    .collect();
+                    .for_each(|one| state.flaps.tell(&fact.group, &one.fingerprint));
+            }
+            if let Some(group) = state.groups.get_mut(&fact.group) {
+                // Of what flaps nobody hears that it is over.
+                let flaps = |id: &Digest| state.flaps.flapping(&fact.group, id).is_some();
+                group.told.retain(|id, _| flaps(id));
+                let firing = fact.firing.iter();
+                let firing = firing.map(|alert| (alert.fingerprint, alert.clone()));
+                group.told.extend(firing);
                 group.ended.clear();
                 group.told_at = Some(meta.at);
                 group.flush_at = None;
@@ -244,6 +267,23 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 let eased = (!group.ended.is_empty()).then(|| group.due(meta.at));
                 group.flush_at = due.into_iter().chain(eased).min();
             }
+        }
+        AlertEvent::Settled {
+            group: name, alerts, ..
+        } => {
+            if let Some(group) = state.groups.get_mut(name) {
+                for id in alerts {
+                    let ended = state.flaps.flapping(name, id).map(Flap::changed_at);
+                    if group.told.contains_key(id) && !group.firing.contains(id) {
+                        group.ended.insert(*id, ended.unwrap_or(meta.at));
+                    }
+                }
+                if group.has_news() {
+                    let due = group.due(meta.at);
+                    group.flush_at.get_or_insert(due);
+                }
+            }
+            state.flaps.settle(name, alerts);
         }
         AlertEvent::Silenced { silence } => {
             let is_kept = |silence: &Silence| after_kept(silence) > meta.at;

@@ -17,6 +17,7 @@ use crate::fold::{AlertState, after};
 pub(crate) const FLUSH_TIMER: &str = "alert-flush";
 pub(crate) const REPEAT_TIMER: &str = "alert-repeat";
 pub(crate) const REVIEW_TIMER: &str = "alert-review";
+pub(crate) const FLAP_TIMER: &str = "alert-flap";
 pub(crate) const SILENCE_TIMER: &str = "alert-silence";
 
 fn timer(kind: &str, group: &str) -> String {
@@ -25,16 +26,32 @@ fn timer(kind: &str, group: &str) -> String {
 
 pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, meta: &Meta) -> Reaction {
     match event {
-        AlertEvent::Started { placements, .. } => Reaction {
-            timers: flushes(state, placements.iter().map(|placement| &placement.group)),
-            ..Reaction::default()
-        },
+        AlertEvent::Started {
+            alert, placements, ..
+        } => {
+            let mut timers = flushes(state, placements.iter().map(|placement| &placement.group));
+            // A group is told again, which nobody did while what flaps was over.
+            timers.extend(placements.iter().filter_map(|placement| {
+                let name = &placement.group;
+                state.flapping(name, &alert.fingerprint)?;
+                let told = state.groups.get(name)?.told_at?;
+                let due = after(told, placement.repeat_interval_ms).max(meta.at);
+                Some((timer(REPEAT_TIMER, name), due, name.clone()))
+            }));
+            Reaction {
+                timers,
+                ..Reaction::default()
+            }
+        }
         // A flush timer of a group that is gone finds nothing and says nothing.
         AlertEvent::Ended { groups, .. } => Reaction {
             timers: flushes(state, groups.iter()),
             ..Reaction::default()
         },
-        AlertEvent::Fired { fact } | AlertEvent::Reminded { fact } | AlertEvent::Eased { fact } => {
+        AlertEvent::Fired { fact }
+        | AlertEvent::Reminded { fact }
+        | AlertEvent::Eased { fact }
+        | AlertEvent::Flapping { fact, .. } => {
             let repeat = state.groups.get(&fact.group).map(|group| {
                 (
                     timer(REPEAT_TIMER, &fact.group),
@@ -45,9 +62,10 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
             Reaction {
                 effects: tell(routing, &fact.receiver, meta, |to| match event {
                     AlertEvent::Eased { .. } if !to.send_resolved => None,
+                    AlertEvent::Flapping { flapping, .. } => Some(flapping_message(fact, flapping, to)),
                     _ => Some(firing_message(fact, to)),
                 }),
-                timers: repeat.into_iter().collect(),
+                timers: repeat.into_iter().chain(settles(state, &fact.group)).collect(),
                 cancel: vec![timer(FLUSH_TIMER, &fact.group)],
             }
         }
@@ -62,6 +80,10 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
                     .map(|kind| timer(kind, &fact.group))
                     .into(),
             },
+        },
+        AlertEvent::Settled { group, .. } => Reaction {
+            timers: flushes(state, std::iter::once(group)),
+            ..Reaction::default()
         },
         AlertEvent::Held { group, held, .. } => held_back(state, routing, group, held, meta),
         AlertEvent::Silenced { silence } => Reaction {
@@ -91,7 +113,14 @@ fn flushes<'a>(
             name.clone(),
         ))
     };
-    groups.filter_map(due).collect()
+    let groups = groups.flat_map(|name| due(name).into_iter().chain(settles(state, name)));
+    groups.collect()
+}
+
+/// The clock by which what flaps in a group is stable.
+fn settles(state: &AlertState, name: &str) -> Option<(String, Timestamp, String)> {
+    let due = state.flaps.next_stable_at(name)?;
+    Some((timer(FLAP_TIMER, name), due, name.to_owned()))
 }
 
 /// The clocks of a group some of whose alerts are held back: when the rest is told, when an interval may let them go, and
@@ -193,6 +222,16 @@ fn notification(
 }
 
 fn firing_message(fact: &AlertFired, to: &Receiver) -> Message {
+    if fact.firing.is_empty() {
+        // Of the rest it is kept back that it is over.
+        return resolved_message(&AlertResolved {
+            group: fact.group.clone(),
+            receiver: fact.receiver.clone(),
+            scope: fact.scope.clone(),
+            resolved: fact.resolved.clone(),
+            key: fact.key.clone(),
+        });
+    }
     let resolved: &[AlertFact] = if to.send_resolved { &fact.resolved } else { &[] };
     let mut body = list(&fact.firing);
     if !resolved.is_empty() {
@@ -207,6 +246,32 @@ fn firing_message(fact: &AlertFired, to: &Receiver) -> Message {
         incident: None,
         page: None,
         path: "/alerts".to_owned(),
+    }
+}
+
+/// Under this annotation it is said how often an alert began.
+const FLAPPING: &str = "flapping";
+
+fn flapping_message(fact: &AlertFired, flapping: &[HeldAlert], to: &Receiver) -> Message {
+    let mut fact = fact.clone();
+    let mut said = Vec::new();
+    for alert in &mut fact.firing {
+        let held = flapping.iter().find(|held| held.fingerprint == alert.fingerprint);
+        if let Some(HeldBy::Flapping { starts, within_ms }) = held.map(|held| &held.by) {
+            let text = format!("began {starts} times in {} s", within_ms / 1_000);
+            said.push(format!("{} {text}.", alert.name()));
+            alert.annotations.set(FLAPPING, text);
+        }
+    }
+    let message = firing_message(&fact, to);
+    Message {
+        subject: format!("flapping: {} ({})", names(&fact.firing), fact.scope),
+        body: format!(
+            "{} What becomes of it is told when it has been stable for as long.\n{}",
+            said.join(" "),
+            message.body
+        ),
+        ..message
     }
 }
 

@@ -50,6 +50,10 @@ fn for_incident(
             Some(AlertEvent::Fired { fact }) => Some(alerts_fired(core, judge, fact, envelope.at)),
             _ => None,
         },
+        "alert.flapping" => match decode(record)? {
+            Some(AlertEvent::Flapping { fact, .. }) => Some(alerts_fired(core, judge, fact, envelope.at)),
+            _ => None,
+        },
         "alert.resolved" => match decode(record)? {
             Some(AlertEvent::Resolved { fact }) if is_of_watchdog(&fact.resolved) => None,
             Some(AlertEvent::Resolved { fact }) => Some(IncidentCommand::AlertsResolved { fact }),

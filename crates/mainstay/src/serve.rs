@@ -52,6 +52,8 @@ pub(crate) use process::{start_logging, told_to_stop};
 
 /// How often objectives are judged; rules have clocks of their own.
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
+/// How often alerts of others are looked at that must be told again to be believed.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 /// How often the counts are written down.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
 /// How often the states are kept, so that the next start is quick.
@@ -461,7 +463,7 @@ async fn expire(
     console: Arc<PlaneConsole<StoredJournal, LiveChannels, LiveHands>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let mut tick = tokio::time::interval(EVALUATE_EVERY);
+    let mut tick = tokio::time::interval(EXPIRE_EVERY);
     tokio::pin!(stop);
     loop {
         tokio::select! {

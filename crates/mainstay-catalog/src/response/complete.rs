@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
 use mainstay_kernel::{Labels, Matcher, Severity, parse_matchers};
 
 use super::routing::{RouteSpec, RoutingSpec};
 use super::time_interval::{NamedIntervals, TimeInterval};
-use super::{Channels, EscalationPolicy, GroupBy, InhibitRule, Route, Routing};
+use super::{Channels, EscalationPolicy, Flapping, GroupBy, InhibitRule, Route, Routing};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::envelope::{Sourced, by_name, values};
@@ -249,13 +250,27 @@ fn inherit(
     let names = |written: &[Spanned<String>]| written.iter().map(|name| name.value.clone()).collect();
     let mut all = spec.older_matchers.clone();
     all.extend(matchers(document, &spec.matchers, report));
-    let group_by = spec.group_by.as_ref().map(|names| {
+    // None at all is as if nothing were said, as in Alertmanager.
+    let group_by = spec.group_by.as_ref().filter(|names| !names.is_empty());
+    let group_by = group_by.map(|names| {
         if names.iter().any(|name| name.value == "...") {
             GroupBy::All
         } else {
             GroupBy::Labels(names.iter().map(|name| name.value.clone()).collect())
         }
     });
+    let flapping = spec.flapping.as_ref().map(|flapping| flapping.value);
+    let flapping = flapping.or(above.flapping);
+    let is_too_much =
+        |flapping: &Flapping| flapping.starts > 100 || flapping.within > SignedDuration::from_hours(24);
+    if let Some(much) = spec.flapping.as_ref().filter(|one| is_too_much(one)) {
+        let message = "that is more than is kept of an alert's beginnings";
+        report(
+            document
+                .diagnostic(lint::BAD_VALUE, much.at, message)
+                .help("`starts` is 100 at most, `within` 24h"),
+        );
+    }
     let mut route = Route {
         receiver: spec
             .receiver
@@ -266,6 +281,7 @@ fn inherit(
         group_wait: spec.group_wait.unwrap_or(above.group_wait),
         group_interval: spec.group_interval.unwrap_or(above.group_interval),
         repeat_interval: spec.repeat_interval.unwrap_or(above.repeat_interval),
+        flapping: flapping.filter(|flapping| flapping.starts > 0),
         continues: spec.continues,
         mute_time_intervals: names(&spec.mute_time_intervals),
         active_time_intervals: names(&spec.active_time_intervals),

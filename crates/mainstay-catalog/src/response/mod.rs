@@ -27,7 +27,7 @@ pub use heartbeat::{HEARTBEAT_ALERT, HEARTBEAT_LABEL, HEARTBEATS_MAX, Heartbeat}
 pub use rota::{
     BASE_LAYER, DstConvention, Handoff, Layer, Restriction, Rota, TurnLength, TurnLengthError, TurnUnit,
 };
-pub use routing::{GroupBy, InhibitRule, Integration, Receiver, Route, Routing};
+pub use routing::{Flapping, GroupBy, InhibitRule, Integration, Receiver, Route, Routing};
 pub(crate) use routing::{InhibitSpec, RouteSpec, RoutingSpec};
 pub use time_interval::TimeInterval;
 pub use watchdog::{

@@ -210,6 +210,17 @@ impl GroupBy {
     }
 }
 
+/// An alert that begins more often than `starts` times `within` is flapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flapping {
+    /// So often may it begin; at most 100. 0: nothing flaps.
+    pub starts: u32,
+    /// In so long; a day at most.
+    #[serde(with = "duration::text")]
+    pub within: SignedDuration,
+}
+
 /// One route, complete: what the document left out is inherited from the route above.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -225,6 +236,8 @@ pub struct Route {
     pub group_interval: SignedDuration,
     /// After how long an unchanged group is told again.
     pub repeat_interval: SignedDuration,
+    /// How often an alert may begin before it is flapping. Not Alertmanager's; left out, nothing flaps.
+    pub flapping: Option<Flapping>,
     /// Whether later siblings are tried too.
     pub continues: bool,
     /// In these time intervals it tells nobody. Not inherited.
@@ -244,6 +257,7 @@ impl Default for Route {
             group_wait: GROUP_WAIT,
             group_interval: GROUP_INTERVAL,
             repeat_interval: REPEAT_INTERVAL,
+            flapping: None,
             continues: false,
             mute_time_intervals: Vec::new(),
             active_time_intervals: Vec::new(),
@@ -288,13 +302,17 @@ impl Route {
 impl Serialize for Route {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let matchers: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
-        let mut fields = serializer.serialize_struct("Route", 10)?;
+        let length = 10 + usize::from(self.flapping.is_some());
+        let mut fields = serializer.serialize_struct("Route", length)?;
         fields.serialize_field("receiver", &self.receiver)?;
         fields.serialize_field("matchers", &matchers)?;
         fields.serialize_field("group_by", &self.group_by)?;
         fields.serialize_field("group_wait", &duration::format(self.group_wait))?;
         fields.serialize_field("group_interval", &duration::format(self.group_interval))?;
         fields.serialize_field("repeat_interval", &duration::format(self.repeat_interval))?;
+        if let Some(flapping) = &self.flapping {
+            fields.serialize_field("flapping", flapping)?;
+        }
         fields.serialize_field("continue", &self.continues)?;
         fields.serialize_field("mute_time_intervals", &self.mute_time_intervals)?;
         fields.serialize_field("active_time_intervals", &self.active_time_intervals)?;
@@ -350,6 +368,7 @@ pub(crate) struct RouteSpec {
     pub(crate) group_interval: Option<SignedDuration>,
     #[serde(default, with = "duration::optional_text")]
     pub(crate) repeat_interval: Option<SignedDuration>,
+    pub(crate) flapping: Option<Spanned<Flapping>>,
     #[serde(default, rename = "continue")]
     pub(crate) continues: bool,
     #[serde(default)]

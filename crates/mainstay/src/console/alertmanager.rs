@@ -42,9 +42,13 @@ fn gettable(
     let alert = &active.alert;
     let held = suppressions.of(active);
     let groups = active.groups.iter().filter_map(|name| states.alerts.group(name));
-    let mut receivers: Vec<Named> = groups.map(|group| named(&group.placement.receiver)).collect();
-    receivers.sort_unstable();
-    receivers.dedup();
+    // In the order of the routes.
+    let mut receivers: Vec<Named> = Vec::new();
+    for receiver in groups.map(|group| named(&group.placement.receiver)) {
+        if !receivers.contains(&receiver) {
+            receivers.push(receiver);
+        }
+    }
     GettableAlert {
         labels: alert.labels.clone(),
         annotations: alert.annotations.filtered(|name| name != GENERATOR_URL),
@@ -66,7 +70,7 @@ fn gettable(
                 .filter_map(|id| states.alerts.alert(id))
                 .map(|source| fingerprint(&source.alert.labels))
                 .collect(),
-            muted_by: held.muted_by,
+            muted_by: held.muted_by.into_iter().chain(held.flapping).collect(),
         },
         generator_url: alert
             .annotations

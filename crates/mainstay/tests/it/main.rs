@@ -4,6 +4,7 @@ mod adoption;
 mod alertmanager_file;
 mod amtool;
 mod beside;
+mod blackbox;
 mod catalogs;
 mod clients;
 mod counts;
