@@ -85,7 +85,7 @@ fn widened(
         (true, _) if fact.severity >= incident.severity => incident.title.clone(),
         _ => title_of_many(incident, fact, &holding),
     };
-    (!same).then(|| Wider {
+    (!same).then_some(Wider {
         title,
         scope: holding,
         reason,
