@@ -24,11 +24,11 @@ pub mod verify;
 
 pub use envelope::{Envelope, Epoch, Partition, Personal, PersonalFields, Record, Seq, StreamId};
 pub use machine::{DomainEvent, Machine, Reaction};
-pub use memory::MemoryJournal;
+pub use memory::{MemoryImage, MemoryJournal};
 pub use postgres::PostgresJournal;
 pub use runner::{Context, ExecuteError, Recorded, Runner, Settle};
 pub use sqlite::SqliteJournal;
 pub use store::{
-    Claimed, Commit, Committed, Finished, Journal, JournalError, NewEffect, NewEvent, Snapshot, Timer,
+    Claimed, Commit, Committed, Finished, Journal, JournalError, NewEffect, NewEvent, Room, Snapshot, Timer,
 };
 pub use stored::StoredJournal;

@@ -13,9 +13,11 @@ use crate::chain::{ChainHead, Place};
 use crate::envelope::{Envelope, Epoch, Partition, Personal, Record, Seq, StreamId};
 use crate::seal::{self, KeyId, SubjectKey};
 use crate::store::{
-    Claimed, Commit, Committed, Finished, Journal, JournalError, Snapshot, Timer, check_blob, check_limits,
+    Claimed, Commit, Committed, Finished, Journal, JournalError, Room, Snapshot, Timer, check_blob,
+    check_limits,
 };
 
+#[derive(Clone)]
 struct StoredEffect {
     effect: Effect,
     cause: EventId,
@@ -27,13 +29,14 @@ struct StoredEffect {
     over: bool,
 }
 
+#[derive(Clone)]
 struct StoredEvent {
     envelope: Envelope,
     payload: Vec<u8>,
     sealed: Vec<u8>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inner {
     epoch: Epoch,
     events: Vec<StoredEvent>,
@@ -56,6 +59,9 @@ pub struct MemoryJournal {
     inner: Mutex<Inner>,
 }
 
+/// What a [`MemoryJournal`] held at one instant.
+pub struct MemoryImage(Inner);
+
 impl MemoryJournal {
     /// An empty journal.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
@@ -64,6 +70,17 @@ impl MemoryJournal {
             entropy,
             inner: Mutex::default(),
         }
+    }
+
+    /// All that it holds at this instant: what a replica that is copied to late has of it.
+    #[must_use]
+    pub fn image(&self) -> MemoryImage {
+        MemoryImage(self.lock().clone())
+    }
+
+    /// Holds what `image` holds, and nothing that was committed since: the replica has taken over.
+    pub fn fall_back(&self, image: MemoryImage) {
+        *self.lock() = image.0;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -95,6 +112,45 @@ impl Inner {
             personal,
             sealed: event.sealed.clone(),
         })
+    }
+
+    /// Takes up to `limit` due effects of those that are `wanted`.
+    fn claim(
+        &mut self,
+        (epoch, now, lease): (Epoch, Timestamp, SignedDuration),
+        limit: usize,
+        wanted: impl Fn(&Effect) -> bool,
+    ) -> Vec<Claimed> {
+        let held = |stored: &StoredEffect| stored.claim.is_some_and(|(by, until)| by == epoch && until > now);
+        let mut due: Vec<&mut StoredEffect> = self
+            .outbox
+            .values_mut()
+            .filter(|stored| !stored.over && stored.due <= now && !held(stored) && wanted(&stored.effect))
+            .collect();
+        due.sort_by_key(|stored| {
+            (
+                stored.effect.urgency(),
+                stored.attempts > 0,
+                stored.due,
+                stored.order,
+            )
+        });
+        let lease_until = truncate_to_ms(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
+        due.into_iter()
+            .take(limit)
+            .map(|stored| {
+                stored.possible_duplicate |= stored.claim.is_some();
+                stored.claim = Some((epoch, lease_until));
+                stored.attempts += 1;
+                Claimed {
+                    effect: stored.effect.clone(),
+                    cause: stored.cause,
+                    attempt: stored.attempts,
+                    possible_duplicate: stored.possible_duplicate,
+                    lease_until,
+                }
+            })
+            .collect()
     }
 
     fn check(&self, commit: &Commit) -> Result<(), JournalError> {
@@ -272,39 +328,26 @@ impl Journal for MemoryJournal {
         lease: SignedDuration,
         limit: usize,
     ) -> Result<Vec<Claimed>, JournalError> {
-        let mut guard = self.lock();
-        guard.check_epoch(epoch)?;
-        let held = |stored: &StoredEffect| stored.claim.is_some_and(|(by, until)| by == epoch && until > now);
-        let mut due: Vec<&mut StoredEffect> = guard
-            .outbox
-            .values_mut()
-            .filter(|stored| !stored.over && stored.due <= now && !held(stored))
-            .collect();
-        due.sort_by_key(|stored| {
-            (
-                stored.effect.urgency(),
-                stored.attempts > 0,
-                stored.due,
-                stored.order,
-            )
-        });
-        let lease_until = truncate_to_ms(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
-        Ok(due
-            .into_iter()
-            .take(limit)
-            .map(|stored| {
-                stored.possible_duplicate |= stored.claim.is_some();
-                stored.claim = Some((epoch, lease_until));
-                stored.attempts += 1;
-                Claimed {
-                    effect: stored.effect.clone(),
-                    cause: stored.cause,
-                    attempt: stored.attempts,
-                    possible_duplicate: stored.possible_duplicate,
-                    lease_until,
-                }
-            })
-            .collect())
+        let mut inner = self.lock();
+        inner.check_epoch(epoch)?;
+        Ok(inner.claim((epoch, now, lease), limit, |_| true))
+    }
+
+    async fn claim_within(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        rooms: &[Room],
+    ) -> Result<Vec<Claimed>, JournalError> {
+        let mut inner = self.lock();
+        inner.check_epoch(epoch)?;
+        let mut claimed = Vec::new();
+        for room in rooms {
+            let fits = |effect: &Effect| effect.lane() == room.lane && effect.is_urgent() == room.urgent;
+            claimed.extend(inner.claim((epoch, now, lease), room.count, fits));
+        }
+        Ok(claimed)
     }
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, JournalError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_kernel::effect::Effect;
+use mainstay_kernel::effect::{Effect, URGENT_MAX};
 use mainstay_kernel::{Actor, Digest, EventId, Scope};
 
 use crate::envelope::{Envelope, Epoch, PersonalFields, Record, Seq, StreamId};
@@ -148,6 +148,29 @@ pub struct Claimed {
     pub possible_duplicate: bool,
     /// After this instant somebody else may claim it.
     pub lease_until: Timestamp,
+}
+
+/// How many effects of one kind a caller can carry out now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// The lane: [`Effect::lane`].
+    pub lane: &'static str,
+    /// For those that are urgent ([`Effect::is_urgent`]), or for the others.
+    pub urgent: bool,
+    /// For how many.
+    pub count: usize,
+}
+
+impl Room {
+    /// The least and the greatest urgency of the effects that it is for.
+    pub(crate) fn urgencies(&self) -> (i64, i64) {
+        let most = i64::from(URGENT_MAX);
+        if self.urgent {
+            (0, most)
+        } else {
+            (most + 1, i64::from(u8::MAX))
+        }
+    }
 }
 
 /// A machine's state at a place in the journal.
@@ -298,6 +321,16 @@ pub trait Journal: Send + Sync + 'static {
         now: Timestamp,
         lease: SignedDuration,
         limit: usize,
+    ) -> impl Future<Output = Result<Vec<Claimed>, JournalError>> + Send;
+
+    /// The same, but takes what there is room for, and nothing of which there is none: a receiver that is slow, or that is
+    /// told less often, keeps nothing else from being sent.
+    fn claim_within(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        rooms: &[Room],
     ) -> impl Future<Output = Result<Vec<Claimed>, JournalError>> + Send;
 
     /// Timers due at `now`, earliest first, at most `limit`. They stay until a commit cancels them.

@@ -10,7 +10,7 @@ use mainstay_kernel::{Clock, Digest, Entropy, EventId};
 use crate::envelope::{Epoch, Record, Seq, StreamId};
 use crate::postgres::PostgresJournal;
 use crate::sqlite::SqliteJournal;
-use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Snapshot, Timer};
+use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Room, Snapshot, Timer};
 
 /// Either of the two that survive a restart.
 pub enum StoredJournal {
@@ -116,6 +116,16 @@ impl Journal for StoredJournal {
         limit: usize,
     ) -> Result<Vec<Claimed>, JournalError> {
         either!(self, journal => journal.claim(epoch, now, lease, limit))
+    }
+
+    async fn claim_within(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        rooms: &[Room],
+    ) -> Result<Vec<Claimed>, JournalError> {
+        either!(self, journal => journal.claim_within(epoch, now, lease, rooms))
     }
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, JournalError> {

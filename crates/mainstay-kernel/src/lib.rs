@@ -12,6 +12,7 @@ pub mod id;
 pub mod labels;
 pub mod matcher;
 mod matcher_text;
+pub mod notification;
 pub mod principal;
 pub mod ratio;
 pub mod reach;
@@ -29,7 +30,7 @@ pub use id::{
 };
 pub use labels::Labels;
 pub use matcher::{MatchOp, Matcher};
-pub use matcher_text::{MatcherTextError, parse_matcher};
+pub use matcher_text::{MatcherTextError, parse_matcher, parse_matchers};
 pub use principal::{Actor, Principal, Role};
 pub use ratio::Ratio;
 pub use reach::{Reach, ReachError};

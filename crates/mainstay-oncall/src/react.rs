@@ -258,5 +258,6 @@ fn message(page: &Page, inform: bool) -> Message {
         incident: Some(request.incident.clone()),
         page: (!inform).then(|| request.page.clone()),
         path: format!("/incidents/{}", request.incident),
+        notification: None,
     }
 }

@@ -119,13 +119,13 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Takes the lead's term and folds the journal: snapshots, then what came after. Cost: the events since the oldest
-    /// snapshot.
+    /// Takes the lead's term and folds the journal: snapshots, then what came after. Gives how many events that were, too.
+    /// Cost: the events since the oldest snapshot.
     pub(crate) async fn load(
         journal: &impl Journal,
         epoch: Epoch,
         catalog: Arc<Catalog>,
-    ) -> Result<Self, JournalError> {
+    ) -> Result<(Self, u64), JournalError> {
         let mut core = Self {
             epoch,
             specs: Specs::new(catalog),
@@ -144,9 +144,13 @@ impl Core {
             core.cursors.push(journal.cursor(name).await?);
         }
         let mut after = core.oldest_seen();
+        let mut folded = 0;
         loop {
             let page = journal.read(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(core) };
+            let Some(last) = page.last() else {
+                return Ok((core, folded));
+            };
+            folded += page.len() as u64;
             after = last.envelope.seq;
             page.iter().try_for_each(|record| core.take_in(record))?;
         }

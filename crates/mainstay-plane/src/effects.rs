@@ -5,7 +5,7 @@ use mainstay_delivery::Attempted;
 use mainstay_delivery::channel::{Address, Channels, Outgoing, Sent};
 use mainstay_delivery::machine::settle;
 use mainstay_hands::Hands;
-use mainstay_journal::{Claimed, Finished, Journal, Settle};
+use mainstay_journal::{Claimed, Finished, Journal, Room, Settle};
 use mainstay_kernel::Actor;
 use mainstay_kernel::effect::{Act, Deliver, EffectBody, Outcome};
 use mainstay_runbook::RunbookCommand;
@@ -32,6 +32,19 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             .parts
             .journal
             .claim(epoch, self.parts.clock.now(), LEASE, limit)
+            .await?)
+    }
+
+    /// Takes the due effects that there is room for. The caller carries each out by [`Plane::perform`].
+    ///
+    /// # Errors
+    /// If the journal fails.
+    pub async fn claim_within(&self, rooms: &[Room]) -> Result<Vec<Claimed>, PlaneError> {
+        let epoch = self.core.lock().await.epoch;
+        Ok(self
+            .parts
+            .journal
+            .claim_within(epoch, self.parts.clock.now(), LEASE, rooms)
             .await?)
     }
 

@@ -12,7 +12,7 @@ use mainstay_runbook::RunbookEvent;
 
 use jiff::SignedDuration;
 use mainstay_catalog::response::is_beat;
-use mainstay_kernel::fact::{AlertFact, AlertFired};
+use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
 
 use crate::core::{Command, Core};
 use crate::judge::Judge;
@@ -50,9 +50,17 @@ fn for_incident(
             Some(AlertEvent::Fired { fact }) => Some(alerts_fired(core, judge, fact, envelope.at)),
             _ => None,
         },
+        "alert.flapping" => match decode(record)? {
+            Some(AlertEvent::Flapping { fact, .. }) => Some(alerts_fired(core, judge, fact, envelope.at)),
+            _ => None,
+        },
         "alert.resolved" => match decode(record)? {
             Some(AlertEvent::Resolved { fact }) if is_of_watchdog(&fact.resolved) => None,
             Some(AlertEvent::Resolved { fact }) => Some(IncidentCommand::AlertsResolved { fact }),
+            _ => None,
+        },
+        "alert.eased" => match decode(record)? {
+            Some(AlertEvent::Eased { fact }) => Some(IncidentCommand::AlertsResolved { fact: eased(fact) }),
             _ => None,
         },
         "change.recorded" => decode(record)?.map(|ChangeEvent::Recorded(change)| IncidentCommand::Change {
@@ -94,6 +102,17 @@ fn for_incident(
 
 fn is_of_watchdog(alerts: &[AlertFact]) -> bool {
     alerts.iter().all(|alert| is_beat(&alert.labels))
+}
+
+/// What is over in a group that still fires, as an incident hears of it.
+fn eased(fact: AlertFired) -> AlertResolved {
+    AlertResolved {
+        group: fact.group,
+        receiver: fact.receiver,
+        scope: fact.scope,
+        resolved: fact.resolved,
+        key: fact.key,
+    }
 }
 
 fn alerts_fired(core: &Core, judge: &impl Judge, fact: AlertFired, at: jiff::Timestamp) -> IncidentCommand {

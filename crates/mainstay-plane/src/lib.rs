@@ -24,6 +24,6 @@ pub use core::{Command, Done};
 pub use directory::Directory;
 pub use error::{PlaneError, Refused};
 pub use judge::{Blind, Judge};
-pub use plane::{ApplyError, Parts, Plane, States};
+pub use plane::{ApplyError, LEAD_TTL, Parts, Plane, States};
 pub use telemetry::{Telemetry, TelemetryError};
-pub use why::{Link, why};
+pub use why::{Decision, Step, Subject, why};

@@ -27,7 +27,10 @@ use crate::facts::{SUBSCRIPTIONS, command_for};
 use crate::judge::Judge;
 
 /// How long a lead lasts without being renewed, where the journal is shared.
-const LEAD_TTL: SignedDuration = SignedDuration::from_secs(15);
+pub const LEAD_TTL: SignedDuration = SignedDuration::from_secs(6);
+/// A start that folds more events than this keeps the states, so that a process that dies again and again does not take
+/// longer each time.
+const SAVE_AFTER: u64 = 2_000;
 /// A cursor that has passed over this many events without a commit is written down by itself.
 const CURSOR_LAG_MAX: u64 = 500;
 const PAGE: usize = 200;
@@ -98,12 +101,29 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         catalog: Arc<Catalog>,
         directory: Directory,
     ) -> Result<Self, JournalError> {
+        let now = parts.clock.now();
+        let epoch = parts.journal.lead(holder, now, LEAD_TTL).await?;
+        Self::open_in_term(parts, epoch, catalog, directory).await
+    }
+
+    /// The same in a term that the caller has taken and renews.
+    ///
+    /// # Errors
+    /// If the journal cannot be read, or the term is over.
+    pub async fn open_in_term(
+        parts: Parts<J, C, H, G>,
+        epoch: Epoch,
+        catalog: Arc<Catalog>,
+        directory: Directory,
+    ) -> Result<Self, JournalError> {
         let journal = &*parts.journal;
-        let epoch = journal.lead(holder, parts.clock.now(), LEAD_TTL).await?;
         journal
             .put_catalog(catalog.digest, &catalog.documents.to_bytes())
             .await?;
-        let core = Core::load(journal, epoch, catalog).await?;
+        let (mut core, folded) = Core::load(journal, epoch, catalog).await?;
+        if folded > SAVE_AFTER {
+            core.save(journal).await?;
+        }
         let (changed, _) = watch::channel(journal.head().await?);
         let plane = Self {
             parts,

@@ -2,15 +2,16 @@
 //! journal or the outside, until the world starts a new one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_journal::{
-    Claimed, Commit, Committed, Epoch, Journal, JournalError, MemoryJournal, Record, Seq, Snapshot, StreamId,
-    Timer,
+    Claimed, Commit, Committed, Epoch, Journal, JournalError, MemoryJournal, Record, Room, Seq, Snapshot,
+    StreamId, Timer,
 };
 use mainstay_kernel::effect::Effect;
-use mainstay_kernel::{Digest, EventId};
+use mainstay_kernel::testing::ManualClock;
+use mainstay_kernel::{Clock as _, Digest, EventId};
 
 /// Where a process can die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct KillSwitch {
     passed: AtomicU64,
     deadly: AtomicU64,
     dead: AtomicBool,
+    /// The disk is full until then, in milliseconds since the epoch.
+    full_until_ms: AtomicI64,
 }
 
 impl KillSwitch {
@@ -49,6 +52,15 @@ impl KillSwitch {
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.dead.load(Ordering::SeqCst)
+    }
+
+    /// The journal's disk has no room until then: it takes nothing, and says so.
+    pub fn fill_disk(&self, until: Timestamp) {
+        self.full_until_ms.store(until.as_millisecond(), Ordering::SeqCst);
+    }
+
+    fn has_room(&self, now: Timestamp) -> bool {
+        now.as_millisecond() >= self.full_until_ms.load(Ordering::SeqCst)
     }
 
     /// A new process lives.
@@ -71,6 +83,7 @@ impl KillSwitch {
 
 /// A journal that outlives the process; the switch cuts the process off from it.
 pub(crate) struct MortalJournal {
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) durable: Arc<MemoryJournal>,
     pub(crate) switch: Arc<KillSwitch>,
 }
@@ -87,6 +100,14 @@ impl MortalJournal {
             Ok(&self.durable)
         }
     }
+
+    /// For what writes.
+    fn writable(&self) -> Result<&MemoryJournal, JournalError> {
+        if !self.switch.has_room(self.clock.now()) {
+            return Err(JournalError::Storage("no space left on device".to_owned()));
+        }
+        self.alive()
+    }
 }
 
 impl Journal for MortalJournal {
@@ -94,7 +115,7 @@ impl Journal for MortalJournal {
         if !self.switch.pass(Boundary::BeforeCommit) {
             return Err(killed());
         }
-        let committed = self.durable.commit(commit).await?;
+        let committed = self.writable()?.commit(commit).await?;
         if self.switch.pass(Boundary::AfterCommit) {
             Ok(committed)
         } else {
@@ -112,7 +133,25 @@ impl Journal for MortalJournal {
         if !self.switch.pass(Boundary::BeforeCommit) {
             return Err(killed());
         }
-        let claimed = self.durable.claim(epoch, now, lease, limit).await?;
+        let claimed = self.writable()?.claim(epoch, now, lease, limit).await?;
+        if self.switch.pass(Boundary::AfterCommit) {
+            Ok(claimed)
+        } else {
+            Err(killed())
+        }
+    }
+
+    async fn claim_within(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        rooms: &[Room],
+    ) -> Result<Vec<Claimed>, JournalError> {
+        if !self.switch.pass(Boundary::BeforeCommit) {
+            return Err(killed());
+        }
+        let claimed = self.writable()?.claim_within(epoch, now, lease, rooms).await?;
         if self.switch.pass(Boundary::AfterCommit) {
             Ok(claimed)
         } else {
@@ -121,11 +160,11 @@ impl Journal for MortalJournal {
     }
 
     async fn lead(&self, holder: &str, now: Timestamp, ttl: SignedDuration) -> Result<Epoch, JournalError> {
-        self.alive()?.lead(holder, now, ttl).await
+        self.writable()?.lead(holder, now, ttl).await
     }
 
     async fn renew(&self, epoch: Epoch, now: Timestamp, ttl: SignedDuration) -> Result<(), JournalError> {
-        self.alive()?.renew(epoch, now, ttl).await
+        self.writable()?.renew(epoch, now, ttl).await
     }
 
     async fn read(&self, after: Seq, limit: usize) -> Result<Vec<Record>, JournalError> {
@@ -170,7 +209,7 @@ impl Journal for MortalJournal {
     }
 
     async fn put_catalog(&self, digest: Digest, bytes: &[u8]) -> Result<(), JournalError> {
-        self.alive()?.put_catalog(digest, bytes).await
+        self.writable()?.put_catalog(digest, bytes).await
     }
 
     async fn catalog(&self, digest: Digest) -> Result<Option<Vec<u8>>, JournalError> {
@@ -183,7 +222,11 @@ impl Journal for MortalJournal {
         machine: &str,
         snapshot: Snapshot,
     ) -> Result<(), JournalError> {
-        self.alive()?.put_snapshot(epoch, machine, snapshot).await
+        // One of several that are kept one after the other: a process can die in between.
+        if !self.switch.pass(Boundary::BeforeCommit) {
+            return Err(killed());
+        }
+        self.writable()?.put_snapshot(epoch, machine, snapshot).await
     }
 
     async fn snapshot(&self, machine: &str) -> Result<Option<Snapshot>, JournalError> {
@@ -191,6 +234,6 @@ impl Journal for MortalJournal {
     }
 
     async fn destroy_key(&self, epoch: Epoch, subject: &str) -> Result<bool, JournalError> {
-        self.alive()?.destroy_key(epoch, subject).await
+        self.writable()?.destroy_key(epoch, subject).await
     }
 }

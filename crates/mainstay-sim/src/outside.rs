@@ -41,6 +41,8 @@ pub struct Mishap {
     pub chat_refuses: u8,
     /// Either: taken, but the answer is lost.
     pub answer_lost: u8,
+    /// The provider does not know the token of this channel any more, and refuses for good.
+    pub token_revoked: Option<Channel>,
 }
 
 #[derive(Default)]
@@ -100,6 +102,9 @@ impl Channels for Outside {
             return dead();
         }
         let mishap = self.with(|seen| seen.mishap);
+        if mishap.token_revoked == Some(outgoing.deliver.channel) {
+            return Sent::failed("401 invalid token");
+        }
         let refuses = match outgoing.deliver.channel {
             Channel::Email => mishap.mail_refuses,
             Channel::Chat | Channel::Webhook | Channel::Sms | Channel::Voice => mishap.chat_refuses,

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_catalog::Catalog;
 use mainstay_incident::Incident;
 use mainstay_journal::verify::verify;
-use mainstay_journal::{Journal, JournalError, MemoryJournal, Record, Seq};
+use mainstay_journal::{Journal, JournalError, MemoryImage, MemoryJournal, Record, Seq};
 use mainstay_kernel::effect::Act;
 use mainstay_kernel::testing::{ManualClock, SeededEntropy};
 use mainstay_kernel::{Actor, Clock};
@@ -47,6 +47,7 @@ pub struct World {
     catalog: Arc<Catalog>,
     plane: SimPlane,
     restarts: u32,
+    replica: Option<MemoryImage>,
 }
 
 impl World {
@@ -70,6 +71,7 @@ impl World {
             catalog,
             plane,
             restarts: 0,
+            replica: None,
         })
     }
 
@@ -116,7 +118,7 @@ impl World {
     pub fn submit(&mut self, actor: &Actor, command: &Command) -> Result<Vec<Done>, WorldError> {
         loop {
             match block_on(self.plane.submit(actor.clone(), command.clone())) {
-                Err(PlaneError::Journal(_)) if self.switch.is_dead() => self.restart()?,
+                Err(PlaneError::Journal(error)) if self.has_ended(&error) => self.restart()?,
                 result => return Ok(result?),
             }
         }
@@ -131,7 +133,7 @@ impl World {
         loop {
             let next = match self.work() {
                 Ok(next) => next,
-                Err(WorldError::Plane(PlaneError::Journal(_))) if self.switch.is_dead() => {
+                Err(WorldError::Plane(PlaneError::Journal(error))) if self.has_ended(&error) => {
                     self.restart()?;
                     continue;
                 }
@@ -148,6 +150,35 @@ impl World {
             );
             self.clock.set(wake);
         }
+    }
+
+    /// A process whose journal takes nothing any more ends, as one that is killed.
+    fn has_ended(&self, error: &JournalError) -> bool {
+        self.switch.is_dead() || matches!(error, JournalError::Storage(_) | JournalError::StaleEpoch { .. })
+    }
+
+    /// The wall clock is set, forward or back.
+    pub fn step_clock(&self, by: SignedDuration) {
+        self.clock.advance(by);
+    }
+
+    /// The database's replica, which is copied to asynchronously, gets everything up to now.
+    pub fn replicate(&mut self) {
+        self.replica = Some(self.durable.image());
+    }
+
+    /// The database is lost and its replica takes over: what was committed since [`World::replicate`] is gone, though it
+    /// was acknowledged. Gives whether there was a replica.
+    ///
+    /// # Errors
+    /// If the journal cannot be opened again.
+    pub fn fail_over(&mut self) -> Result<bool, WorldError> {
+        let Some(image) = self.replica.take() else {
+            return Ok(false);
+        };
+        self.durable.fall_back(image);
+        self.restart()?;
+        Ok(true)
     }
 
     /// Everything that is due now.
@@ -172,18 +203,29 @@ impl World {
     /// # Errors
     /// If the journal cannot be opened again.
     pub fn restart(&mut self) -> Result<(), WorldError> {
-        self.restarts += 1;
-        self.switch.revive();
-        self.clock.advance(RESTART);
-        self.plane = open(
-            &self.clock,
-            &self.entropy,
-            &self.switch,
-            &self.durable,
-            &self.outside,
-            &self.catalog,
-        )?;
-        Ok(())
+        // Whoever supervises it starts it as often as it takes.
+        loop {
+            self.restarts += 1;
+            self.switch.revive();
+            self.clock.advance(RESTART);
+            let opened = open(
+                &self.clock,
+                &self.entropy,
+                &self.switch,
+                &self.durable,
+                &self.outside,
+                &self.catalog,
+            );
+            match opened {
+                Ok(plane) => {
+                    self.plane = plane;
+                    return Ok(());
+                }
+                Err(WorldError::Plane(PlaneError::Journal(error)) | WorldError::Journal(error))
+                    if self.has_ended(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Keeps the states, so that the next process folds only what comes after.
@@ -258,6 +300,7 @@ fn open(
     catalog: &Arc<Catalog>,
 ) -> Result<SimPlane, WorldError> {
     let journal = MortalJournal {
+        clock: clock.clone(),
         durable: durable.clone(),
         switch: switch.clone(),
     };

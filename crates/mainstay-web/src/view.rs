@@ -36,8 +36,8 @@ pub use incident::{
     TenantImpact, TimelineEntry,
 };
 pub use journal::{
-    Applied, BackupMade, CatalogInfo, DocumentCount, InboxMessage, JournalReport, PartitionReport, Why,
-    WhyStep,
+    Applied, BackupMade, CatalogInfo, Decided, DocumentCount, Explained, InboxMessage, JournalReport,
+    PartitionReport, Why, WhyStep,
 };
 pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
 pub use mainstay_ui::{Status, Unit};

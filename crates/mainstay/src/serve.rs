@@ -4,6 +4,8 @@ mod announce;
 mod channels;
 mod discovery;
 mod engines;
+mod lanes;
+mod lead;
 mod operations;
 mod options;
 mod process;
@@ -12,6 +14,7 @@ mod replica;
 mod target_files;
 pub(crate) mod telephone;
 mod tick;
+mod work;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,9 +30,10 @@ use mainstay_plane::signing::{SigningError, SigningKey};
 use mainstay_plane::telemetry::Judged;
 use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry, watchdog};
 use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
+use crate::adopt::alertmanager::settings;
 use crate::backup;
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
@@ -37,6 +41,7 @@ use crate::console::{PlaneConsole, Program, Scrapes};
 use crate::database::DatabaseUrl;
 use crate::exit::Exit;
 use discovery::Sources;
+use lead::Fenced;
 use operations::DiskOperations;
 use replica::Replica;
 use tick::Ticks;
@@ -47,18 +52,16 @@ pub(crate) use process::{start_logging, told_to_stop};
 
 /// How often objectives are judged; rules have clocks of their own.
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
+/// How often alerts of others are looked at that must be told again to be believed.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 /// How often the counts are written down.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
 /// How often the states are kept, so that the next start is quick.
 const SAVE_EVERY: Duration = Duration::from_secs(300);
-/// How many effects are carried out at once.
-const EFFECTS_AT_ONCE: usize = 32;
-/// How long messages on their way may take when it stops.
-const FINISH_WITHIN: Duration = Duration::from_secs(10);
-/// The plane looks around at least this often, whatever its timers say.
-const LOOK_AROUND: Duration = Duration::from_secs(1);
 
-type LivePlane = Plane<StoredJournal, RealChannels, SupervisorHand, Telemetry>;
+type LiveChannels = Fenced<RealChannels>;
+type LiveHands = Fenced<SupervisorHand>;
+type LivePlane = Plane<StoredJournal, LiveChannels, LiveHands, Telemetry>;
 
 /// Why the control plane does not run.
 #[derive(Debug, thiserror::Error)]
@@ -138,11 +141,12 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let flags = Arc::new(options.shown());
     let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
-    let directory = Directory::new(&catalog, environment)?;
-    let channels = RealChannels::new(
-        channel_options(&catalog.response.channels, environment).map_err(ServeError::Channel)?,
-    )
-    .map_err(|error| ServeError::Channel(error.to_string()))?;
+    let lookup = settings(&catalog, &options.catalog, environment);
+    let directory = Directory::new(&catalog, &lookup)?;
+    let channels =
+        RealChannels::new(channel_options(&catalog.response.channels, &lookup).map_err(ServeError::Channel)?)
+            .map_err(|error| ServeError::Channel(error.to_string()))?;
+    drop(lookup);
     let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
 
     for (what, url) in directory.urls() {
@@ -156,7 +160,21 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let journal = StoredJournal::open(url, &kept, clock.clone(), entropy.clone()).await?;
     let journal = Arc::new(journal);
     let replica = Replica::of(&journal, &options.data, &*entropy)?;
-    replica.stand_by(&journal, &*clock).await?;
+    let (epoch, lead) = replica.stand_by(&journal, &*clock).await?;
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move {
+            // An error means that the sender is gone, which is a stop as well.
+            let _ = stopped.changed().await;
+        }
+    };
+    let mut tasks: JoinSet<Result<(), ServeError>> = JoinSet::new();
+    if let Some(epoch) = epoch {
+        // From now on, however long recovery takes.
+        let (journal, lead, clock) = (journal.clone(), lead.clone(), clock.clone());
+        tasks.spawn(lead::keep(journal, epoch, lead, clock, until_stopped()));
+    }
     let key = Arc::new(SigningKey::open(&options.data, &*entropy)?);
     let settings = mainstay_slo::Settings {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
@@ -192,15 +210,25 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         journal: journal.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        channels: Arc::new(channels),
-        hands: Arc::new(SupervisorHand::new(client.clone(), &options.supervisor)),
+        channels: Arc::new(Fenced {
+            inner: channels,
+            lead: lead.clone(),
+        }),
+        hands: Arc::new(Fenced {
+            inner: SupervisorHand::new(client.clone(), &options.supervisor),
+            lead,
+        }),
         judge: telemetry.clone(),
         base_url: options
             .base_url
             .clone()
             .unwrap_or_else(|| format!("http://{}", options.listen)),
     };
-    let plane = Arc::new(Plane::open(parts, &replica.name, catalog, directory).await?);
+    let plane = match epoch {
+        Some(epoch) => Plane::open_in_term(parts, epoch, catalog, directory).await?,
+        None => Plane::open(parts, &replica.name, catalog, directory).await?,
+    };
+    let plane = Arc::new(plane);
     let noted = async |actor, command| plane.submit(actor, command).await.map(drop);
     backup::take_note(&options.data, noted).await?;
     plane.exclude().await;
@@ -252,15 +280,6 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         },
     };
     let router = mainstay_web::router(setup);
-    let (stop, stopped) = tokio::sync::watch::channel(());
-    let until_stopped = || {
-        let mut stopped = stopped.clone();
-        async move {
-            // An error means that the sender is gone, which is a stop as well.
-            let _ = stopped.changed().await;
-        }
-    };
-    let mut tasks: JoinSet<Result<(), ServeError>> = JoinSet::new();
     if let Some((callbacks, listener)) = callbacks {
         let (desk, until) = (telephone::Desk::new(console.clone()), until_stopped());
         tasks.spawn(async move {
@@ -303,7 +322,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         tasks.spawn(engines::send(sender, until_stopped()));
     }
     tasks.spawn(keep(plane.clone(), telemetry.clone(), until_stopped()));
-    tasks.spawn(work(plane.clone(), until_stopped()));
+    tasks.spawn(work::work(plane.clone(), until_stopped()));
     tasks.spawn(expire(console, until_stopped()));
     tasks.spawn(announce::announce(plane.clone(), live, until_stopped()));
     anstream::println!("mainstay listens on http://{address}");
@@ -321,6 +340,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     if first_failure.is_none() {
         telemetry.checkpoint()?;
         plane.save().await?;
+        if let Some(epoch) = epoch {
+            lead::resign(plane.journal(), epoch).await;
+        }
     }
     first_failure.map_or(Ok(()), Err)
 }
@@ -396,7 +418,6 @@ async fn judge(
             Err(fatal) => return Err(fatal.into()),
         }
         plane.measure().await?;
-        plane.renew().await.map_err(PlaneError::from)?;
         // Pages show figures that move without events. Nobody listening is fine.
         let _ = live.send(Topic::overview());
     }
@@ -437,54 +458,12 @@ async fn keep(
     }
 }
 
-/// Fires timers and carries effects out.
-async fn work(plane: Arc<LivePlane>, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-    let slots = Arc::new(Semaphore::new(EFFECTS_AT_ONCE));
-    let mut changed = plane.changed();
-    let mut under_way: JoinSet<Result<(), PlaneError>> = JoinSet::new();
-    tokio::pin!(stop);
-    loop {
-        let next = plane.tick().await?;
-        for claimed in plane.claim(slots.available_permits()).await? {
-            let (plane, slots) = (plane.clone(), slots.clone());
-            under_way.spawn(async move {
-                let _slot = slots.acquire_owned().await;
-                plane.perform(claimed).await
-            });
-        }
-        let until_due = next.map_or(LOOK_AROUND, |due| {
-            let wait = due.duration_since(plane.clock().now());
-            Duration::try_from(wait)
-                .unwrap_or(Duration::ZERO)
-                .clamp(Duration::from_millis(20), LOOK_AROUND)
-        });
-        tokio::select! {
-            () = &mut stop => break,
-            _ = changed.changed() => {}
-            Some(ended) = under_way.join_next() => match ended {
-                Ok(Err(PlaneError::Journal(error))) => return Err(error.into()),
-                Ok(Ok(()) | Err(PlaneError::Refused(_))) => {}
-                Err(panic) => return Err(ServeError::Web(panic.to_string())),
-            },
-            () = tokio::time::sleep(until_due) => {}
-        }
-    }
-    // A message that is on its way would be sent again after the next start, and have to say that it may be a repetition.
-    let all = async { while under_way.join_next().await.is_some() {} };
-    if tokio::time::timeout(FINISH_WITHIN, all).await.is_err() {
-        tracing::warn!(
-            "messages on their way were left behind; they are sent again, marked, at the next start"
-        );
-    }
-    Ok(())
-}
-
 /// Ends alerts of others that were not told again in time.
 async fn expire(
-    console: Arc<PlaneConsole<StoredJournal, RealChannels, SupervisorHand>>,
+    console: Arc<PlaneConsole<StoredJournal, LiveChannels, LiveHands>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let mut tick = tokio::time::interval(EVALUATE_EVERY);
+    let mut tick = tokio::time::interval(EXPIRE_EVERY);
     tokio::pin!(stop);
     loop {
         tokio::select! {

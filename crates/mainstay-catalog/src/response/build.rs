@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::adopted::{self, AdoptedSpec};
 use super::check_policy::Context;
 use super::check_rota::{check_rota, complete_rota};
 use super::complete::complete;
@@ -32,11 +33,16 @@ impl Response {
         let policies = documents.specs::<EscalationPolicy>("EscalationPolicy", diagnostics);
         let policies = by_name("escalation policy", policies, diagnostics);
         let routing = only::<RoutingSpec>(documents, "Routing", diagnostics);
-        if documents.of_kind("Routing").next().is_none() {
+        let has_routing = documents.of_kind("Routing").next().is_some();
+        let configs = adopted::read(documents, diagnostics);
+        let named = only::<AdoptedSpec>(documents, "AlertmanagerRouting", diagnostics);
+        let has_config = !configs.is_empty();
+        let config = adopted::choose(configs, named.as_ref(), has_routing, diagnostics);
+        if !has_routing && !has_config {
             let message = "the catalog has no document of kind Routing: no alert would reach anybody";
             diagnostics.push(
                 Diagnostic::whole_file(lint::MISSING_DOCUMENT, "routing.yaml", message)
-                    .help("add one with `receivers` and a `route`"),
+                    .help("add one with `receivers` and a `route`, or an Alertmanager's configuration"),
             );
         }
 
@@ -44,7 +50,15 @@ impl Response {
             check_secrets(channels, diagnostics);
             check_names(channels, diagnostics);
         }
-        let channels = channels.map(|channels| channels.value).unwrap_or_default();
+        let mut channels = channels.map(|channels| channels.value).unwrap_or_default();
+        let (routing, alertmanager) = match config {
+            Some((document, found)) => {
+                let (value, adopted) =
+                    adopted::take(document, found, named, &policies, &mut channels, diagnostics);
+                (Some((Sourced { document, value }, false)), Some(adopted))
+            }
+            None => (routing.map(|routing| (routing, true)), None),
+        };
         for rota in rotas.values() {
             check_rota(rota, &rotas, platform, diagnostics);
         }
@@ -56,11 +70,12 @@ impl Response {
         for policy in policies.values() {
             context.check_policy(policy, diagnostics);
         }
+        let routing =
+            routing.map(|(routing, native)| complete(routing, native, &policies, &channels, diagnostics));
         // What is wrong with the list itself was said when the platform was built.
         for person in documents.items::<Person>("People", &mut Diagnostics::default()) {
             context.check_person(&person, diagnostics);
         }
-        let routing = routing.map(|routing| complete(routing, &policies, &channels, diagnostics));
         let routing = routing.unwrap_or_default();
         let watchdog = only::<Watchdog>(documents, "Watchdog", diagnostics);
         if let Some(watchdog) = &watchdog {
@@ -74,6 +89,7 @@ impl Response {
         }
         let heartbeats = heartbeat::build(documents, platform, &routing, diagnostics);
         Self {
+            alertmanager,
             routing,
             rotas: values(rotas),
             policies: values(policies),
@@ -94,7 +110,7 @@ fn check_names(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics) 
         diagnostics.push(
             document
                 .diagnostic(lint::DUPLICATE_NAME, document.at, message)
-                .help("names are unique over webhooks, teams, pagerduty and ntfy"),
+                .help("names are unique over webhooks, alertmanager_webhooks, teams, pagerduty and ntfy"),
         );
     }
     for (name, secret) in &channels.value.webhook_secrets {
@@ -137,7 +153,8 @@ fn check_secrets(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics
         .chat
         .iter()
         .map(|chat| &chat.url)
-        .chain(channels.value.webhooks.values());
+        .chain(channels.value.webhooks.values())
+        .chain(channels.value.alertmanager_webhooks.values());
     // Slack puts the secret into the path, and others put it before an @.
     let secret_urls =
         urls.filter(|url| url.as_str().contains("hooks.slack.com") || url.as_str().contains('@'));

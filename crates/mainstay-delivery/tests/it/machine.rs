@@ -112,6 +112,7 @@ impl Bench {
                     incident: None,
                     page: self.page.clone(),
                     path: "/".to_owned(),
+                    notification: None,
                 },
             },
             attempt,

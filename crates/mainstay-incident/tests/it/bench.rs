@@ -11,6 +11,7 @@ use mainstay_incident::{
 use mainstay_journal::machine::Meta;
 use mainstay_journal::{DomainEvent, Machine};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
+use mainstay_kernel::notification::GroupKey;
 use mainstay_kernel::testing::SeededEntropy;
 use mainstay_kernel::{Actor, CellId, EventId, IncidentId, Labels, Scope, Severity, TenantId};
 
@@ -36,6 +37,7 @@ pub(crate) fn alert(name: &str, starts_at: Timestamp) -> AlertFact {
         labels,
         annotations: Labels::new(),
         starts_at,
+        ended_at: None,
     }
 }
 
@@ -106,7 +108,10 @@ impl Bench {
                 labels,
                 annotations: Labels::new(),
                 starts_at: self.now,
+                ended_at: None,
             }],
+            resolved: Vec::new(),
+            key: GroupKey::default(),
         };
         self.does(IncidentCommand::AlertsFired {
             fact,
@@ -151,6 +156,8 @@ impl Bench {
             severity,
             scope: scope.clone(),
             firing: names.iter().map(|name| alert(name, self.now)).collect(),
+            resolved: Vec::new(),
+            key: GroupKey::default(),
         }
     }
 
@@ -176,6 +183,7 @@ impl Bench {
             receiver: "team".to_owned(),
             scope: Scope::platform(),
             resolved: names.iter().map(|name| alert(name, self.now)).collect(),
+            key: GroupKey::default(),
         };
         self.does(IncidentCommand::AlertsResolved { fact })
     }

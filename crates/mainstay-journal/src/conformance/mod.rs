@@ -81,6 +81,7 @@ pub async fn run<J: Journal>(fresh: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Entropy
         outbox::an_effect_is_claimed_once_per_lease,
         outbox::effects_are_claimed_in_order_of_due_time,
         outbox::what_is_urgent_waits_behind_nothing,
+        outbox::what_has_no_room_waits_for_it,
         outbox::what_is_new_is_claimed_before_what_is_tried_again,
         outbox::a_lease_that_ran_out_may_mean_a_duplicate,
         outbox::a_claim_of_an_earlier_term_may_mean_a_duplicate,
@@ -221,6 +222,7 @@ fn message(key: &str) -> Effect {
                 incident: None,
                 page: None,
                 path: "/".to_owned(),
+                notification: None,
             },
         }),
     }

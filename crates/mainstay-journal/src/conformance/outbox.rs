@@ -2,12 +2,12 @@
 
 use jiff::SignedDuration;
 use mainstay_kernel::Severity;
-use mainstay_kernel::effect::EffectBody;
+use mainstay_kernel::effect::{Channel, EffectBody, LANES};
 
 use super::events::timer;
 use super::{Subject, message};
 use crate::envelope::Epoch;
-use crate::store::{Claimed, Commit, Finished, Journal, NewEffect};
+use crate::store::{Claimed, Commit, Finished, Journal, NewEffect, Room};
 
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
 
@@ -103,6 +103,46 @@ pub async fn what_is_new_is_claimed_before_what_is_tried_again<J: Journal>(subje
     put(subject, epoch, vec![subject.effect("page", 40)]).await;
     assert_eq!(keys(&claim(subject, epoch, 40, 1).await), ["page"]);
     assert_eq!(keys(&claim(subject, epoch, 40, 10).await), ["stuck"]);
+}
+
+/// A lane without room keeps what is in it, and nothing else; what is urgent has room of its own.
+pub async fn what_has_no_room_waits_for_it<J: Journal>(subject: &Subject<J>) {
+    let epoch = subject.lead().await;
+    let with = |key: &str, channel: Channel, severity: Severity| {
+        let mut new = subject.effect(key, 0);
+        if let EffectBody::Deliver(deliver) = &mut new.effect.body {
+            deliver.message.severity = severity;
+            deliver.channel = channel;
+        }
+        new
+    };
+    let effects = vec![
+        with("word-1", Channel::Chat, Severity::P3),
+        with("word-2", Channel::Chat, Severity::P2),
+        with("mail", Channel::Email, Severity::P2),
+        with("page-1", Channel::Chat, Severity::P1),
+        with("page-0", Channel::Chat, Severity::P0),
+        with("call", Channel::Voice, Severity::P0),
+    ];
+    put(subject, epoch, effects).await;
+    let room = |lane, urgent, count| Room { lane, urgent, count };
+    let taken = async |rooms: &[Room]| {
+        let at = subject.at(1);
+        let claimed = subject.journal.claim_within(epoch, at, LEASE, rooms).await;
+        claimed.expect("the claim is in order")
+    };
+    assert!(taken(&[]).await.is_empty());
+    let full = [room("chat", false, 0), room("email", true, 9)];
+    assert!(taken(&full).await.is_empty());
+    let first = taken(&[room("chat", false, 1), room("chat", true, 1)]).await;
+    let mut first = keys(&first);
+    first.sort_unstable();
+    assert_eq!(first, ["page-0", "word-2"], "of each kind the most urgent");
+    let all = LANES.map(|lane| [room(lane, true, 9), room(lane, false, 9)]);
+    let rest = taken(all.as_flattened()).await;
+    let mut rest = keys(&rest);
+    rest.sort_unstable();
+    assert_eq!(rest, ["call", "mail", "page-1", "word-1"]);
 }
 
 /// A P0 goes before whatever waited longer, tried or not.

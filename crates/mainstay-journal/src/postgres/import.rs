@@ -73,6 +73,7 @@ pub(super) const TABLES: &[(&str, &[(&str, Form)])] = &[
             ("possible_duplicate", Truth),
             ("over_at_ms", Number),
             ("urgency", Number),
+            ("lane", Text),
         ],
     ),
     (

@@ -31,7 +31,7 @@ use self::fault::{Fault, Kind, Patience, within};
 use self::rows::{columns, sql, sql_limit, text};
 use self::writer::{State, Writer};
 use crate::envelope::{Epoch, Record, Seq, StreamId};
-use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Snapshot, Timer, check_blob};
+use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Room, Snapshot, Timer, check_blob};
 
 pub use self::schema::FORMAT;
 
@@ -336,6 +336,22 @@ impl Journal for PostgresJournal {
     ) -> Result<Vec<Claimed>, JournalError> {
         self.writer
             .write(move |session| Box::pin(outbox::claim(session, epoch, now, lease, limit)))
+            .await
+    }
+
+    async fn claim_within(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        rooms: &[Room],
+    ) -> Result<Vec<Claimed>, JournalError> {
+        let rooms: Arc<[Room]> = rooms.into();
+        self.writer
+            .write(move |session| {
+                let rooms = Arc::clone(&rooms);
+                Box::pin(async move { outbox::claim_within(session, epoch, now, lease, &rooms).await })
+            })
             .await
     }
 

@@ -5,13 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::clock::truncate_to_ms;
 use mainstay_kernel::effect::Effect;
 use sqlx::Row as _;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use super::fault::Fault;
 use super::rows::{event_id, instant, pieces, sql, sql_limit, text};
 use super::writer::Session;
 use crate::envelope::Epoch;
-use crate::store::{Claimed, Finished, JournalError, NewEffect};
+use crate::store::{Claimed, Finished, JournalError, NewEffect, Room};
 
 /// The most rows whose content one run drops.
 const PRUNE_MAX_ROWS: i64 = 10_000;
@@ -43,11 +43,12 @@ async fn insert(session: &mut Session, new: &[(&NewEffect, String)]) -> Result<(
         .iter()
         .map(|(new, _)| i64::from(new.effect.urgency()))
         .collect();
+    let lanes: Vec<&str> = new.iter().map(|(new, _)| new.effect.lane()).collect();
     sqlx::query(
-        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate, urgency)
-         SELECT key, effect, cause, due_ms, 0, FALSE, urgency
-         FROM UNNEST($1::TEXT[], $2::TEXT[], $3::BYTEA[], $4::BIGINT[], $5::BIGINT[])
-             WITH ORDINALITY AS new (key, effect, cause, due_ms, urgency, place)
+        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate, urgency, lane)
+         SELECT key, effect, cause, due_ms, 0, FALSE, urgency, lane
+         FROM UNNEST($1::TEXT[], $2::TEXT[], $3::BYTEA[], $4::BIGINT[], $5::BIGINT[], $6::TEXT[])
+             WITH ORDINALITY AS new (key, effect, cause, due_ms, urgency, lane, place)
          ORDER BY place
          ON CONFLICT (key) DO NOTHING",
     )
@@ -56,6 +57,7 @@ async fn insert(session: &mut Session, new: &[(&NewEffect, String)]) -> Result<(
     .bind(causes)
     .bind(dues)
     .bind(urgencies)
+    .bind(lanes)
     .execute(&mut session.connection)
     .await?;
     Ok(())
@@ -121,6 +123,56 @@ pub(super) async fn claim(
     .bind(lease_until.as_millisecond())
     .fetch_all(&mut session.connection)
     .await?;
+    claimed(&rows, lease_until)
+}
+
+/// Takes what there is room for, in the same order, in one statement.
+pub(super) async fn claim_within(
+    session: &mut Session,
+    epoch: Epoch,
+    now: Timestamp,
+    lease: SignedDuration,
+    rooms: &[Room],
+) -> Result<Vec<Claimed>, Fault> {
+    session.fence(epoch)?;
+    let lease_until = truncate_to_ms(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
+    let lanes: Vec<&str> = rooms.iter().map(|room| room.lane).collect();
+    let (least, most): (Vec<i64>, Vec<i64>) = rooms.iter().map(Room::urgencies).unzip();
+    let counts: Vec<i64> = rooms.iter().map(|room| sql_limit(room.count)).collect();
+    let rows = sqlx::query(
+        "WITH room AS (
+             SELECT * FROM UNNEST($3::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[]) AS room (lane, least, most, count)
+         ), due AS (
+             SELECT waiting.number FROM room CROSS JOIN LATERAL (
+                 SELECT number FROM outbox
+                 WHERE over_at_ms IS NULL AND due_ms <= $1 AND outbox.lane = room.lane
+                   AND urgency BETWEEN room.least AND room.most
+                   AND (claim_epoch IS NULL OR claim_epoch <> $2 OR claim_until_ms <= $1)
+                 ORDER BY urgency, attempts > 0, due_ms, number LIMIT room.count
+                 FOR UPDATE SKIP LOCKED
+             ) AS waiting
+         ), taken AS (
+             UPDATE outbox SET possible_duplicate = possible_duplicate OR claim_epoch IS NOT NULL,
+                 attempts = attempts + 1, claim_epoch = $2, claim_until_ms = $4
+             FROM due WHERE outbox.number = due.number
+             RETURNING outbox.number, effect, cause, attempts, possible_duplicate, due_ms, urgency
+         )
+         SELECT number, effect, cause, attempts, possible_duplicate FROM taken
+         ORDER BY urgency, attempts > 1, due_ms, number",
+    )
+    .bind(now.as_millisecond())
+    .bind(sql(epoch.0))
+    .bind(lanes)
+    .bind(lease_until.as_millisecond())
+    .bind(least)
+    .bind(most)
+    .bind(counts)
+    .fetch_all(&mut session.connection)
+    .await?;
+    claimed(&rows, lease_until)
+}
+
+fn claimed(rows: &[PgRow], lease_until: Timestamp) -> Result<Vec<Claimed>, Fault> {
     rows.iter()
         .map(|row| {
             let attempts: i64 = row.try_get(3)?;

@@ -10,7 +10,8 @@ use crate::store::JournalError;
 ///
 /// Instants are milliseconds since the epoch; ids and digests are their bytes; scopes and effects are JSON. Names are
 /// compared byte by byte, whatever the language of the database.
-const MIGRATIONS: &[&str] = &[r#"
+const MIGRATIONS: &[&str] = &[
+    r#"
     CREATE TABLE event (
         seq             BIGINT PRIMARY KEY,
         id              BYTEA  NOT NULL UNIQUE,
@@ -108,7 +109,14 @@ const MIGRATIONS: &[&str] = &[r#"
         mark     BIGINT NOT NULL,
         seen_ms  BIGINT NOT NULL
     );
-"#];
+"#,
+    // What waits, lane by lane: a lane without room costs nothing.
+    r#"
+    ALTER TABLE outbox ADD COLUMN lane TEXT COLLATE "C" NOT NULL DEFAULT 'act';
+    UPDATE outbox SET lane = COALESCE(effect::json -> 'body' -> 'deliver' ->> 'channel', 'act') WHERE effect IS NOT NULL;
+    CREATE INDEX outbox_lane ON outbox (lane, urgency, due_ms, number) WHERE over_at_ms IS NULL;
+"#,
+];
 
 /// The newest format that this program reads and the one that it writes.
 pub const FORMAT: i64 = MIGRATIONS.len() as i64;

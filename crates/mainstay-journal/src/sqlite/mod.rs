@@ -32,7 +32,7 @@ pub(crate) use self::copy::Copy;
 use self::row::{columns, sql, sql_limit};
 use self::writer::{Session, Writer};
 use crate::envelope::{Epoch, Record, Seq, StreamId};
-use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Snapshot, Timer, check_blob};
+use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Room, Snapshot, Timer, check_blob};
 
 pub use self::schema::FORMAT;
 
@@ -324,6 +324,21 @@ impl Journal for SqliteJournal {
     ) -> Result<Vec<Claimed>, JournalError> {
         self.writer
             .write(move |session| Box::pin(outbox::claim(session, epoch, now, lease, limit)))
+            .await
+    }
+
+    async fn claim_within(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        rooms: &[Room],
+    ) -> Result<Vec<Claimed>, JournalError> {
+        let rooms = rooms.to_vec();
+        self.writer
+            .write(move |session| {
+                Box::pin(async move { outbox::claim_within(session, epoch, now, lease, &rooms).await })
+            })
             .await
     }
 

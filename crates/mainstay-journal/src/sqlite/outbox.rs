@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::clock::truncate_to_ms;
 use mainstay_kernel::effect::Effect;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::row::{event_id, instant, sql, sql_limit};
 use super::storage;
 use super::writer::Session;
 use crate::envelope::Epoch;
-use crate::store::{Claimed, Finished, JournalError, NewEffect};
+use crate::store::{Claimed, Finished, JournalError, NewEffect, Room};
 
 /// The most rows whose content one run drops.
 const PRUNE_MAX_ROWS: i64 = 10_000;
@@ -24,14 +24,15 @@ pub(super) async fn put(session: &mut Session, new: &NewEffect) -> Result<(), Jo
     let effect =
         serde_json::to_string(&new.effect).map_err(|error| JournalError::Storage(error.to_string()))?;
     sqlx::query(
-        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate, urgency)
-         VALUES ($1, $2, $3, $4, 0, 0, $5) ON CONFLICT (key) DO NOTHING",
+        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate, urgency, lane)
+         VALUES ($1, $2, $3, $4, 0, 0, $5, $6) ON CONFLICT (key) DO NOTHING",
     )
     .bind(&new.effect.key)
     .bind(effect)
     .bind(&new.cause.to_bytes()[..])
     .bind(new.due.as_millisecond())
     .bind(i64::from(new.effect.urgency()))
+    .bind(new.effect.lane())
     .execute(&mut session.connection)
     .await
     .map(|_| ())
@@ -70,6 +71,17 @@ pub(super) async fn finish(
         .map_err(storage)
 }
 
+/// The effects that are due at `$1` and that nobody holds in the term `$2`.
+macro_rules! due {
+    () => {
+        "SELECT number, effect, cause, attempts + 1, possible_duplicate <> 0 OR claim_epoch IS NOT NULL
+         FROM outbox
+         WHERE over_at_ms IS NULL AND due_ms <= $1
+           AND (claim_epoch IS NULL OR claim_epoch <> $2 OR claim_until_ms <= $1)
+         "
+    };
+}
+
 /// Takes up to `limit` due effects, the most urgent first, and of those the ones that were never tried: a storm of P2 must not
 /// keep a P0 waiting, nor a receiver that is down a new page behind its repetitions. Cost: the effects that wait.
 pub(super) async fn claim(
@@ -80,22 +92,57 @@ pub(super) async fn claim(
     limit: usize,
 ) -> Result<Vec<Claimed>, JournalError> {
     session.fence(epoch).await?;
-    let rows = sqlx::query(
-        "SELECT number, effect, cause, attempts + 1, possible_duplicate <> 0 OR claim_epoch IS NOT NULL
-         FROM outbox
-         WHERE over_at_ms IS NULL AND due_ms <= $1
-           AND (claim_epoch IS NULL OR claim_epoch <> $2 OR claim_until_ms <= $1)
-         ORDER BY urgency, attempts > 0, due_ms, number LIMIT $3",
-    )
-    .bind(now.as_millisecond())
-    .bind(sql(epoch.0))
-    .bind(sql_limit(limit))
-    .fetch_all(&mut session.connection)
-    .await
-    .map_err(storage)?;
+    let rows = sqlx::query(DUE)
+        .bind(now.as_millisecond())
+        .bind(sql(epoch.0))
+        .bind(sql_limit(limit))
+        .fetch_all(&mut session.connection)
+        .await
+        .map_err(storage)?;
+    take(session, &rows, (epoch, now, lease)).await
+}
+
+const DUE: &str = concat!(due!(), "ORDER BY urgency, attempts > 0, due_ms, number LIMIT $3");
+const DUE_IN_LANE: &str = concat!(
+    due!(),
+    "AND lane = $4 AND urgency BETWEEN $5 AND $6 ORDER BY urgency, attempts > 0, due_ms, number LIMIT $3"
+);
+
+/// Takes what there is room for, in the same order. Cost: the effects that wait in lanes with room.
+pub(super) async fn claim_within(
+    session: &mut Session,
+    epoch: Epoch,
+    now: Timestamp,
+    lease: SignedDuration,
+    rooms: &[Room],
+) -> Result<Vec<Claimed>, JournalError> {
+    session.fence(epoch).await?;
+    let mut claimed = Vec::new();
+    for room in rooms.iter().filter(|room| room.count > 0) {
+        let (least, most) = room.urgencies();
+        let rows = sqlx::query(DUE_IN_LANE)
+            .bind(now.as_millisecond())
+            .bind(sql(epoch.0))
+            .bind(sql_limit(room.count))
+            .bind(room.lane)
+            .bind(least)
+            .bind(most)
+            .fetch_all(&mut session.connection)
+            .await
+            .map_err(storage)?;
+        claimed.extend(take(session, &rows, (epoch, now, lease)).await?);
+    }
+    Ok(claimed)
+}
+
+async fn take(
+    session: &mut Session,
+    rows: &[SqliteRow],
+    (epoch, now, lease): (Epoch, Timestamp, SignedDuration),
+) -> Result<Vec<Claimed>, JournalError> {
     let lease_until = truncate_to_ms(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
     let mut claimed = Vec::with_capacity(rows.len());
-    for row in &rows {
+    for row in rows {
         let number: i64 = row.try_get(0).map_err(storage)?;
         let attempts: i64 = row.try_get(3).map_err(storage)?;
         let possible_duplicate: bool = row.try_get(4).map_err(storage)?;

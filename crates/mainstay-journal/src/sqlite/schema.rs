@@ -98,6 +98,10 @@ const MIGRATIONS: &[&str] = &[
 ",
     // What waits in an older file is taken for a P1.
     "ALTER TABLE outbox ADD COLUMN urgency INTEGER NOT NULL DEFAULT 1;",
+    // What waits, lane by lane: a lane without room costs nothing.
+    "ALTER TABLE outbox ADD COLUMN lane TEXT NOT NULL DEFAULT 'act';
+     UPDATE outbox SET lane = COALESCE(effect ->> '$.body.deliver.channel', 'act') WHERE effect IS NOT NULL;
+     CREATE INDEX outbox_lane ON outbox (lane, urgency, due_ms, number) WHERE over_at_ms IS NULL;",
 ];
 
 /// Step `n` brings a file from format `n + 2` back to format `n + 1`, for the release before. Every later migration has

@@ -188,9 +188,13 @@ async fn a_file_of_the_first_format_is_read_and_brought_up_to_date() {
     let mut connection = raw(dir.path()).await;
     // As the first format had it, with an effect that waits.
     for statement in [
+        "DROP INDEX outbox_lane",
+        "ALTER TABLE outbox DROP COLUMN lane",
         "ALTER TABLE outbox DROP COLUMN urgency",
         "UPDATE meta SET value = 1 WHERE name = 'format'",
-        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate) VALUES ('old', NULL, x'00', 0, 0, 0)",
+        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate) VALUES
+             ('old', '{\"body\": {\"deliver\": {\"channel\": \"sms\"}}}', x'00', 0, 0, 0),
+             ('older', NULL, x'00', 0, 0, 0)",
     ] {
         let done = sqlx::query(statement).execute(&mut connection).await;
         done.expect("the statement is sound");
@@ -200,11 +204,12 @@ async fn a_file_of_the_first_format_is_read_and_brought_up_to_date() {
         .fetch_one(&mut connection)
         .await
         .expect("a format");
-    let urgency: i64 = sqlx::query_scalar("SELECT urgency FROM outbox WHERE key = 'old'")
-        .fetch_one(&mut connection)
+    let waiting: Vec<(i64, String)> = sqlx::query_as("SELECT urgency, lane FROM outbox ORDER BY number")
+        .fetch_all(&mut connection)
         .await
-        .expect("the effect");
-    assert_eq!((format, urgency), (FORMAT, 1));
+        .expect("the effects");
+    assert_eq!(format, FORMAT);
+    assert_eq!(waiting, [(1, "sms".to_owned()), (1, "act".to_owned())]);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_journal::{
     Claimed, Commit, Committed, Context, Epoch, ExecuteError, Finished, Journal, JournalError, MemoryJournal,
-    NewEvent, Record, Runner, Seq, Settle, Snapshot, SqliteJournal, StreamId, Timer,
+    NewEvent, Record, Room, Runner, Seq, Settle, Snapshot, SqliteJournal, StreamId, Timer,
 };
 use mainstay_kernel::effect::Effect;
 use mainstay_kernel::testing::SeededEntropy;
@@ -338,6 +338,16 @@ impl<J: Journal> Journal for Mute<J> {
         limit: usize,
     ) -> Result<Vec<Claimed>, JournalError> {
         self.inner.claim(epoch, now, lease, limit).await
+    }
+
+    async fn claim_within(
+        &self,
+        epoch: Epoch,
+        now: Timestamp,
+        lease: SignedDuration,
+        rooms: &[Room],
+    ) -> Result<Vec<Claimed>, JournalError> {
+        self.inner.claim_within(epoch, now, lease, rooms).await
     }
 
     async fn due_timers(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, JournalError> {

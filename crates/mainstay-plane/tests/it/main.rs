@@ -14,3 +14,4 @@ mod scripts;
 mod telemetry;
 mod tenants;
 mod tiers;
+mod why;

@@ -189,7 +189,7 @@ fn killed_at_every_boundary() {
     clippy::disallowed_methods,
     reason = "which tier runs, and from which seed, is said in the environment"
 )]
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
@@ -212,6 +212,7 @@ fn killed_at_random_with_bad_receivers() {
             mail_refuses: percent(60),
             chat_refuses: percent(60),
             answer_lost: percent(30),
+            ..Mishap::default()
         });
         world.switch().arm(1 + chance.below(120));
         story(&mut world);

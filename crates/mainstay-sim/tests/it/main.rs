@@ -2,6 +2,7 @@
 
 mod kills;
 mod scenarios;
+mod storm;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

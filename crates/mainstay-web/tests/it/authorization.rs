@@ -73,6 +73,7 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
             ("id", path) if path.contains("/silence/") => "s-1",
             ("id", _) => INCIDENT,
             ("event", _) => "01JHM8C1E0041061050R3GG28A",
+            ("subject", _) => "2025-01-15-001",
             ("name", path) if path.contains("/label/") => "job",
             ("name", path) if path.contains("/heartbeats/") => "nightly-backup",
             ("name", _) => mainstay_ui::assets::STYLE.path.trim_start_matches("/assets/"),

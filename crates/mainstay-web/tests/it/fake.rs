@@ -278,6 +278,23 @@ impl Console for Fake {
         })
     }
 
+    fn decisions<'a>(&'a self, who: &'a Principal, subject: String) -> Answer<'a, Explained> {
+        self.heard("explain", who);
+        Box::pin(async move {
+            let decisions = vec![Decided {
+                at: at("2025-01-15T10:16:32Z"),
+                step: "route".to_owned(),
+                text: "A route gives it to receiver on-call.".to_owned(),
+                event: "01JHM8C1E0041061050R3GG28A".parse().expect("an id"),
+            }];
+            let explained = Explained {
+                subject: subject.clone(),
+                decisions,
+            };
+            Self::if_seen(who, &subject, explained)
+        })
+    }
+
     fn why<'a>(&'a self, who: &'a Principal, event: EventId) -> Answer<'a, Why> {
         self.heard("why", who);
         Box::pin(async move {

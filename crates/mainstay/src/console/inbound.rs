@@ -14,6 +14,7 @@ use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::fact::ChangeRecorded;
 use mainstay_kernel::labels::ALERT_NAME;
+use mainstay_kernel::notification::GENERATOR_URL;
 use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal};
 use mainstay_plane::telemetry::completions::CompletionsError;
 use mainstay_plane::{Command, PlaneError};
@@ -28,8 +29,6 @@ use super::{PlaneConsole, before, failure, not_found, sight};
 const RESERVED: usize = 10_000;
 /// The most changes that a list has.
 const CHANGES_MAX: usize = 1_000;
-/// The annotation under which the link of another system's alert is kept.
-pub(super) const GENERATOR: &str = "generator_url";
 /// How long the inbox may take to answer, and how large its answer may be.
 const INBOX_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);
 const INBOX_MAX_BYTES: usize = 64 << 20;
@@ -210,7 +209,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .collect();
         let posted = alerts.into_iter().map(|alert| {
             let link = alert.generator_url.unwrap_or_default();
-            let annotations: Labels = alert.annotations.with(GENERATOR, link);
+            let annotations: Labels = alert.annotations.with(GENERATOR_URL, link);
             Posted {
                 labels: alert.labels,
                 annotations,

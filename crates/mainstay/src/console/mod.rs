@@ -49,11 +49,11 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
-    Done, DutyAsked, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement,
-    GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident, IncidentSummary, IssuedReport,
-    JournalReport, Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert, PostableSilence,
-    ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation, Slo,
-    SloDetail, WhatIf, WhatIfAsked, Why,
+    Done, DutyAsked, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
+    GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident, IncidentSummary,
+    IssuedReport, JournalReport, Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert,
+    PostableSilence, ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo,
+    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -240,6 +240,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn inbox<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<InboxMessage>> {
         Box::pin(self.inbox_messages(who))
+    }
+
+    fn decisions<'a>(&'a self, who: &'a Principal, subject: String) -> Answer<'a, Explained> {
+        Box::pin(self.explain_decisions(who, subject))
     }
 
     fn why<'a>(&'a self, who: &'a Principal, event: EventId) -> Answer<'a, Why> {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use mainstay_journal::verify::{Chain, verify};
 use mainstay_journal::{JournalError, Partition, PostgresJournal, SqliteJournal};
+use mainstay_kernel::EventId;
 use serde_json::{Value, json};
 
 use super::{Ask, Remote, path};
@@ -65,8 +67,9 @@ pub(crate) enum Command {
 /// Options of `mainstay why`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Why {
-    /// The event, as timelines and answers name it.
-    event: String,
+    /// A page (`2026-03-02-001-p1`), an incident, an alert (its fingerprint, or its name while it fires), or an event as
+    /// timelines and answers name it.
+    subject: String,
     #[command(flatten)]
     ask: Ask,
 }
@@ -158,24 +161,48 @@ async fn postgres(url: &DatabaseUrl) -> Result<PostgresJournal, JournalError> {
 impl Why {
     pub(crate) fn run(&self) -> Exit {
         Remote::run(&self.ask.server, async |remote| {
-            let (why, now) = remote.look(&path(&["events", &self.event, "why"]), &[]).await?;
+            let about_event = self.subject.parse::<EventId>().is_ok();
+            let at = match about_event {
+                true => path(&["events", &self.subject, "why"]),
+                false => path(&["why", &self.subject]),
+            };
+            let (why, now) = remote.look(&at, &[]).await?;
             if self.ask.output == Form::Json {
                 output::json(&why);
-                return Ok(Exit::Ok);
-            }
-            for (index, step) in list(&why, "chain").iter().enumerate() {
-                let because = if index == 0 { "" } else { "because of " };
-                anstream::println!(
-                    "{}  {because}\x1b[1m{}\x1b[0m  by {}  ({})",
-                    clock(step, "at", now),
-                    text(step, "kind"),
-                    text(step, "actor"),
-                    text(step, "event")
-                );
-                anstream::println!("    {}", text(step, "text"));
+            } else if about_event {
+                show_causes(&why, now);
+            } else {
+                show_decisions(&why, now);
             }
             Ok(Exit::Ok)
         })
+    }
+}
+
+/// An event and what caused it.
+fn show_causes(why: &Value, now: Timestamp) {
+    for (index, step) in list(why, "chain").iter().enumerate() {
+        let because = if index == 0 { "" } else { "because of " };
+        anstream::println!(
+            "{}  {because}\x1b[1m{}\x1b[0m  by {}  ({})",
+            clock(step, "at", now),
+            text(step, "kind"),
+            text(step, "actor"),
+            text(step, "event")
+        );
+        anstream::println!("    {}", text(step, "text"));
+    }
+}
+
+/// Every decision in its order.
+fn show_decisions(why: &Value, now: Timestamp) {
+    for decision in list(why, "decisions") {
+        anstream::println!(
+            "{}  \x1b[1m{:<12}\x1b[0m  {}",
+            clock(decision, "at", now),
+            text(decision, "step"),
+            text(decision, "text")
+        );
     }
 }
 

@@ -17,6 +17,7 @@ use mainstay_web::view::{Applied, BackupMade};
 use mainstay_web::{Answer, Failure};
 
 use super::{LivePlane, environment, load_catalog};
+use crate::adopt::alertmanager::settings;
 use crate::backup::manifest::Manifest;
 use crate::check::counted;
 use crate::console::Operations;
@@ -127,7 +128,8 @@ impl Operations for DiskOperations {
                 .map_err(|error| invalid(error.to_string()))?;
             let old = self.plane.look(|states| states.catalog.clone()).await;
             let digest = new.digest.to_string();
-            if old.digest == new.digest {
+            // Secrets and template files are no part of the digest.
+            if old.digest == new.digest && old.response.alertmanager == new.response.alertmanager {
                 return Ok(Applied {
                     digest,
                     changes: Vec::new(),
@@ -165,7 +167,9 @@ impl Operations for DiskOperations {
                 at: now,
                 cause: None,
             };
-            let applied = self.plane.apply_catalog(new, environment).await;
+            let read = new.clone();
+            let lookup = settings(&read, &self.catalog, environment);
+            let applied = self.plane.apply_catalog(new, lookup).await;
             applied.map_err(|error| invalid(error.to_string()))?;
             let ended = self.telemetry.reconfigure(judged, now);
             self.plane.exclude().await;

@@ -6,14 +6,16 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use mainstay_journal::{Journal, JournalError, StoredJournal};
+use jiff::Timestamp;
+use mainstay_journal::{Epoch, Journal, JournalError, StoredJournal};
 use mainstay_kernel::{Clock, Entropy};
+use mainstay_plane::LEAD_TTL;
+use tokio::time::Instant;
+
+use super::lead::{Lead, lease};
 
 /// How often a replica that stands by looks whether the lead is free.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a lead lasts that was just taken; the plane takes it anew, for as long as it needs.
-const LEASE: SignedDuration = SignedDuration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A replica: its name in the lease, which is the name of its data directory, and the lock of that.
 pub(super) struct Replica {
@@ -78,26 +80,36 @@ impl Replica {
         })
     }
 
-    /// Waits until nobody else leads.
+    /// Waits until nobody else leads. Gives the term, where there are others, and the lead.
+    ///
+    /// A lease is over when its holder was not seen to renew it for as long as it lasts, by this process' own measure: what
+    /// the wall clocks of two machines say of each other is no reason to send a page.
     pub(super) async fn stand_by(
         &self,
         journal: &StoredJournal,
         clock: &dyn Clock,
-    ) -> Result<(), JournalError> {
+    ) -> Result<(Option<Epoch>, Lead), JournalError> {
         if let StoredJournal::Sqlite(_) = journal {
-            return Ok(());
+            return Ok((None, Lead::default()));
         }
-        let mut leader = String::new();
+        let mut seen: Option<(String, Timestamp, Instant)> = None;
         loop {
-            match journal.lead(&self.name, clock.now(), LEASE).await {
+            let over = seen.as_ref().filter(|(_, _, since)| since.elapsed() >= lease());
+            let now = over.map_or(Timestamp::UNIX_EPOCH, |(_, until, _)| *until);
+            let begun = Instant::now();
+            match journal.lead(&self.name, now, LEAD_TTL).await {
                 Ok(epoch) => {
+                    journal.renew(epoch, clock.now(), LEAD_TTL).await?;
                     tracing::info!(replica = self.name, epoch = epoch.0, "this replica leads");
-                    return Ok(());
+                    return Ok((Some(epoch), Lead::since(begun)));
                 }
                 Err(JournalError::LeaseHeld { holder, until }) => {
-                    if holder != leader {
+                    let known = seen.as_ref();
+                    if known.is_none_or(|(leader, _, _)| *leader != holder) {
                         tracing::info!(replica = self.name, leader = holder, %until, "this replica stands by");
-                        leader = holder;
+                    }
+                    if known.is_none_or(|(leader, last, _)| *leader != holder || *last != until) {
+                        seen = Some((holder, until, Instant::now()));
                     }
                     tokio::time::sleep(LOOK_EVERY).await;
                 }

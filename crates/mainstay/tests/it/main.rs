@@ -1,8 +1,10 @@
 //! The binary as its users run it: what it prints, and with which exit code it ends.
 
 mod adoption;
+mod alertmanager_file;
 mod amtool;
 mod beside;
+mod blackbox;
 mod catalogs;
 mod clients;
 mod counts;
@@ -22,6 +24,7 @@ mod restore;
 mod scraping;
 mod server;
 mod store;
+mod storm;
 mod tenancy;
 mod watchdog;
 

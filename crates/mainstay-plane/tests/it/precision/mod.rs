@@ -27,10 +27,18 @@ fn catalog() -> Arc<Catalog> {
     Arc::new(Catalog::build(documents, &mut diagnostics))
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is configured by its environment"
+)]
 fn is_full() -> bool {
     std::env::var_os("MAINSTAY_FULL").is_some()
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is configured by its environment"
+)]
 fn seed() -> u64 {
     let given = std::env::var("MAINSTAY_SEED").ok();
     given.map_or(20_260_302, |text| {
