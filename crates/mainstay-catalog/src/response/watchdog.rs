@@ -255,6 +255,8 @@ impl WatchdogPage {
             chat: self.chat.clone(),
             webhooks: self.webhooks.clone(),
             email: self.email.clone(),
+            send_resolved: true,
+            integrations: Vec::new(),
         }
     }
 
