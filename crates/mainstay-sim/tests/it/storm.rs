@@ -25,8 +25,13 @@ const TOLD_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// The payments platform without what judges it: nothing of that is at work here, and reading it takes longer than a seed.
 fn catalog() -> Arc<Catalog> {
     let from = crate::root().join("catalogs/payments");
-    let files = ["cells", "oncall", "people", "platform", "routing", "services", "tenants"];
-    let files: Vec<_> = files.iter().map(|name| from.join(format!("{name}.yaml"))).collect();
+    let files = [
+        "cells", "oncall", "people", "platform", "routing", "services", "tenants",
+    ];
+    let files: Vec<_> = files
+        .iter()
+        .map(|name| from.join(format!("{name}.yaml")))
+        .collect();
     let to = std::env::temp_dir().join(format!("mainstay-storm-{}", std::process::id()));
     std::fs::create_dir_all(&to).expect("a directory");
     for file in &files {
@@ -134,11 +139,17 @@ fn play(seed: u64, catalog: &Arc<Catalog>) -> Result<Seen, String> {
             let labels = [
                 ("alertname", name.clone()),
                 ("cell", format!("cell-{}", 1 + chance.below(10))),
-                ("priority", ["P0", "P1"][usize::try_from(chance.below(2)).unwrap_or(0)].to_owned()),
+                (
+                    "priority",
+                    ["P0", "P1"][usize::try_from(chance.below(2)).unwrap_or(0)].to_owned(),
+                ),
             ];
             alerts.push(Alert {
                 name,
-                labels: labels.iter().map(|(name, value)| (*name, value.as_str())).collect(),
+                labels: labels
+                    .iter()
+                    .map(|(name, value)| (*name, value.as_str()))
+                    .collect(),
                 starts_at: world.now(),
             });
         }
@@ -165,13 +176,19 @@ fn check(world: &World, alerts: &[Alert], seen: &mut Seen) -> Result<(), String>
     let incidents = world.incidents();
     let received = world.received();
     for alert in alerts {
-        let of = incidents
-            .iter()
-            .find(|incident| incident.alerts.values().any(|known| known.alert.name() == alert.name));
+        let of = incidents.iter().find(|incident| {
+            incident
+                .alerts
+                .values()
+                .any(|known| known.alert.name() == alert.name)
+        });
         let incident = of.ok_or_else(|| format!("{} is in no incident", alert.name))?;
-        let paged = received
-            .iter()
-            .any(|message| message.page.as_ref().is_some_and(|page| page.as_str().starts_with(incident.id.as_str())));
+        let paged = received.iter().any(|message| {
+            message
+                .page
+                .as_ref()
+                .is_some_and(|page| page.as_str().starts_with(incident.id.as_str()))
+        });
         if !paged {
             return Err(format!("nobody was paged for {}", alert.name));
         }
