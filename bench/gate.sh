@@ -12,6 +12,8 @@ find_mainstay "${PROFILE:-release}"
 answers=${1:-2000}
 read -r port < <(free_ports 1)
 export MAINSTAY_SMTP_HOST=127.0.0.1 MAINSTAY_SMTP_PORT=9 MAINSTAY_CHAT_URL=http://127.0.0.1:9/chat
+export MAINSTAY_TELEPHONE_ACCOUNT=AC MAINSTAY_TELEPHONE_TOKEN=t MAINSTAY_TELEPHONE_URL=http://127.0.0.1:9
+export MAINSTAY_TELEPHONE_CALLBACK_URL=http://127.0.0.1:9 MAINSTAY_TELEPHONE_CALLBACK_LISTEN=127.0.0.1:0
 start serve "$mainstay" serve --catalog catalogs/payments --data "$work/data" --listen "127.0.0.1:$port"
 listening() { grep -q "mainstay listens on" "$work/serve.log"; }
 wait_for 60 "the server" listening || die "it does not listen"

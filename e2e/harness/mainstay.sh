@@ -102,12 +102,14 @@ post() {
 # json FILE EXPRESSION: the value of a Python expression over the document `d`.
 json() { python3 -c 'import json, sys; d = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$1" "$2"; }
 
-# start_inbox NAME: a mail and chat inbox; sets smtp_port, inbox_url and, for `mainstay serve`, the environment.
+# start_inbox NAME: an inbox for mail, chat and telephones; sets smtp_port, inbox_url and, for `mainstay serve`, the environment.
 start_inbox() {
-    local http_port
-    read -r smtp_port http_port < <(free_ports 2)
+    local http_port callbacks
+    read -r smtp_port http_port callbacks < <(free_ports 3)
     inbox_url=http://127.0.0.1:$http_port
     export MAINSTAY_SMTP_HOST=127.0.0.1 MAINSTAY_SMTP_PORT=$smtp_port MAINSTAY_CHAT_URL=$inbox_url/chat
+    export MAINSTAY_TELEPHONE_ACCOUNT=ACtest MAINSTAY_TELEPHONE_TOKEN=test MAINSTAY_TELEPHONE_URL=$inbox_url
+    export MAINSTAY_TELEPHONE_CALLBACK_URL=http://127.0.0.1:$callbacks MAINSTAY_TELEPHONE_CALLBACK_LISTEN=127.0.0.1:$callbacks
     start inbox "$mainstay" inbox --smtp "127.0.0.1:$smtp_port" --http "127.0.0.1:$http_port" --file "$work/inbox.jsonl"
     wait_for 20 "the inbox" answers "$inbox_url/healthz" || die "the inbox does not answer"
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use mainstay_catalog::response::{Route, Routing};
+use mainstay_catalog::response::{Route, Routing, is_beat};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
-use mainstay_kernel::{Digest, Labels, Scope, Severity};
+use mainstay_kernel::notification::GroupKey;
+use mainstay_kernel::{Digest, Labels, Matcher, Scope, Severity};
 
-use crate::draft::{Draft, HeldBy};
+use crate::draft::{Draft, HeldBy, weight_bytes};
 use crate::event::{AlertEvent, HeldAlert, Placement};
+use crate::flap::FlapLimit;
 use crate::fold::{ActiveAlert, AlertState, Group, after, common_scope};
 use crate::observation::Observation;
 use crate::silence::SilenceId;
@@ -46,18 +48,45 @@ pub(crate) fn group_name(path: &[usize], route: &Route, labels: &Labels) -> Stri
     )
 }
 
+/// As Alertmanager names a group: the matchers of the routes that lead to it, and the labels by which it is grouped.
+fn group_key(routing: &Routing, path: &[usize], labels: Labels) -> GroupKey {
+    let mut text = "{}".to_owned();
+    let mut route = &routing.route;
+    for index in path {
+        let Some(below) = route.routes.get(*index) else {
+            break;
+        };
+        route = below;
+        let mut matchers: Vec<&Matcher> = route.matchers.iter().collect();
+        matchers.sort_by_key(|matcher| (matcher.name(), matcher.value(), matcher.op()));
+        let matchers: Vec<String> = matchers.iter().map(ToString::to_string).collect();
+        text.push_str(&format!("/{{{}}}", matchers.join(",")));
+    }
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value:?}"))
+        .collect();
+    text.push_str(&format!(":{{{}}}", pairs.join(", ")));
+    GroupKey { text, labels }
+}
+
 fn place(routing: &Routing, alert: &AlertFact) -> Vec<Placement> {
     let ms = |duration: jiff::SignedDuration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     let routes = routing.route.matching(&alert.labels).into_iter();
     routes
         .map(|(path, route)| Placement {
             group: group_name(&path, route, &alert.labels),
+            key: group_key(routing, &path, route.group_by.of(&alert.labels)),
             receiver: route.receiver.clone(),
             group_wait_ms: ms(route.group_wait),
             group_interval_ms: ms(route.group_interval),
             repeat_interval_ms: ms(route.repeat_interval),
             mute_time_intervals: route.mute_time_intervals.clone(),
             active_time_intervals: route.active_time_intervals.clone(),
+            flap_limit: route.flapping.map(|flapping| FlapLimit {
+                starts: flapping.starts,
+                within_ms: ms(flapping.within),
+            }),
         })
         .collect()
 }
@@ -72,6 +101,7 @@ fn started(
         labels: observation.labels,
         annotations: observation.annotations,
         starts_at: mainstay_kernel::clock::truncate_to_ms(observation.starts_at),
+        ended_at: None,
     };
     let placements = place(routing, &alert);
     let groups = placements
@@ -90,25 +120,41 @@ fn started(
     )
 }
 
-fn fired(group: &str, receiver: &str, members: &[&ActiveAlert]) -> AlertFired {
+fn fired(draft: &Draft<'_>, group: &str, placement: &Placement, members: &[&ActiveAlert]) -> AlertFired {
     let scopes: Vec<Scope> = members
         .iter()
         .map(|member| Scope::from_labels(&member.alert.labels))
         .collect();
+    // Whether pages arrive is asked of the way that the most urgent ones take.
+    let is_beat = members.iter().all(|member| is_beat(&member.alert.labels));
+    let severities = members.iter().map(|member| member.severity);
     AlertFired {
         group: group.to_owned(),
-        receiver: receiver.to_owned(),
-        severity: members
-            .iter()
-            .map(|member| member.severity)
-            .min()
-            .unwrap_or(Severity::P3),
+        receiver: placement.receiver.clone(),
+        severity: match is_beat && !members.is_empty() {
+            true => Severity::P0,
+            false => severities.min().unwrap_or(Severity::P3),
+        },
         scope: common_scope(scopes.iter()),
         firing: members.iter().map(|member| member.alert.clone()).collect(),
+        resolved: within(draft.over(group)),
+        key: placement.key.clone(),
     }
 }
 
-fn resolved(name: &str, group: &Group) -> AlertEvent {
+/// Of what is over in a group that still fires, as much as an event has room for.
+fn within(mut over: Vec<AlertFact>) -> Vec<AlertFact> {
+    let mut taken_bytes = 0;
+    let kept = over.iter().take_while(|alert| {
+        taken_bytes += weight_bytes(alert);
+        taken_bytes <= GROUP_MAX_BYTES / 2
+    });
+    let kept = kept.count();
+    over.truncate(kept);
+    over
+}
+
+fn resolved(draft: &Draft<'_>, name: &str, group: &Group) -> AlertEvent {
     let scopes: Vec<Scope> = group
         .told
         .values()
@@ -119,7 +165,8 @@ fn resolved(name: &str, group: &Group) -> AlertEvent {
             group: name.to_owned(),
             receiver: group.placement.receiver.clone(),
             scope: common_scope(scopes.iter()),
-            resolved: group.told.values().cloned().collect(),
+            resolved: draft.over(name),
+            key: group.placement.key.clone(),
         },
     }
 }
@@ -154,15 +201,17 @@ pub(crate) fn observe(
             }
             (Some(end), true) => {
                 let groups = draft.alert(&fingerprint).map(|alert| alert.groups.clone());
-                touched.extend(groups.unwrap_or_default());
-                draft.end(fingerprint);
+                let groups = groups.unwrap_or_default();
+                touched.extend(groups.iter().cloned());
+                let ended_at = mainstay_kernel::clock::truncate_to_ms(end);
+                draft.end(fingerprint, ended_at);
                 ended.insert(fingerprint);
                 let scope = Scope::from_labels(&observation.labels);
-                let ended_at = mainstay_kernel::clock::truncate_to_ms(end);
                 events.push(AlertEvent::Ended {
                     fingerprint,
                     scope,
                     ended_at,
+                    groups,
                 });
             }
             _ => {}
@@ -264,8 +313,19 @@ impl<'a> Sorted<'a> {
     }
 
     /// The group is told, and what is held back is noted.
-    fn tell(mut self, draft: &Draft<'_>, name: &str, receiver: &str) -> Vec<AlertEvent> {
-        let fact = fired(name, receiver, &self.named);
+    fn tell(self, draft: &Draft<'_>, name: &str, placement: &Placement) -> Vec<AlertEvent> {
+        self.tell_with(draft, name, placement, Vec::new())
+    }
+
+    /// The same, with alerts that begin too often.
+    fn tell_with(
+        mut self,
+        draft: &Draft<'_>,
+        name: &str,
+        placement: &Placement,
+        flapping: Vec<HeldAlert>,
+    ) -> Vec<AlertEvent> {
+        let fact = fired(draft, name, placement, &self.named);
         let has_news = self.has_news;
         // What is named is told; the rest waits.
         let named: BTreeSet<Digest> = fact.firing.iter().map(|alert| alert.fingerprint).collect();
@@ -273,34 +333,92 @@ impl<'a> Sorted<'a> {
         let rest = (!self.held.is_empty())
             .then(|| self.held_event(draft, name, true))
             .flatten();
-        let told = match has_news {
-            true => AlertEvent::Fired { fact },
-            false => AlertEvent::Reminded { fact },
+        let told = match (has_news, fact.resolved.is_empty()) {
+            _ if !flapping.is_empty() => AlertEvent::Flapping { fact, flapping },
+            (true, _) => AlertEvent::Fired { fact },
+            (false, false) => AlertEvent::Eased { fact },
+            (false, true) => AlertEvent::Reminded { fact },
         };
         [told].into_iter().chain(rest).collect()
     }
+}
+
+/// Of what is held back nobody heard: it keeps nobody from hearing that the rest is over.
+fn is_unheard(group: Option<&Group>, member: &ActiveAlert) -> bool {
+    let id = &member.alert.fingerprint;
+    group.is_some_and(|group| group.held.contains_key(id) && !group.told.contains_key(id))
+}
+
+/// What flapped in a group is stable: that it is over is told, and that it fires after all.
+pub(crate) fn settle(mut draft: Draft<'_>, name: &str) -> Vec<AlertEvent> {
+    let alerts = draft.state.flaps.stable(name, draft.now);
+    if alerts.is_empty() {
+        return Vec::new();
+    }
+    draft.settle(&alerts);
+    let members = draft.members(name);
+    let scopes: Vec<Scope> = members
+        .iter()
+        .map(|member| Scope::from_labels(&member.alert.labels))
+        .collect();
+    let fires = members
+        .iter()
+        .any(|member| alerts.contains(&member.alert.fingerprint));
+    let mut events = vec![AlertEvent::Settled {
+        group: name.to_owned(),
+        scope: common_scope(scopes.iter()),
+        alerts,
+    }];
+    let Some(group) = draft.state.groups.get(name) else {
+        return events;
+    };
+    if members.iter().all(|member| is_unheard(Some(group), member)) {
+        if !group.told.is_empty() && !draft.keeps_an_end_back(name) {
+            events.push(resolved(&draft, name, group));
+        }
+    } else if fires {
+        let mut sorted = Sorted::of(&draft, name);
+        if !sorted.is_quiet() {
+            // Whoever thought that it would pass by itself is told once more.
+            sorted.has_news = true;
+            events.extend(sorted.tell(&draft, name, &group.placement));
+        }
+    }
+    // What else is over is told with the group's next news.
+    events
 }
 
 /// What a group says without waiting: a new P0, a route that does not wait, or that all is over.
 fn news_at_once(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
     let group = draft.state.groups.get(name);
     let members = draft.members(name);
-    // Of what is held back nobody heard: it keeps nobody from hearing that the rest is over.
-    let is_unheard = |member: &&ActiveAlert| {
-        let id = &member.alert.fingerprint;
-        group.is_some_and(|group| group.held.contains_key(id) && !group.told.contains_key(id))
-    };
-    if members.iter().all(is_unheard) {
-        let told = group.filter(|group| !group.told.is_empty());
-        return told.map(|group| resolved(name, group)).into_iter().collect();
+    if members.iter().all(|member| is_unheard(group, member)) {
+        let told = group.filter(|group| !group.told.is_empty() && !draft.keeps_an_end_back(name));
+        return told
+            .map(|group| resolved(draft, name, group))
+            .into_iter()
+            .collect();
     }
     let Some(placement) = draft.placement(name) else {
         return Vec::new();
     };
+    let mut flapping = draft.newly_flapping(name);
+    if !flapping.is_empty() {
+        let sorted = Sorted::of(draft, name);
+        flapping.retain(|one| {
+            let mut named = sorted.named.iter();
+            named.any(|member| member.alert.fingerprint == one.fingerprint && !sorted.holds(member))
+        });
+        if !flapping.is_empty() {
+            return sorted.tell_with(draft, name, placement, flapping);
+        }
+    }
     let is_new =
         |alert: &ActiveAlert| group.is_none_or(|group| !group.told.contains_key(&alert.alert.fingerprint));
     let no_wait = group.is_none_or(|group| group.told.is_empty()) && placement.group_wait_ms == 0;
-    let is_urgent = |alert: &&ActiveAlert| is_new(alert) && (no_wait || alert.severity == Severity::P0);
+    let is_urgent = |alert: &&ActiveAlert| {
+        is_new(alert) && (no_wait || alert.severity == Severity::P0 || is_beat(&alert.alert.labels))
+    };
     // What is held back costs more to find out than what is urgent.
     if !members.iter().any(is_urgent) {
         return Vec::new();
@@ -309,7 +427,7 @@ fn news_at_once(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
     if !sorted.named.iter().any(is_urgent) {
         return Vec::new();
     }
-    sorted.tell(draft, name, &placement.receiver)
+    sorted.tell(draft, name, placement)
 }
 
 /// The time of a group's news has come.
@@ -318,8 +436,16 @@ pub(crate) fn flush(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
         return Vec::new();
     };
     let sorted = Sorted::of(draft, name);
-    if sorted.has_news {
-        return sorted.tell(draft, name, &group.placement.receiver);
+    let eases = !group.ended.is_empty();
+    if sorted.has_news || (eases && (!sorted.named.is_empty() || draft.keeps_an_end_back(name))) {
+        return sorted.tell(draft, name, &group.placement);
+    }
+    if eases {
+        // Of what is left nobody heard.
+        let over = resolved(draft, name, group);
+        return std::iter::once(over)
+            .chain(sorted.held_event(draft, name, true))
+            .collect();
     }
     // Of what was told only what is new can be held back from being told.
     let has_waited = group.flush_at.is_some();
@@ -336,11 +462,15 @@ pub(crate) fn remind(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
         return Vec::new();
     };
     let sorted = Sorted::of(draft, name);
+    if sorted.named.is_empty() && sorted.held.is_empty() {
+        // What flapped is over, and nobody is told yet.
+        return Vec::new();
+    }
     if !sorted.has_news && sorted.is_quiet() {
         return sorted.held_event(draft, name, true).into_iter().collect();
     }
     // News that came while a late reminder was due must not pass as a mere reminder: nobody acts on those.
-    sorted.tell(draft, name, &group.placement.receiver)
+    sorted.tell(draft, name, &group.placement)
 }
 
 /// What was held back may be told now: in one group, or in all that hold anything.
@@ -374,7 +504,7 @@ fn review_group(draft: &Draft<'_>, name: &str, by_clock: bool) -> Vec<AlertEvent
         repeat_due && !group.told.is_empty() && !sorted.is_quiet()
     };
     if tells {
-        return sorted.tell(draft, name, &group.placement.receiver);
+        return sorted.tell(draft, name, &group.placement);
     }
     sorted.held_event(draft, name, by_clock).into_iter().collect()
 }

@@ -12,7 +12,8 @@ use mainstay_kernel::{Digest, Labels};
 use serde::{Deserialize, Serialize};
 
 use crate::decide::{FIRING_MAX, GROUP_MAX_BYTES};
-use crate::event::{AlertEvent, Placement};
+use crate::event::{AlertEvent, HeldAlert, Placement};
+use crate::flap::Flap;
 use crate::fold::{ActiveAlert, AlertState};
 use crate::silence::{Silence, SilenceId};
 
@@ -32,6 +33,13 @@ pub enum HeldBy {
     },
     /// Its route tells somebody in certain time intervals only, and none of them is now.
     Inactive,
+    /// It begins too often: that it is over is told when it is stable.
+    Flapping {
+        /// So often it began.
+        starts: u32,
+        /// In so long, in milliseconds.
+        within_ms: i64,
+    },
     /// A silence.
     Silenced {
         /// The silence.
@@ -39,8 +47,17 @@ pub enum HeldBy {
     },
 }
 
+impl HeldBy {
+    pub(crate) fn flapping(flap: &Flap) -> Self {
+        Self::Flapping {
+            starts: flap.starts(),
+            within_ms: flap.limit().within_ms,
+        }
+    }
+}
+
 /// About what an alert takes in an event, in bytes.
-fn weight_bytes(alert: &AlertFact) -> usize {
+pub(crate) fn weight_bytes(alert: &AlertFact) -> usize {
     let labels = alert.labels.iter().chain(alert.annotations.iter());
     256 + labels
         .map(|(name, value)| name.len() + value.len() + 8)
@@ -54,12 +71,16 @@ pub(crate) struct Draft<'a> {
     pub(crate) now: Timestamp,
     silences: Cow<'a, BTreeMap<SilenceId, Silence>>,
     started: BTreeMap<Digest, ActiveAlert>,
-    ended: BTreeSet<Digest>,
+    ended: BTreeMap<Digest, Timestamp>,
     placements: BTreeMap<String, Placement>,
     /// Which of the started alerts a group has: a storm may bring as many groups as alerts.
     joined: BTreeMap<String, BTreeSet<Digest>>,
     /// What the alerts of the groups that got new ones weigh, in bytes.
     weights: BTreeMap<String, usize>,
+    /// Those that begin too often, with this beginning.
+    flapping: BTreeMap<String, BTreeMap<Digest, Flap>>,
+    /// Those that are stable again.
+    settled: Vec<Digest>,
     /// How many alerts fire.
     firing: usize,
     /// What inhibits, found out when it is asked.
@@ -77,10 +98,12 @@ impl<'a> Draft<'a> {
             now,
             silences: Cow::Borrowed(&state.silences),
             started: BTreeMap::new(),
-            ended: BTreeSet::new(),
+            ended: BTreeMap::new(),
             placements: BTreeMap::new(),
             joined: BTreeMap::new(),
             weights: BTreeMap::new(),
+            flapping: BTreeMap::new(),
+            settled: Vec::new(),
             firing: state.alerts.len(),
             sources: OnceCell::new(),
         }
@@ -92,14 +115,14 @@ impl<'a> Draft<'a> {
             self.state
                 .alerts
                 .get(fingerprint)
-                .filter(|_| !self.ended.contains(fingerprint))
+                .filter(|_| !self.ended.contains_key(fingerprint))
         })
     }
 
     /// Every alert that fires.
     fn alerts(&self) -> impl Iterator<Item = &ActiveAlert> {
         let before = self.state.alerts.iter();
-        let kept = before.filter(|(id, _)| !self.ended.contains(*id) && !self.started.contains_key(*id));
+        let kept = before.filter(|(id, _)| !self.ended.contains_key(*id) && !self.started.contains_key(*id));
         kept.map(|(_, alert)| alert).chain(self.started.values())
     }
 
@@ -133,6 +156,12 @@ impl<'a> Draft<'a> {
             *self.weights.entry(placement.group.clone()).or_default() += weight;
             let joined = self.joined.entry(placement.group.clone()).or_default();
             joined.insert(fingerprint);
+            let flaps = &self.state.flaps;
+            let would_flap = |limit| flaps.would_flap(&placement.group, &fingerprint, limit, self.now);
+            if let Some(flap) = placement.flap_limit.and_then(would_flap) {
+                let flapping = self.flapping.entry(placement.group.clone()).or_default();
+                flapping.insert(fingerprint, flap);
+            }
             self.placements.insert(placement.group.clone(), placement.clone());
         }
         self.ended.remove(&fingerprint);
@@ -140,9 +169,9 @@ impl<'a> Draft<'a> {
         true
     }
 
-    pub(crate) fn end(&mut self, fingerprint: Digest) {
+    pub(crate) fn end(&mut self, fingerprint: Digest, ended_at: Timestamp) {
         self.started.remove(&fingerprint);
-        self.ended.insert(fingerprint);
+        self.ended.insert(fingerprint, ended_at);
         self.firing = self.firing.saturating_sub(1);
         self.sources.take();
         self.weights.clear();
@@ -179,6 +208,60 @@ impl<'a> Draft<'a> {
             .filter_map(|id| self.alert(id))
             .filter(here)
             .collect()
+    }
+
+    /// Whether the end of an alert is kept back in a group.
+    fn is_flapping(&self, group: &str, alert: &Digest) -> bool {
+        self.state.flaps.flapping(group, alert).is_some() && !self.settled.contains(alert)
+    }
+
+    /// Whether that of any alert that is over is kept back in a group.
+    pub(crate) fn keeps_an_end_back(&self, name: &str) -> bool {
+        let group = self.state.groups.get(name);
+        let told = group.into_iter().flat_map(|group| group.told.keys());
+        let members = self.members(name);
+        let fires = |id: &Digest| members.iter().any(|member| member.alert.fingerprint == *id);
+        let mut flapping = told.filter(|id| self.is_flapping(name, id));
+        flapping.any(|id| !fires(id))
+    }
+
+    /// The alerts of a group that begin too often, of which nobody was told yet.
+    pub(crate) fn newly_flapping(&self, name: &str) -> Vec<HeldAlert> {
+        let flapping = self.flapping.get(name).into_iter().flatten();
+        let held = |(id, flap): (&Digest, &Flap)| HeldAlert {
+            fingerprint: *id,
+            by: HeldBy::flapping(flap),
+        };
+        flapping.map(held).collect()
+    }
+
+    pub(crate) fn settle(&mut self, alerts: &[Digest]) {
+        self.settled.extend_from_slice(alerts);
+    }
+
+    /// The alerts that a group was told of and that are over in it, each with its end.
+    pub(crate) fn over(&self, name: &str) -> Vec<AlertFact> {
+        let Some(group) = self.state.groups.get(name) else {
+            return Vec::new();
+        };
+        let firing: BTreeSet<Digest> = self
+            .members(name)
+            .iter()
+            .map(|member| member.alert.fingerprint)
+            .collect();
+        let over = group.told.values().filter(|alert| {
+            !firing.contains(&alert.fingerprint) && !self.is_flapping(name, &alert.fingerprint)
+        });
+        over.map(|alert| {
+            let id = &alert.fingerprint;
+            let known = self.ended.get(id).or_else(|| group.ended.get(id)).copied();
+            let flapped = || Some(self.state.flaps.flapping(name, id)?.changed_at());
+            AlertFact {
+                ended_at: Some(known.or_else(flapped).unwrap_or(self.now)),
+                ..alert.clone()
+            }
+        })
+        .collect()
     }
 
     /// What keeps an alert from being told in a group, the first reason in Alertmanager's order.

@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use mainstay_journal::{DomainEvent, StreamId};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
+use mainstay_kernel::notification::GroupKey;
 use mainstay_kernel::{Digest, Scope, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::draft::HeldBy;
+use crate::flap::FlapLimit;
 use crate::silence::{Silence, SilenceId};
 
 /// Where a route put an alert, with the clocks of that route.
@@ -14,6 +16,9 @@ use crate::silence::{Silence, SilenceId};
 pub struct Placement {
     /// The group: the route's path, its receiver and the labels it groups by.
     pub group: String,
+    /// What the group is called outside.
+    #[serde(default)]
+    pub key: GroupKey,
     /// The receiver's name.
     pub receiver: String,
     /// How long a new group waits for more, in milliseconds.
@@ -28,6 +33,9 @@ pub struct Placement {
     /// The time intervals outside which nobody is told, if there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub active_time_intervals: Vec<String>,
+    /// How often an alert may begin, if that is of interest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flap_limit: Option<FlapLimit>,
 }
 
 /// An alert that is not told, and why.
@@ -58,11 +66,26 @@ pub enum AlertEvent {
         fingerprint: Digest,
         scope: Scope,
         ended_at: Timestamp,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<String>,
     },
     /// A group is told.
     Fired { fact: AlertFired },
     /// A group that was told is told again, unchanged.
     Reminded { fact: AlertFired },
+    /// Alerts of a group begin too often: it is told, and their ends are kept back until they are stable.
+    Flapping {
+        fact: AlertFired,
+        flapping: Vec<HeldAlert>,
+    },
+    /// These alerts of a group are stable again.
+    Settled {
+        group: String,
+        scope: Scope,
+        alerts: Vec<Digest>,
+    },
+    /// Some of a group that was told is over, and the rest still fires.
+    Eased { fact: AlertFired },
     /// All of a group that was told is over.
     Resolved { fact: AlertResolved },
     /// These alerts of a group, and no others, are not told though they fire.
@@ -84,6 +107,9 @@ impl DomainEvent for AlertEvent {
             Self::Ended { .. } => "alert.ended",
             Self::Fired { .. } => "alert.fired",
             Self::Reminded { .. } => "alert.reminded",
+            Self::Flapping { .. } => "alert.flapping",
+            Self::Settled { .. } => "alert.settled",
+            Self::Eased { .. } => "alert.eased",
             Self::Resolved { .. } => "alert.resolved",
             Self::Held { .. } => "alert.held",
             Self::Silenced { .. } => "alert.silenced",
@@ -96,7 +122,9 @@ impl DomainEvent for AlertEvent {
         match self {
             Self::Started { alert, .. } => StreamId::new("alert", alert.fingerprint.short()),
             Self::Ended { fingerprint, .. } => StreamId::new("alert", fingerprint.short()),
-            Self::Fired { fact } | Self::Reminded { fact } => group(&fact.group),
+            Self::Fired { fact } | Self::Reminded { fact } | Self::Eased { fact } => group(&fact.group),
+            Self::Flapping { fact, .. } => group(&fact.group),
+            Self::Settled { group: name, .. } => group(name),
             Self::Resolved { fact } => group(&fact.group),
             Self::Held { group: name, .. } => group(name),
             Self::Silenced { silence } => StreamId::new("silence", &silence.id),
@@ -109,7 +137,9 @@ impl DomainEvent for AlertEvent {
             Self::Started { alert, .. } => Scope::from_labels(&alert.labels),
             Self::Ended { scope, .. } | Self::Held { scope, .. } => scope.clone(),
             Self::Silenced { .. } | Self::Unsilenced { .. } => Scope::platform(),
-            Self::Fired { fact } | Self::Reminded { fact } => fact.scope.clone(),
+            Self::Fired { fact } | Self::Reminded { fact } | Self::Eased { fact } => fact.scope.clone(),
+            Self::Flapping { fact, .. } => fact.scope.clone(),
+            Self::Settled { scope, .. } => scope.clone(),
             Self::Resolved { fact } => fact.scope.clone(),
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::draft::HeldBy;
 use crate::event::{AlertEvent, Placement};
+use crate::flap::{Flap, Flaps};
 use crate::silence::{KEPT, Silence, SilenceId};
 
 /// An alert that fires.
@@ -34,9 +35,12 @@ pub struct Group {
     pub firing: BTreeSet<Digest>,
     /// The alerts that were firing when it was last told.
     pub told: BTreeMap<Digest, AlertFact>,
+    /// Those of them that ended since, and when.
+    #[serde(default)]
+    pub ended: BTreeMap<Digest, Timestamp>,
     /// When it was last told.
     pub told_at: Option<Timestamp>,
-    /// When what is new in it will be told.
+    /// When what is new in it, or over, will be told.
     pub flush_at: Option<Timestamp>,
     /// Its alerts that fire and are not told, and why.
     #[serde(default)]
@@ -54,6 +58,11 @@ impl Group {
     pub(crate) fn is_news(&self, fingerprint: &Digest) -> bool {
         !self.told.contains_key(fingerprint) && !self.held.contains_key(fingerprint)
     }
+
+    /// Whether there is anything to be told at the next flush.
+    fn has_news(&self) -> bool {
+        !self.ended.is_empty() || self.firing.iter().any(|id| self.is_news(id))
+    }
 }
 
 /// All alerts that fire and all groups that are not over.
@@ -63,6 +72,8 @@ pub struct AlertState {
     pub(crate) groups: BTreeMap<String, Group>,
     #[serde(default)]
     pub(crate) silences: BTreeMap<SilenceId, Silence>,
+    #[serde(default, skip_serializing_if = "Flaps::is_empty")]
+    pub(crate) flaps: Flaps,
 }
 
 impl AlertState {
@@ -75,6 +86,12 @@ impl AlertState {
     #[must_use]
     pub fn alert(&self, fingerprint: &Digest) -> Option<&ActiveAlert> {
         self.alerts.get(fingerprint)
+    }
+
+    /// How often an alert began in a group, where it was told that it flaps.
+    #[must_use]
+    pub fn flapping(&self, group: &str, alert: &Digest) -> Option<&Flap> {
+        self.flaps.flapping(group, alert)
     }
 
     /// The silences, those that are over lately among them.
@@ -138,6 +155,10 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
             placements,
         } => {
             for placement in placements {
+                if let Some(limit) = placement.flap_limit {
+                    let flaps = &mut state.flaps;
+                    flaps.start(&placement.group, alert.fingerprint, limit, meta.at);
+                }
                 let group = state
                     .groups
                     .entry(placement.group.clone())
@@ -145,6 +166,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                         placement: placement.clone(),
                         firing: BTreeSet::new(),
                         told: BTreeMap::new(),
+                        ended: BTreeMap::new(),
                         told_at: None,
                         flush_at: None,
                         held: BTreeMap::new(),
@@ -157,6 +179,8 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 // One that was told and comes back before anybody heard of its end is no news.
                 if !group.told.contains_key(&alert.fingerprint) {
                     group.flush_at.get_or_insert(due);
+                } else if group.ended.remove(&alert.fingerprint).is_some() && !group.has_news() {
+                    group.flush_at = None;
                 }
             }
             let groups = placements
@@ -171,7 +195,11 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
             };
             state.alerts.insert(alert.fingerprint, active);
         }
-        AlertEvent::Ended { fingerprint, .. } => {
+        AlertEvent::Ended {
+            fingerprint,
+            ended_at,
+            ..
+        } => {
             let Some(ended) = state.alerts.remove(fingerprint) else {
                 return;
             };
@@ -181,11 +209,17 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 };
                 group.firing.remove(fingerprint);
                 group.held.remove(fingerprint);
-                if group.firing.is_empty() && group.told.is_empty() {
+                state.flaps.end(&name, fingerprint, meta.at);
+                let was_told = group.told.contains_key(fingerprint);
+                if was_told && state.flaps.flapping(&name, fingerprint).is_some() {
+                    // Nobody hears of it before it is stable.
+                } else if was_told {
+                    group.ended.insert(*fingerprint, *ended_at);
+                    let due = group.due(meta.at);
+                    group.flush_at.get_or_insert(due);
+                } else if group.firing.is_empty() && group.told.is_empty() {
                     state.groups.remove(&name);
-                } else if !group.told.contains_key(fingerprint)
-                    && !group.firing.iter().any(|id| group.is_news(id))
-                {
+                } else if !group.has_news() {
                     // It was the last news there was.
                     group.flush_at = None;
                 }
@@ -198,13 +232,20 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 group.held.retain(|id, _| !group.told.contains_key(id));
             }
         }
-        AlertEvent::Fired { fact } => {
-            if let Some(group) = state.groups.get_mut(&fact.group) {
-                group.told = fact
-                    .firing
+        AlertEvent::Fired { fact } | AlertEvent::Eased { fact } | AlertEvent::Flapping { fact, .. } => {
+            if let AlertEvent::Flapping { flapping, .. } = event {
+                flapping
                     .iter()
-                    .map(|alert| (alert.fingerprint, alert.clone()))
-                    .collect();
+                    .for_each(|one| state.flaps.tell(&fact.group, &one.fingerprint));
+            }
+            if let Some(group) = state.groups.get_mut(&fact.group) {
+                // Of what flaps nobody hears that it is over.
+                let flaps = |id: &Digest| state.flaps.flapping(&fact.group, id).is_some();
+                group.told.retain(|id, _| flaps(id));
+                let firing = fact.firing.iter();
+                let firing = firing.map(|alert| (alert.fingerprint, alert.clone()));
+                group.told.extend(firing);
+                group.ended.clear();
                 group.told_at = Some(meta.at);
                 group.flush_at = None;
                 group.held.retain(|id, _| !group.told.contains_key(id));
@@ -223,8 +264,26 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 };
                 let due = group.due(meta.at).max(after(meta.at, wait_ms));
                 let due = (!news.is_empty()).then_some(due);
-                group.flush_at = due;
+                let eased = (!group.ended.is_empty()).then(|| group.due(meta.at));
+                group.flush_at = due.into_iter().chain(eased).min();
             }
+        }
+        AlertEvent::Settled {
+            group: name, alerts, ..
+        } => {
+            if let Some(group) = state.groups.get_mut(name) {
+                for id in alerts {
+                    let ended = state.flaps.flapping(name, id).map(Flap::changed_at);
+                    if group.told.contains_key(id) && !group.firing.contains(id) {
+                        group.ended.insert(*id, ended.unwrap_or(meta.at));
+                    }
+                }
+                if group.has_news() {
+                    let due = group.due(meta.at);
+                    group.flush_at.get_or_insert(due);
+                }
+            }
+            state.flaps.settle(name, alerts);
         }
         AlertEvent::Silenced { silence } => {
             let is_kept = |silence: &Silence| after_kept(silence) > meta.at;
@@ -241,7 +300,11 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
         AlertEvent::Resolved { fact } => {
             if let Some(group) = state.groups.get_mut(&fact.group) {
                 group.told.clear();
+                group.ended.clear();
                 group.told_at = None;
+                if !group.has_news() {
+                    group.flush_at = None;
+                }
                 // What is held back still fires.
                 if group.firing.is_empty() {
                     state.groups.remove(&fact.group);

@@ -1,5 +1,5 @@
 //! Alerts: what fires, to whom the routes send it, and in which groups it is told. Alertmanager's semantics of routing
-//! and grouping, with four differences, each on purpose:
+//! and grouping, with differences that are each on purpose (`docs/guide/alerts.md` has them all), these before others:
 //! - the state is in the journal: a restart loses no alert, no group and no clock;
 //! - a group with a new P0 alert is told at once, whatever `group_wait` says;
 //! - that all of a group is over is told at once: relief never waits for `group_interval`;
@@ -9,6 +9,7 @@
 mod decide;
 mod draft;
 mod event;
+mod flap;
 mod fold;
 pub mod observation;
 mod react;
@@ -18,6 +19,7 @@ mod status;
 pub use decide::{AlertRefusal, FIRING_MAX, GROUP_MAX_BYTES};
 pub use draft::HeldBy;
 pub use event::{AlertEvent, HeldAlert, Placement};
+pub use flap::{Flap, FlapLimit};
 pub use fold::{ActiveAlert, AlertState, Group};
 pub use observation::Observation;
 pub use silence::{Silence, SilenceDraft, SilenceId, SilenceStatus};
@@ -59,6 +61,8 @@ pub enum AlertCommand {
     EndSilence(SilenceId),
     /// What was held may be told now: in one group, or in any.
     Review(Option<String>),
+    /// What flapped in a group may be stable by now.
+    Settle(String),
 }
 
 impl Machine for Alerts {
@@ -87,6 +91,7 @@ impl Machine for Alerts {
                 let events = silence::end(state, id, now)?;
                 Ok(decide::with_what_follows(events, Draft::new(state, routing, now)))
             }
+            AlertCommand::Settle(group) => Ok(decide::settle(Draft::new(state, routing, now), &group)),
             AlertCommand::Review(group) => {
                 Ok(decide::review(&Draft::new(state, routing, now), group.as_deref()))
             }
@@ -106,6 +111,7 @@ impl Machine for Alerts {
             react::FLUSH_TIMER => Some(AlertCommand::Flush(group.to_owned())),
             react::REPEAT_TIMER => Some(AlertCommand::Remind(group.to_owned())),
             react::REVIEW_TIMER => Some(AlertCommand::Review(Some(group.to_owned()))),
+            react::FLAP_TIMER => Some(AlertCommand::Settle(group.to_owned())),
             react::SILENCE_TIMER => Some(AlertCommand::Review(None)),
             _ => None,
         }

@@ -17,6 +17,8 @@ pub struct Suppression {
     pub inhibited_by: Vec<Digest>,
     /// The time intervals that mute every route of it; `outside its active time` where it has none.
     pub muted_by: Vec<String>,
+    /// That it begins too often, and its end is therefore told late.
+    pub flapping: Option<String>,
 }
 
 /// Asked of many alerts at one instant.
@@ -34,6 +36,11 @@ impl<'a> Suppressions<'a> {
     pub fn of(&self, active: &ActiveAlert) -> Suppression {
         let draft = &self.0;
         let labels = &active.alert.labels;
+        let flapping = active.groups.iter().find_map(|group| {
+            let flap = draft.state.flapping(group, &active.alert.fingerprint)?;
+            let within_s = flap.limit().within_ms / 1_000;
+            Some(format!("flapping: began {} times in {within_s} s", flap.starts()))
+        });
         let muted: Option<Vec<String>> = active
             .groups
             .iter()
@@ -50,6 +57,7 @@ impl<'a> Suppressions<'a> {
             silenced_by: draft.silenced_by(labels).map(|one| one.id.clone()).collect(),
             inhibited_by,
             muted_by: muted.unwrap_or_default(),
+            flapping,
         }
     }
 }

@@ -95,6 +95,15 @@ impl Engine {
                     .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
                     .env("MAINSTAY_SMTP_PORT", "9");
                 command.env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9");
+                for (name, value) in [
+                    ("ACCOUNT", "AC"),
+                    ("TOKEN", "t"),
+                    ("URL", "http://127.0.0.1:9"),
+                    ("CALLBACK_URL", "http://127.0.0.1:9"),
+                    ("CALLBACK_LISTEN", "127.0.0.1:0"),
+                ] {
+                    command.env(format!("MAINSTAY_TELEPHONE_{name}"), value);
+                }
                 command
             }
             Kind::Prometheus => {

@@ -30,6 +30,7 @@ pub const KINDS: &[&str] = &[
     "Externals",
     "Calendar",
     "Routing",
+    "AlertmanagerRouting",
     "Rota",
     "ErrorBudgetPolicy",
     "EscalationPolicy",
@@ -37,6 +38,9 @@ pub const KINDS: &[&str] = &[
     "MetricsLimits",
     "MaintenanceWindow",
     "ServiceCredits",
+    "Heartbeats",
+    "Watchdog",
+    "WatchdogHost",
 ];
 
 /// Most documents in one file.
@@ -57,7 +61,7 @@ pub enum Format {
     PrometheusRules,
     /// Unit tests of Prometheus rules (`tests:`), as promtool reads them.
     PrometheusRuleTests,
-    /// An Alertmanager configuration (`route:` and `receivers:`).
+    /// An Alertmanager configuration (`route:`, or `receivers:` beside `global:` or `inhibit_rules:`).
     AlertmanagerConfig,
     /// Any other object with `apiVersion` and `kind`.
     KubernetesObject,
@@ -100,6 +104,8 @@ struct Header {
     route: Option<IgnoredAny>,
     receivers: Option<IgnoredAny>,
     slos: Option<IgnoredAny>,
+    global: Option<IgnoredAny>,
+    inhibit_rules: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -300,7 +306,13 @@ impl Document {
             ("", "") if header.slos.is_some() => Format::Sloth,
             ("", "") if header.groups.is_some() => Format::PrometheusRules,
             ("", "") if header.tests.is_some() => Format::PrometheusRuleTests,
-            ("", "") if header.route.is_some() && header.receivers.is_some() => Format::AlertmanagerConfig,
+            ("", "")
+                if header.route.is_some()
+                    || header.receivers.is_some()
+                        && (header.global.is_some() || header.inhibit_rules.is_some()) =>
+            {
+                Format::AlertmanagerConfig
+            }
             (version, kind) if !version.is_empty() && !kind.is_empty() => Format::KubernetesObject,
             _ => {
                 let message = "a document of unknown format";

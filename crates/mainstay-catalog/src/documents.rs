@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use mainstay_kernel::Digest;
 
+use crate::alertmanager::{Sealed, seal};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{Document, Format};
 use crate::error::ArchiveError;
@@ -31,6 +32,7 @@ const ARCHIVE_MAGIC: &[u8; 8] = b"MSTCAT\x00\x01";
 pub struct Documents {
     files: BTreeMap<Arc<str>, Arc<str>>,
     documents: Vec<Document>,
+    sealed: Sealed,
 }
 
 impl Documents {
@@ -74,12 +76,32 @@ impl Documents {
         (documents, diagnostics)
     }
 
-    fn parse(files: BTreeMap<Arc<str>, Arc<str>>, diagnostics: &mut Diagnostics) -> Self {
-        let documents = files
-            .iter()
-            .flat_map(|(file, source)| Document::read_file(file, source, diagnostics))
-            .collect();
-        Self { files, documents }
+    fn parse(mut files: BTreeMap<Arc<str>, Arc<str>>, diagnostics: &mut Diagnostics) -> Self {
+        let mut documents = Vec::new();
+        let mut sealed = Sealed::default();
+        for (file, source) in &mut files {
+            let mut found = Diagnostics::new();
+            let mut read = Document::read_file(file, source, &mut found);
+            if let Some(masked) = without_secrets(&read, source, &mut sealed, diagnostics) {
+                // What was found shows lines of the text: it must not be the one with secrets in it.
+                *source = masked;
+                found = Diagnostics::new();
+                read = Document::read_file(file, source, &mut found);
+            }
+            diagnostics.merge(found);
+            documents.extend(read);
+        }
+        Self {
+            files,
+            documents,
+            sealed,
+        }
+    }
+
+    /// The secrets that were taken out of the files.
+    #[must_use]
+    pub fn sealed(&self) -> &Sealed {
+        &self.sealed
     }
 
     /// All documents, by file and place.
@@ -162,6 +184,29 @@ impl Documents {
         }
         Ok(Self::from_texts(texts))
     }
+}
+
+/// The text of a file without the secrets of the Alertmanager's configurations in it; `None` if there are none.
+fn without_secrets(
+    documents: &[Document],
+    source: &str,
+    sealed: &mut Sealed,
+    diagnostics: &mut Diagnostics,
+) -> Option<Arc<str>> {
+    let before = sealed.len();
+    let mut text = source.as_bytes().to_vec();
+    for document in documents
+        .iter()
+        .filter(|document| document.format == Format::AlertmanagerConfig)
+    {
+        // That a document is no YAML is said where it is read.
+        if let Err(unsealed) = seal(document, &mut text, sealed)
+            && unsealed.lint == lint::SECRET_IN_CATALOG
+        {
+            diagnostics.push(unsealed);
+        }
+    }
+    (sealed.len() > before).then(|| String::from_utf8_lossy(&text).into())
 }
 
 struct Reader<'a> {

@@ -18,6 +18,7 @@
 //! [`Document::decode`] into types that deny unknown fields and hold references as [`Spanned`], so that
 //! [`Document::unknown_reference`] can point at them. Checks have a name in [`lint`].
 
+pub mod alertmanager;
 pub mod catalog;
 mod decode;
 pub mod diagnostic;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::diagnostic::Diagnostics;
 use crate::document::{Document, Format};
 use crate::documents::Documents;
+use crate::response::{HEARTBEAT_ALERT, Heartbeat};
 use crate::runbook::RunbookDoc;
 use crate::spanned::Spanned;
 
@@ -49,6 +50,15 @@ pub(crate) fn check(documents: &Documents, runbooks: &[RunbookDoc], diagnostics:
             .chain(file.spec.into_iter().flat_map(|spec| spec.groups));
         rules.extend(groups.flat_map(|group| group.rules).map(|rule| (document, rule)));
     }
+    // What is wrong with these documents was said where they are read.
+    let unsaid = &mut Diagnostics::default();
+    let heartbeats = documents.items::<Heartbeat>("Heartbeats", unsaid);
+    let has_heartbeats = !heartbeats.is_empty();
+    let heartbeats: Vec<(&Document, Spanned<String>)> = heartbeats
+        .into_iter()
+        .filter_map(|item| Some((item.document, item.value.runbook?)))
+        .collect();
+    let heartbeats = &heartbeats;
     let known: BTreeSet<&str> = runbooks
         .iter()
         .map(|runbook| RunbookId::as_str(&runbook.id))
@@ -61,6 +71,11 @@ pub(crate) fn check(documents: &Documents, runbooks: &[RunbookDoc], diagnostics:
             diagnostics.push(document.unknown_reference("runbook", runbook, known.iter().copied()));
         }
     }
+    for (document, runbook) in heartbeats {
+        if !runbook.contains("://") && !known.contains(runbook.as_str()) {
+            diagnostics.push(document.unknown_reference("runbook", runbook, known.iter().copied()));
+        }
+    }
     let mut alerts: BTreeSet<&str> = rules
         .iter()
         .filter_map(|(_, rule)| Some(rule.alert.as_ref()?.as_str()))
@@ -69,6 +84,7 @@ pub(crate) fn check(documents: &Documents, runbooks: &[RunbookDoc], diagnostics:
         .of_format(Format::OpenSlo)
         .filter(|document| document.kind == "SLO");
     alerts.extend(objectives.map(|document| document.name.as_str()));
+    alerts.extend(has_heartbeats.then_some(HEARTBEAT_ALERT));
     for runbook in runbooks {
         let Some(document) = documents.iter().find(|document| *document.file == *runbook.file) else {
             continue;

@@ -149,6 +149,7 @@ lints! {
     HANDOFF_WEEKDAY = "handoff-weekday" Error - implemented "a rota starts on another weekday than it hands over";
     SECRET_IN_CATALOG = "secret-in-catalog" Error - implemented "a secret is written into the catalog instead of a ${VARIABLE}";
     SEVERITY_UNROUTED = "severity-unrouted" Error - implemented "alerts that page somebody are routed to a receiver that pages nobody";
+    NOT_CARRIED_OVER = "not-carried-over" Warning - implemented "something in an Alertmanager's configuration has no effect here";
     UNACKNOWLEDGED_P1 = "unacknowledged-p1" Warning R35 oncall "an unacknowledged P1 does not become a call after 2 minutes";
 
     // What rules and objectives can get wrong.

@@ -10,7 +10,8 @@ use mainstay_kernel::effect::{Deliver, Outcome};
 use crate::http::HttpClient;
 use crate::smtp::{Smtp, SmtpOptions};
 use crate::telephone::{Callbacks, Telephone, TelephoneOptions};
-use crate::{ntfy, pagerduty, slack, teams, webhook};
+use crate::templated::{self, Templated};
+use crate::{alertmanager, ntfy, pagerduty, slack, teams, webhook};
 
 /// How long one attempt may take, unless told otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +41,13 @@ pub enum Address {
         /// The secret that both know.
         secret: Secret,
     },
+    /// A receiver of Alertmanager's webhook, version 4 ([`crate::alertmanager`]).
+    AlertmanagerWebhook {
+        /// Its URL.
+        url: String,
+    },
+    /// A receiver of an Alertmanager's configuration, told in the words of its own templates.
+    Templated(Box<Templated>),
     /// A telephone number, E.164: for text messages and calls.
     Phone(String),
     /// A conversation in Slack, reached by a bot.
@@ -81,7 +89,8 @@ impl Address {
         match self {
             Self::Email(_) => "email",
             Self::ChatWebhook { .. } => "chat",
-            Self::Webhook { .. } | Self::SignedWebhook { .. } => "webhook",
+            Self::Webhook { .. } | Self::SignedWebhook { .. } | Self::AlertmanagerWebhook { .. } => "webhook",
+            Self::Templated(to) => to.reach.kind(),
             Self::Phone(_) => "phone",
             Self::Slack { .. } => "slack",
             Self::PagerDuty { .. } => "pagerduty",
@@ -341,6 +350,8 @@ impl Channels for RealChannels {
             Address::Slack { url, token, channel } => slack::post(http, &outgoing, url, token, channel).await,
             Address::Webhook { url } => webhook::send(http, &outgoing, url, None).await,
             Address::SignedWebhook { url, secret } => webhook::send(http, &outgoing, url, Some(secret)).await,
+            Address::AlertmanagerWebhook { url } => alertmanager::send(http, &outgoing, url).await,
+            Address::Templated(to) => templated::send(http, self.smtp.as_ref(), &outgoing, to).await,
             Address::PagerDuty { url, routing_key } => {
                 pagerduty::send(http, &outgoing, url, routing_key).await
             }

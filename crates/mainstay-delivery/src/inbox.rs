@@ -1,16 +1,18 @@
-//! A real mail and chat inbox on this machine: what the demo's humans read, and what tests send to.
+//! A real mail and chat inbox, and telephones, on this machine: what the demo's humans read, and what tests send to.
 //!
 //! It listens for SMTP and for HTTP, and writes what it takes to a JSON-lines file before it says so, so that a restart
 //! keeps everything. It is for loopback only: nobody logs in. Faults can be switched on, to see what a sender does.
 //!
-//! HTTP: `POST /chat` (Slack's format, answers `ok`), `POST /hook` (any JSON), `GET /messages?after=SEQ`,
-//! `GET /faults`, `POST /faults`, `GET /healthz`.
+//! HTTP: `POST /chat` (Slack's format, answers `ok`), `POST /hook` (any JSON), texts and calls in Twilio's format,
+//! `POST /press` (`{"seq": 7, "digits": "1"}` presses a key of a call), `GET /messages?after=SEQ`, `GET /faults`,
+//! `POST /faults`, `GET /healthz`.
 
 mod faults;
 mod http;
 mod mail;
 mod smtp;
 mod store;
+mod telephone;
 
 use std::io;
 use std::net::SocketAddr;
@@ -89,9 +91,28 @@ struct Shared {
     clock: Arc<dyn Clock>,
     store: Mutex<Store>,
     faults: Mutex<Faults>,
+    /// The token of the newest caller, which signs what its callbacks are told.
+    telephone_token: Mutex<Option<String>>,
 }
 
 impl Shared {
+    fn set_telephone_token(&self, token: String) {
+        *self
+            .telephone_token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(token);
+    }
+
+    fn telephone_token(&self) -> Option<String> {
+        let token = self.telephone_token.lock();
+        token.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn message(&self, seq: u64) -> Option<Arc<Received>> {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.message(seq)
+    }
+
     fn faults(&self) -> Faults {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,6 +166,7 @@ impl Inbox {
             clock,
             store: Mutex::new(store),
             faults: Mutex::new(Faults::default()),
+            telephone_token: Mutex::new(None),
         };
         Ok(Self {
             shared: Arc::new(shared),

@@ -2,6 +2,7 @@
 //!
 //! [`machine`] is pure and remembers what became of every attempt; the other modules make the attempts.
 
+pub mod alertmanager;
 pub mod channel;
 mod http;
 pub mod inbox;
@@ -13,6 +14,7 @@ mod slack;
 pub mod smtp;
 mod teams;
 pub mod telephone;
+pub mod templated;
 pub mod webhook;
 mod wording;
 

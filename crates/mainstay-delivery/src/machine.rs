@@ -8,7 +8,7 @@ use mainstay_journal::machine::Meta;
 use mainstay_journal::{DomainEvent, Finished, Machine, PersonalFields, Reaction, StreamId};
 use mainstay_kernel::effect::{Channel, Deliver, Effect, EffectBody, EffectClass, Outcome, Recipient};
 use mainstay_kernel::fact::Delivered;
-use mainstay_kernel::{Digest, PersonId, Scope};
+use mainstay_kernel::{Digest, PageId, PersonId, Scope};
 use serde::{Deserialize, Serialize};
 
 /// How many deliveries are kept at hand; all of them are in the journal.
@@ -79,6 +79,13 @@ pub enum DeliveryEvent {
         channel: Channel,
         to: Recipient,
         attempt: u32,
+        reason: String,
+    },
+    /// No channel takes a page to a person: all refused it.
+    Undeliverable {
+        page: PageId,
+        person: PersonId,
+        /// What the last of them said.
         reason: String,
     },
     /// The same message is sent by another channel too.
@@ -187,18 +194,45 @@ fn next_channel(spec: &DeliverySpec, attempted: &Attempted) -> Option<(String, D
     })
 }
 
+/// What is known once the last channel of a person refuses a page: nobody need wait for an answer.
+fn undeliverable(state: &DeliveryState, spec: &DeliverySpec, attempted: &Attempted) -> Option<DeliveryEvent> {
+    let (Outcome::Failed { reason }, Recipient::Person(person), Some(page)) = (
+        &attempted.outcome,
+        &attempted.deliver.to,
+        &attempted.deliver.message.page,
+    ) else {
+        return None;
+    };
+    let root = attempted.key.strip_suffix(attempted.deliver.channel.name())?;
+    let refused = |channel: &Channel| {
+        let receipt = state.receipt(&format!("{root}{}", channel.name()));
+        *channel == attempted.deliver.channel || receipt.is_some_and(|receipt| receipt.refused)
+    };
+    let channels = spec.channels.get(person)?;
+    channels
+        .iter()
+        .all(refused)
+        .then(|| DeliveryEvent::Undeliverable {
+            page: page.clone(),
+            person: person.clone(),
+            reason: reason.clone(),
+        })
+}
+
 impl DomainEvent for DeliveryEvent {
     fn kind(&self) -> &'static str {
         match self {
             Self::Delivered { .. } => "delivery.delivered",
             Self::Delayed { .. } => "delivery.delayed",
             Self::Refused { .. } => "delivery.refused",
+            Self::Undeliverable { .. } => "delivery.undeliverable",
             Self::FellOver { .. } => "delivery.fell_over",
         }
     }
 
     fn stream(&self) -> StreamId {
         let key = match self {
+            Self::Undeliverable { page, .. } => return StreamId::new("page", page),
             Self::Delivered { fact, .. } => &fact.key,
             Self::Delayed { key, .. } | Self::Refused { key, .. } | Self::FellOver { key, .. } => key,
         };
@@ -256,6 +290,7 @@ impl Machine for Delivery {
         } = attempted.clone();
         let (channel, to) = (deliver.channel, deliver.to.clone());
         let mut events = Vec::new();
+        let undeliverable = undeliverable(state, spec, &attempted);
         let fall_over = match &attempted.outcome {
             Outcome::Done { receipt } => {
                 let fact = Delivered {
@@ -298,6 +333,10 @@ impl Machine for Delivery {
         let already = state
             .receipt(&attempted.key)
             .is_some_and(|receipt| receipt.fell_over);
+        if let Some(undeliverable) = undeliverable {
+            events.push(undeliverable);
+            return Ok(events);
+        }
         if let (true, false, Some((next_key, next))) = (fall_over, already, next_channel(spec, &attempted)) {
             events.push(DeliveryEvent::FellOver {
                 key: attempted.key,
@@ -311,6 +350,7 @@ impl Machine for Delivery {
     fn apply(state: &mut DeliveryState, event: &DeliveryEvent, meta: &Meta) {
         let fell_over = |key: &str| state.receipts.get(key).is_some_and(|receipt| receipt.fell_over);
         let (key, receipt) = match event {
+            DeliveryEvent::Undeliverable { .. } => return,
             DeliveryEvent::FellOver { key, .. } => {
                 if let Some(receipt) = state.receipts.get_mut(key) {
                     receipt.fell_over = true;

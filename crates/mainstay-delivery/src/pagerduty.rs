@@ -21,12 +21,16 @@ pub(crate) async fn send(
     url: &str,
     routing_key: &Secret,
 ) -> Sent {
-    let event = render(outgoing, routing_key.expose());
+    enqueue(http, outgoing, url, &render(outgoing, routing_key.expose())).await
+}
+
+/// Enqueues an event that is written already.
+pub(crate) async fn enqueue(http: &HttpClient, outgoing: &Outgoing<'_>, url: &str, event: &Value) -> Sent {
     if event.to_string().len() > EVENT_MAX_BYTES {
         return Sent::failed("the event is longer than PagerDuty takes");
     }
     let url = format!("{url}/v2/enqueue");
-    match http.call(outgoing, Call::json(&url, &event)).await {
+    match http.call(outgoing, Call::json(&url, event)).await {
         Ok(answer) if answer.status == 202 => {
             let document = answer.json();
             let dedup_key = document["dedup_key"].as_str().unwrap_or_default();
@@ -46,7 +50,7 @@ pub(crate) async fn send(
     }
 }
 
-fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
+pub(crate) fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
     let message = &outgoing.deliver.message;
     let action = if message.resolved { "resolve" } else { "trigger" };
     let summary = wording::subject(outgoing);

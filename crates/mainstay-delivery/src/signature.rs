@@ -35,6 +35,32 @@ pub fn webhook(secret: &str, at: Timestamp, body: &[u8]) -> String {
     format!("t={seconds},v1={}", hex(context.sign().as_ref()))
 }
 
+/// Whether `signature`, the value of `Mainstay-Signature`, is that of [`webhook`] over `body`, and not old.
+///
+/// # Errors
+/// Why not.
+pub fn verify_webhook(
+    secret: &str,
+    signature: &str,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), SignatureError> {
+    let (seconds, given) = signature
+        .strip_prefix("t=")
+        .and_then(|rest| rest.split_once(",v1="))
+        .ok_or(SignatureError::Malformed)?;
+    let signed_s: i64 = seconds.parse().map_err(|_| SignatureError::Malformed)?;
+    let given = unhex(given).ok_or(SignatureError::Malformed)?;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    let mut signed = format!("{seconds}.").into_bytes();
+    signed.extend_from_slice(body);
+    hmac::verify(&key, &signed, &given).map_err(|_| SignatureError::Wrong)?;
+    match now.as_second().abs_diff(signed_s) > SKEW_MAX_S.unsigned_abs() {
+        true => Err(SignatureError::Stale),
+        false => Ok(()),
+    }
+}
+
 /// Whether `signature` is that of Twilio over a callback: HMAC-SHA1 over the URL and the sorted fields of the form, as
 /// base64 in `X-Twilio-Signature`.
 ///
@@ -49,15 +75,29 @@ pub fn twilio(
     let given = STANDARD
         .decode(signature.trim())
         .map_err(|_| SignatureError::Malformed)?;
-    let mut sorted: Vec<_> = fields.iter().collect();
-    sorted.sort();
-    let mut text = url.to_owned();
-    for (name, value) in sorted {
-        text += name;
-        text += value;
-    }
-    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, auth_token.as_bytes());
-    hmac::verify(&key, text.as_bytes(), &given).map_err(|_| SignatureError::Wrong)
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let text = twilio_text(url, &fields);
+    hmac::verify(&twilio_key(auth_token), text.as_bytes(), &given).map_err(|_| SignatureError::Wrong)
+}
+
+/// The value of `X-Twilio-Signature` over a callback.
+pub(crate) fn twilio_of(auth_token: &str, url: &str, fields: &[(&str, &str)]) -> String {
+    let text = twilio_text(url, fields);
+    STANDARD.encode(hmac::sign(&twilio_key(auth_token), text.as_bytes()))
+}
+
+fn twilio_key(auth_token: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, auth_token.as_bytes())
+}
+
+fn twilio_text(url: &str, fields: &[(&str, &str)]) -> String {
+    let mut sorted = fields.to_vec();
+    sorted.sort_unstable();
+    let parts = sorted.into_iter().flat_map(|(name, value)| [name, value]);
+    std::iter::once(url).chain(parts).collect()
 }
 
 /// Whether `signature` is that of Slack over a request: HMAC-SHA256 over `v0:TIMESTAMP:BODY`, as `v0=HEX` in
@@ -102,6 +142,30 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_webhook_is_believed_with_its_secret_its_content_and_its_time() {
+        let at = Timestamp::from_second(1_531_420_618).expect("an instant");
+        let later = |s| {
+            at.saturating_add(jiff::SignedDuration::from_secs(s))
+                .expect("later")
+        };
+        let signature = webhook("secret", at, b"{}");
+        let check = |secret, body: &[u8], now| verify_webhook(secret, &signature, body, now);
+        assert_eq!(check("secret", b"{}", later(300)), Ok(()));
+        assert_eq!(check("secret", b"{}", later(301)), Err(SignatureError::Stale));
+        assert_eq!(check("secret", b"{} ", at), Err(SignatureError::Wrong));
+        assert_eq!(check("secrets", b"{}", at), Err(SignatureError::Wrong));
+        let moved = signature.replace("t=1531420618", "t=1531420619");
+        assert_eq!(
+            verify_webhook("secret", &moved, b"{}", at),
+            Err(SignatureError::Wrong)
+        );
+        for malformed in ["", "t=1", "t=x,v1=00", "t=1,v1=0", "v1=00,t=1"] {
+            let checked = verify_webhook("secret", malformed, b"{}", at);
+            assert_eq!(checked, Err(SignatureError::Malformed), "{malformed}");
+        }
+    }
 
     /// The example of Twilio's own documentation.
     #[test]

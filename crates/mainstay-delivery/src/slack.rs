@@ -36,7 +36,17 @@ pub(crate) async fn send(
     url: &str,
     channel: Option<&str>,
 ) -> Sent {
-    let answer = match http.post(outgoing, url, &render(outgoing, channel)).await {
+    send_document(http, outgoing, url, &render(outgoing, channel)).await
+}
+
+/// Posts a document to an incoming webhook.
+pub(crate) async fn send_document(
+    http: &HttpClient,
+    outgoing: &Outgoing<'_>,
+    url: &str,
+    document: &Value,
+) -> Sent {
+    let answer = match http.post(outgoing, url, document).await {
         Ok(answer) => answer,
         Err(sent) => return sent,
     };
@@ -72,8 +82,19 @@ pub(crate) async fn post(
     token: &Secret,
     channel: &str,
 ) -> Sent {
+    post_document(http, outgoing, url, token, &render(outgoing, Some(channel))).await
+}
+
+/// Posts a document as a bot.
+pub(crate) async fn post_document(
+    http: &HttpClient,
+    outgoing: &Outgoing<'_>,
+    url: &str,
+    token: &Secret,
+    document: &Value,
+) -> Sent {
     let url = format!("{url}/chat.postMessage");
-    let call = Call::json(&url, &render(outgoing, Some(channel))).by(Login::Bearer(token.expose()));
+    let call = Call::json(&url, document).by(Login::Bearer(token.expose()));
     let answer = match http.call(outgoing, call).await {
         Ok(answer) => answer,
         Err(sent) => return sent,

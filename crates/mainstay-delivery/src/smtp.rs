@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message};
+use lettre::message::{Mailbox, Message, MultiPart};
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
@@ -83,6 +83,18 @@ impl std::fmt::Debug for SmtpOptions {
     }
 }
 
+/// What a mail says.
+pub(crate) struct Letter {
+    /// Its subject.
+    pub(crate) subject: String,
+    /// Headers besides.
+    pub(crate) headers: Vec<(String, String)>,
+    /// Its plain text.
+    pub(crate) text: Option<String>,
+    /// Its page of HTML.
+    pub(crate) html: Option<String>,
+}
+
 /// The mail channel.
 pub(crate) struct Smtp {
     options: SmtpOptions,
@@ -119,7 +131,18 @@ impl Smtp {
 
     /// Makes one attempt to mail the message to `to`.
     pub(crate) async fn send(&self, outgoing: &Outgoing<'_>, to: &[String]) -> Sent {
-        let message = match self.render(outgoing, to) {
+        let mail = Letter {
+            subject: wording::subject(outgoing),
+            headers: Vec::new(),
+            text: Some(wording::text(outgoing)),
+            html: None,
+        };
+        self.send_mail(outgoing, to, mail).await
+    }
+
+    /// The same with a mail that is written already.
+    pub(crate) async fn send_mail(&self, outgoing: &Outgoing<'_>, to: &[String], mail: Letter) -> Sent {
+        let message = match self.render(outgoing, to, mail) {
             Ok(message) => message,
             Err(reason) => return Sent::failed(reason),
         };
@@ -187,7 +210,7 @@ impl Smtp {
 
     /// The mail. Its `Message-ID` comes from the effect's key, so that a repetition is recognised; mails about one
     /// incident refer to one id, so that mail clients show them together.
-    fn render(&self, outgoing: &Outgoing<'_>, to: &[String]) -> Result<Message, String> {
+    fn render(&self, outgoing: &Outgoing<'_>, to: &[String], mail: Letter) -> Result<Message, String> {
         let domain = self.from.email.domain();
         let id = |text: &str| format!("<{:.32}@{domain}>", Digest::of(text.as_bytes()).to_string());
         let mut builder = Message::builder()
@@ -197,7 +220,7 @@ impl Smtp {
                     .map_err(|error| format!("the mail cannot be dated: {error}"))?,
             )
             .message_id(Some(id(outgoing.key)))
-            .subject(wording::subject(outgoing))
+            .subject(mail.subject)
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("X-Mainstay-Key", outgoing.key));
         for to in to {
@@ -211,10 +234,20 @@ impl Smtp {
         if let Some(mark) = wording::duplicate(outgoing) {
             builder = builder.raw_header(header("X-Mainstay-Notice", &mark));
         }
-        builder
-            .header(ContentType::TEXT_PLAIN)
-            .body(wording::text(outgoing))
-            .map_err(|error| format!("the mail cannot be built: {error}"))
+        for (name, value) in mail.headers {
+            let name =
+                HeaderName::new_from_ascii(name).map_err(|_| "a header's name that is none".to_owned())?;
+            let value = value.chars().map(|c| if c.is_control() { ' ' } else { c });
+            builder = builder.raw_header(HeaderValue::new(name, value.collect()));
+        }
+        match (mail.text, mail.html) {
+            (Some(text), Some(html)) => builder.multipart(MultiPart::alternative_plain_html(text, html)),
+            (None, Some(html)) => builder.header(ContentType::TEXT_HTML).body(html),
+            (text, None) => builder
+                .header(ContentType::TEXT_PLAIN)
+                .body(text.unwrap_or_default()),
+        }
+        .map_err(|error| format!("the mail cannot be built: {error}"))
     }
 }
 

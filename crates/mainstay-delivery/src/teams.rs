@@ -13,7 +13,17 @@ const BODY_MAX_BYTES: usize = 8 * 1024;
 /// Posts a card. A connector answers 200 and `1`, a workflow 202 and nothing; a connector that could not deliver says so
 /// in words, with 200.
 pub(crate) async fn send(http: &HttpClient, outgoing: &Outgoing<'_>, url: &str) -> Sent {
-    let answer = match http.call(outgoing, Call::json(url, &render(outgoing))).await {
+    send_document(http, outgoing, url, &render(outgoing)).await
+}
+
+/// Posts a card that is written already.
+pub(crate) async fn send_document(
+    http: &HttpClient,
+    outgoing: &Outgoing<'_>,
+    url: &str,
+    document: &Value,
+) -> Sent {
+    let answer = match http.call(outgoing, Call::json(url, document)).await {
         Ok(answer) => answer,
         Err(sent) => return sent,
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
+use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved, PageRequested};
 use mainstay_kernel::{Digest, IncidentId, Scope, Severity};
 
 use crate::decide::{declare, next_page, page, severity_by_rule, worsen};
@@ -40,14 +40,14 @@ pub(crate) fn fired(
         let wider = paging
             .then(|| widened(spec, incident, &scope, fact, reason))
             .flatten();
-        return join(incident, fact, &scope, paging, wider);
+        return join(incident, spec, fact, &scope, paging, wider);
     }
     if !paging {
         return Vec::new();
     }
-    if let Some((incident, why)) = one_outage(state, fact, now) {
+    if let Some((incident, why)) = one_outage(state, spec, fact, now) {
         let wider = widened(spec, incident, &scope, fact, why.reason());
-        return join(incident, fact, &scope, paging, wider);
+        return join(incident, spec, fact, &scope, paging, wider);
     }
     begin(state, fired, scope, now)
 }
@@ -77,8 +77,16 @@ fn widened(
     let holding = spec.holding(&incident.scope, scope);
     // A region that only says where its cell is makes nothing wider.
     let same = spec.placed(&holding) == spec.placed(&incident.scope);
-    (!same).then(|| Wider {
-        title: title_of_many(incident, fact, &holding),
+    let place = |scope: &Scope| (scope.cell.clone(), scope.zone.clone(), scope.region.clone());
+    let is_at = |scope: &Scope| place(&spec.placed(scope)) == place(&spec.placed(&holding));
+    let title = match (is_at(&incident.scope), is_at(scope)) {
+        // More of one place: the worse alert's own words say it best.
+        (true, true) if fact.severity <= incident.severity => title_of(fact, &incident.impact),
+        (true, _) if fact.severity >= incident.severity => incident.title.clone(),
+        _ => title_of_many(incident, fact, &holding),
+    };
+    (!same).then_some(Wider {
+        title,
         scope: holding,
         reason,
     })
@@ -115,6 +123,7 @@ fn title_of_many(incident: &Incident, fact: &AlertFired, scope: &Scope) -> Strin
 
 fn join(
     incident: &Incident,
+    spec: &IncidentSpec,
     fact: &AlertFired,
     scope: &Scope,
     paging: bool,
@@ -147,6 +156,20 @@ fn join(
         // All was over and nobody closed it: whoever took it on may be asleep by now.
         let title = format!("again: {}", title_of(fact, &Impact::default()));
         events.push(next_page(incident, fact.severity, &title, scope));
+    }
+    if let Some(policy) = spec.others(incident, &fact.receiver).filter(|_| paging) {
+        // They work on it together, but nobody told these yet.
+        let asked = |event: &&IncidentEvent| matches!(event, IncidentEvent::PageRequested(_));
+        let number = incident.pages.len() + events.iter().filter(asked).count() + 1;
+        let title = title_of(fact, &Impact::default());
+        let page = page(&incident.id, number, fact.severity, &title, scope);
+        events.push(match page {
+            IncidentEvent::PageRequested(request) => IncidentEvent::PageRequested(PageRequested {
+                policy: Some(policy.to_owned()),
+                ..request
+            }),
+            other => other,
+        });
     }
     events
 }

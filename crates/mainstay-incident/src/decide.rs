@@ -79,6 +79,7 @@ pub(crate) fn page(
         severity,
         title: title.to_owned(),
         scope: scope.clone(),
+        policy: None,
     })
 }
 

@@ -4,20 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_catalog::Platform;
+use mainstay_catalog::response::Response;
 use mainstay_kernel::fact::AlertFired;
 use mainstay_kernel::{CellId, RegionId, Scope, TenantId};
 
-use crate::model::{Incident, IncidentState};
+use crate::model::{AttachedAlert, Incident, IncidentState};
 
 /// Alerts that begin to fire within this time of an incident's declaration, wherever they are, are the same outage: of
 /// two that begin so close together nearly all have one cause, and rules and burn windows see one cause at different times.
 pub(crate) const CORRELATES_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// What incidents need of the catalog: where cells and tenants are.
+/// What incidents need of the catalog: where cells and tenants are, and whom receivers page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IncidentSpec {
     region_of: BTreeMap<CellId, RegionId>,
     cell_of: BTreeMap<TenantId, CellId>,
+    policy_of: BTreeMap<String, String>,
 }
 
 /// Why an alert outside an incident's place is part of it.
@@ -42,9 +44,9 @@ impl OneOutage {
 }
 
 impl IncidentSpec {
-    /// Takes from the platform model what incidents need.
+    /// Takes from a catalog what incidents need.
     #[must_use]
-    pub fn from_platform(platform: &Platform) -> Self {
+    pub fn from_catalog(platform: &Platform, response: &Response) -> Self {
         let cells = platform.cells.iter().flat_map(|(id, cell)| {
             let standby = (cell.standby.cell.value.clone(), cell.standby.region.value.clone());
             [(id.clone(), cell.region.value.clone()), standby]
@@ -55,7 +57,25 @@ impl IncidentSpec {
             cell_of: tenants
                 .map(|(id, tenant)| (id.clone(), tenant.cell.value.clone()))
                 .collect(),
+            policy_of: response
+                .routing
+                .receivers
+                .values()
+                .filter_map(|receiver| {
+                    Some((receiver.name.value.clone(), receiver.page.as_ref()?.value.clone()))
+                })
+                .collect(),
         }
+    }
+
+    /// The policy by which this receiver pages, if those people were not paged for the incident yet. An incident without
+    /// alerts was declared by a human, who is at work on it.
+    pub(crate) fn others(&self, incident: &Incident, receiver: &str) -> Option<&str> {
+        let policy = self.policy_of.get(receiver)?;
+        let of = |group: &str| self.policy_of.get(group.split_once('@')?.0);
+        let told = |attached: &AttachedAlert| of(&attached.group) == Some(policy);
+        let known = incident.alerts.is_empty() || incident.alerts.values().any(told);
+        (!known).then_some(policy)
     }
 
     /// The scope with what follows from it: a tenant's cell where no place is named, a cell's region.
@@ -110,16 +130,18 @@ impl IncidentSpec {
     }
 }
 
-/// The open incident, outside of whose place `scope` is, that the alerts of `fact` are nevertheless part of.
+/// The open incident, outside of whose place the alerts of `fact` are, that they are nevertheless part of. Those whom it
+/// pages must be the same people: others would never hear of theirs.
 /// Cost: the open incidents and the alerts at hand of each.
 pub(crate) fn one_outage<'a>(
     state: &'a IncidentState,
+    spec: &IncidentSpec,
     fact: &AlertFired,
     now: Timestamp,
 ) -> Option<(&'a Incident, OneOutage)> {
     let names: BTreeSet<&str> = fact.firing.iter().map(|alert| alert.name()).collect();
     let related = |incident: &'a Incident| {
-        if incident.all_clear_at.is_some() {
+        if incident.all_clear_at.is_some() || spec.others(incident, &fact.receiver).is_some() {
             return None;
         }
         let young = now.duration_since(incident.declared_at) <= CORRELATES_WITHIN;

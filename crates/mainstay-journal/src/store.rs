@@ -220,7 +220,9 @@ pub enum JournalError {
         until: Timestamp,
     },
     /// The files were written by a newer or unknown version.
-    #[error("the journal has format {found}, this program reads up to {supported}; use the newer program")]
+    #[error(
+        "the journal has format {found}, this program reads up to {supported}; use the newer program, or bring it back with its `journal downgrade --format {supported}`"
+    )]
     Format {
         /// The version in the files.
         found: i64,

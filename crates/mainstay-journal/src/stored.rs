@@ -49,17 +49,12 @@ impl StoredJournal {
         }
     }
 
-    /// Makes a copy that can be opened as a journal of its own.
+    /// Makes a copy in `to` that can be opened as a journal of one binary, whichever of the two this is.
     ///
     /// # Errors
-    /// As [`SqliteJournal::backup`]; a journal in PostgreSQL is backed up with its database.
+    /// As [`SqliteJournal::backup`] and [`PostgresJournal::backup`].
     pub async fn backup(&self, to: &Path) -> Result<(), JournalError> {
-        match self {
-            Self::Sqlite(journal) => journal.backup(to).await,
-            Self::Postgres(_) => Err(JournalError::Storage(
-                "the journal is in PostgreSQL: back it up there, with pg_dump or pgBackRest".to_owned(),
-            )),
-        }
+        either!(self, journal => journal.backup(to))
     }
 
     /// Drops the content of effects that have been over for long.

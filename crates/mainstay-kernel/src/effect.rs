@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CellId, ChannelName, IncidentId, PageId, PersonId, ServiceId};
+use crate::notification::Notification;
 use crate::severity::Severity;
 
 /// A wish for one outside action. `key` names it for ever: the same key is never done a second time on purpose.
@@ -161,6 +162,9 @@ pub struct Message {
     pub page: Option<PageId>,
     /// The path of the console page about it, such as `/incidents/2025-01-15-001`.
     pub path: String,
+    /// The alerts that it tells of, where it tells of a group of them: for receivers that are told as by an Alertmanager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<Box<Notification>>,
 }
 
 /// A change to the platform, carried out by a hand.
@@ -213,4 +217,25 @@ pub enum Outcome {
         /// What the receiver said.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an outbox holds since before messages had their alerts.
+    #[test]
+    fn an_effect_that_was_written_without_alerts_is_read() {
+        const OLD: &str = r##"{"key": "alert/1/chat/#all", "class": {"class": "once"}, "body": {"deliver": {
+            "channel": "chat", "to": {"chat_channel": "#all"}, "message": {"subject": "firing: A", "body": "A: ",
+            "severity": "P2", "resolved": false, "incident": null, "page": null, "path": "/alerts"}}}}"##;
+        let effect: Effect = serde_json::from_str(OLD).expect("it is an effect");
+        let EffectBody::Deliver(deliver) = &effect.body else {
+            panic!("{effect:?}");
+        };
+        assert_eq!(deliver.message.notification, None);
+        let written: serde_json::Value = serde_json::to_value(&effect).expect("JSON");
+        let old: serde_json::Value = serde_json::from_str(OLD).expect("JSON");
+        assert_eq!(written, old, "and written as it was");
+    }
 }

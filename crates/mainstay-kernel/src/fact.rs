@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::effect::{Channel, Recipient};
 use crate::id::{EventId, IncidentId, PageId, PersonId, SloId};
 use crate::labels::Labels;
+use crate::notification::GroupKey;
 use crate::scope::Scope;
 use crate::severity::Severity;
 
@@ -22,6 +23,9 @@ pub struct AlertFact {
     pub annotations: Labels,
     /// Since when it has been firing.
     pub starts_at: Timestamp,
+    /// When it ended; `None` while it fires, and where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
 }
 
 impl AlertFact {
@@ -45,6 +49,12 @@ pub struct AlertFired {
     pub scope: Scope,
     /// The alerts that fire now.
     pub firing: Vec<AlertFact>,
+    /// Those that ended since the group was last told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolved: Vec<AlertFact>,
+    /// What the group is called outside.
+    #[serde(default)]
+    pub key: GroupKey,
 }
 
 /// Every alert of a group is over.
@@ -58,6 +68,9 @@ pub struct AlertResolved {
     pub scope: Scope,
     /// The alerts that were firing.
     pub resolved: Vec<AlertFact>,
+    /// What the group is called outside.
+    #[serde(default)]
+    pub key: GroupKey,
 }
 
 /// Something is wrong enough to have a name, an owner and a clock.
@@ -86,6 +99,9 @@ pub struct PageRequested {
     pub title: String,
     /// What it concerns.
     pub scope: Scope,
+    /// By which escalation policy, where it is not that of the incident's first alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
 }
 
 /// A receiver took a message.

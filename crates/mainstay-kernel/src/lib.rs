@@ -12,6 +12,7 @@ pub mod id;
 pub mod labels;
 pub mod matcher;
 mod matcher_text;
+pub mod notification;
 pub mod principal;
 pub mod ratio;
 pub mod reach;
@@ -21,7 +22,7 @@ pub mod severity;
 pub mod summary;
 
 pub use clock::{Clock, Entropy};
-pub use digest::Digest;
+pub use digest::{Digest, Digesting};
 pub use histogram::Histogram;
 pub use id::{
     CellId, ChannelName, EventId, IncidentId, PageId, PersonId, RegionId, RunbookId, ServiceId, SloId,
@@ -29,7 +30,7 @@ pub use id::{
 };
 pub use labels::Labels;
 pub use matcher::{MatchOp, Matcher};
-pub use matcher_text::{MatcherTextError, parse_matcher};
+pub use matcher_text::{MatcherTextError, parse_matcher, parse_matchers};
 pub use principal::{Actor, Principal, Role};
 pub use ratio::Ratio;
 pub use reach::{Reach, ReachError};

@@ -63,11 +63,14 @@ impl Matcher {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
             MatchOp::Matches | MatchOp::NotMatches => {
-                let compiled = regex::RegexBuilder::new(&format!("^(?:{value})$"))
-                    .dot_matches_new_line(true)
-                    .size_limit(1 << 20)
-                    .build();
-                match compiled {
+                let compile = |pattern: &str| {
+                    regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
+                        .dot_matches_new_line(true)
+                        .size_limit(1 << 20)
+                        .build()
+                };
+                let compiled = compile(&value);
+                match compiled.or_else(|error| compile(&of_go(&value)).map_err(|_| error)) {
                     Ok(regex) => Some(regex),
                     Err(error) => {
                         return Err(MatcherError {
@@ -187,8 +190,82 @@ impl Eq for Matcher {}
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{:?}", self.name, self.op.symbol(), self.value)
+        let plain = !self.name.is_empty()
+            && self
+                .name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+            && !self.name.starts_with(|c: char| c.is_ascii_digit());
+        if plain {
+            f.write_str(&self.name)?;
+        } else {
+            quoted(f, &self.name)?;
+        }
+        f.write_str(self.op.symbol())?;
+        quoted(f, &self.value)
     }
+}
+
+/// In double quotes, with the escapes that every reader of matchers knows.
+fn quoted(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str("\"")?;
+    for c in text.chars() {
+        match c {
+            '"' => f.write_str("\\\"")?,
+            '\\' => f.write_str("\\\\")?,
+            '\n' => f.write_str("\\n")?,
+            c => write!(f, "{c}")?,
+        }
+    }
+    f.write_str("\"")
+}
+
+/// A regular expression of Go's as this crate's engine takes it: a brace that repeats nothing is a character, and what
+/// stands between `\Q` and `\E` is a text.
+fn of_go(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    let mut in_class = false;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        if let Some(literal) = rest.strip_prefix("\\Q") {
+            let (literal, after) = literal.split_once("\\E").unwrap_or((literal, ""));
+            out.push_str(&regex::escape(literal));
+            rest = after;
+            continue;
+        }
+        if c == '\\' {
+            let taken = c.len_utf8() + after.chars().next().map_or(0, char::len_utf8);
+            // `\p{Greek}` and `\x{10}` have braces of their own.
+            let braced = after.starts_with(['p', 'P', 'x']) && after[1..].starts_with('{');
+            let end = match braced.then(|| rest.find('}')).flatten() {
+                Some(end) => end + 1,
+                None => taken,
+            };
+            out.push_str(&rest[..end]);
+            rest = &rest[end..];
+            continue;
+        }
+        match c {
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ => {}
+        }
+        let repeats = || {
+            let inner = after.split_once('}').map_or("", |(inner, _)| inner);
+            let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            match inner.split_once(',') {
+                Some((least, most)) => digits(least) && (most.is_empty() || digits(most)),
+                None => digits(inner),
+            }
+        };
+        if c == '{' && !in_class && !repeats() {
+            out.push('\\');
+        }
+        out.push(c);
+        rest = after;
+    }
+    out
 }
 
 impl fmt::Debug for Matcher {

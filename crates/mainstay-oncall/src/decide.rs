@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use mainstay_catalog::response::{EscalationLevel, EscalationPolicy, Target};
-use mainstay_kernel::effect::Channel;
 use mainstay_kernel::fact::{Acknowledged, PageRequested};
-use mainstay_kernel::{IncidentId, PageId, PersonId, Severity};
+use mainstay_kernel::{IncidentId, PageId, PersonId, Scope, Severity};
 
 use crate::event::OncallEvent;
 use crate::fold::{OncallState, Override, Page};
+use crate::news;
+use crate::notify::{self, Insist, steps};
 use crate::rota::on_call_at;
 use crate::spec::OncallSpec;
 
@@ -27,6 +28,16 @@ pub enum OncallCommand {
     Climb { page: PageId, round: u32, level: usize },
     /// The time to begin again has come.
     Repeat { page: PageId, round: u32 },
+    /// The time to tell somebody by another channel has come.
+    Insist(Insist),
+    /// The incident concerns more than was thought.
+    Widen {
+        incident: IncidentId,
+        scope: Scope,
+        title: String,
+    },
+    /// No channel takes a page to this person.
+    Undeliverable { page: PageId, person: PersonId },
     /// A human takes a page on.
     AcknowledgePage { page: PageId, by: Option<PersonId> },
     /// A human takes all open pages of an incident on.
@@ -75,6 +86,13 @@ pub(crate) fn decide(
         OncallCommand::Page { request, policy } => open(state, spec, request, policy, now),
         OncallCommand::Climb { page, round, level } => Ok(climb(state, spec, &page, round, level, now)),
         OncallCommand::Repeat { page, round } => Ok(repeat(state, spec, &page, round, now)),
+        OncallCommand::Insist(asked) => Ok(notify::insist(state, spec, asked)),
+        OncallCommand::Widen {
+            incident,
+            scope,
+            title,
+        } => Ok(news::widen(state, &incident, &scope, &title)),
+        OncallCommand::Undeliverable { page, person } => Ok(undeliverable(state, spec, &page, person, now)),
         OncallCommand::AcknowledgePage { page, by } => {
             let open = state
                 .page(&page)
@@ -86,9 +104,10 @@ pub(crate) fn decide(
                 });
             }
             // Who takes a page on takes its incident on: a second page of it, of a worse severity, climbs no further.
-            let others = state
-                .pages_of(&open.request.incident)
-                .filter(|other| other.is_climbing() && other.request.page != page);
+            // Another team answers for itself.
+            let others = state.pages_of(&open.request.incident).filter(|other| {
+                other.is_climbing() && other.request.page != page && other.policy == open.policy
+            });
             let taken = std::iter::once(open).chain(others);
             Ok(taken.map(|page| acknowledged(page, by.clone())).collect())
         }
@@ -154,10 +173,11 @@ fn open(
         .and_then(|name| spec.policies.get(name).map(|policy| (name.clone(), policy)));
     let (name, policy) = found.ok_or(OncallRefusal::NoPolicy(name))?;
     let (page, severity) = (request.page.clone(), request.severity);
-    let mut events = vec![OncallEvent::Opened {
+    let mut events = news::superseded(state, &request, &name);
+    events.push(OncallEvent::Opened {
         request,
         policy: name,
-    }];
+    });
     events.extend(begin(state, spec, policy, &page, severity, 0, now));
     Ok(events)
 }
@@ -230,7 +250,7 @@ fn tell(
             }
         };
         match person {
-            Some(person) if channels(spec, policy, step.severity, &person).is_empty() => {
+            Some(person) if steps(spec, policy, step.severity, &person).is_empty() => {
                 why.push(format!("{person} has no address for any channel of the policy"));
             }
             Some(person) if !people.contains(&person) => people.push(person),
@@ -253,20 +273,6 @@ fn tell(
         people,
         inform: level.inform,
     }
-}
-
-/// The policy's channels for which the person has an address.
-pub(crate) fn channels(
-    spec: &OncallSpec,
-    policy: &EscalationPolicy,
-    severity: Severity,
-    person: &PersonId,
-) -> Vec<Channel> {
-    let reach = spec.reach.get(person);
-    policy
-        .channels_for(severity)
-        .filter(|channel| reach.is_some_and(|reach| reach.contains(channel)))
-        .collect()
 }
 
 /// What is said when the time of a level has come; where it reaches nobody, the next levels before their time.
@@ -296,25 +302,68 @@ fn climb(
     if open.was_told(level) || !goes_on {
         return Vec::new();
     }
-    let say = |(level, entry): (usize, &EscalationLevel)| {
+    if entry.inform {
         let step = Step {
             page,
             severity,
             round,
             level,
         };
-        tell(state, spec, policy, entry, step, now)
-    };
-    let mut events = vec![say((level, entry))];
-    if entry.inform {
-        return events;
+        return vec![tell(state, spec, policy, entry, step, now)];
     }
-    let nobody = |event: &OncallEvent| matches!(event, OncallEvent::NobodyReached { .. });
-    for next in levels.filter(|(index, entry)| !entry.inform && !open.was_told(*index)) {
-        if !events.last().is_some_and(nobody) {
+    tell_from(state, spec, policy, open, level, now)
+}
+
+/// Tells the first level from `level` on that was not told yet and reaches somebody; each that does not is said too.
+fn tell_from(
+    state: &OncallState,
+    spec: &OncallSpec,
+    policy: &EscalationPolicy,
+    open: &Page,
+    level: usize,
+    now: Timestamp,
+) -> Vec<OncallEvent> {
+    let severity = open.request.severity;
+    let mut events = Vec::new();
+    let levels = policy.levels_for(severity).filter(|(_, entry)| !entry.inform);
+    for (index, entry) in levels.filter(|(index, _)| *index >= level && !open.was_told(*index)) {
+        let step = Step {
+            page: &open.request.page,
+            severity,
+            round: open.round,
+            level: index,
+        };
+        let event = tell(state, spec, policy, entry, step, now);
+        let reached = matches!(event, OncallEvent::Notified { .. });
+        events.push(event);
+        if reached {
             break;
         }
-        events.push(say(next));
+    }
+    events
+}
+
+/// Where nobody is left who might answer, the next level does not wait for its time.
+fn undeliverable(
+    state: &OncallState,
+    spec: &OncallSpec,
+    page: &PageId,
+    person: PersonId,
+    now: Timestamp,
+) -> Vec<OncallEvent> {
+    let Some(open) = news::waits_for(state, page, &person) else {
+        return Vec::new();
+    };
+    let mut events = vec![OncallEvent::Unreachable {
+        page: page.clone(),
+        person: person.clone(),
+    }];
+    if let Some(policy) = spec
+        .policies
+        .get(&open.policy)
+        .filter(|_| news::nobody_left(open, &person))
+    {
+        events.extend(tell_from(state, spec, policy, open, 0, now));
     }
     events
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use mainstay_journal::{DomainEvent, StreamId};
+use mainstay_kernel::effect::Channel;
 use mainstay_kernel::fact::{Acknowledged, PageRequested};
 use mainstay_kernel::{IncidentId, PageId, PersonId, Scope};
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,25 @@ pub enum OncallEvent {
         people: Vec<PersonId>,
         inform: bool,
     },
+    /// Somebody who was told and has not answered is told by other channels too.
+    Insisted {
+        page: PageId,
+        round: u32,
+        level: usize,
+        person: PersonId,
+        channels: Vec<Channel>,
+    },
+    /// Its incident concerns more than the page said; those who were paged hear of it.
+    Widened {
+        page: PageId,
+        scope: Scope,
+        title: String,
+        people: Vec<PersonId>,
+    },
+    /// No channel takes the page to this person.
+    Unreachable { page: PageId, person: PersonId },
+    /// A worse page of the same incident takes its place.
+    Superseded { page: PageId, by: PageId },
     /// A level reaches nobody: an empty rota, or people without an address.
     NobodyReached {
         page: PageId,
@@ -48,6 +68,10 @@ impl DomainEvent for OncallEvent {
         match self {
             Self::Opened { .. } => "oncall.opened",
             Self::Notified { .. } => "oncall.notified",
+            Self::Insisted { .. } => "oncall.insisted",
+            Self::Widened { .. } => "oncall.widened",
+            Self::Unreachable { .. } => "oncall.unreachable",
+            Self::Superseded { .. } => "oncall.superseded",
             Self::NobodyReached { .. } => "oncall.nobody_reached",
             Self::RoundBegan { .. } => "oncall.round_began",
             Self::Acknowledged(_) => "oncall.acknowledged",
@@ -62,6 +86,10 @@ impl DomainEvent for OncallEvent {
             Self::Opened { request, .. } => page(&request.page),
             Self::Acknowledged(fact) => page(&fact.page),
             Self::Notified { page: id, .. }
+            | Self::Insisted { page: id, .. }
+            | Self::Widened { page: id, .. }
+            | Self::Unreachable { page: id, .. }
+            | Self::Superseded { page: id, .. }
             | Self::NobodyReached { page: id, .. }
             | Self::RoundBegan { page: id, .. }
             | Self::Closed { page: id, .. } => page(id),

@@ -1,6 +1,6 @@
 //! The pages that are open, and the duties that were swapped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use mainstay_journal::machine::Meta;
@@ -30,8 +30,14 @@ pub struct Page {
     pub told: Vec<(Timestamp, usize, PersonId, bool)>,
     /// When a human took it on, and who.
     pub acknowledged: Option<(Timestamp, Actor)>,
-    /// When its incident ended.
+    /// When its incident ended, or a worse page took its place.
     pub closed_at: Option<Timestamp>,
+    /// Those of its present round whom no channel reached.
+    #[serde(default)]
+    pub unreachable: BTreeSet<PersonId>,
+    /// How often its incident turned out to concern more.
+    #[serde(default)]
+    pub widened: u32,
 }
 
 impl Page {
@@ -107,6 +113,8 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
                 told: Vec::new(),
                 acknowledged: None,
                 closed_at: None,
+                unreachable: BTreeSet::new(),
+                widened: 0,
             };
             state.pages.insert(request.page.clone(), page);
         }
@@ -116,7 +124,21 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
                 state.overrides.remove(0);
             }
         }
-        OncallEvent::NobodyReached { .. } => {}
+        OncallEvent::NobodyReached { .. } | OncallEvent::Insisted { .. } => {}
+        OncallEvent::Widened {
+            page, scope, title, ..
+        } => {
+            if let Some(page) = state.pages.get_mut(page) {
+                page.request.scope = scope.clone();
+                page.request.title.clone_from(title);
+                page.widened += 1;
+            }
+        }
+        OncallEvent::Unreachable { page, person } => {
+            if let Some(page) = state.pages.get_mut(page) {
+                page.unreachable.insert(person.clone());
+            }
+        }
         OncallEvent::Notified {
             page,
             level,
@@ -136,6 +158,7 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
             if let Some(page) = state.pages.get_mut(page) {
                 page.round = *round;
                 page.round_began_at = meta.at;
+                page.unreachable.clear();
             }
         }
         OncallEvent::Acknowledged(fact) => {
@@ -147,7 +170,7 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
                 page.acknowledged.get_or_insert((meta.at, by));
             }
         }
-        OncallEvent::Closed { page, .. } => {
+        OncallEvent::Closed { page, .. } | OncallEvent::Superseded { page, .. } => {
             if let Some(page) = state.pages.get_mut(page) {
                 page.closed_at = Some(meta.at);
             }

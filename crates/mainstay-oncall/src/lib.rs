@@ -4,6 +4,8 @@ mod decide;
 mod event;
 mod fold;
 pub mod ical;
+mod news;
+pub mod notify;
 pub mod reach;
 mod react;
 pub mod rota;

@@ -7,7 +7,7 @@ use mainstay_catalog::response::{EscalationLevel, EscalationPolicy, Route, Targe
 use mainstay_catalog::{At, Catalog, Diagnostics, lint};
 use mainstay_kernel::{PersonId, Severity};
 
-use crate::decide::channels;
+use crate::notify::steps;
 use crate::rota::{Gap, Shift, gaps, on_call_at, schedule};
 use crate::spec::OncallSpec;
 
@@ -138,7 +138,7 @@ impl<'a> Reach<'a> {
             .filter(|level| !level.inform)
             .collect();
         let targets = || levels.iter().flat_map(|level| &level.targets);
-        let reachable = |person: &PersonId| !channels(spec, policy, severity, person).is_empty();
+        let reachable = |person: &PersonId| !steps(spec, policy, severity, person).is_empty();
         targets().next()?;
         let mut covered: Vec<Shift> = Vec::new();
         for target in targets() {

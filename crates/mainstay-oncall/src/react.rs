@@ -5,11 +5,12 @@ use mainstay_catalog::response::EscalationPolicy;
 use mainstay_journal::Reaction;
 use mainstay_journal::machine::Meta;
 use mainstay_kernel::PersonId;
-use mainstay_kernel::effect::{Deliver, Effect, EffectBody, EffectClass, Message, Recipient};
+use mainstay_kernel::effect::{Channel, Deliver, Effect, EffectBody, EffectClass, Message, Recipient};
 
-use crate::decide::{OncallCommand, channels};
+use crate::decide::OncallCommand;
 use crate::event::OncallEvent;
 use crate::fold::{OncallState, Page};
+use crate::notify::{Insist, later_steps, parse_insist, steps};
 use crate::spec::OncallSpec;
 
 type SetTimer = (String, Timestamp, String);
@@ -32,11 +33,7 @@ pub(crate) fn parse_timer(payload: &str) -> Option<OncallCommand> {
     let round = words.next()?.parse().ok()?;
     match words.next()? {
         "repeat" => Some(OncallCommand::Repeat { page, round }),
-        level => Some(OncallCommand::Climb {
-            page,
-            round,
-            level: level.parse().ok()?,
-        }),
+        level => parse_insist(page, round, level.parse().ok()?, words),
     }
 }
 
@@ -64,29 +61,73 @@ pub(crate) fn react(state: &OncallState, spec: &OncallSpec, event: &OncallEvent,
             let Some((page, policy)) = of(page) else {
                 return Reaction::default();
             };
-            let effects = people
-                .iter()
-                .flat_map(|person| messages(spec, policy, page, *round, *level, person, *inform));
+            let severity = page.request.severity;
+            let mut reaction = Reaction::default();
+            for person in people {
+                let first = steps(spec, policy, severity, person).into_iter().next();
+                let mut channels = first.map(|step| step.channels).unwrap_or_default();
+                if *inform && channels.iter().any(|channel| *channel != Channel::Voice) {
+                    // Nobody is called to be informed.
+                    channels.retain(|channel| *channel != Channel::Voice);
+                }
+                let said = message(page, *inform);
+                let told = told_at(page, *round, *level, person);
+                reaction.effects.extend(messages(&told, channels, &said));
+                if *inform {
+                    continue;
+                }
+                for (after, insist) in later_steps(spec, policy, severity, &told) {
+                    let due = meta.at.saturating_add(after).unwrap_or(Timestamp::MAX);
+                    reaction
+                        .timers
+                        .push((insist.timer_key(), due, insist.timer_payload()));
+                }
+            }
+            reaction
+        }
+        OncallEvent::Insisted {
+            page,
+            round,
+            level,
+            person,
+            channels,
+        } => {
+            let Some((page, _)) = of(page) else {
+                return Reaction::default();
+            };
+            let told = told_at(page, *round, *level, person);
+            Reaction {
+                effects: messages(&told, channels.clone(), &message(page, false)).collect(),
+                ..Reaction::default()
+            }
+        }
+        OncallEvent::Widened { page, people, .. } => {
+            let Some((page, _)) = of(page) else {
+                return Reaction::default();
+            };
+            let effects = people.iter().flat_map(|person| wider(spec, page, person));
             Reaction {
                 effects: effects.collect(),
                 ..Reaction::default()
             }
         }
         OncallEvent::Acknowledged(fact) => {
-            let climbing = of(&fact.page).map(|(page, policy)| timers_of(page, policy, false));
+            let climbing = of(&fact.page).map(|(page, policy)| timers_of(spec, page, policy, false));
             Reaction {
                 cancel: climbing.unwrap_or_default(),
                 ..Reaction::default()
             }
         }
-        OncallEvent::Closed { page, .. } => {
-            let all = of(page).map(|(page, policy)| timers_of(page, policy, true));
+        OncallEvent::Closed { page, .. } | OncallEvent::Superseded { page, .. } => {
+            let all = of(page).map(|(page, policy)| timers_of(spec, page, policy, true));
             Reaction {
                 cancel: all.unwrap_or_default(),
                 ..Reaction::default()
             }
         }
-        OncallEvent::NobodyReached { .. } | OncallEvent::Overridden { .. } => Reaction::default(),
+        OncallEvent::NobodyReached { .. }
+        | OncallEvent::Unreachable { .. }
+        | OncallEvent::Overridden { .. } => Reaction::default(),
     }
 }
 
@@ -112,7 +153,7 @@ fn round_timers(page: &Page, policy: &EscalationPolicy, round: u32, at: Timestam
 
 /// The timers that may be set; `informing` says whether those of levels that only inform are among them, which outlive
 /// their round.
-fn timers_of(page: &Page, policy: &EscalationPolicy, informing: bool) -> Vec<String> {
+fn timers_of(spec: &OncallSpec, page: &Page, policy: &EscalationPolicy, informing: bool) -> Vec<String> {
     let rounds = if informing { 0 } else { page.round }..=page.round;
     let levels = rounds.flat_map(|round| {
         let levels = policy.levels_for(page.request.severity);
@@ -120,35 +161,83 @@ fn timers_of(page: &Page, policy: &EscalationPolicy, informing: bool) -> Vec<Str
             .filter(move |(_, level)| informing || !level.inform)
             .map(move |(index, _)| level_timer(page, round, index).0)
     });
-    levels.chain([repeat_timer(page, page.round + 1).0]).collect()
+    let present = page
+        .told
+        .iter()
+        .filter(|(at, _, _, informed)| !informed && *at >= page.round_began_at);
+    let steps = present.flat_map(|(_, level, person, _)| {
+        let told = told_at(page, page.round, *level, person);
+        let later = later_steps(spec, policy, page.request.severity, &told);
+        later.map(|(_, insist)| insist.timer_key()).collect::<Vec<_>>()
+    });
+    levels
+        .chain(steps)
+        .chain([repeat_timer(page, page.round + 1).0])
+        .collect()
 }
 
-fn messages(
-    spec: &OncallSpec,
-    policy: &EscalationPolicy,
-    page: &Page,
-    round: u32,
-    level: usize,
-    person: &PersonId,
-    inform: bool,
-) -> Vec<Effect> {
+fn told_at(page: &Page, round: u32, level: usize, person: &PersonId) -> Insist {
+    Insist {
+        page: page.request.page.clone(),
+        round,
+        level,
+        person: person.clone(),
+        step: 0,
+    }
+}
+
+/// One message by each channel. The keys differ in the last part only, the channel's name: whoever was told by a channel
+/// because another failed is not told by it again.
+fn messages(told: &Insist, channels: Vec<Channel>, message: &Message) -> impl Iterator<Item = Effect> {
+    let Insist {
+        page,
+        round,
+        level,
+        person,
+        ..
+    } = told;
+    channels.into_iter().map(move |channel| Effect {
+        key: format!("page/{page}/{round}/{level}/{person}/{}", channel.name()),
+        class: EffectClass::Once,
+        body: EffectBody::Deliver(Deliver {
+            channel,
+            to: Recipient::Person(person.clone()),
+            message: message.clone(),
+        }),
+    })
+}
+
+/// That it concerns more: by chat and mail, which wake nobody who is at work on it; by SMS where there is neither.
+fn wider(spec: &OncallSpec, page: &Page, person: &PersonId) -> Vec<Effect> {
+    let has = |channel: &Channel| {
+        spec.reach
+            .get(person)
+            .is_some_and(|reach| reach.contains(channel))
+    };
+    let mut channels: Vec<Channel> = [Channel::Chat, Channel::Email].into_iter().filter(has).collect();
+    if channels.is_empty() {
+        channels.extend(Some(Channel::Sms).filter(has));
+    }
     let request = &page.request;
-    channels(spec, policy, request.severity, person)
-        .into_iter()
-        .map(|channel| Effect {
-            key: format!(
-                "page/{}/{round}/{level}/{person}/{}",
-                request.page,
-                channel.name()
-            ),
-            class: EffectClass::Once,
-            body: EffectBody::Deliver(Deliver {
-                channel,
-                to: Recipient::Person(person.clone()),
-                message: message(page, inform),
-            }),
-        })
-        .collect()
+    let message = Message {
+        subject: format!("wider: {}", request.title),
+        ..message(page, true)
+    };
+    let effect = |channel: Channel| Effect {
+        key: format!(
+            "page/{}/wider/{}/{person}/{}",
+            request.page,
+            page.widened,
+            channel.name()
+        ),
+        class: EffectClass::Once,
+        body: EffectBody::Deliver(Deliver {
+            channel,
+            to: Recipient::Person(person.clone()),
+            message: message.clone(),
+        }),
+    };
+    channels.into_iter().map(effect).collect()
 }
 
 fn message(page: &Page, inform: bool) -> Message {
@@ -169,5 +258,6 @@ fn message(page: &Page, inform: bool) -> Message {
         incident: Some(request.incident.clone()),
         page: (!inform).then(|| request.page.clone()),
         path: format!("/incidents/{}", request.incident),
+        notification: None,
     }
 }

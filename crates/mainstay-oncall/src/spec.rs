@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_catalog::Platform;
-use mainstay_catalog::response::{EscalationPolicy, Response, Rota};
-use mainstay_kernel::PersonId;
+use mainstay_catalog::response::{EscalationPolicy, NotifyStep, Response, Rota};
 use mainstay_kernel::effect::Channel;
+use mainstay_kernel::{PersonId, Severity};
 
 /// Rotas, policies, and who can be reached how.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct OncallSpec {
     pub default_policy: Option<String>,
     /// The channels for which a person has an address.
     pub reach: BTreeMap<PersonId, BTreeSet<Channel>>,
+    /// How people want to be told, where they say so.
+    pub notify: BTreeMap<PersonId, BTreeMap<Severity, Vec<NotifyStep>>>,
 }
 
 impl OncallSpec {
@@ -44,6 +46,12 @@ impl OncallSpec {
                 .map(|policy| policy.value.clone())
                 .or_else(|| response.policies.keys().next().cloned()),
             reach: reach.collect(),
+            notify: platform
+                .people
+                .iter()
+                .filter(|(_, person)| !person.notify.is_empty())
+                .map(|(id, person)| (id.clone(), person.notify.clone()))
+                .collect(),
         }
     }
 }

@@ -93,7 +93,7 @@ impl Specs {
         let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, said);
         Self {
             gate: mainstay_slo::gate::load(&catalog, &slos, Timestamp::MIN, said),
-            incident: IncidentSpec::from_platform(&catalog.platform),
+            incident: IncidentSpec::from_catalog(&catalog.platform, &catalog.response),
             catalog,
             delivery: DeliverySpec { channels },
             oncall,

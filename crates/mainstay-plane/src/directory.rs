@@ -1,5 +1,7 @@
 //! Where people and receivers are reached: looked up when a message is sent, never kept in events.
 
+mod adopted;
+
 use std::collections::BTreeMap;
 
 use mainstay_catalog::Catalog;
@@ -28,19 +30,26 @@ impl Directory {
     /// # Errors
     /// If a variable that a channel needs is not set.
     pub fn new(catalog: &Catalog, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+        // What was taken out of a file is nowhere else.
+        let sealed = |name: &str| catalog.response.secret(name).map(str::to_owned);
+        let lookup = |name: &str| sealed(name).or_else(|| lookup(name));
         let channels = &catalog.response.channels;
         let chat_url = channels
             .chat
             .as_ref()
-            .map(|chat| chat.url.value.resolve(&lookup))
+            .map(|chat| chat.url.value.resolve(lookup))
             .transpose()?;
         let slack = channels.slack.as_ref().map(|slack| {
-            let token = slack.token.value.resolve(&lookup)?;
-            Ok((api(slack.url.as_ref(), SLACK, &lookup)?, token.into()))
+            let token = slack.token.value.resolve(lookup)?;
+            Ok((api(slack.url.as_ref(), SLACK, lookup)?, token.into()))
         });
         let people = catalog.platform.people.iter();
         let people = people.map(|(id, person)| (id.to_string(), person.contacts.clone()));
         let receivers = &catalog.response.routing.receivers;
+        let mut webhooks = webhooks(channels, lookup)?;
+        if let Some(adopted) = &catalog.response.alertmanager {
+            webhooks.extend(self::adopted::addresses(adopted, lookup)?);
+        }
         Ok(Self {
             people: people.collect(),
             receivers: receivers
@@ -49,7 +58,7 @@ impl Directory {
                 .collect(),
             chat_url,
             slack: slack.transpose()?,
-            webhooks: webhooks(channels, &lookup)?,
+            webhooks,
         })
     }
 
@@ -66,9 +75,11 @@ impl Directory {
         let webhooks = self.webhooks.iter().filter_map(|(name, address)| match address {
             Address::Webhook { url }
             | Address::SignedWebhook { url, .. }
+            | Address::AlertmanagerWebhook { url }
             | Address::PagerDuty { url, .. }
             | Address::Teams { url }
             | Address::Ntfy { url, .. } => Some((format!("the webhook {name}"), url.as_str())),
+            Address::Templated(to) => Some((name.clone(), to.reach.url()?)),
             _ => None,
         });
         chat.chain(slack).chain(webhooks)
@@ -104,7 +115,9 @@ impl Directory {
             }
             (Channel::Email, Recipient::Receiver(name)) => {
                 let mails = self.receivers.get(name).filter(|addresses| !addresses.is_empty());
-                mails.cloned().map(Address::Email).ok_or_else(nowhere)
+                let own = mails.cloned().map(Address::Email);
+                own.or_else(|| self.webhooks.get(name).cloned())
+                    .ok_or_else(nowhere)
             }
             (Channel::Chat, Recipient::Person(person)) => {
                 let handle = self
@@ -154,6 +167,10 @@ fn webhooks(
             None => Address::Webhook { url },
         };
         addresses.insert(name.clone(), address);
+    }
+    for (name, url) in &channels.alertmanager_webhooks {
+        let url = url.value.resolve(&lookup)?;
+        addresses.insert(name.clone(), Address::AlertmanagerWebhook { url });
     }
     for (name, url) in &channels.teams {
         let url = url.value.resolve(&lookup)?;

@@ -14,6 +14,7 @@ use crate::core::Command;
 use crate::error::PlaneError;
 use crate::judge::Judge;
 use crate::plane::Plane;
+use crate::watchdog;
 
 /// How long an attempt may take before somebody else may try.
 const LEASE: SignedDuration = SignedDuration::from_secs(90);
@@ -77,6 +78,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             Err(reason) => Sent::failed(reason.clone()),
         };
         let now = self.parts.clock.now();
+        let sent = watchdog::settled(sent, deliver, now);
         let finished = settle(key, claimed.attempt, &sent.outcome, sent.arrival_unknown, now);
         let attempted = Attempted {
             key: key.clone(),

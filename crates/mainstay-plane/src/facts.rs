@@ -11,7 +11,8 @@ use mainstay_oncall::{OncallCommand, OncallEvent};
 use mainstay_runbook::RunbookEvent;
 
 use jiff::SignedDuration;
-use mainstay_kernel::fact::AlertFired;
+use mainstay_catalog::response::is_beat;
+use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
 
 use crate::core::{Command, Core};
 use crate::judge::Judge;
@@ -44,11 +45,22 @@ fn for_incident(
     let envelope = &record.envelope;
     Ok(match envelope.kind.as_str() {
         "alert.fired" => match decode(record)? {
+            // What the watchdog hears is no trouble of the platform.
+            Some(AlertEvent::Fired { fact }) if is_of_watchdog(&fact.firing) => None,
             Some(AlertEvent::Fired { fact }) => Some(alerts_fired(core, judge, fact, envelope.at)),
             _ => None,
         },
+        "alert.flapping" => match decode(record)? {
+            Some(AlertEvent::Flapping { fact, .. }) => Some(alerts_fired(core, judge, fact, envelope.at)),
+            _ => None,
+        },
         "alert.resolved" => match decode(record)? {
+            Some(AlertEvent::Resolved { fact }) if is_of_watchdog(&fact.resolved) => None,
             Some(AlertEvent::Resolved { fact }) => Some(IncidentCommand::AlertsResolved { fact }),
+            _ => None,
+        },
+        "alert.eased" => match decode(record)? {
+            Some(AlertEvent::Eased { fact }) => Some(IncidentCommand::AlertsResolved { fact: eased(fact) }),
             _ => None,
         },
         "change.recorded" => decode(record)?.map(|ChangeEvent::Recorded(change)| IncidentCommand::Change {
@@ -88,6 +100,21 @@ fn for_incident(
     })
 }
 
+fn is_of_watchdog(alerts: &[AlertFact]) -> bool {
+    alerts.iter().all(|alert| is_beat(&alert.labels))
+}
+
+/// What is over in a group that still fires, as an incident hears of it.
+fn eased(fact: AlertFired) -> AlertResolved {
+    AlertResolved {
+        group: fact.group,
+        receiver: fact.receiver,
+        scope: fact.scope,
+        resolved: fact.resolved,
+        key: fact.key,
+    }
+}
+
 fn alerts_fired(core: &Core, judge: &impl Judge, fact: AlertFired, at: jiff::Timestamp) -> IncidentCommand {
     let verdict = judge.verdict(&fact.scope, None, at);
     let began = verdict.as_ref().and_then(|verdict| verdict.impact.first_bad_at);
@@ -119,9 +146,28 @@ fn for_oncall(core: &Core, record: &Record) -> Result<Option<OncallCommand>, Jou
     Ok(match record.envelope.kind.as_str() {
         "incident.page_requested" => match decode(record)? {
             Some(IncidentEvent::PageRequested(request)) => Some(OncallCommand::Page {
-                policy: policy_for(core, &request.incident),
+                policy: request
+                    .policy
+                    .clone()
+                    .or_else(|| policy_for(core, &request.incident)),
                 request,
             }),
+            _ => None,
+        },
+        "incident.widened" => match decode(record)? {
+            Some(IncidentEvent::Widened {
+                incident, to, title, ..
+            }) => Some(OncallCommand::Widen {
+                incident,
+                scope: to,
+                title,
+            }),
+            _ => None,
+        },
+        "delivery.undeliverable" => match decode(record)? {
+            Some(DeliveryEvent::Undeliverable { page, person, .. }) => {
+                Some(OncallCommand::Undeliverable { page, person })
+            }
             _ => None,
         },
         "incident.resolved" => match decode(record)? {

@@ -17,6 +17,7 @@ mod postmortem;
 pub mod reports;
 pub mod signing;
 pub mod telemetry;
+pub mod watchdog;
 mod why;
 
 pub use core::{Command, Done};
@@ -25,4 +26,4 @@ pub use error::{PlaneError, Refused};
 pub use judge::{Blind, Judge};
 pub use plane::{ApplyError, LEAD_TTL, Parts, Plane, States};
 pub use telemetry::{Telemetry, TelemetryError};
-pub use why::{Link, why};
+pub use why::{Decision, Step, Subject, why};

@@ -12,7 +12,7 @@ use mainstay_kernel::Entropy;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 /// The key's file in the data directory: the seed of 32 bytes, as base64 on one line.
-const KEY_FILE: &str = "signing.key";
+pub const KEY_FILE: &str = "signing.key";
 const SEED_BYTES: usize = 32;
 
 /// Why there is no key.

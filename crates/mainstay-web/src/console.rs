@@ -15,10 +15,10 @@ pub use metrics::Metrics;
 pub use reports::Reports;
 
 use crate::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, GateAnswer, GateApproval,
-    GatePlace, GatePolicies, GateRequest, GateStatement, InboxMessage, Incident, IncidentSummary,
-    JournalReport, Look, NewOverride, Overview, PostableAlert, RotaDuty, RotaSchedule, ShiftsAsked,
-    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, Explained, GateAnswer,
+    GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, Heartbeat, InboxMessage, Incident,
+    IncidentSummary, JournalReport, Look, NewOverride, Overview, PostableAlert, RotaDuty, RotaSchedule,
+    ShiftsAsked, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -62,6 +62,9 @@ pub trait Console: Alertmanager + Metrics + Reports {
     fn inbox<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<InboxMessage>>;
     /// Why an event came about.
     fn why<'a>(&'a self, who: &'a Principal, event: EventId) -> Answer<'a, Why>;
+
+    /// Every decision about an alert, a page or an incident, in its order.
+    fn decisions<'a>(&'a self, who: &'a Principal, subject: String) -> Answer<'a, Explained>;
     /// The catalog in force.
     fn catalog<'a>(&'a self, who: &'a Principal) -> Answer<'a, CatalogInfo>;
     /// Its documents, as [`mainstay_catalog::Documents::to_bytes`] writes them.
@@ -115,6 +118,11 @@ pub trait Console: Alertmanager + Metrics + Reports {
 
     /// Gives somebody a duty for a while; what was decided for that time before is overruled.
     fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done>;
+
+    /// How every heartbeat of the catalog stands that the reader may see.
+    fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>>;
+    /// Something tells that it is alive. Done: it is durable.
+    fn beat<'a>(&'a self, who: &'a Principal, name: &'a str) -> Answer<'a, Done>;
 
     /// Recomputes every hash chain.
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport>;

@@ -6,11 +6,21 @@ mod page;
 use mainstay_kernel::Role;
 
 use crate::route::Route;
-use crate::view::{BackupMade, JournalReport, Why};
+use crate::view::{BackupMade, Explained, JournalReport, Why};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/why/{event}", "Why an event came about", page::why),
+        Route::get(
+            "/why/{subject}",
+            "Why an event came about, or why somebody was told of an alert, a page or an incident",
+            page::why,
+        ),
+        Route::get(
+            "/api/v1/why/{subject}",
+            "Every decision about an alert (by its fingerprint), a page or an incident, in its order",
+            api::explain,
+        )
+        .gives::<Explained>(),
         Route::get("/api/v1/events/{event}/why", "Why an event came about", api::why).gives::<Why>(),
         Route::post(
             "/api/v1/journal/verify",

@@ -20,6 +20,7 @@ pub mod error;
 mod events;
 mod gate;
 pub mod guard;
+mod heartbeat;
 mod inbox;
 mod incident;
 mod journal;

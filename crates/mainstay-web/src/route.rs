@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, alertmanager, catalog, change, completion, events, gate, inbox, incident, journal, login, oncall,
-    openapi, overview, prometheus, query, report, search, slo,
+    alert, alertmanager, catalog, change, completion, events, gate, heartbeat, inbox, incident, journal,
+    login, oncall, openapi, overview, prometheus, query, report, search, slo,
 };
 
 /// The largest body of most routes, in bytes.
@@ -304,6 +304,7 @@ pub fn table() -> Vec<Route> {
         query::routes(),
         prometheus::routes(),
         oncall::routes(),
+        heartbeat::routes(),
         journal::routes(),
         catalog::routes(),
         inbox::routes(),

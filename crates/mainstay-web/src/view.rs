@@ -7,6 +7,7 @@ mod alert;
 mod alertmanager;
 mod change;
 mod gate;
+mod heartbeat;
 mod inbound;
 mod incident;
 mod journal;
@@ -28,14 +29,15 @@ pub use gate::{
     GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKind, GatePeriod,
     GatePlace, GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,
 };
+pub use heartbeat::{Heartbeat, HeartbeatState};
 pub use inbound::{PostableAlert, WebhookAlert, WebhookMessage};
 pub use incident::{
     AckTarget, Clock, Impact, Incident, IncidentSummary, Page, Receipt, Runbook, Step, StepState, Suspect,
     TenantImpact, TimelineEntry,
 };
 pub use journal::{
-    Applied, BackupMade, CatalogInfo, DocumentCount, InboxMessage, JournalReport, PartitionReport, Why,
-    WhyStep,
+    Applied, BackupMade, CatalogInfo, Decided, DocumentCount, Explained, InboxMessage, JournalReport,
+    PartitionReport, Why, WhyStep,
 };
 pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
 pub use mainstay_ui::{Status, Unit};

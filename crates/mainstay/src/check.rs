@@ -11,6 +11,7 @@ use mainstay_promql::dialect::{Dialect, differences};
 use mainstay_rules::{RuleFile, RuleKind, RuleSpec};
 use serde::Serialize;
 
+use crate::adopt;
 use crate::clock::SystemClock;
 use crate::exit::Exit;
 use crate::output::Table;
@@ -54,7 +55,8 @@ struct Found {
 
 /// Reads a catalog or a file, and checks everything that any capability must have to use it.
 pub(crate) fn examine(path: &Path) -> (Catalog, Diagnostics) {
-    let (catalog, mut diagnostics) = Catalog::check(path);
+    let (mut catalog, mut diagnostics) = Catalog::check(path);
+    adopt::alertmanager::add_templates(&mut catalog, path, &mut diagnostics);
     // What they make of it is of no use here; what they find is.
     let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, &mut diagnostics);
     let _ = mainstay_slo::gate::load(&catalog, &slos, SystemClock.now(), &mut diagnostics);
@@ -286,7 +288,6 @@ fn find(path: &Path, engine: Option<Dialect>) -> Found {
         findings.settle();
     }
     let kind = |document: &Document| match document.format {
-        Format::AlertmanagerConfig => Some("an Alertmanager configuration".to_owned()),
         Format::PrometheusRuleTests => Some("rule unit tests; `mainstay test rules` runs them".to_owned()),
         Format::KubernetesObject => Some(format!("a Kubernetes {}", document.kind)),
         _ => None,

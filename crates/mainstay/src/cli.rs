@@ -19,6 +19,8 @@ struct Cli {
 enum Command {
     /// Run the control plane.
     Serve(Box<serve::Options>),
+    /// Listen to Mainstay from another host, and page a human when it falls silent.
+    Watchdog(crate::watchdog::Options),
     /// Check a catalog, or single files of any known format; exit code 3 if there are errors.
     Check(crate::check::Options),
     /// Say what a new version of a catalog changes.
@@ -55,6 +57,9 @@ enum Command {
     /// Who is on call.
     #[command(subcommand)]
     Oncall(crate::remote::OncallCommand),
+    /// What others must tell at least so often.
+    #[command(subcommand)]
+    Heartbeat(crate::remote::HeartbeatCommand),
     /// Runbooks and their steps.
     #[command(subcommand)]
     Runbook(crate::remote::RunbookCommand),
@@ -75,6 +80,8 @@ enum Command {
     Journal(crate::remote::JournalCommand),
     /// Copy everything that the server keeps, without stopping it; it prints the directory, on the server.
     Backup(crate::remote::Backup),
+    /// Put a backup in place: into an empty directory, after everything in it was checked.
+    Restore(crate::backup::Options),
     /// Show everything at work: a payments platform, a bad release, the page, the rollback, the post-mortem.
     #[cfg(feature = "demo")]
     Demo(crate::demo::Options),
@@ -99,6 +106,7 @@ pub(crate) fn run() -> ExitCode {
     };
     match cli.command {
         Command::Serve(options) => serve::run(*options).into(),
+        Command::Watchdog(options) => crate::watchdog::run(options).into(),
         Command::Check(options) => crate::check::run(&options).into(),
         Command::Plan(options) => crate::plan::run(&options).into(),
         Command::Init(options) => options.run().into(),
@@ -113,6 +121,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Slo(command) => command.run().into(),
         Command::Gate(command) => command.run().into(),
         Command::Oncall(command) => command.run().into(),
+        Command::Heartbeat(command) => command.run().into(),
         Command::Runbook(command) => command.run().into(),
         Command::Postmortem(options) => options.run().into(),
         Command::Change(command) => command.run().into(),
@@ -121,6 +130,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Metrics(command) => command.run().into(),
         Command::Journal(command) => command.run().into(),
         Command::Backup(options) => options.run().into(),
+        Command::Restore(options) => crate::backup::run(&options).into(),
         #[cfg(feature = "demo")]
         Command::Demo(options) => crate::demo::run(options).into(),
         #[cfg(feature = "demo")]

@@ -4,6 +4,7 @@
 //! hands both to the plane.
 
 mod adopt;
+mod backup;
 mod check;
 mod cli;
 mod clock;
@@ -17,6 +18,7 @@ mod replay;
 mod route;
 mod serve;
 mod test;
+mod watchdog;
 
 #[cfg(feature = "demo")]
 mod demo;

@@ -1,11 +1,12 @@
 //! `mainstay route`: where an alert would go.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mainstay_catalog::Catalog;
 use mainstay_kernel::Labels;
 use serde_json::json;
 
+use crate::adopt;
 use crate::exit::Exit;
 use crate::output::{self, Form, Table};
 
@@ -14,9 +15,8 @@ use crate::output::{self, Form, Table};
 pub(crate) enum Command {
     /// Say which routes take an alert with these labels, whom they tell and how long they wait; it takes no server.
     Explain {
-        /// The catalog's directory.
-        #[arg(long, value_name = "DIR")]
-        catalog: PathBuf,
+        #[command(flatten)]
+        of: Of,
         /// The alert's labels: name=value.
         #[arg(value_name = "LABEL", value_parser = label)]
         labels: Vec<(String, String)>,
@@ -26,10 +26,30 @@ pub(crate) enum Command {
     },
     /// Write the routing as a configuration that Alertmanager and amtool read: receivers without addresses.
     Export {
-        /// The catalog's directory.
-        #[arg(long, value_name = "DIR")]
-        catalog: PathBuf,
+        #[command(flatten)]
+        of: Of,
     },
+}
+
+/// Where the routes are.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Of {
+    /// The catalog's directory.
+    #[arg(long, value_name = "DIR")]
+    catalog: Option<PathBuf>,
+    /// An Alertmanager's configuration.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl Of {
+    fn read(&self) -> Result<Catalog, Exit> {
+        if let Some(file) = &self.file {
+            return adopt::alertmanager::read(file);
+        }
+        crate::plan::usable(self.catalog.as_deref().unwrap_or_else(|| Path::new(".")))
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -40,7 +60,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 impl Command {
     pub(crate) fn run(&self) -> Exit {
         let catalog = match self {
-            Self::Explain { catalog, .. } | Self::Export { catalog } => crate::plan::usable(catalog),
+            Self::Explain { of, .. } | Self::Export { of } => of.read(),
         };
         match (self, catalog) {
             (_, Err(exit)) => exit,

@@ -28,11 +28,13 @@ use mainstay_journal::StoredJournal;
 use mainstay_kernel::{Actor, Clock, Entropy};
 use mainstay_plane::signing::{SigningError, SigningKey};
 use mainstay_plane::telemetry::Judged;
-use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry};
+use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry, watchdog};
 use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
+use crate::adopt::alertmanager::settings;
+use crate::backup;
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::{PlaneConsole, Program, Scrapes};
@@ -44,11 +46,14 @@ use operations::DiskOperations;
 use replica::Replica;
 use tick::Ticks;
 
+pub(crate) use channels::channel_options;
 pub(crate) use options::{Options, without_password};
 pub(crate) use process::{start_logging, told_to_stop};
 
 /// How often objectives are judged; rules have clocks of their own.
 const EVALUATE_EVERY: Duration = Duration::from_secs(5);
+/// How often alerts of others are looked at that must be told again to be believed.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 /// How often the counts are written down.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
 /// How often the states are kept, so that the next start is quick.
@@ -136,9 +141,12 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let flags = Arc::new(options.shown());
     let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
-    let directory = Directory::new(&catalog, environment)?;
-    let channels = RealChannels::new(channels::options(&catalog)?)
-        .map_err(|error| ServeError::Channel(error.to_string()))?;
+    let lookup = settings(&catalog, &options.catalog, environment);
+    let directory = Directory::new(&catalog, &lookup)?;
+    let channels =
+        RealChannels::new(channel_options(&catalog.response.channels, &lookup).map_err(ServeError::Channel)?)
+            .map_err(|error| ServeError::Channel(error.to_string()))?;
+    drop(lookup);
     let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
 
     for (what, url) in directory.urls() {
@@ -221,6 +229,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         None => Plane::open(parts, &replica.name, catalog, directory).await?,
     };
     let plane = Arc::new(plane);
+    let noted = async |actor, command| plane.submit(actor, command).await.map(drop);
+    backup::take_note(&options.data, noted).await?;
     plane.exclude().await;
     let forgotten = plane
         .look(|states| telemetry.adopt(states.alerts, clock.now()))
@@ -243,6 +253,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             plane: plane.clone(),
             journal,
             telemetry: telemetry.clone(),
+            data: options.data.clone(),
             backups: options.data.join("backups"),
             catalog: options.catalog.clone(),
         }),
@@ -384,10 +395,19 @@ async fn judge(
         for failure in found.failures {
             tracing::warn!(failure, "a rule failed");
         }
-        match plane
-            .observe(&Actor::machine("telemetry"), found.observations)
-            .await
-        {
+        let mut observations = found.observations;
+        let heartbeats = telemetry.heartbeats();
+        observations.extend(
+            plane
+                .look(|states| {
+                    let response = &states.catalog.response;
+                    let mut own = heartbeats.judge(&response.heartbeats, states.alerts, now);
+                    own.extend(watchdog::beat(response.watchdog.as_ref(), states.alerts, now));
+                    own
+                })
+                .await,
+        );
+        match plane.observe(&Actor::machine("telemetry"), observations).await {
             Ok(_) => {}
             Err(PlaneError::Refused(refused)) => tracing::error!(%refused, "alerts were refused"),
             Err(fatal) => return Err(fatal.into()),
@@ -443,7 +463,7 @@ async fn expire(
     console: Arc<PlaneConsole<StoredJournal, LiveChannels, LiveHands>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let mut tick = tokio::time::interval(EVALUATE_EVERY);
+    let mut tick = tokio::time::interval(EXPIRE_EVERY);
     tokio::pin!(stop);
     loop {
         tokio::select! {

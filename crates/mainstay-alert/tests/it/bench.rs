@@ -131,6 +131,7 @@ impl Bench {
             let by = |held: &HeldAlert| match &held.by {
                 HeldBy::Inhibited { .. } => "inhibited".to_owned(),
                 HeldBy::Muted { interval } => format!("muted by {interval}"),
+                HeldBy::Flapping { starts, .. } => format!("flapping {starts}"),
                 HeldBy::Inactive => "inactive".to_owned(),
                 HeldBy::Silenced { by } => format!("silenced by {by}"),
             };
@@ -177,6 +178,7 @@ impl Bench {
     }
 
     pub(crate) fn ring_until(&mut self, end: Timestamp) {
+        let mut at_once = 0;
         loop {
             let next = self
                 .timers
@@ -186,6 +188,8 @@ impl Bench {
                 .map(|(key, (due, payload))| (key.clone(), *due, payload.clone()));
             let Some((key, due, payload)) = next else { return };
             self.timers.remove(&key);
+            at_once = if due > self.now { 0 } else { at_once + 1 };
+            assert!(at_once < 1_000, "{key} rings for ever: {:?}", self.events.last());
             self.now = self.now.max(due);
             let command = Alerts::on_timer(&key, &payload).expect("a timer of its own");
             self.ask(command).expect("timers are not refused");
@@ -198,10 +202,13 @@ impl Bench {
             let (word, receiver, alerts) = match event {
                 AlertEvent::Fired { fact } => ("fired", &fact.receiver, &fact.firing),
                 AlertEvent::Reminded { fact } => ("again", &fact.receiver, &fact.firing),
+                AlertEvent::Flapping { fact, .. } => ("flapping", &fact.receiver, &fact.firing),
+                AlertEvent::Eased { fact } => ("eased", &fact.receiver, &fact.firing),
                 AlertEvent::Resolved { fact } => ("over", &fact.receiver, &fact.resolved),
                 AlertEvent::Started { .. }
                 | AlertEvent::Ended { .. }
                 | AlertEvent::Held { .. }
+                | AlertEvent::Settled { .. }
                 | AlertEvent::Silenced { .. }
                 | AlertEvent::Unsilenced { .. } => return None,
             };

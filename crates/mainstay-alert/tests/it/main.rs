@@ -2,6 +2,7 @@
 //! happens.
 
 mod bench;
+mod flapping;
 mod grouping;
 mod observation;
 mod routing;

@@ -40,8 +40,9 @@ fn step() -> impl Strategy<Value = Step> {
 
 const WRITTEN: [&str; 2] = [
     "{receiver: team, group_by: [cell], group_wait: 30s, group_interval: 5m, repeat_interval: 1h, routes: [
-        {receiver: chat, matchers: ['cell=c1'], group_by: [alertname], group_wait: 0s, continue: true},
-        {receiver: team, matchers: ['cell=c1'], group_interval: 1m}]}",
+        {receiver: chat, matchers: ['cell=c1'], group_by: [alertname], group_wait: 0s, continue: true,
+         flapping: {starts: 2, within: 10m}},
+        {receiver: team, matchers: ['cell=c1'], group_interval: 1m, flapping: {starts: 1, within: 1h}}]}",
     "{receiver: chat, group_by: [], group_wait: 10s, group_interval: 1m, repeat_interval: 20m}",
 ];
 
@@ -71,6 +72,9 @@ fn check(bench: &Bench) {
     let mut ever: BTreeSet<Digest> = BTreeSet::new();
     // What each group's receiver believes to fire: everything it was told of since the group was last over.
     let mut believed: BTreeMap<&str, BTreeSet<Digest>> = BTreeMap::new();
+    // Whose ends are kept back, by group; and the groups in which that has just ended.
+    let mut flapping: BTreeMap<&str, BTreeSet<Digest>> = BTreeMap::new();
+    let mut settled: BTreeSet<&str> = BTreeSet::new();
     for (event, _) in &bench.events {
         match event {
             AlertEvent::Started {
@@ -83,13 +87,37 @@ fn check(bench: &Bench) {
             AlertEvent::Ended { fingerprint, .. } => {
                 assert!(firing.remove(fingerprint), "ended without having fired");
             }
+            AlertEvent::Flapping { fact, flapping: told } => {
+                let now: BTreeSet<Digest> = fact.firing.iter().map(|alert| alert.fingerprint).collect();
+                assert!(now.is_subset(&firing), "told of what does not fire");
+                let flaps = flapping.entry(&fact.group).or_default();
+                for one in told {
+                    assert!(now.contains(&one.fingerprint), "it begins to flap when it begins");
+                    assert!(flaps.insert(one.fingerprint), "told once that it flaps");
+                }
+                let known = believed.entry(&fact.group).or_default();
+                known.retain(|id| flaps.contains(id));
+                known.extend(now);
+            }
+            AlertEvent::Settled { group, alerts, .. } => {
+                let flaps = flapping.get_mut(group.as_str()).expect("it flapped");
+                for id in alerts {
+                    assert!(flaps.remove(id), "it flapped");
+                }
+                settled.insert(group);
+            }
             AlertEvent::Fired { fact } => {
                 let now: BTreeSet<Digest> = fact.firing.iter().map(|alert| alert.fingerprint).collect();
                 assert!(!now.is_empty(), "told of nothing");
                 assert!(now.is_subset(&firing), "told of what does not fire");
                 let known = believed.entry(&fact.group).or_default();
-                assert!(!now.is_subset(known), "told again what was known");
-                *known = now;
+                assert!(
+                    settled.remove(fact.group.as_str()) || !now.is_subset(known),
+                    "told again what was known"
+                );
+                let flaps = flapping.entry(&fact.group).or_default();
+                known.retain(|id| flaps.contains(id));
+                known.extend(now);
             }
             AlertEvent::Reminded { fact } => {
                 let now: BTreeSet<Digest> = fact.firing.iter().map(|alert| alert.fingerprint).collect();
@@ -99,6 +127,20 @@ fn check(bench: &Bench) {
                     .expect("reminded of what was told");
                 assert!(now.is_subset(known), "news hidden in a reminder");
             }
+            AlertEvent::Eased { fact } => {
+                let now: BTreeSet<Digest> = fact.firing.iter().map(|alert| alert.fingerprint).collect();
+                let over: BTreeSet<Digest> = fact.resolved.iter().map(|alert| alert.fingerprint).collect();
+                let known = believed
+                    .get_mut(fact.group.as_str())
+                    .expect("eased before it was told");
+                let flaps = flapping.entry(&fact.group).or_default();
+                assert!(!over.is_empty() && now.is_disjoint(&over) && over.is_disjoint(flaps));
+                assert!(!now.is_empty() || !flaps.is_empty());
+                let mut said: BTreeSet<Digest> = now.union(&over).copied().collect();
+                said.extend(known.intersection(flaps));
+                assert_eq!(said, *known, "everything that was told fires or is over");
+                known.retain(|id| now.contains(id) || flaps.contains(id));
+            }
             AlertEvent::Resolved { fact } => {
                 let known = believed
                     .remove(fact.group.as_str())
@@ -106,6 +148,8 @@ fn check(bench: &Bench) {
                 let over: BTreeSet<Digest> = fact.resolved.iter().map(|alert| alert.fingerprint).collect();
                 assert_eq!(over, known, "relief for exactly what was told");
                 assert!(over.is_subset(&ever));
+                let flaps = flapping.entry(&fact.group).or_default();
+                assert!(over.is_disjoint(flaps), "the end of what flaps is kept back");
             }
             AlertEvent::Held { held, .. } => {
                 assert!(held.iter().all(|held| firing.contains(&held.fingerprint)));
@@ -120,8 +164,9 @@ fn check(bench: &Bench) {
         .collect();
     assert_eq!(state, firing);
     for (name, group) in bench.state.groups() {
+        let flaps = flapping.get(name).cloned().unwrap_or_default();
         assert!(
-            !group.firing.is_empty(),
+            !group.firing.is_empty() || group.told.keys().any(|id| flaps.contains(id)),
             "{name}: a group without alerts is over, and says so at once"
         );
         assert!(group.firing.is_subset(&firing));
@@ -130,7 +175,10 @@ fn check(bench: &Bench) {
         let held: BTreeSet<Digest> = group.held.keys().copied().collect();
         assert!(held.is_subset(&group.firing), "{name}: held, and over");
         let mut news = group.firing.difference(&told);
-        let news = news.any(|id| !held.contains(id));
+        // What is over and was told is to be told as well.
+        let mut ended = told.difference(&group.firing);
+        let ended = ended.any(|id| !flaps.contains(id));
+        let news = news.any(|id| !held.contains(id)) || ended;
         assert_eq!(
             group.flush_at.is_some(),
             news,
@@ -226,5 +274,65 @@ proptest! {
         let told = bench.told().len();
         bench.pass(SignedDuration::from_hours(24));
         assert_eq!(bench.told().len(), told, "no clock rings for what is over");
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Toggle {
+    /// An alert begins or ends, whichever it can.
+    Of(u8),
+    Pass(i64),
+}
+
+fn toggle() -> impl Strategy<Value = Toggle> {
+    prop_oneof![
+        5 => (0_u8..8).prop_map(Toggle::Of),
+        2 => (0_i64..200).prop_map(Toggle::Pass),
+        1 => (0_i64..2_000).prop_map(Toggle::Pass),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(
+        if full() { 5_000 } else { 150 }
+    ))]
+
+    /// However it flaps: what fires in the end is believed to fire by everybody, and what is over to be over.
+    #[test]
+    fn nothing_is_lost_in_flapping(toggles in prop::collection::vec(toggle(), 1..80)) {
+        let mut bench = Bench::new(ROUTES[0].clone());
+        for toggle in toggles {
+            match toggle {
+                Toggle::Of(number) => {
+                    let id = alert(&bench, number, false).labels.fingerprint();
+                    let seen = alert(&bench, number, bench.state.alert(&id).is_some());
+                    bench.observe(vec![seen]);
+                }
+                Toggle::Pass(seconds) => bench.pass(SignedDuration::from_secs(seconds)),
+            }
+        }
+        check(&bench);
+        assert_eq!(bench.replayed(), bench.state, "the journal gives the same state back");
+        let quiet = bench.events.len();
+        bench.pass(SignedDuration::from_hours(2));
+        check(&bench);
+        for (name, group) in bench.state.groups() {
+            for id in &group.firing {
+                let now = bench.state.alert(id).expect("it fires");
+                let held = Suppressions::at(&bench.state, &bench.routing, bench.now).of(now);
+                assert!(group.told.contains_key(id) || !held.inhibited_by.is_empty(), "{name} lost one");
+                assert!(bench.state.flapping(name, id).is_none(), "{name}: stable for hours");
+            }
+            assert!(group.told.keys().all(|id| group.firing.contains(id)), "{name}: what is over was told");
+        }
+        // A P0 that fires after it flapped is told as news, which pages.
+        for (at, (event, _)) in bench.events.iter().enumerate().skip(quiet) {
+            let AlertEvent::Settled { group, alerts, .. } = event else { continue };
+            let fires = |id: &Digest| bench.state.alert(id).is_some_and(|one| one.groups.contains(group));
+            if alerts.iter().any(|id| fires(id) && !bench.state.group(group).is_some_and(|group| group.held.contains_key(id))) {
+                let next = bench.events.get(at + 1).map(|(event, _)| event);
+                assert!(matches!(next, Some(AlertEvent::Fired { fact }) if fact.group == *group), "{next:?}");
+            }
+        }
     }
 }

@@ -6,9 +6,10 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil;
-use mainstay_kernel::{CellId, PersonId, Ratio, RegionId, ServiceId, TeamId, TenantId, ZoneId};
+use mainstay_kernel::{CellId, PersonId, Ratio, RegionId, ServiceId, Severity, TeamId, TenantId, ZoneId};
 use serde::{Deserialize, Serialize};
 
+use crate::response::NotifyStep;
 use crate::spanned::Spanned;
 pub use words::{Country, CountryError, TimeZoneName, TimeZoneNameError, Weekday};
 
@@ -203,6 +204,10 @@ pub struct Person {
     pub time_zone: Option<TimeZoneName>,
     /// How to reach them.
     pub contacts: Contacts,
+    /// How they want to be told of pages, per severity, in place of what the escalation policy says. The first step is
+    /// at once.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notify: BTreeMap<Severity, Vec<NotifyStep>>,
 }
 
 /// A service.

@@ -3,17 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::adopted::{self, AdoptedSpec};
 use super::check_policy::Context;
 use super::check_rota::{check_rota, complete_rota};
 use super::complete::complete;
 use super::rota::RotaSpec;
 use super::routing::RoutingSpec;
-use super::{Channels, EscalationPolicy, Response, Rota};
+use super::watchdog::{self, Watchdog, WatchdogHost};
+use super::{Channels, EscalationPolicy, Response, Rota, Setting, heartbeat};
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::document::Document;
 use crate::documents::Documents;
 use crate::envelope::{Sourced, by_name, values};
 use crate::lint;
-use crate::platform::Platform;
+use crate::platform::{Person, Platform};
+use crate::spanned::Spanned;
 
 impl Response {
     /// Builds the model. Whatever is wrong is reported; what is right is in the model all the same.
@@ -29,11 +33,16 @@ impl Response {
         let policies = documents.specs::<EscalationPolicy>("EscalationPolicy", diagnostics);
         let policies = by_name("escalation policy", policies, diagnostics);
         let routing = only::<RoutingSpec>(documents, "Routing", diagnostics);
-        if documents.of_kind("Routing").next().is_none() {
+        let has_routing = documents.of_kind("Routing").next().is_some();
+        let configs = adopted::read(documents, diagnostics);
+        let named = only::<AdoptedSpec>(documents, "AlertmanagerRouting", diagnostics);
+        let has_config = !configs.is_empty();
+        let config = adopted::choose(configs, named.as_ref(), has_routing, diagnostics);
+        if !has_routing && !has_config {
             let message = "the catalog has no document of kind Routing: no alert would reach anybody";
             diagnostics.push(
                 Diagnostic::whole_file(lint::MISSING_DOCUMENT, "routing.yaml", message)
-                    .help("add one with `receivers` and a `route`"),
+                    .help("add one with `receivers` and a `route`, or an Alertmanager's configuration"),
             );
         }
 
@@ -41,7 +50,15 @@ impl Response {
             check_secrets(channels, diagnostics);
             check_names(channels, diagnostics);
         }
-        let channels = channels.map(|channels| channels.value).unwrap_or_default();
+        let mut channels = channels.map(|channels| channels.value).unwrap_or_default();
+        let (routing, alertmanager) = match config {
+            Some((document, found)) => {
+                let (value, adopted) =
+                    adopted::take(document, found, named, &policies, &mut channels, diagnostics);
+                (Some((Sourced { document, value }, false)), Some(adopted))
+            }
+            None => (routing.map(|routing| (routing, true)), None),
+        };
         for rota in rotas.values() {
             check_rota(rota, &rotas, platform, diagnostics);
         }
@@ -53,12 +70,33 @@ impl Response {
         for policy in policies.values() {
             context.check_policy(policy, diagnostics);
         }
-        let routing = routing.map(|routing| complete(routing, &policies, &channels, diagnostics));
+        let routing =
+            routing.map(|(routing, native)| complete(routing, native, &policies, &channels, diagnostics));
+        // What is wrong with the list itself was said when the platform was built.
+        for person in documents.items::<Person>("People", &mut Diagnostics::default()) {
+            context.check_person(&person, diagnostics);
+        }
+        let routing = routing.unwrap_or_default();
+        let watchdog = only::<Watchdog>(documents, "Watchdog", diagnostics);
+        if let Some(watchdog) = &watchdog {
+            watchdog::check(watchdog, &routing, &channels, diagnostics);
+        }
+        let host = only::<WatchdogHost>(documents, "WatchdogHost", diagnostics);
+        if let Some(host) = &host {
+            watchdog::check_host(host, diagnostics);
+            let secrets = host.value.channels.secrets().chain([&host.value.secret]);
+            check_secret(host.document, secrets, diagnostics);
+        }
+        let heartbeats = heartbeat::build(documents, platform, &routing, diagnostics);
         Self {
-            routing: routing.unwrap_or_default(),
+            alertmanager,
+            routing,
             rotas: values(rotas),
             policies: values(policies),
             channels,
+            heartbeats,
+            watchdog: watchdog.map(|watchdog| watchdog.value),
+            watchdog_host: host.map(|host| host.value),
         }
     }
 }
@@ -72,7 +110,7 @@ fn check_names(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics) 
         diagnostics.push(
             document
                 .diagnostic(lint::DUPLICATE_NAME, document.at, message)
-                .help("names are unique over webhooks, teams, pagerduty and ntfy"),
+                .help("names are unique over webhooks, alertmanager_webhooks, teams, pagerduty and ntfy"),
         );
     }
     for (name, secret) in &channels.value.webhook_secrets {
@@ -115,16 +153,20 @@ fn check_secrets(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics
         .chat
         .iter()
         .map(|chat| &chat.url)
-        .chain(channels.value.webhooks.values());
+        .chain(channels.value.webhooks.values())
+        .chain(channels.value.alertmanager_webhooks.values());
     // Slack puts the secret into the path, and others put it before an @.
     let secret_urls =
         urls.filter(|url| url.as_str().contains("hooks.slack.com") || url.as_str().contains('@'));
-    for secret in channels
-        .value
-        .secrets()
-        .chain(secret_urls)
-        .filter(|setting| !setting.is_variable())
-    {
+    check_secret(document, channels.value.secrets().chain(secret_urls), diagnostics);
+}
+
+fn check_secret<'a>(
+    document: &Document,
+    secrets: impl Iterator<Item = &'a Spanned<Setting>>,
+    diagnostics: &mut Diagnostics,
+) {
+    for secret in secrets.filter(|setting| !setting.is_variable()) {
         let message = "a secret written into the catalog";
         diagnostics.push(
             document

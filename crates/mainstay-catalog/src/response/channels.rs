@@ -18,12 +18,22 @@ pub struct Setting(String);
 /// A setting cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    /// A variable that it names is not set.
-    #[error("the variable {0} is not set")]
+    /// A variable that it names is not set, or a file that it names cannot be read.
+    #[error("{}", unset(.0))]
     Unset(String),
     /// `${` without `}`.
     #[error("a `${{` without its `}}`")]
     Unclosed,
+}
+
+fn unset(name: &str) -> String {
+    match name.split_once(':') {
+        Some(("file", path)) => format!("the file {path} cannot be read"),
+        Some(("sealed", place)) => {
+            format!("the secret {place} is not here: it is in the file that the configuration was read from")
+        }
+        _ => format!("the variable {name} is not set"),
+    }
 }
 
 impl Setting {
@@ -90,6 +100,10 @@ pub struct Channels {
     /// Secrets with which webhooks are signed, by the webhook's name: always a `${VARIABLE}`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub webhook_secrets: BTreeMap<String, Spanned<Setting>>,
+    /// Receivers that are told of groups of alerts as by an Alertmanager's webhook, version 4: name to URL. A route names
+    /// them among its `webhooks`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub alertmanager_webhooks: BTreeMap<String, Spanned<Setting>>,
     /// For text messages and calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telephone: Option<Telephone>,
@@ -125,8 +139,9 @@ pub struct Limit {
 impl Channels {
     /// The names that a route may give among its `webhooks`.
     pub fn receivers(&self) -> impl Iterator<Item = &str> {
-        let urls = self.webhooks.keys().chain(self.teams.keys());
-        urls.chain(self.pagerduty.keys())
+        let urls = self.webhooks.keys().chain(self.alertmanager_webhooks.keys());
+        urls.chain(self.teams.keys())
+            .chain(self.pagerduty.keys())
             .chain(self.ntfy.keys())
             .map(String::as_str)
     }

@@ -6,12 +6,12 @@ use jiff::SignedDuration;
 use mainstay_kernel::effect::Channel;
 use mainstay_kernel::{PersonId, Severity};
 
-use super::{Channels, EscalationPolicy, Rota, Target};
+use super::{Channels, EscalationPolicy, NotifyStep, Rota, Target};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::envelope::Sourced;
 use crate::lint;
-use crate::platform::Platform;
+use crate::platform::{Person, Platform};
 use crate::spanned::Spanned;
 
 /// How long a page may wait before somebody else is paged (ruling R15).
@@ -62,27 +62,79 @@ impl Context<'_> {
                 }
             });
         }
-        for channel in policy.channels.values().flatten() {
-            let configured = match channel.value {
-                Channel::Email => self.channels.smtp.is_some(),
-                Channel::Chat => self.channels.chat.is_some() || self.channels.slack.is_some(),
-                Channel::Webhook => self.channels.receivers().next().is_some(),
-                Channel::Sms | Channel::Voice => self.channels.telephone.is_some(),
-            };
-            if !configured {
-                let key = match channel.value {
-                    Channel::Email => "smtp",
-                    Channel::Chat => "chat",
-                    Channel::Webhook => "webhooks",
-                    Channel::Sms | Channel::Voice => "telephone",
-                };
-                let message = format!("nothing says how to reach people by {}", channel.value.name());
+        for (severity, steps) in &policy.unacknowledged {
+            check_order(document, *severity, steps, &mut report);
+        }
+        let insisted = policy.unacknowledged.values().flatten();
+        let insisted = insisted.flat_map(|step| &step.channels);
+        for channel in policy.channels.values().flatten().chain(insisted) {
+            self.check_configured(document, channel, &mut report);
+        }
+    }
+
+    /// Whether a person who says how to be told of pages is told at once, and by channels that there are.
+    pub(super) fn check_person(&self, person: &Sourced<'_, Person>, diagnostics: &mut Diagnostics) {
+        let document = person.document;
+        let mut report = |diagnostic| diagnostics.push(diagnostic);
+        let person = &person.value;
+        for (severity, steps) in &person.notify {
+            check_order(document, *severity, steps, &mut report);
+            let Some(first) = steps.first() else {
+                let message = format!("{} is told of {severity} by no step", person.id);
                 report(
                     document
-                        .diagnostic(lint::UNKNOWN_REFERENCE, channel.at, message)
-                        .help(format!("add `{key}` to the document of kind Channels")),
+                        .diagnostic(lint::BAD_VALUE, person.id.at, message)
+                        .help("add a step, or leave the severity out: the policy's channels hold then"),
+                );
+                continue;
+            };
+            if !first.after.value.0.is_zero() {
+                let message = format!(
+                    "{} is told of {severity} only after {}",
+                    person.id, first.after.value
+                );
+                report(
+                    document
+                        .diagnostic(lint::BAD_VALUE, first.after.at, message)
+                        .help("begin with a step `after: 0s`"),
                 );
             }
+            for channel in steps.iter().flat_map(|step| &step.channels) {
+                self.check_configured(document, channel, &mut report);
+                if !has_address(person, channel.value) {
+                    let message = format!("{} has no address for {}", person.id, channel.value.name());
+                    report(
+                        document
+                            .diagnostic(lint::UNREACHABLE_PERSON, channel.at, message)
+                            .help("add it to `contacts`, or leave the channel out"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn check_configured(
+        &self,
+        document: &Document,
+        channel: &Spanned<Channel>,
+        report: &mut impl FnMut(Diagnostic),
+    ) {
+        let (configured, key) = match channel.value {
+            Channel::Email => (self.channels.smtp.is_some(), "smtp"),
+            Channel::Chat => (
+                self.channels.chat.is_some() || self.channels.slack.is_some(),
+                "chat",
+            ),
+            Channel::Webhook => (self.channels.receivers().next().is_some(), "webhooks"),
+            Channel::Sms | Channel::Voice => (self.channels.telephone.is_some(), "telephone"),
+        };
+        if !configured {
+            let message = format!("nothing says how to reach people by {}", channel.value.name());
+            report(
+                document
+                    .diagnostic(lint::UNKNOWN_REFERENCE, channel.at, message)
+                    .help(format!("add `{key}` to the document of kind Channels")),
+            );
         }
     }
 
@@ -115,16 +167,8 @@ impl Context<'_> {
             let Some(person) = self.platform.people.get(&id.value) else {
                 continue;
             };
-            let reachable = policy
-                .channels
-                .values()
-                .flatten()
-                .any(|channel| match channel.value {
-                    Channel::Email => person.contacts.email.is_some(),
-                    Channel::Chat => person.contacts.chat.is_some(),
-                    Channel::Webhook => false,
-                    Channel::Sms | Channel::Voice => person.contacts.dialled().is_some(),
-                });
+            let mut channels = policy.channels.values().flatten();
+            let reachable = channels.any(|channel| has_address(person, channel.value));
             if !reachable {
                 let message = format!("{id} cannot be reached by any channel of this policy");
                 let help = format!("give {id} an address for one of the policy's channels");
@@ -135,6 +179,40 @@ impl Context<'_> {
                 );
             }
         }
+    }
+}
+
+fn has_address(person: &Person, channel: Channel) -> bool {
+    match channel {
+        Channel::Email => person.contacts.email.is_some(),
+        Channel::Chat => person.contacts.chat.is_some(),
+        Channel::Webhook => false,
+        Channel::Sms | Channel::Voice => person.contacts.dialled().is_some(),
+    }
+}
+
+/// Steps are written in order of time, each with a channel.
+fn check_order(
+    document: &Document,
+    severity: Severity,
+    steps: &[NotifyStep],
+    report: &mut impl FnMut(Diagnostic),
+) {
+    for step in steps.iter().filter(|step| step.channels.is_empty()) {
+        let message = format!("a step for {severity} without channels");
+        report(
+            document
+                .diagnostic(lint::BAD_VALUE, step.after.at, message)
+                .help("name one, such as `channels: [voice]`"),
+        );
+    }
+    for pair in steps.windows(2).filter(|pair| pair[1].after < pair[0].after) {
+        let message = "steps out of order";
+        report(
+            document
+                .diagnostic(lint::BAD_VALUE, pair[1].after.at, message)
+                .help("write the steps in order of time"),
+        );
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_kernel::{Labels, Matcher, Severity, parse_matcher};
+use jiff::SignedDuration;
+use mainstay_kernel::{Labels, Matcher, Severity, parse_matchers};
 
 use super::routing::{RouteSpec, RoutingSpec};
 use super::time_interval::{NamedIntervals, TimeInterval};
-use super::{Channels, EscalationPolicy, GroupBy, InhibitRule, Route, Routing};
+use super::{Channels, EscalationPolicy, Flapping, GroupBy, InhibitRule, Route, Routing};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::envelope::{Sourced, by_name, values};
@@ -14,8 +15,11 @@ use crate::lint;
 use crate::spanned::Spanned;
 
 /// Resolves the receivers and completes the routes by inheritance.
+///
+/// An Alertmanager's configuration pages by services of others: whether an alert pages is not judged there.
 pub(super) fn complete(
     routing: Sourced<'_, RoutingSpec>,
+    pages_by_policies: bool,
     policies: &BTreeMap<String, Sourced<'_, EscalationPolicy>>,
     channels: &Channels,
     diagnostics: &mut Diagnostics,
@@ -104,10 +108,21 @@ pub(super) fn complete(
     let time_intervals = intervals(document, &time_intervals, &mut report);
     let inhibit_rules = inhibit_rules
         .iter()
-        .map(|rule| InhibitRule {
-            source: matchers(document, &rule.source_matchers, &mut report),
-            target: matchers(document, &rule.target_matchers, &mut report),
-            equal: rule.equal.clone(),
+        .map(|rule| {
+            let [source, target] = [
+                (&rule.older_source, &rule.source_matchers),
+                (&rule.older_target, &rule.target_matchers),
+            ]
+            .map(|(older, written)| {
+                let mut all = older.clone();
+                all.extend(matchers(document, written, &mut report));
+                all
+            });
+            InhibitRule {
+                source,
+                target,
+                equal: rule.equal.clone(),
+            }
         })
         .collect();
     let known = Known {
@@ -124,10 +139,17 @@ pub(super) fn complete(
         time_intervals,
     };
 
-    for (severity, word) in [(Severity::P0, "critical"), (Severity::P1, "high")] {
-        let labels: Labels = [("priority", severity.to_string()), ("severity", word.to_owned())]
-            .into_iter()
-            .collect();
+    let judged: &[(Severity, &str)] = match pages_by_policies {
+        true => &[(Severity::P0, "critical"), (Severity::P1, "high")],
+        false => &[],
+    };
+    for (severity, word) in judged {
+        let labels: Labels = [
+            ("priority", severity.to_string()),
+            ("severity", (*word).to_owned()),
+        ]
+        .into_iter()
+        .collect();
         let taken = routing.route.matching(&labels);
         let pages = taken.iter().any(|(_, route)| {
             routing
@@ -187,8 +209,8 @@ fn matchers(
 ) -> Vec<Matcher> {
     let mut matchers = Vec::new();
     for text in written {
-        match parse_matcher(text) {
-            Ok(matcher) => matchers.push(matcher),
+        match parse_matchers(text) {
+            Ok(parsed) => matchers.extend(parsed),
             Err(error) => {
                 // A regular expression's error draws a picture first; its last line says it.
                 let reason = error.to_string();
@@ -226,24 +248,40 @@ fn inherit(
         report(document.unknown_reference("time interval", name, known.intervals.iter().copied()));
     }
     let names = |written: &[Spanned<String>]| written.iter().map(|name| name.value.clone()).collect();
-    let matchers = matchers(document, &spec.matchers, report);
-    let group_by = spec.group_by.as_ref().map(|names| {
+    let mut all = spec.older_matchers.clone();
+    all.extend(matchers(document, &spec.matchers, report));
+    // None at all is as if nothing were said, as in Alertmanager.
+    let group_by = spec.group_by.as_ref().filter(|names| !names.is_empty());
+    let group_by = group_by.map(|names| {
         if names.iter().any(|name| name.value == "...") {
             GroupBy::All
         } else {
             GroupBy::Labels(names.iter().map(|name| name.value.clone()).collect())
         }
     });
+    let flapping = spec.flapping.as_ref().map(|flapping| flapping.value);
+    let flapping = flapping.or(above.flapping);
+    let is_too_much =
+        |flapping: &Flapping| flapping.starts > 100 || flapping.within > SignedDuration::from_hours(24);
+    if let Some(much) = spec.flapping.as_ref().filter(|one| is_too_much(one)) {
+        let message = "that is more than is kept of an alert's beginnings";
+        report(
+            document
+                .diagnostic(lint::BAD_VALUE, much.at, message)
+                .help("`starts` is 100 at most, `within` 24h"),
+        );
+    }
     let mut route = Route {
         receiver: spec
             .receiver
             .as_ref()
             .map_or_else(|| above.receiver.clone(), |name| name.value.clone()),
-        matchers,
+        matchers: all,
         group_by: group_by.unwrap_or_else(|| above.group_by.clone()),
         group_wait: spec.group_wait.unwrap_or(above.group_wait),
         group_interval: spec.group_interval.unwrap_or(above.group_interval),
         repeat_interval: spec.repeat_interval.unwrap_or(above.repeat_interval),
+        flapping: flapping.filter(|flapping| flapping.starts > 0),
         continues: spec.continues,
         mute_time_intervals: names(&spec.mute_time_intervals),
         active_time_intervals: names(&spec.active_time_intervals),

@@ -21,6 +21,9 @@ pub struct EscalationPolicy {
     pub levels: Vec<EscalationLevel>,
     /// By which channels, per severity, all at once; every channel that the person has an address for.
     pub channels: BTreeMap<Severity, Vec<Spanned<Channel>>>,
+    /// By which other channels those who were told hear of it again while nobody has acknowledged, per severity.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unacknowledged: BTreeMap<Severity, Vec<NotifyStep>>,
     /// Whether it begins again after the last level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<Repeat>,
@@ -59,6 +62,16 @@ impl EscalationLevel {
     pub fn delay(&self) -> SignedDuration {
         self.after.value.0
     }
+}
+
+/// One step of telling one person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotifyStep {
+    /// How long after the person was first told, if nobody has acknowledged by then.
+    pub after: Spanned<Delay>,
+    /// By which channels, all at once.
+    pub channels: Vec<Spanned<Channel>>,
 }
 
 /// A duration written as Prometheus writes it.

@@ -93,7 +93,7 @@ impl Serialize for InhibitRule {
 }
 
 /// Whom a route tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receiver {
     /// Its name.
@@ -110,6 +110,32 @@ pub struct Receiver {
     /// Mail addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub email: Vec<String>,
+    /// Whether its channels are told what is over. Whoever is paged is told in any case.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub send_resolved: bool,
+    /// What an Alertmanager's configuration has it told by.
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub integrations: Vec<Integration>,
+}
+
+/// One entry of an Alertmanager's receiver that Mainstay has a channel for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Integration {
+    /// Its name among all that the configuration has: `team-X/slack[0]`.
+    pub name: String,
+    /// By which kind of channel it is told.
+    pub channel: Channel,
+    /// Whether it hears of the end of what it was told.
+    pub send_resolved: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Receiver {
@@ -126,7 +152,40 @@ impl Receiver {
             .map(|name| (Channel::Webhook, Recipient::Receiver(name.value.clone())));
         let mail =
             (!self.email.is_empty()).then(|| (Channel::Email, Recipient::Receiver(self.name.value.clone())));
-        chat.chain(webhooks).chain(mail).collect()
+        let integrations = self.integrations.iter().map(Integration::recipient);
+        chat.chain(webhooks).chain(mail).chain(integrations).collect()
+    }
+
+    /// The receiver as several, each of whose channels all hear of the end of what they were told, or none does.
+    #[must_use]
+    pub fn by_end(&self) -> Vec<Self> {
+        let with = |send_resolved: bool| {
+            let integrations = self.integrations.iter();
+            let integrations = integrations.filter(|integration| integration.send_resolved == send_resolved);
+            Self {
+                name: self.name.clone(),
+                page: None,
+                chat: Vec::new(),
+                webhooks: Vec::new(),
+                email: Vec::new(),
+                send_resolved,
+                integrations: integrations.cloned().collect(),
+            }
+        };
+        let own = Self {
+            integrations: Vec::new(),
+            ..self.clone()
+        };
+        match self.integrations.is_empty() {
+            true => vec![own],
+            false => vec![own, with(true), with(false)],
+        }
+    }
+}
+
+impl Integration {
+    fn recipient(&self) -> (Channel, Recipient) {
+        (self.channel, Recipient::Receiver(self.name.clone()))
     }
 }
 
@@ -151,6 +210,17 @@ impl GroupBy {
     }
 }
 
+/// An alert that begins more often than `starts` times `within` is flapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flapping {
+    /// So often may it begin; at most 100. 0: nothing flaps.
+    pub starts: u32,
+    /// In so long; a day at most.
+    #[serde(with = "duration::text")]
+    pub within: SignedDuration,
+}
+
 /// One route, complete: what the document left out is inherited from the route above.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -166,6 +236,8 @@ pub struct Route {
     pub group_interval: SignedDuration,
     /// After how long an unchanged group is told again.
     pub repeat_interval: SignedDuration,
+    /// How often an alert may begin before it is flapping. Not Alertmanager's; left out, nothing flaps.
+    pub flapping: Option<Flapping>,
     /// Whether later siblings are tried too.
     pub continues: bool,
     /// In these time intervals it tells nobody. Not inherited.
@@ -185,6 +257,7 @@ impl Default for Route {
             group_wait: GROUP_WAIT,
             group_interval: GROUP_INTERVAL,
             repeat_interval: REPEAT_INTERVAL,
+            flapping: None,
             continues: false,
             mute_time_intervals: Vec::new(),
             active_time_intervals: Vec::new(),
@@ -229,13 +302,17 @@ impl Route {
 impl Serialize for Route {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let matchers: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
-        let mut fields = serializer.serialize_struct("Route", 10)?;
+        let length = 10 + usize::from(self.flapping.is_some());
+        let mut fields = serializer.serialize_struct("Route", length)?;
         fields.serialize_field("receiver", &self.receiver)?;
         fields.serialize_field("matchers", &matchers)?;
         fields.serialize_field("group_by", &self.group_by)?;
         fields.serialize_field("group_wait", &duration::format(self.group_wait))?;
         fields.serialize_field("group_interval", &duration::format(self.group_interval))?;
         fields.serialize_field("repeat_interval", &duration::format(self.repeat_interval))?;
+        if let Some(flapping) = &self.flapping {
+            fields.serialize_field("flapping", flapping)?;
+        }
         fields.serialize_field("continue", &self.continues)?;
         fields.serialize_field("mute_time_intervals", &self.mute_time_intervals)?;
         fields.serialize_field("active_time_intervals", &self.active_time_intervals)?;
@@ -247,47 +324,57 @@ impl Serialize for Route {
 /// The `spec` as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RoutingSpec {
-    pub(super) receivers: Vec<Receiver>,
-    pub(super) route: Spanned<RouteSpec>,
+pub(crate) struct RoutingSpec {
+    pub(crate) receivers: Vec<Receiver>,
+    pub(crate) route: Spanned<RouteSpec>,
     #[serde(default)]
-    pub(super) inhibit_rules: Vec<InhibitSpec>,
+    pub(crate) inhibit_rules: Vec<InhibitSpec>,
     #[serde(default)]
-    pub(super) time_intervals: Vec<NamedIntervals>,
+    pub(crate) time_intervals: Vec<NamedIntervals>,
 }
 
 /// A rule of inhibition as it is written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct InhibitSpec {
+pub(crate) struct InhibitSpec {
     #[serde(default)]
-    pub(super) source_matchers: Vec<Spanned<String>>,
+    pub(crate) source_matchers: Vec<Spanned<String>>,
     #[serde(default)]
-    pub(super) target_matchers: Vec<Spanned<String>>,
+    pub(crate) target_matchers: Vec<Spanned<String>>,
+    /// Alertmanager's `source_match` and `source_match_re`.
+    #[serde(skip)]
+    pub(crate) older_source: Vec<Matcher>,
+    /// Alertmanager's `target_match` and `target_match_re`.
+    #[serde(skip)]
+    pub(crate) older_target: Vec<Matcher>,
     #[serde(default)]
-    pub(super) equal: BTreeSet<String>,
+    pub(crate) equal: BTreeSet<String>,
 }
 
 /// A route as it is written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RouteSpec {
-    pub(super) receiver: Option<Spanned<String>>,
+pub(crate) struct RouteSpec {
+    pub(crate) receiver: Option<Spanned<String>>,
     #[serde(default)]
-    pub(super) matchers: Vec<Spanned<String>>,
-    pub(super) group_by: Option<Vec<Spanned<String>>>,
+    pub(crate) matchers: Vec<Spanned<String>>,
+    /// Matchers that are not written as such: Alertmanager's `match` and `match_re`.
+    #[serde(skip)]
+    pub(crate) older_matchers: Vec<Matcher>,
+    pub(crate) group_by: Option<Vec<Spanned<String>>>,
     #[serde(default, with = "duration::optional_text")]
-    pub(super) group_wait: Option<SignedDuration>,
+    pub(crate) group_wait: Option<SignedDuration>,
     #[serde(default, with = "duration::optional_text")]
-    pub(super) group_interval: Option<SignedDuration>,
+    pub(crate) group_interval: Option<SignedDuration>,
     #[serde(default, with = "duration::optional_text")]
-    pub(super) repeat_interval: Option<SignedDuration>,
+    pub(crate) repeat_interval: Option<SignedDuration>,
+    pub(crate) flapping: Option<Spanned<Flapping>>,
     #[serde(default, rename = "continue")]
-    pub(super) continues: bool,
+    pub(crate) continues: bool,
     #[serde(default)]
-    pub(super) mute_time_intervals: Vec<Spanned<String>>,
+    pub(crate) mute_time_intervals: Vec<Spanned<String>>,
     #[serde(default)]
-    pub(super) active_time_intervals: Vec<Spanned<String>>,
+    pub(crate) active_time_intervals: Vec<Spanned<String>>,
     #[serde(default)]
-    pub(super) routes: Vec<RouteSpec>,
+    pub(crate) routes: Vec<RouteSpec>,
 }

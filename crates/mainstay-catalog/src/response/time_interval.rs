@@ -176,23 +176,23 @@ pub(crate) struct NamedIntervals {
 #[serde(deny_unknown_fields)]
 pub(crate) struct IntervalSpec {
     #[serde(default)]
-    times: Vec<TimesSpec>,
+    pub(crate) times: Vec<TimesSpec>,
     #[serde(default)]
-    weekdays: Vec<Spanned<String>>,
+    pub(crate) weekdays: Vec<Spanned<String>>,
     #[serde(default)]
-    days_of_month: Vec<Spanned<String>>,
+    pub(crate) days_of_month: Vec<Spanned<String>>,
     #[serde(default)]
-    months: Vec<Spanned<String>>,
+    pub(crate) months: Vec<Spanned<String>>,
     #[serde(default)]
-    years: Vec<Spanned<String>>,
-    location: Option<Spanned<String>>,
+    pub(crate) years: Vec<Spanned<String>>,
+    pub(crate) location: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TimesSpec {
-    start_time: Spanned<String>,
-    end_time: Spanned<String>,
+pub(crate) struct TimesSpec {
+    pub(crate) start_time: Spanned<String>,
+    pub(crate) end_time: Spanned<String>,
 }
 
 /// What is wrong with a value, and what was expected.

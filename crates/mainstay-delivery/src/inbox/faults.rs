@@ -12,6 +12,8 @@ pub struct Faults {
     pub chat: HttpFault,
     /// Of `POST /hook`.
     pub hook: HttpFault,
+    /// Of texts and calls, as they are handed over.
+    pub telephone: HttpFault,
     /// How long the faults that wait do so, in milliseconds.
     pub delay_ms: u64,
     /// What `429` answers as `Retry-After`, in seconds.

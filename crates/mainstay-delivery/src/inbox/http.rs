@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::faults::{Faults, HttpFault};
 use super::store::{Draft, Messages, Via};
-use super::{MESSAGE_MAX_BYTES, Shared};
+use super::{MESSAGE_MAX_BYTES, Shared, telephone};
 
 #[derive(Deserialize)]
 struct After {
@@ -26,6 +26,15 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/chat", post(chat))
         .route("/hook", post(hook))
+        .route(
+            "/2010-04-01/Accounts/{account}/{resource}",
+            post(telephone::create).get(telephone::ask),
+        )
+        .route(
+            "/2010-04-01/Accounts/{account}/{resource}/{name}",
+            get(telephone::ask_one),
+        )
+        .route("/press", post(telephone::press))
         .route("/messages", get(messages))
         .route("/faults", get(faults).post(set_faults))
         .route("/healthz", get(|| async { "ok" }))
@@ -90,8 +99,18 @@ async fn hook(
     take(&shared, draft, fault).await
 }
 
-/// Keeps the message, unless a fault is switched on.
+/// Keeps the message and says `ok`, unless a fault is switched on.
 async fn take(shared: &Arc<Shared>, draft: Draft, fault: HttpFault) -> Response {
+    take_or(shared, draft, fault, |_, _| "ok".into_response()).await
+}
+
+/// Keeps the message and answers with what `taken` makes of its number, unless a fault is switched on.
+pub(super) async fn take_or(
+    shared: &Arc<Shared>,
+    draft: Draft,
+    fault: HttpFault,
+    taken: impl FnOnce(&Shared, u64) -> Response,
+) -> Response {
     let Faults {
         delay_ms,
         retry_after_s,
@@ -111,11 +130,11 @@ async fn take(shared: &Arc<Shared>, draft: Draft, fault: HttpFault) -> Response 
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
         HttpFault::None | HttpFault::LateReply => match shared.keep(draft).await {
-            Ok(_seq) => {
+            Ok(seq) => {
                 if fault == HttpFault::LateReply {
                     delay.await;
                 }
-                "ok".into_response()
+                taken(shared, seq)
             }
             Err(error) => {
                 tracing::warn!(%error, "a message was not kept");

@@ -22,6 +22,10 @@ pub enum Via {
     Chat,
     /// By `POST /hook`.
     Webhook,
+    /// As a text to a telephone.
+    Sms,
+    /// As a call.
+    Voice,
 }
 
 /// A message before it has a number.
@@ -229,6 +233,12 @@ impl Store {
             messages,
             only_in_file: (first_held - 1).saturating_sub(after),
         }
+    }
+
+    /// One message in memory.
+    pub(super) fn message(&self, seq: u64) -> Option<Arc<Received>> {
+        let found = self.held.iter().find(|(received, _)| received.seq == seq);
+        found.map(|(received, _)| Arc::clone(received))
     }
 
     fn hold(&mut self, received: Received, bytes: usize) {

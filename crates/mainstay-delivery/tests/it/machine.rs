@@ -6,7 +6,7 @@ use mainstay_journal::machine::Meta;
 use mainstay_journal::{DomainEvent, Finished, Machine};
 use mainstay_kernel::effect::{Channel, Deliver, Effect, Message, Outcome, Recipient};
 use mainstay_kernel::testing::SeededEntropy;
-use mainstay_kernel::{Actor, EventId, PersonId, Severity};
+use mainstay_kernel::{Actor, EventId, PageId, PersonId, Severity};
 
 fn now() -> Timestamp {
     "2026-03-02T10:00:00Z".parse().expect("a timestamp")
@@ -73,6 +73,7 @@ struct Bench {
     effects: Vec<Effect>,
     events: Vec<(DeliveryEvent, Meta)>,
     entropy: SeededEntropy,
+    page: Option<PageId>,
 }
 
 impl Bench {
@@ -85,6 +86,7 @@ impl Bench {
             effects: Vec::new(),
             events: Vec::new(),
             entropy: SeededEntropy::new(1),
+            page: None,
         }
     }
 
@@ -108,8 +110,9 @@ impl Bench {
                     severity: Severity::P0,
                     resolved: false,
                     incident: None,
-                    page: None,
+                    page: self.page.clone(),
                     path: "/".to_owned(),
+                    notification: None,
                 },
             },
             attempt,
@@ -198,6 +201,29 @@ fn no_channel_is_tried_under_a_second_key() {
     bench.tell_ana(Channel::Chat, 1, failed());
     bench.tell_ana(Channel::Chat, 2, failed());
     assert_eq!(bench.keys(), ["page/1/chat", "page/1/email"]);
+}
+
+/// On-call hears of it, so that the next level need not wait for somebody who was never told.
+#[test]
+fn a_page_that_every_channel_refuses_is_undeliverable() {
+    let mut bench = Bench::new(&[Channel::Email, Channel::Chat, Channel::Sms]);
+    bench.page = PageId::new("p1").ok();
+    assert_eq!(
+        bench.tell_ana(Channel::Email, 1, failed()),
+        ["refused", "fell_over"]
+    );
+    assert_eq!(bench.tell_ana(Channel::Sms, 1, retry(0)), ["delayed"]);
+    assert_eq!(
+        bench.tell_ana(Channel::Chat, 1, failed()),
+        ["refused", "fell_over"]
+    );
+    assert_eq!(
+        bench.tell_ana(Channel::Sms, 2, failed()),
+        ["refused", "undeliverable"]
+    );
+    // What is for information, and what goes to no person, climbs to nobody.
+    let mut bench = Bench::new(&[Channel::Email]);
+    assert_eq!(bench.tell_ana(Channel::Email, 1, failed()), ["refused"]);
 }
 
 #[test]

@@ -8,4 +8,5 @@ mod provider;
 mod receivers;
 mod support;
 mod telephone;
+mod templated;
 mod tls;

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use mainstay_delivery::channel::{Address, ChannelOptions, Channels, Outgoing, RealChannels, Sent};
-use mainstay_kernel::Severity;
 use mainstay_kernel::effect::{Channel, Deliver, Outcome};
+use mainstay_kernel::fact::AlertFact;
+use mainstay_kernel::notification::{GroupKey, NOTIFICATION_MAX_BYTES, Notification};
+use mainstay_kernel::{Labels, Severity};
 use ring::hmac;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::provider::{Asked, Provider, SECRET, answer};
 use crate::support::{deliver, now, word};
@@ -186,4 +188,80 @@ async fn a_receiver_that_knows_the_secret_can_tell_that_a_webhook_is_ours() {
     let hex: String = ours.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(code, hex);
     assert!(!asked.head.contains(SECRET) && !asked.body.contains(SECRET));
+}
+
+#[tokio::test]
+async fn a_receiver_of_alertmanagers_webhook_is_told_as_by_an_alertmanager() {
+    let provider = takes("200 OK", "").await;
+    let hook = Address::AlertmanagerWebhook { url: provider.url() };
+    let fact = |name: &str, ended_at: Option<Timestamp>| {
+        let labels = Labels::from_iter([("alertname", name), ("cell", "c1")]);
+        AlertFact {
+            fingerprint: labels.fingerprint(),
+            labels,
+            annotations: Labels::from_iter([
+                ("summary", "slow"),
+                ("generator_url", "http://prometheus/graph"),
+            ]),
+            starts_at: "2025-01-15T14:00:00Z".parse().expect("a time"),
+            ended_at,
+        }
+    };
+    let key = GroupKey {
+        text: "{}:{cell=\"c1\"}".to_owned(),
+        labels: Labels::from_iter([("cell", "c1")]),
+    };
+    let ended = Some("2025-01-15T14:05:00.25Z".parse().expect("a time"));
+    let (firing, resolved) = ([fact("A", None)], [fact("B", ended)]);
+    let mut deliver = deliver(Channel::Webhook);
+    let told = Notification::new("team", key, &firing, &resolved, NOTIFICATION_MAX_BYTES);
+    deliver.message.notification = Some(Box::new(told));
+    assert_eq!(word(&send(&hook, &deliver, now()).await), "done");
+    let (asked, document) = only(&provider);
+    assert!(asked.header("idempotency-key").is_some());
+    let alert = |name: &str, status: &str, ends_at: &str, fingerprint: &str| {
+        json!({
+            "status": status,
+            "labels": {"alertname": name, "cell": "c1"},
+            "annotations": {"summary": "slow"},
+            "startsAt": "2025-01-15T14:00:00Z",
+            "endsAt": ends_at,
+            "generatorURL": "http://prometheus/graph",
+            "fingerprint": fingerprint,
+        })
+    };
+    let expected = json!({
+        "receiver": "team",
+        "status": "firing",
+        "alerts": [
+            alert("A", "firing", "0001-01-01T00:00:00Z", FNV[0]),
+            alert("B", "resolved", "2025-01-15T14:05:00.25Z", FNV[1]),
+        ],
+        "groupLabels": {"cell": "c1"},
+        "commonLabels": {"cell": "c1"},
+        "commonAnnotations": {"summary": "slow"},
+        "externalURL": "https://mainstay.example",
+        "version": "4",
+        "groupKey": "{}:{cell=\"c1\"}",
+        "truncatedAlerts": 0,
+    });
+    assert_eq!(document, expected);
+}
+
+/// What Debian's Alertmanager calls alerts with the labels of A and B above.
+const FNV: [&str; 2] = ["fdf2968a1a2c2331", "fd8034bf11dcf256"];
+
+#[tokio::test]
+async fn what_is_no_group_of_alerts_comes_as_one_alert() {
+    let provider = takes("200 OK", "").await;
+    let hook = Address::AlertmanagerWebhook { url: provider.url() };
+    let deliver = deliver(Channel::Webhook);
+    assert_eq!(word(&send(&hook, &deliver, now()).await), "done");
+    let (_, document) = only(&provider);
+    assert_eq!(document["status"], "firing");
+    assert_eq!(document["alerts"][0]["labels"]["alertname"], "MainstayMessage");
+    let summary = document["alerts"][0]["annotations"]["summary"]
+        .as_str()
+        .expect("text");
+    assert!(summary.starts_with("[P0] Pool exhausted"), "{summary}");
 }

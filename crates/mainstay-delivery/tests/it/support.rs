@@ -98,7 +98,7 @@ impl Running {
             Channel::Webhook => Address::Webhook {
                 url: format!("http://{}/hook", self.http),
             },
-            Channel::Sms | Channel::Voice => panic!("the inbox is no telephone"),
+            Channel::Sms | Channel::Voice => Address::Phone(crate::provider::NUMBER.to_owned()),
         }
     }
 
@@ -139,6 +139,7 @@ pub(crate) fn deliver(channel: Channel) -> Deliver {
         incident: Some(IncidentId::new("2025-01-15-001").expect("an id")),
         page: Some(PageId::new("page-7").expect("an id")),
         path: "/incidents/2025-01-15-001".to_owned(),
+        notification: None,
     };
     Deliver {
         channel,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mainstay_delivery::channel::{Address, RealChannels, Sent};
+use mainstay_delivery::inbox::Via;
 use mainstay_delivery::telephone::{Acknowledge, Callbacks};
 use mainstay_kernel::effect::{Channel, Outcome};
 use mainstay_kernel::{PageId, PersonId};
@@ -12,7 +13,7 @@ use ring::hmac;
 use tokio::net::TcpListener;
 
 use crate::provider::{NUMBER, Provider, SECRET, answer, basic, telephone};
-use crate::support::{send, word};
+use crate::support::{Running, request, send, word};
 
 const QUICK_MS: u64 = 1_500;
 const PATIENT_MS: u64 = 30_000;
@@ -406,4 +407,49 @@ async fn three_calls_that_nobody_answers_are_enough() {
     }
     assert_eq!(words, ["retry 30000", "retry 30000", "failed"]);
     assert_eq!(provider.posts(), 3);
+}
+
+/// The inbox stands in for the provider, keys and signatures included.
+#[tokio::test]
+async fn the_inbox_takes_texts_and_calls_and_presses_keys() {
+    let inbox = Running::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let channels = telephone(&format!("http://{}", inbox.http), PATIENT_MS, Some(&base));
+    let desk = Desk::default();
+    let callbacks = channels.callbacks().expect("callbacks");
+    tokio::spawn(listen(desk.clone(), listener, callbacks));
+
+    assert_eq!(word(&page(&channels, Channel::Sms, 1, false).await), "done");
+    let text = inbox.received().await.remove(0);
+    assert_eq!(
+        (text.via, text.to.as_slice()),
+        (Via::Sms, &[NUMBER.to_owned()][..])
+    );
+    assert!(text.text.contains("Pool exhausted"), "{text:?}");
+    // After a restart of the sender the log says that it arrived.
+    let anew = telephone(&format!("http://{}", inbox.http), PATIENT_MS, Some(&base));
+    assert_eq!(word(&page(&anew, Channel::Sms, 2, true).await), "done");
+    assert_eq!(inbox.received().await.len(), 1);
+
+    let waiting = tokio::spawn(async move { page(&channels, Channel::Voice, 1, false).await });
+    let call = loop {
+        if let Some(call) = inbox
+            .received()
+            .await
+            .into_iter()
+            .find(|one| one.via == Via::Voice)
+        {
+            break call;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    assert!(call.subject.contains("Press 1 to acknowledge"), "{call:?}");
+    let press = |digits: &str| format!(r#"{{"seq": {}, "digits": "{digits}"}}"#, call.seq);
+    let other = request(inbox.http, "POST", "/press", &press("2")).await;
+    assert!(other.contains("not acknowledged"), "{other}");
+    let one = request(inbox.http, "POST", "/press", &press("1")).await;
+    assert!(one.ends_with("Acknowledged by <ana>."), "{one}");
+    assert_eq!(word(&waiting.await.expect("no panic")), "done");
+    assert_eq!(desk.0.lock().expect("no panic").len(), 1);
 }

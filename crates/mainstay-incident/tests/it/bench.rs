@@ -11,6 +11,7 @@ use mainstay_incident::{
 use mainstay_journal::machine::Meta;
 use mainstay_journal::{DomainEvent, Machine};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
+use mainstay_kernel::notification::GroupKey;
 use mainstay_kernel::testing::SeededEntropy;
 use mainstay_kernel::{Actor, CellId, EventId, IncidentId, Labels, Scope, Severity, TenantId};
 
@@ -36,6 +37,7 @@ pub(crate) fn alert(name: &str, starts_at: Timestamp) -> AlertFact {
         labels,
         annotations: Labels::new(),
         starts_at,
+        ended_at: None,
     }
 }
 
@@ -67,19 +69,38 @@ impl Bench {
     /// On the reference platform.
     pub(crate) fn of_payments() -> Self {
         let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogs/payments");
-        let (catalog, _) = Catalog::load(&catalog).expect("the reference catalog is well");
+        let (mut catalog, _) = Catalog::load(&catalog).expect("the reference catalog is well");
+        // Two more teams, each with a receiver and a policy of its own.
+        let receivers = &mut catalog.response.routing.receivers;
+        let on_call = receivers.get("on-call").expect("a receiver").clone();
+        for team in ["clearing", "ledger"] {
+            let mut receiver = on_call.clone();
+            receiver.name.value = team.to_owned();
+            receiver.page.as_mut().expect("it pages").value = team.to_owned();
+            receivers.insert(team.to_owned(), receiver);
+        }
         Self {
-            spec: IncidentSpec::from_platform(&catalog.platform),
+            spec: IncidentSpec::from_catalog(&catalog.platform, &catalog.response),
             ..Self::new()
         }
     }
 
     /// A group of one alert fires, which its labels place.
     pub(crate) fn fire_labelled(&mut self, severity: Severity, labels: &[(&str, &str)]) -> Vec<&'static str> {
+        self.fire_to("on-call", severity, labels)
+    }
+
+    /// The same by the route to a receiver.
+    pub(crate) fn fire_to(
+        &mut self,
+        receiver: &str,
+        severity: Severity,
+        labels: &[(&str, &str)],
+    ) -> Vec<&'static str> {
         let labels: Labels = labels.iter().copied().collect();
         let fact = AlertFired {
-            group: format!("team@{labels}"),
-            receiver: "team".to_owned(),
+            group: format!("{receiver}@{labels}"),
+            receiver: receiver.to_owned(),
             severity,
             scope: Scope::from_labels(&labels),
             firing: vec![AlertFact {
@@ -87,7 +108,10 @@ impl Bench {
                 labels,
                 annotations: Labels::new(),
                 starts_at: self.now,
+                ended_at: None,
             }],
+            resolved: Vec::new(),
+            key: GroupKey::default(),
         };
         self.does(IncidentCommand::AlertsFired {
             fact,
@@ -132,6 +156,8 @@ impl Bench {
             severity,
             scope: scope.clone(),
             firing: names.iter().map(|name| alert(name, self.now)).collect(),
+            resolved: Vec::new(),
+            key: GroupKey::default(),
         }
     }
 
@@ -157,6 +183,7 @@ impl Bench {
             receiver: "team".to_owned(),
             scope: Scope::platform(),
             resolved: names.iter().map(|name| alert(name, self.now)).collect(),
+            key: GroupKey::default(),
         };
         self.does(IncidentCommand::AlertsResolved { fact })
     }

@@ -99,12 +99,57 @@ fn what_is_over_draws_nothing_in() {
         receiver: "team".to_owned(),
         scope: incident.scope.clone(),
         resolved: incident.firing().cloned().collect(),
+        key: mainstay_kernel::notification::GroupKey::default(),
     };
     let over = mainstay_incident::IncidentCommand::AlertsResolved { fact: over };
     assert_eq!(bench.does(over), ["alerts_cleared", "all_clear"]);
     bench.pass(1);
     let elsewhere = [("alertname", "A"), ("cell", "cell-2")];
     assert_eq!(bench.fire_labelled(Severity::P1, &elsewhere), DECLARED);
+}
+
+/// Other people are to be paged: they would never hear of theirs.
+#[test]
+fn what_pages_others_elsewhere_is_an_incident_of_its_own() {
+    let mut bench = Bench::of_payments();
+    bench.fire_labelled(Severity::P1, &[("alertname", "A"), ("cell", "cell-1")]);
+    let elsewhere = [("alertname", "A"), ("cell", "cell-2")];
+    assert_eq!(bench.fire_to("clearing", Severity::P1, &elsewhere), DECLARED);
+    assert_eq!((bench.state.open().count(), pages(&bench)), (2, 2));
+}
+
+/// In the same place they work on it together, each team paged once.
+#[test]
+fn what_pages_others_in_the_same_place_is_the_same_incident_and_their_page() {
+    let mut bench = Bench::of_payments();
+    let in_cell = |name: &'static str| [("alertname", name), ("cell", "cell-1")];
+    bench.fire_labelled(Severity::P1, &in_cell("A"));
+    bench.pass(60);
+    let kinds = bench.fire_to("clearing", Severity::P1, &in_cell("B"));
+    assert_eq!(kinds, ["alerts_attached", "page_requested"]);
+    let asked = bench.events.iter().rev().find_map(|(event, _)| match event {
+        IncidentEvent::PageRequested(request) => Some(request.clone()),
+        _ => None,
+    });
+    let asked = asked.expect("a page");
+    assert_eq!(
+        (asked.policy.as_deref(), asked.page.as_str()),
+        (Some("clearing"), "2026-03-02-001-p2")
+    );
+    assert_eq!(bench.fire_to("clearing", Severity::P1, &in_cell("C")), JOINED);
+    // Worse by the others: both are told.
+    let kinds = bench.fire_to("ledger", Severity::P0, &in_cell("D"));
+    assert_eq!(
+        kinds,
+        [
+            "alerts_attached",
+            "severity_changed",
+            "page_requested",
+            "page_requested"
+        ]
+    );
+    assert_eq!(bench.last().pages.len(), 4);
+    assert_eq!(bench.state.open().count(), 1);
 }
 
 #[test]

@@ -222,6 +222,7 @@ fn message(key: &str) -> Effect {
                 incident: None,
                 page: None,
                 path: "/".to_owned(),
+                notification: None,
             },
         }),
     }

@@ -17,12 +17,12 @@ use crate::store::JournalError;
 use crate::verify::{Chain, verify};
 
 /// The most rows of one statement (of at most 65,535 values), and the most bytes after which it ends.
-const ROWS_PER_STATEMENT: usize = 1_000;
-const STATEMENT_BYTES: usize = 16 << 20;
+pub(super) const ROWS_PER_STATEMENT: usize = 1_000;
+pub(super) const STATEMENT_BYTES: usize = 16 << 20;
 
 /// What a column holds.
 #[derive(Clone, Copy)]
-enum Form {
+pub(super) enum Form {
     Number,
     Text,
     Bytes,
@@ -32,7 +32,7 @@ enum Form {
 use Form::{Bytes, Number, Text, Truth};
 
 /// The tables that are the same in both, in no order: nothing refers to anything.
-const TABLES: &[(&str, &[(&str, Form)])] = &[
+pub(super) const TABLES: &[(&str, &[(&str, Form)])] = &[
     (
         "event",
         &[

@@ -8,6 +8,7 @@
 //! sessions, not transactions.
 
 mod commit;
+mod export;
 mod fault;
 mod import;
 mod outbox;

@@ -5,6 +5,7 @@
 //! is one transaction, and sequence numbers are given inside it, so readers see them without gaps.
 
 mod commit;
+mod copy;
 mod outbox;
 mod row;
 mod schema;
@@ -13,7 +14,7 @@ mod writer;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Row as _, Sqlite};
 
+pub(crate) use self::copy::Copy;
 use self::row::{columns, sql, sql_limit};
 use self::writer::{Session, Writer};
 use crate::envelope::{Epoch, Record, Seq, StreamId};
@@ -147,38 +149,6 @@ impl SqliteJournal {
         self.readers.close().await;
         // The writer's thread may be in the middle of an fsync: wait for it where waiting is allowed.
         let _ = tokio::task::spawn_blocking(move || drop(self.writer)).await;
-    }
-
-    /// Makes a copy that can be opened as a journal of its own, while writers go on: `to` becomes a directory with the
-    /// state as of one instant. The copy has the keys of personal data; a key destroyed later lives on in it.
-    ///
-    /// # Errors
-    /// If there is a journal at `to` already, or the copy cannot be written. What is left is then no journal.
-    pub async fn backup(&self, to: &Path) -> Result<(), JournalError> {
-        let target = to.join(DATABASE_FILE);
-        let partial = to.join("journal.db.partial");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(to)
-            .map_err(failed_on(to))?;
-        if target.exists() {
-            return Err(JournalError::Storage(format!(
-                "{} is there already; give a new directory",
-                target.display()
-            )));
-        }
-        // SQLite copies only into an empty file: an earlier attempt is cleared.
-        for_owner(&partial, true)?;
-        sqlx::query("VACUUM INTO $1")
-            .bind(partial.to_string_lossy().into_owned())
-            .execute(&self.readers)
-            .await
-            .map_err(storage)?;
-        let sync = |path: &PathBuf| File::open(path).and_then(|file| file.sync_all());
-        sync(&partial).map_err(failed_on(&partial))?;
-        std::fs::rename(&partial, &target).map_err(failed_on(&target))?;
-        sync(&to.to_path_buf()).map_err(failed_on(to))
     }
 
     /// Drops the content of effects that have been over for longer than [`Options::effect_retention`]; their keys stay.

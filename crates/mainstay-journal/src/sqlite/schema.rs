@@ -104,6 +104,10 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX outbox_lane ON outbox (lane, urgency, due_ms, number) WHERE over_at_ms IS NULL;",
 ];
 
+/// Step `n` brings a file from format `n + 2` back to format `n + 1`, for the release before. Every later migration has
+/// one: whoever upgrades must be able to go back with everything that came since.
+const WAYS_BACK: &[&str] = &["ALTER TABLE outbox DROP COLUMN urgency;"];
+
 /// The newest format that this program reads and the one that it writes.
 pub const FORMAT: i64 = MIGRATIONS.len() as i64;
 
@@ -149,4 +153,57 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Jou
             .map_err(storage)?;
     }
     Ok(())
+}
+
+/// Brings the file back to format `to`, each step in one transaction. Gives the format that it had.
+pub(super) async fn go_back(connection: &mut SqliteConnection, to: i64) -> Result<i64, JournalError> {
+    let found: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'format'")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(storage)?;
+    if found > FORMAT {
+        return Err(JournalError::Format {
+            found,
+            supported: FORMAT,
+        });
+    }
+    if to < 1 || to > found {
+        return Err(JournalError::Storage(format!(
+            "the journal is of format {found}: it can be brought back to 1 and up to that, not to {to}"
+        )));
+    }
+    for format in (to..found).rev() {
+        let step = usize::try_from(format - 1).ok();
+        let step = step
+            .and_then(|step| WAYS_BACK.get(step))
+            .ok_or_else(|| JournalError::Storage(format!("there is no way back to format {format}")))?;
+        sqlx::raw_sql("BEGIN IMMEDIATE")
+            .execute(&mut *connection)
+            .await
+            .map_err(storage)?;
+        sqlx::raw_sql(*step)
+            .execute(&mut *connection)
+            .await
+            .map_err(storage)?;
+        sqlx::query("UPDATE meta SET value = $1 WHERE name = 'format'")
+            .bind(format)
+            .execute(&mut *connection)
+            .await
+            .map_err(storage)?;
+        sqlx::raw_sql("COMMIT")
+            .execute(&mut *connection)
+            .await
+            .map_err(storage)?;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_but_the_first_has_a_way_back() {
+        assert_eq!(WAYS_BACK.len() + 1, MIGRATIONS.len());
+    }
 }

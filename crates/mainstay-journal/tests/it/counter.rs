@@ -161,6 +161,7 @@ pub(crate) fn page(key: &str) -> Effect {
                 incident: None,
                 page: None,
                 path: "/".to_owned(),
+                notification: None,
             },
         }),
     }

@@ -1,6 +1,7 @@
 //! The integration tests of the journal.
 
 mod backends;
+mod copies;
 mod counter;
 mod durable;
 mod kill;

@@ -18,7 +18,7 @@ use crate::rota::{person, rota};
 pub(crate) const START: &str = "2026-03-02T10:00:00Z";
 
 /// The specification's chain, with its rulings: R15, R16, R35.
-const CHAIN: &str = r#"{"title": "Chain",
+pub(crate) const CHAIN: &str = r#"{"title": "Chain",
     "channels": {"P0": ["chat", "email"], "P1": ["chat", "email"]},
     "levels": [
         {"after": "0s", "targets": [{"rota": "primary"}]},
@@ -29,7 +29,7 @@ const CHAIN: &str = r#"{"title": "Chain",
         {"after": "1h", "targets": [{"person": "cto"}], "only": ["P0"]},
         {"after": "2h", "targets": [{"person": "manager"}], "only": ["P1"], "inform": true}]}"#;
 
-fn policy(json: &str) -> EscalationPolicy {
+pub(crate) fn policy(json: &str) -> EscalationPolicy {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
@@ -38,6 +38,7 @@ pub(crate) struct Bench {
     pub(crate) spec: OncallSpec,
     pub(crate) now: Timestamp,
     pub(crate) effects: Vec<Effect>,
+    sent: Vec<(Timestamp, Effect)>,
     events: Vec<(OncallEvent, Meta)>,
     timers: BTreeMap<String, (Timestamp, String)>,
     entropy: SeededEntropy,
@@ -62,19 +63,21 @@ impl Bench {
             policies: [("chain".to_owned(), policy(CHAIN))].into(),
             default_policy: Some("chain".to_owned()),
             reach: reach.into(),
+            notify: BTreeMap::new(),
         };
         Self {
             state: OncallState::default(),
             spec,
             now: START.parse().expect("a timestamp"),
             effects: Vec::new(),
+            sent: Vec::new(),
             events: Vec::new(),
             timers: BTreeMap::new(),
             entropy: SeededEntropy::new(1),
         }
     }
 
-    fn with(change: impl Fn(&mut OncallSpec)) -> Self {
+    pub(crate) fn with(change: impl Fn(&mut OncallSpec)) -> Self {
         let mut bench = Self::new();
         change(&mut bench.spec);
         bench
@@ -92,6 +95,8 @@ impl Bench {
             };
             Oncall::apply(&mut self.state, &event, &meta);
             let reaction = Oncall::react(&self.state, &self.spec, &event, &meta);
+            let sent = reaction.effects.iter().map(|effect| (self.now, effect.clone()));
+            self.sent.extend(sent);
             self.effects.extend(reaction.effects);
             for key in reaction.cancel {
                 self.timers.remove(&key);
@@ -104,6 +109,11 @@ impl Bench {
         Ok(count)
     }
 
+    /// Every effect, with the instant it became due.
+    pub(crate) fn sent(&self) -> &[(Timestamp, Effect)] {
+        &self.sent
+    }
+
     pub(crate) fn page(&mut self, page: &str, severity: &str) -> usize {
         let request = PageRequested {
             page: PageId::new(page).expect("a name"),
@@ -111,6 +121,7 @@ impl Bench {
             severity: severity.parse().expect("a severity"),
             title: "Payments fail".to_owned(),
             scope: Scope::platform(),
+            policy: None,
         };
         let command = OncallCommand::Page {
             request,
@@ -119,7 +130,7 @@ impl Bench {
         self.ask(command).expect("a page is taken")
     }
 
-    fn pass(&mut self, minutes: i64) {
+    pub(crate) fn pass(&mut self, minutes: i64) {
         let end = self.now + SignedDuration::from_mins(minutes);
         loop {
             let next = self
@@ -137,7 +148,7 @@ impl Bench {
         self.now = end;
     }
 
-    fn acknowledge(&mut self, by: &str) -> Result<usize, OncallRefusal> {
+    pub(crate) fn acknowledge(&mut self, by: &str) -> Result<usize, OncallRefusal> {
         self.ask(OncallCommand::AcknowledgeIncident {
             incident: incident(),
             by: Some(person(by)),
@@ -163,7 +174,7 @@ impl Bench {
     }
 }
 
-fn incident() -> IncidentId {
+pub(crate) fn incident() -> IncidentId {
     IncidentId::new("2026-03-02-001").expect("a name")
 }
 
@@ -359,14 +370,15 @@ fn one_acknowledgement_takes_all_pages_of_the_incident_and_only_once() {
     bench.page("p1", "P1");
     bench.pass(2);
     bench.page("p2", "P0");
-    assert_eq!(bench.state.climbing().count(), 2);
+    bench.page("p3", "P0");
+    assert_eq!(bench.state.climbing().count(), 2, "the milder one gave way");
     assert_eq!(bench.acknowledge("ana"), Ok(2));
     assert_eq!(bench.state.climbing().count(), 0);
     assert_eq!(
         bench.acknowledge("dan"),
         Err(OncallRefusal::NothingToAcknowledge(incident()))
     );
-    let page = PageId::new("p1").expect("a name");
+    let page = PageId::new("p2").expect("a name");
     let again = bench.ask(OncallCommand::AcknowledgePage {
         page: page.clone(),
         by: Some(person("dan")),
@@ -433,6 +445,7 @@ fn without_a_policy_there_is_no_page_and_the_name_is_said() {
         severity: mainstay_kernel::Severity::P1,
         title: String::new(),
         scope: Scope::platform(),
+        policy: None,
     };
     let refused = bench.ask(OncallCommand::Page {
         request,

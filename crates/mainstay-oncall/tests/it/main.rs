@@ -5,6 +5,8 @@ mod escalation;
 mod every_zone;
 mod goalert;
 mod layers;
+mod news;
+mod notify;
 mod overrides;
 mod reach;
 mod rota;

@@ -10,6 +10,7 @@ mod course;
 mod delete;
 mod exemplars;
 mod gate;
+mod heartbeats;
 mod intake;
 mod judge;
 mod judged;
@@ -49,6 +50,7 @@ use course::Course;
 pub use course::{Repeated, repeat_run};
 use exemplars::{Exemplars, examples};
 pub use exemplars::{SeriesExemplars, StoredExemplar};
+pub use heartbeats::{HeartbeatState, HeartbeatStatus, Heartbeats};
 use intake::{Watched, write_counts};
 use metadata::MetadataTable;
 pub use otlp::IntakeError;
@@ -130,6 +132,7 @@ pub struct Telemetry {
     /// Held while samples are stored and counted, so that counts follow the order of the log.
     intake: Mutex<Watched>,
     completions: CompletionLog,
+    heartbeats: Arc<Heartbeats>,
     /// What was done to the counts between samples.
     course: Course,
     inbox: Inbox,
@@ -227,6 +230,7 @@ impl Telemetry {
             rules: Mutex::new(rules),
             intake: Mutex::default(),
             completions,
+            heartbeats: Arc::new(Heartbeats::open(dir)?),
             course,
             inbox: Inbox::default(),
             tenants: SharedTenants::default(),
@@ -389,6 +393,7 @@ impl Telemetry {
         self.store.backup(to)?;
         self.completions.backup(to)?;
         self.course.backup(to)?;
+        self.heartbeats.backup(to)?;
         rule_state::write(&to.join(ALERTS_FILE), self.rules().memories())?;
         write_counts(&to.join(COUNTS_FILE), &bytes)
     }

@@ -48,6 +48,7 @@ fn address(directory: &Directory, channel: Channel, to: Recipient) -> Result<Add
             incident: None,
             page: None,
             path: "/".to_owned(),
+            notification: None,
         },
     })
 }

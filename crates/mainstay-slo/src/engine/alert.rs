@@ -166,6 +166,7 @@ impl View<'_> {
                 labels,
                 annotations,
                 starts_at: Timestamp::from_millisecond(since_ms).unwrap_or(self.now),
+                ended_at: None,
             },
         }
     }

@@ -427,5 +427,6 @@ fn message(changed: &BudgetStateChanged, policy: &str, freezes: bool) -> Message
         incident: None,
         page: None,
         path: format!("/slos/{}", changed.slo),
+        notification: None,
     }
 }

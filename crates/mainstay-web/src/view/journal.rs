@@ -35,6 +35,31 @@ pub struct WhyStep {
     pub digest: String,
 }
 
+/// Why somebody was told of an alert, a page or an incident, or was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Explained {
+    /// What was asked about.
+    pub subject: String,
+    /// Every decision, in the order in which they were made.
+    pub decisions: Vec<Decided>,
+}
+
+/// One decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Decided {
+    /// When.
+    #[schemars(with = "Utc")]
+    pub at: Timestamp,
+    /// Of which kind: `rule`, `route`, `inhibition`, `silence`, `grouping`, `incident`, `on-call`, `channel`, `receipt`,
+    /// `acknowledged`.
+    pub step: String,
+    /// What was decided, in a sentence.
+    pub text: String,
+    /// The event that holds it.
+    #[schemars(with = "String")]
+    pub event: EventId,
+}
+
 /// A copy of everything that is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BackupMade {

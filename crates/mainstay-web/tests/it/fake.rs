@@ -278,6 +278,23 @@ impl Console for Fake {
         })
     }
 
+    fn decisions<'a>(&'a self, who: &'a Principal, subject: String) -> Answer<'a, Explained> {
+        self.heard("explain", who);
+        Box::pin(async move {
+            let decisions = vec![Decided {
+                at: at("2025-01-15T10:16:32Z"),
+                step: "route".to_owned(),
+                text: "A route gives it to receiver on-call.".to_owned(),
+                event: "01JHM8C1E0041061050R3GG28A".parse().expect("an id"),
+            }];
+            let explained = Explained {
+                subject: subject.clone(),
+                decisions,
+            };
+            Self::if_seen(who, &subject, explained)
+        })
+    }
+
     fn why<'a>(&'a self, who: &'a Principal, event: EventId) -> Answer<'a, Why> {
         self.heard("why", who);
         Box::pin(async move {
@@ -399,6 +416,16 @@ impl Console for Fake {
     fn override_duty<'a>(&'a self, who: &'a Principal, _: NewOverride) -> Answer<'a, Done> {
         self.heard("override_duty", who);
         Box::pin(async { Ok(done()) })
+    }
+
+    fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {
+        self.heard("heartbeats", who);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn beat<'a>(&'a self, who: &'a Principal, name: &'a str) -> Answer<'a, Done> {
+        self.heard("beat", who);
+        Box::pin(async move { Self::if_seen(who, name, done()) })
     }
 
     fn gate_policies<'a>(&'a self, who: &'a Principal) -> Answer<'a, GatePolicies> {

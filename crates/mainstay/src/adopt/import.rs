@@ -1,4 +1,4 @@
-//! `mainstay import`: objectives of Sloth and Pyrra as OpenSLO documents.
+//! `mainstay import`: objectives of Sloth and Pyrra as OpenSLO documents, an Alertmanager's routing as documents of ours.
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,8 @@ enum Tool {
     Sloth,
     /// `ServiceLevelObjective`.
     Pyrra,
+    /// A configuration: its routes as a document of kind `Routing`, its receivers' addresses as one of kind `Channels`.
+    Alertmanager,
 }
 
 impl Tool {
@@ -39,6 +41,7 @@ impl Tool {
                     || document.format == Format::OpenSlo && document.api_version == "openslo/v1alpha"
             }
             Self::Pyrra => document.format == Format::Pyrra,
+            Self::Alertmanager => document.format == Format::AlertmanagerConfig,
         }
     }
 
@@ -46,12 +49,16 @@ impl Tool {
         match self {
             Self::Sloth => "Sloth",
             Self::Pyrra => "Pyrra",
+            Self::Alertmanager => "Alertmanager",
         }
     }
 }
 
 impl Options {
     pub(crate) fn run(&self) -> Exit {
+        if self.tool == Tool::Alertmanager {
+            return self.routing();
+        }
         let mut made = Vec::new();
         let (mut errors, mut warnings, mut objectives) = (0, 0, 0);
         for path in &self.files {
@@ -89,6 +96,57 @@ impl Options {
             counted(self.files.len(), "file")
         );
         if errors > 0 { Exit::Problems } else { Exit::Ok }
+    }
+
+    /// An Alertmanager's configuration as documents of our own.
+    fn routing(&self) -> Exit {
+        let [path] = self.files.as_slice() else {
+            anstream::eprintln!("mainstay import: a catalog has one routing: name one file");
+            return Exit::Usage;
+        };
+        let (catalog, findings) = check::examine(path);
+        anstream::eprint!("{}", findings.render(check::root(path), true));
+        let Some(adopted) = catalog
+            .response
+            .alertmanager
+            .as_ref()
+            .filter(|_| !findings.has_errors())
+        else {
+            anstream::eprintln!(
+                "{} is no Alertmanager configuration that can be used",
+                path.display()
+            );
+            return Exit::Problems;
+        };
+        let native = super::alertmanager::native::written(&catalog.response, adopted);
+        for loss in &native.losses {
+            anstream::eprintln!("{}: not carried over: {loss}", path.display());
+        }
+        match &self.output {
+            None => anstream::print!("{}---\n{}", native.routing, native.channels),
+            Some(directory) => {
+                let made = [
+                    ("routing.yaml".to_owned(), native.routing),
+                    ("channels.yaml".to_owned(), native.channels),
+                ];
+                if let Err(error) = files::make(directory, &made) {
+                    anstream::eprintln!("mainstay import: {error}");
+                    return Exit::Failure;
+                }
+            }
+        }
+        if !native.variables.is_empty() {
+            anstream::eprintln!(
+                "`serve` must find in its environment: {}",
+                native.variables.join(", ")
+            );
+        }
+        anstream::eprintln!(
+            "{} and {} that are not carried over",
+            counted(catalog.response.routing.receivers.len(), "receiver"),
+            counted(native.losses.len() + findings.len(), "thing")
+        );
+        Exit::Ok
     }
 
     /// The objectives of a file as OpenSLO, how many they are, and what is to be said of them.

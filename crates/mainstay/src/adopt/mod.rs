@@ -1,6 +1,7 @@
 //! Coming from other tools, and going back to them: their objectives read, ours written as rules for a Prometheus, a first
 //! catalog drafted from a running system.
 
+pub(crate) mod alertmanager;
 mod export;
 mod files;
 mod import;

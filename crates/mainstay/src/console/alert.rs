@@ -70,6 +70,9 @@ pub(super) fn held_by(states: &States<'_>, alert: &AlertFact) -> Option<String> 
     let words = match held?.first()? {
         HeldBy::Silenced { by } => format!("silence {by}"),
         HeldBy::Muted { interval } => format!("the time interval {interval}"),
+        HeldBy::Flapping { starts, within_ms } => {
+            format!("itself: it began {starts} times in {} s", within_ms / 1_000)
+        }
         HeldBy::Inactive => "the clock: its route is not active now".to_owned(),
         HeldBy::Inhibited { by } => match states.alerts.alert(by) {
             Some(by) => format!("{}, which says the same and more", by.alert.name()),

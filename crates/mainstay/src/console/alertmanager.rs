@@ -8,7 +8,8 @@ use mainstay_alert::{
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
-use mainstay_kernel::{Digest, Principal};
+use mainstay_kernel::notification::GENERATOR_URL;
+use mainstay_kernel::{Digest, Labels, Principal};
 use mainstay_plane::{Command, PlaneError, Refused, States};
 use mainstay_web::Failure;
 use mainstay_web::view::{
@@ -16,7 +17,6 @@ use mainstay_web::view::{
     Named, OriginalConfig, PostableSilence, SilenceState, VersionInfo,
 };
 
-use super::inbound::GENERATOR;
 use super::{PlaneConsole, failure, not_found, sight};
 
 /// For how long an alert is believed whose source said nothing of it: Alertmanager's `resolve_timeout`.
@@ -28,6 +28,11 @@ fn named(name: &str) -> Named {
     }
 }
 
+/// As an Alertmanager would call the alert: its clients put the two together.
+fn fingerprint(labels: &Labels) -> String {
+    format!("{:016x}", labels.fnv_fingerprint())
+}
+
 fn gettable(
     states: &States<'_>,
     suppressions: &Suppressions<'_>,
@@ -37,16 +42,20 @@ fn gettable(
     let alert = &active.alert;
     let held = suppressions.of(active);
     let groups = active.groups.iter().filter_map(|name| states.alerts.group(name));
-    let mut receivers: Vec<Named> = groups.map(|group| named(&group.placement.receiver)).collect();
-    receivers.sort_unstable();
-    receivers.dedup();
+    // In the order of the routes.
+    let mut receivers: Vec<Named> = Vec::new();
+    for receiver in groups.map(|group| named(&group.placement.receiver)) {
+        if !receivers.contains(&receiver) {
+            receivers.push(receiver);
+        }
+    }
     GettableAlert {
         labels: alert.labels.clone(),
-        annotations: alert.annotations.filtered(|name| name != GENERATOR),
+        annotations: alert.annotations.filtered(|name| name != GENERATOR_URL),
         starts_at: alert.starts_at,
         ends_at,
         updated_at: alert.starts_at,
-        fingerprint: alert.fingerprint.to_string(),
+        fingerprint: fingerprint(&alert.labels),
         receivers,
         status: AlertStatus {
             state: if held.is_none() {
@@ -55,10 +64,19 @@ fn gettable(
                 AlertTold::Suppressed
             },
             silenced_by: held.silenced_by.iter().map(ToString::to_string).collect(),
-            inhibited_by: held.inhibited_by.iter().map(ToString::to_string).collect(),
-            muted_by: held.muted_by,
+            inhibited_by: held
+                .inhibited_by
+                .iter()
+                .filter_map(|id| states.alerts.alert(id))
+                .map(|source| fingerprint(&source.alert.labels))
+                .collect(),
+            muted_by: held.muted_by.into_iter().chain(held.flapping).collect(),
         },
-        generator_url: alert.annotations.get(GENERATOR).unwrap_or_default().to_owned(),
+        generator_url: alert
+            .annotations
+            .get(GENERATOR_URL)
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 

@@ -6,12 +6,15 @@ use std::sync::{Arc, PoisonError};
 use jiff::Timestamp;
 use mainstay_alert::observation::{PostableAlert as Posted, from_api};
 use mainstay_alert::{FIRING_MAX, Observation};
+use mainstay_catalog::response::is_beat;
 use mainstay_change::{ChangeCommand, CloudEvent};
 use mainstay_delivery::channel::Channels;
 use mainstay_delivery::inbox::{Messages, Via};
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::fact::ChangeRecorded;
+use mainstay_kernel::labels::ALERT_NAME;
+use mainstay_kernel::notification::GENERATOR_URL;
 use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal};
 use mainstay_plane::telemetry::completions::CompletionsError;
 use mainstay_plane::{Command, PlaneError};
@@ -26,8 +29,6 @@ use super::{PlaneConsole, before, failure, not_found, sight};
 const RESERVED: usize = 10_000;
 /// The most changes that a list has.
 const CHANGES_MAX: usize = 1_000;
-/// The annotation under which the link of another system's alert is kept.
-pub(super) const GENERATOR: &str = "generator_url";
 /// How long the inbox may take to answer, and how large its answer may be.
 const INBOX_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);
 const INBOX_MAX_BYTES: usize = 64 << 20;
@@ -192,13 +193,23 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         who: &Principal,
         alerts: Vec<PostableAlert>,
     ) -> Result<Done, Failure> {
+        if let Some(beat) = alerts.iter().find(|alert| is_beat(&alert.labels)) {
+            // The watchdog would take it for a sign of life.
+            return Err(Failure::Invalid {
+                message: format!(
+                    "the name {} is Mainstay's own",
+                    beat.labels.get(ALERT_NAME).unwrap_or_default()
+                ),
+                help: "Call the alert something else; none of these alerts was taken.".to_owned(),
+            });
+        }
         let ends: Vec<(Labels, Option<Timestamp>)> = alerts
             .iter()
             .map(|alert| (alert.labels.clone(), alert.ends_at))
             .collect();
         let posted = alerts.into_iter().map(|alert| {
             let link = alert.generator_url.unwrap_or_default();
-            let annotations: Labels = alert.annotations.with(GENERATOR, link);
+            let annotations: Labels = alert.annotations.with(GENERATOR_URL, link);
             Posted {
                 labels: alert.labels,
                 annotations,
@@ -305,6 +316,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                         Via::Email => "email",
                         Via::Chat => "chat",
                         Via::Webhook => "webhook",
+                        Via::Sms => "sms",
+                        Via::Voice => "voice",
                     }
                     .to_owned(),
                     to: message

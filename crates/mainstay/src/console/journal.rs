@@ -6,9 +6,12 @@ use mainstay_catalog::Format;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::{Journal, JournalError, Record};
-use mainstay_kernel::{EventId, Principal};
+use mainstay_kernel::{EventId, IncidentId, Principal};
+use mainstay_plane::{Decision, Subject};
 use mainstay_web::Failure;
-use mainstay_web::view::{CatalogInfo, DocumentCount, JournalReport, PartitionReport, Why, WhyStep};
+use mainstay_web::view::{
+    CatalogInfo, Decided, DocumentCount, Explained, JournalReport, PartitionReport, Why, WhyStep,
+};
 use serde_json::Value;
 
 use super::{PlaneConsole, not_found, sight, unavailable};
@@ -40,6 +43,59 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             return Err(not_found(format!("event {event}")));
         }
         Ok(Why { chain })
+    }
+
+    /// Every decision about an alert, a page or an incident. Who is limited to some tenants sees those that concern them.
+    pub(super) async fn explain_decisions(
+        &self,
+        who: &Principal,
+        subject: String,
+    ) -> Result<Explained, Failure> {
+        let about = self.subject(who, &subject).await;
+        let mut decisions = Vec::new();
+        if let Some(about) = &about {
+            let journal = &**self.plane.journal();
+            let found = mainstay_plane::why(journal, about).await;
+            decisions = found.map_err(|error| unavailable(&error))?;
+            decisions.retain(|decision| sight::sees(who, &decision.scope));
+        }
+        if decisions.is_empty() {
+            return Err(not_found(format!("alert, page or incident {subject}")));
+        }
+        let decided = |decision: Decision| Decided {
+            at: decision.at,
+            step: decision.step.name().to_owned(),
+            text: decision.text,
+            event: decision.event,
+        };
+        Ok(Explained {
+            subject,
+            decisions: decisions.into_iter().map(decided).collect(),
+        })
+    }
+
+    /// What a word names: a fingerprint, an incident, a page, or an alert that fires, by its name.
+    async fn subject(&self, who: &Principal, word: &str) -> Option<Subject> {
+        let is_fingerprint = word.len() >= 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_fingerprint {
+            return Some(Subject::Alert(word.to_lowercase()));
+        }
+        let known = self.plane.look(|states| {
+            let incident = word.parse::<IncidentId>().ok();
+            let incident = incident.and_then(|id| states.incidents.get(&id));
+            if let Some(incident) = incident.filter(|incident| sight::knows_of(who, incident)) {
+                return Some(Subject::Incident(incident.id.clone()));
+            }
+            let mut firing = states.alerts.firing();
+            let named = firing.find(|active| active.alert.name() == word);
+            named.map(|active| Subject::Alert(active.alert.fingerprint.to_string()))
+        });
+        // What is not at hand any more is in the journal; the names of pages end in a number.
+        match known.await {
+            Some(subject) => Some(subject),
+            None if word.contains("-p") => word.parse().ok().map(Subject::Page),
+            None => word.parse().ok().map(Subject::Incident),
+        }
     }
 
     pub(super) async fn verify(&self, _who: &Principal) -> Result<JournalReport, Failure> {

@@ -15,6 +15,7 @@ mod expression;
 mod gate;
 mod gate_now;
 mod grid;
+mod heartbeat;
 mod inbound;
 mod incident;
 mod journal;
@@ -48,11 +49,11 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
-    Done, DutyAsked, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement,
-    GettableAlert, GettableSilence, InboxMessage, Incident, IncidentSummary, IssuedReport, JournalReport,
-    Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert, PostableSilence, ReportAsk, ReportFile,
-    ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation, Slo, SloDetail, WhatIf,
-    WhatIfAsked, Why,
+    Done, DutyAsked, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
+    GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident, IncidentSummary,
+    IssuedReport, JournalReport, Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert,
+    PostableSilence, ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo,
+    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -241,6 +242,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
         Box::pin(self.inbox_messages(who))
     }
 
+    fn decisions<'a>(&'a self, who: &'a Principal, subject: String) -> Answer<'a, Explained> {
+        Box::pin(self.explain_decisions(who, subject))
+    }
+
     fn why<'a>(&'a self, who: &'a Principal, event: EventId) -> Answer<'a, Why> {
         Box::pin(self.why_event(who, event))
     }
@@ -318,6 +323,14 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done> {
         Box::pin(self.give_duty(who, entry))
+    }
+
+    fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {
+        Box::pin(async move { Ok(self.heartbeat_list(who).await) })
+    }
+
+    fn beat<'a>(&'a self, who: &'a Principal, name: &'a str) -> Answer<'a, Done> {
+        Box::pin(self.take_beat(who, name))
     }
 
     fn verify_journal<'a>(&'a self, who: &'a Principal) -> Answer<'a, JournalReport> {

@@ -170,7 +170,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     format!("refused: {reason}"),
                     false,
                 )),
-                DeliveryEvent::FellOver { .. } => None,
+                DeliveryEvent::FellOver { .. } | DeliveryEvent::Undeliverable { .. } => None,
             }
         };
         records.iter().filter_map(receipt).collect()

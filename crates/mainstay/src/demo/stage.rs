@@ -50,7 +50,7 @@ impl Stage {
             path: logs.clone(),
             source,
         })?;
-        let [smtp, inbox_http, supervisor_at] = free_addresses()?;
+        let [smtp, inbox_http, callbacks, supervisor_at] = free_addresses()?;
         let listen = this_or_free(options.listen)?;
         let gateways = gateway_addresses(&options.cells)?;
         let console = format!("http://{listen}");
@@ -111,6 +111,11 @@ impl Stage {
             ("MAINSTAY_SMTP_HOST", smtp.ip().to_string()),
             ("MAINSTAY_SMTP_PORT", smtp.port().to_string()),
             ("MAINSTAY_CHAT_URL", format!("http://{inbox_http}/chat")),
+            ("MAINSTAY_TELEPHONE_ACCOUNT", "ACdemo".to_owned()),
+            ("MAINSTAY_TELEPHONE_TOKEN", "demo".to_owned()),
+            ("MAINSTAY_TELEPHONE_URL", format!("http://{inbox_http}")),
+            ("MAINSTAY_TELEPHONE_CALLBACK_URL", format!("http://{callbacks}")),
+            ("MAINSTAY_TELEPHONE_CALLBACK_LISTEN", callbacks.to_string()),
         ];
         let serve = Process::start("serve", arguments, environment, &logs)?;
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use mainstay_journal::verify::{Chain, verify};
 use mainstay_journal::{JournalError, Partition, PostgresJournal, SqliteJournal};
+use mainstay_kernel::EventId;
 use serde_json::{Value, json};
 
 use super::{Ask, Remote, path};
@@ -33,6 +35,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Bring the journal of a server that is stopped back to an earlier format, with everything in it, so that the release
+    /// before can go on with it.
+    Downgrade {
+        /// The data directory, while no server runs on it.
+        #[arg(long, env = "MAINSTAY_DATA", value_name = "DIR")]
+        data: PathBuf,
+        /// The format that the earlier release reads: it names it when it refuses.
+        #[arg(long, value_name = "NUMBER")]
+        format: i64,
+    },
     /// Copy the journal of one server into PostgreSQL, with the same positions, hashes and ids, and verify the copy.
     Migrate {
         /// The data directory, while no server runs on it. It is left as it is.
@@ -55,8 +67,9 @@ pub(crate) enum Command {
 /// Options of `mainstay why`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Why {
-    /// The event, as timelines and answers name it.
-    event: String,
+    /// A page (`2026-03-02-001-p1`), an incident, an alert (its fingerprint, or its name while it fires), or an event as
+    /// timelines and answers name it.
+    subject: String,
     #[command(flatten)]
     ask: Ask,
 }
@@ -117,6 +130,7 @@ impl Command {
                 let report = remote.order("/api/v1/journal/verify").await?;
                 Ok(show(&report, ask.output))
             }),
+            Self::Downgrade { data, format } => downgrade(&data.join("journal"), *format),
             Self::Migrate { data, to, output } => offline(*output, "migrate", async {
                 let from = sqlite(&data.join("journal")).await?;
                 postgres(to).await?.copy_from(&from).await
@@ -147,24 +161,48 @@ async fn postgres(url: &DatabaseUrl) -> Result<PostgresJournal, JournalError> {
 impl Why {
     pub(crate) fn run(&self) -> Exit {
         Remote::run(&self.ask.server, async |remote| {
-            let (why, now) = remote.look(&path(&["events", &self.event, "why"]), &[]).await?;
+            let about_event = self.subject.parse::<EventId>().is_ok();
+            let at = match about_event {
+                true => path(&["events", &self.subject, "why"]),
+                false => path(&["why", &self.subject]),
+            };
+            let (why, now) = remote.look(&at, &[]).await?;
             if self.ask.output == Form::Json {
                 output::json(&why);
-                return Ok(Exit::Ok);
-            }
-            for (index, step) in list(&why, "chain").iter().enumerate() {
-                let because = if index == 0 { "" } else { "because of " };
-                anstream::println!(
-                    "{}  {because}\x1b[1m{}\x1b[0m  by {}  ({})",
-                    clock(step, "at", now),
-                    text(step, "kind"),
-                    text(step, "actor"),
-                    text(step, "event")
-                );
-                anstream::println!("    {}", text(step, "text"));
+            } else if about_event {
+                show_causes(&why, now);
+            } else {
+                show_decisions(&why, now);
             }
             Ok(Exit::Ok)
         })
+    }
+}
+
+/// An event and what caused it.
+fn show_causes(why: &Value, now: Timestamp) {
+    for (index, step) in list(why, "chain").iter().enumerate() {
+        let because = if index == 0 { "" } else { "because of " };
+        anstream::println!(
+            "{}  {because}\x1b[1m{}\x1b[0m  by {}  ({})",
+            clock(step, "at", now),
+            text(step, "kind"),
+            text(step, "actor"),
+            text(step, "event")
+        );
+        anstream::println!("    {}", text(step, "text"));
+    }
+}
+
+/// Every decision in its order.
+fn show_decisions(why: &Value, now: Timestamp) {
+    for decision in list(why, "decisions") {
+        anstream::println!(
+            "{}  \x1b[1m{:<12}\x1b[0m  {}",
+            clock(decision, "at", now),
+            text(decision, "step"),
+            text(decision, "text")
+        );
     }
 }
 
@@ -193,6 +231,30 @@ fn show(report: &Value, form: Form) -> Exit {
         );
     }
     if whole { Exit::Ok } else { Exit::Problems }
+}
+
+fn downgrade(directory: &Path, to: i64) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => runtime
+            .block_on(SqliteJournal::downgrade(directory, to))
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match done {
+        Ok(found) if found == to => {
+            anstream::println!("It is of format {to} already.");
+            Exit::Ok
+        }
+        Ok(found) => {
+            anstream::println!("It was of format {found} and is of format {to}: nothing is lost.");
+            Exit::Ok
+        }
+        Err(error) => {
+            anstream::eprintln!("mainstay journal downgrade: {error}");
+            Exit::Failure
+        }
+    }
 }
 
 /// Does without a server what gives the chains of a journal, and shows them.

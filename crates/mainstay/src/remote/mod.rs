@@ -4,6 +4,7 @@ mod adjust;
 mod alert;
 mod change;
 mod gate;
+mod heartbeat;
 mod incident;
 mod journal;
 mod metrics;
@@ -335,6 +336,7 @@ fn path(parts: &[&str]) -> String {
 pub(crate) use alert::Command as AlertCommand;
 pub(crate) use change::Command as ChangeCommand;
 pub(crate) use gate::Command as GateCommand;
+pub(crate) use heartbeat::Command as HeartbeatCommand;
 pub(crate) use incident::{Ack, Command as IncidentCommand, Postmortem};
 pub(crate) use journal::{Backup, Command as JournalCommand, Why};
 pub(crate) use metrics::Command as MetricsCommand;

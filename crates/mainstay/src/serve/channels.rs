@@ -1,51 +1,55 @@
 //! How messages leave.
 
-use mainstay_catalog::Catalog;
-use mainstay_catalog::response::{Setting, Smtp, Telephone};
+use mainstay_catalog::response::{Channels, Setting, SettingError, Smtp, Telephone};
 use mainstay_delivery::channel::ChannelOptions;
 use mainstay_delivery::smtp::SmtpOptions;
 use mainstay_delivery::telephone::TelephoneOptions;
 
-use super::{ServeError, environment};
-
-/// What the catalog says of channels, with what the environment has for its variables.
-pub(super) fn options(catalog: &Catalog) -> Result<ChannelOptions, ServeError> {
-    let channels = &catalog.response.channels;
+/// What a catalog says of channels, with what `lookup` gives for its variables.
+///
+/// # Errors
+/// In words, if a variable is not set, or a value is none.
+pub(crate) fn channel_options(
+    channels: &Channels,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<ChannelOptions, String> {
+    let unset = |error: SettingError| error.to_string();
+    let smtp = channels.smtp.as_ref().map(|options| smtp(options, lookup));
+    let telephone = channels
+        .telephone
+        .as_ref()
+        .map(|options| telephone(options, lookup).map_err(unset));
     Ok(ChannelOptions {
-        smtp: channels.smtp.as_ref().map(smtp).transpose()?,
-        telephone: channels.telephone.as_ref().map(telephone).transpose()?,
+        smtp: smtp.transpose()?,
+        telephone: telephone.transpose()?,
         ..ChannelOptions::default()
     })
 }
 
-fn smtp(smtp: &Smtp) -> Result<SmtpOptions, ServeError> {
-    let port = smtp.port.resolve(environment)?;
+fn smtp(smtp: &Smtp, lookup: impl Fn(&str) -> Option<String> + Copy) -> Result<SmtpOptions, String> {
+    let resolve = |setting: &Setting| setting.resolve(lookup).map_err(|error| error.to_string());
+    let port = resolve(&smtp.port)?;
     let port = port
         .parse()
-        .map_err(|_| ServeError::Channel(format!("the port of the mail server is {port:?}, not a number")))?;
-    let mut options = SmtpOptions::new(
-        smtp.host.resolve(environment)?,
-        port,
-        smtp.tls,
-        smtp.from.resolve(environment)?,
-    );
+        .map_err(|_| format!("the port of the mail server is {port:?}, not a number"))?;
+    let mut options = SmtpOptions::new(resolve(&smtp.host)?, port, smtp.tls, resolve(&smtp.from)?);
     if let (Some(username), Some(password)) = (&smtp.username, &smtp.password) {
-        options.login = Some((
-            username.resolve(environment)?,
-            password.value.resolve(environment)?,
-        ));
+        options.login = Some((resolve(username)?, resolve(&password.value)?));
     }
     Ok(options)
 }
 
-fn telephone(telephone: &Telephone) -> Result<TelephoneOptions, ServeError> {
+fn telephone(
+    telephone: &Telephone,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<TelephoneOptions, SettingError> {
     let mut options = TelephoneOptions::new(
-        telephone.account_sid.resolve(environment)?,
-        telephone.auth_token.value.resolve(environment)?,
-        telephone.from.resolve(environment)?,
+        telephone.account_sid.resolve(lookup)?,
+        telephone.auth_token.value.resolve(lookup)?,
+        telephone.from.resolve(lookup)?,
     );
-    let url = |setting: &Setting| -> Result<String, ServeError> {
-        Ok(setting.resolve(environment)?.trim_end_matches('/').to_owned())
+    let url = |setting: &Setting| -> Result<String, SettingError> {
+        Ok(setting.resolve(lookup)?.trim_end_matches('/').to_owned())
     };
     if let Some(setting) = &telephone.url {
         options.url = url(setting)?;

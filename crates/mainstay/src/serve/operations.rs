@@ -1,7 +1,9 @@
 //! What is done to the program itself while it is at work: backups, and putting another catalog in force.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mainstay_catalog::plan::plan;
@@ -9,11 +11,14 @@ use mainstay_change::ChangeCommand;
 use mainstay_journal::StoredJournal;
 use mainstay_kernel::fact::{ChangeKind, ChangeRecorded};
 use mainstay_kernel::{Actor, Scope};
+use mainstay_plane::signing::KEY_FILE;
 use mainstay_plane::{Command, Telemetry};
 use mainstay_web::view::{Applied, BackupMade};
 use mainstay_web::{Answer, Failure};
 
 use super::{LivePlane, environment, load_catalog};
+use crate::adopt::alertmanager::settings;
+use crate::backup::manifest::Manifest;
 use crate::check::counted;
 use crate::console::Operations;
 
@@ -22,6 +27,8 @@ pub(super) struct DiskOperations {
     pub(super) plane: Arc<LivePlane>,
     pub(super) journal: Arc<StoredJournal>,
     pub(super) telemetry: Arc<Telemetry>,
+    /// The data directory.
+    pub(super) data: PathBuf,
     /// `DATA/backups`: copies go into directories there, named by their instant.
     pub(super) backups: PathBuf,
     pub(super) catalog: PathBuf,
@@ -34,22 +41,74 @@ fn failed(what: &str, error: &dyn Display) -> Failure {
     }
 }
 
+/// How far receivers of samples and engines of others were, each in a small file that is replaced as a whole.
+fn copy_places(from: &Path, to: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "place")
+            && let Some(name) = path.file_name()
+        {
+            copy_for_owner(&path, &to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// The key that signs: without it nobody could verify what comes after a restore by the key that they have.
+fn copy_secret(from: &Path, to: &Path) -> std::io::Result<()> {
+    copy_for_owner(&from.join(KEY_FILE), &to.join(KEY_FILE))
+}
+
+fn copy_for_owner(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(to)?;
+    std::io::copy(&mut std::fs::File::open(from)?, &mut file)?;
+    file.sync_all()
+}
+
 impl Operations for DiskOperations {
     fn back_up(&self) -> Answer<'_, BackupMade> {
         Box::pin(async move {
             let failed = |error: &dyn Display| failed("the backup could not be made", error);
             let at = self.plane.clock().now();
-            let to = self.backups.join(at.strftime("%Y%m%dT%H%M%S%.3fZ").to_string());
+            let name = at.strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
+            let (to, done) = (
+                self.backups.join(format!("{name}.partial")),
+                self.backups.join(name),
+            );
+            let blocking = async |work: Box<dyn FnOnce() -> Result<(), String> + Send>| {
+                let worked = tokio::task::spawn_blocking(work).await;
+                worked
+                    .map_err(|error| failed(&error))?
+                    .map_err(|error| failed(&error))
+            };
             // Samples first: alerts that the journal then has more of are told again by the next evaluation.
-            let (telemetry, series) = (self.telemetry.clone(), to.join("series"));
-            let copied = tokio::task::spawn_blocking(move || telemetry.backup(&series)).await;
-            copied
-                .map_err(|error| failed(&error))?
-                .map_err(|error| failed(&error))?;
+            let (telemetry, series, data) = (self.telemetry.clone(), to.join("series"), self.data.clone());
+            blocking(Box::new(move || {
+                // Nobody but the owner: keys are in it.
+                let mut directory = std::fs::DirBuilder::new();
+                let made = directory.recursive(true).mode(0o700).create(&series);
+                made.map_err(|error| error.to_string())?;
+                // Where others are, before the log that they are in: what is sent or read twice is known already.
+                copy_places(&data.join("series"), &series).map_err(|error| error.to_string())?;
+                telemetry.backup(&series).map_err(|error| error.to_string())
+            }))
+            .await?;
             let copied = self.journal.backup(&to.join("journal")).await;
             copied.map_err(|error| failed(&error))?;
+            let (data, directory) = (self.data.clone(), done.clone());
+            blocking(Box::new(move || {
+                copy_secret(&data, &to).map_err(|error| error.to_string())?;
+                Manifest::make(&to, at).map_err(|error| error.to_string())?;
+                std::fs::rename(&to, &done).map_err(|error| error.to_string())?;
+                let parent = done.parent().unwrap_or(&done);
+                std::fs::File::open(parent)
+                    .and_then(|parent| parent.sync_all())
+                    .map_err(|error| error.to_string())
+            }))
+            .await?;
             Ok(BackupMade {
-                directory: to.display().to_string(),
+                directory: directory.display().to_string(),
                 at,
             })
         })
@@ -69,7 +128,8 @@ impl Operations for DiskOperations {
                 .map_err(|error| invalid(error.to_string()))?;
             let old = self.plane.look(|states| states.catalog.clone()).await;
             let digest = new.digest.to_string();
-            if old.digest == new.digest {
+            // Secrets and template files are no part of the digest.
+            if old.digest == new.digest && old.response.alertmanager == new.response.alertmanager {
                 return Ok(Applied {
                     digest,
                     changes: Vec::new(),
@@ -107,7 +167,9 @@ impl Operations for DiskOperations {
                 at: now,
                 cause: None,
             };
-            let applied = self.plane.apply_catalog(new, environment).await;
+            let read = new.clone();
+            let lookup = settings(&read, &self.catalog, environment);
+            let applied = self.plane.apply_catalog(new, lookup).await;
             applied.map_err(|error| invalid(error.to_string()))?;
             let ended = self.telemetry.reconfigure(judged, now);
             self.plane.exclude().await;

@@ -25,7 +25,7 @@ pub(crate) fn copy_of_catalog() -> tempfile::TempDir {
     directory
 }
 
-fn edit(directory: &Path, file: &str, from: &str, to: &str) {
+pub(crate) fn edit(directory: &Path, file: &str, from: &str, to: &str) {
     let path = directory.join(file);
     let text = fs::read_to_string(&path).expect("a file of the catalog");
     assert!(text.contains(from), "{file} has {from:?}");

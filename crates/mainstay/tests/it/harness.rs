@@ -57,11 +57,21 @@ impl Server {
 
     /// Waits until a command that becomes a server listens.
     pub(crate) fn running(mut command: Command, data: tempfile::TempDir) -> Self {
-        // Nobody listens there: pages stay on their way, which is all that is needed of them here.
-        command
-            .env("MAINSTAY_SMTP_HOST", "127.0.0.1")
-            .env("MAINSTAY_SMTP_PORT", "9")
-            .env("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat");
+        // Nobody listens there: pages stay on their way, which is all that most tests need of them.
+        for (name, nobody) in [
+            ("MAINSTAY_SMTP_HOST", "127.0.0.1"),
+            ("MAINSTAY_SMTP_PORT", "9"),
+            ("MAINSTAY_CHAT_URL", "http://127.0.0.1:9/chat"),
+            ("MAINSTAY_TELEPHONE_ACCOUNT", "ACtest"),
+            ("MAINSTAY_TELEPHONE_TOKEN", "test"),
+            ("MAINSTAY_TELEPHONE_URL", "http://127.0.0.1:9"),
+            ("MAINSTAY_TELEPHONE_CALLBACK_URL", "http://127.0.0.1:9"),
+            ("MAINSTAY_TELEPHONE_CALLBACK_LISTEN", "127.0.0.1:0"),
+        ] {
+            if command.get_envs().all(|(given, _)| given != name) {
+                command.env(name, nobody);
+            }
+        }
         let log = tempfile::NamedTempFile::new().expect("a file");
         command
             .stdin(Stdio::piped())
@@ -132,6 +142,11 @@ impl Server {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kib.expect("a number") * 1024
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it logged.

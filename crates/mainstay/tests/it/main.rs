@@ -1,8 +1,10 @@
 //! The binary as its users run it: what it prints, and with which exit code it ends.
 
 mod adoption;
+mod alertmanager_file;
 mod amtool;
 mod beside;
+mod blackbox;
 mod catalogs;
 mod clients;
 mod counts;
@@ -11,17 +13,20 @@ mod engines;
 mod gate;
 mod grafana;
 mod harness;
+mod heartbeat;
 mod help;
 mod hostile;
 mod import;
 mod oncall;
 mod otlp;
 mod otlp_grpc;
+mod restore;
 mod scraping;
 mod server;
 mod store;
 mod storm;
 mod tenancy;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

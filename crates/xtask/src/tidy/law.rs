@@ -20,6 +20,7 @@ use Kind::{Io, Pure};
 /// that keeps the graph acyclic, keeps siblings apart, and lets them build in parallel.
 const LAYERS: &[(&str, u8, Kind)] = &[
     ("mainstay-kernel", 0, Pure),
+    ("mainstay-template", 0, Pure),
     ("mainstay-catalog", 1, Pure),
     ("mainstay-journal", 1, Io),
     ("mainstay-segment", 1, Io),

@@ -187,6 +187,31 @@ async fn a_copy_is_the_same_journal() {
         .await;
     assert_eq!(stream.expect("stream").len(), 1);
 
+    // And back into a file, as of one instant.
+    let back = dir.path().join("back");
+    new.backup(&back).await.expect("the way back");
+    let file = crate::support::open(&back).await;
+    assert_eq!(
+        verify(&file).await.expect("whole"),
+        verify(&new).await.expect("whole")
+    );
+    assert_eq!(everything(&file).await, everything(&new).await);
+    assert_eq!(
+        file.waiting_effects(100).await.expect("effects"),
+        new.waiting_effects(100).await.expect("effects")
+    );
+    assert_eq!(
+        file.due_timers(jiff::Timestamp::MAX, 100).await.expect("timers"),
+        new.due_timers(jiff::Timestamp::MAX, 100).await.expect("timers")
+    );
+    assert_eq!(
+        file.snapshot("alert").await.expect("snapshot"),
+        new.snapshot("alert").await.expect("snapshot")
+    );
+    assert_eq!(lead(&file).await.0, next.0 + 1, "the term goes on");
+    let again = new.backup(&back).await;
+    assert!(matches!(&again, Err(JournalError::Storage(words)) if words.contains("there already")));
+
     let refused = new.copy_from(&old).await;
     assert!(
         matches!(&refused, Err(JournalError::Storage(words)) if words.contains("empty")),

@@ -1,0 +1,291 @@
+//! What an event decided, in a sentence.
+
+use mainstay_alert::{AlertEvent, HeldBy};
+use mainstay_catalog::duration;
+use mainstay_delivery::DeliveryEvent;
+use mainstay_incident::IncidentEvent;
+use mainstay_journal::runner::decode;
+use mainstay_journal::{JournalError, Record};
+use mainstay_kernel::Digest;
+use mainstay_kernel::effect::{Channel, Recipient};
+use mainstay_oncall::OncallEvent;
+
+use super::Step;
+
+fn milliseconds(ms: i64) -> String {
+    duration::format(jiff::SignedDuration::from_millis(ms))
+}
+
+/// What the start of an alert decided: that it fires, and where its routes put it.
+pub(super) fn started(record: &Record) -> Result<Vec<(Step, String)>, JournalError> {
+    let Some(AlertEvent::Started {
+        alert,
+        severity,
+        placements,
+    }) = decode(record)?
+    else {
+        return Ok(Vec::new());
+    };
+    let source = match alert.annotations.get("mainstay_source") {
+        Some("slo") => "by an objective",
+        Some(_) => "by a rule",
+        None => "as its sender says",
+    };
+    let name = alert.name();
+    let summary = alert.annotations.get("summary");
+    let summary = summary.map(|text| format!(" \"{text}\".")).unwrap_or_default();
+    let fires = format!(
+        "{name} {} fires since {}, {source}, as a {severity}.{summary}",
+        alert.labels, alert.starts_at
+    );
+    let mut decisions = vec![(Step::Rule, fires)];
+    if placements.is_empty() {
+        decisions.push((Step::Route, "No route takes it: nobody is told.".to_owned()));
+    }
+    for placement in placements {
+        let text = format!(
+            "A route gives it to receiver {} in group {}: a new group waits {}, news waits {}, it is told again after {}.",
+            placement.receiver,
+            placement.group,
+            milliseconds(placement.group_wait_ms),
+            milliseconds(placement.group_interval_ms),
+            milliseconds(placement.repeat_interval_ms)
+        );
+        decisions.push((Step::Route, text));
+    }
+    Ok(decisions)
+}
+
+/// What holds an alert back.
+pub(super) fn held(by: &HeldBy) -> (Step, String) {
+    match by {
+        HeldBy::Inhibited { by } => (
+            Step::Inhibition,
+            format!(
+                "Held back: alert {} fires, which says the same and more.",
+                by.short()
+            ),
+        ),
+        HeldBy::Muted { interval } => (
+            Step::Silence,
+            format!("Held back: its route is muted in the time interval {interval}."),
+        ),
+        HeldBy::Inactive => (
+            Step::Silence,
+            "Held back: its route is active in other time intervals only.".to_owned(),
+        ),
+        HeldBy::Silenced { by } => (Step::Silence, format!("Held back by silence {by}.")),
+    }
+}
+
+/// That nothing holds an alert back any more.
+pub(super) fn released() -> (Step, String) {
+    (Step::Silence, "Nothing holds it back any more.".to_owned())
+}
+
+/// What an event of a group decided about one of its alerts.
+pub(super) fn grouped(event: &AlertEvent, fingerprint: Digest) -> Option<(Step, String)> {
+    let others = |alerts: &[mainstay_kernel::fact::AlertFact]| match alerts.len() {
+        0 | 1 => "alone".to_owned(),
+        many => format!("with {} others", many - 1),
+    };
+    let has = |alerts: &[mainstay_kernel::fact::AlertFact]| {
+        alerts.iter().any(|alert| alert.fingerprint == fingerprint)
+    };
+    Some(match event {
+        AlertEvent::Fired { fact } if has(&fact.firing) => (
+            Step::Grouping,
+            format!(
+                "Told to receiver {}, {}, as a {}.",
+                fact.receiver,
+                others(&fact.firing),
+                fact.severity
+            ),
+        ),
+        AlertEvent::Reminded { fact } if has(&fact.firing) => (
+            Step::Grouping,
+            format!("Told again to receiver {}: nothing changed.", fact.receiver),
+        ),
+        AlertEvent::Resolved { fact } if has(&fact.resolved) => (
+            Step::Grouping,
+            format!(
+                "Its end told to receiver {}, {}.",
+                fact.receiver,
+                others(&fact.resolved)
+            ),
+        ),
+        _ => return None,
+    })
+}
+
+fn addressee(to: &Recipient) -> String {
+    match to {
+        Recipient::Person(person) => person.to_string(),
+        Recipient::ChatChannel(channel) => channel.to_string(),
+        Recipient::Receiver(name) => name.clone(),
+    }
+}
+
+fn people(people: &[mainstay_kernel::PersonId]) -> String {
+    let names: Vec<&str> = people.iter().map(|person| person.as_str()).collect();
+    names.join(" and ")
+}
+
+/// What an event of an incident, a page or a delivery decided; `None` for what is no decision about who is told.
+pub(super) fn other(record: &Record) -> Result<Option<(Step, String)>, JournalError> {
+    let kind = record.envelope.kind.as_str();
+    let capability = kind.split_once('.').map_or("", |(capability, _)| capability);
+    Ok(match capability {
+        "incident" => decode(record)?.and_then(incident),
+        "oncall" => decode(record)?.and_then(oncall),
+        "delivery" => decode(record)?.and_then(delivery),
+        _ => None,
+    })
+}
+
+fn incident(event: IncidentEvent) -> Option<(Step, String)> {
+    let text = match event {
+        IncidentEvent::Declared { fact, .. } => format!(
+            "No open incident is about it: incident {} declared, {}, {} ({}).",
+            fact.incident, fact.severity, fact.title, fact.scope
+        ),
+        IncidentEvent::AlertsAttached { incident, .. } => format!("It belongs to incident {incident}."),
+        IncidentEvent::Widened {
+            incident,
+            from,
+            to,
+            reason,
+            ..
+        } => format!("Incident {incident} is wider than {from}: {to}, because {reason}."),
+        IncidentEvent::SeverityChanged {
+            incident,
+            from,
+            to,
+            reason,
+        } => {
+            format!("Incident {incident} from {from} to {to}: {reason}.")
+        }
+        IncidentEvent::PageRequested(request) => {
+            let policy = request
+                .policy
+                .map(|policy| format!(" by policy {policy}"))
+                .unwrap_or_default();
+            format!(
+                "A {} wakes people: page {}{policy}.",
+                request.severity, request.page
+            )
+        }
+        IncidentEvent::Resolved { incident, .. } => format!("Incident {incident} resolved."),
+        _ => return None,
+    };
+    Some((Step::Correlation, text))
+}
+
+fn oncall(event: OncallEvent) -> Option<(Step, String)> {
+    let text = match event {
+        OncallEvent::Opened { request, policy } => {
+            format!("Page {} climbs by escalation policy {policy}.", request.page)
+        }
+        OncallEvent::Notified {
+            people: told,
+            level,
+            round,
+            inform,
+            ..
+        } => {
+            let (level, round) = (level + 1, round + 1);
+            let what = if inform { "informs" } else { "pages" };
+            format!(
+                "Level {level} of round {round} {what} {}, on call at this instant.",
+                people(&told)
+            )
+        }
+        OncallEvent::Insisted { person, channels, .. } => {
+            let names: Vec<&str> = channels.into_iter().map(Channel::name).collect();
+            format!(
+                "{person} has not acknowledged: told by {} too.",
+                names.join(" and ")
+            )
+        }
+        OncallEvent::Unreachable { person, .. } => {
+            format!("No channel reaches {person}: the next level does not wait.")
+        }
+        OncallEvent::NobodyReached { level, why, .. } => {
+            format!("Level {} reaches nobody: {why}.", level + 1)
+        }
+        OncallEvent::RoundBegan { round, .. } => format!("Nobody acknowledged: round {} begins.", round + 1),
+        OncallEvent::Widened { people: told, .. } if told.is_empty() => return None,
+        OncallEvent::Widened {
+            people: told, scope, ..
+        } => {
+            format!("{} hear that it concerns {scope}.", people(&told))
+        }
+        OncallEvent::Superseded { page, by } => format!("Page {page} gives way to the worse page {by}."),
+        OncallEvent::Acknowledged(fact) => {
+            let by = fact.by.map_or_else(|| "somebody".to_owned(), |by| by.to_string());
+            return Some((
+                Step::Acknowledgement,
+                format!("{by} acknowledged page {}.", fact.page),
+            ));
+        }
+        OncallEvent::Closed { page, .. } => format!("Page {page} closed: its incident is over."),
+        OncallEvent::Overridden { .. } => return None,
+    };
+    Some((Step::OnCall, text))
+}
+
+fn delivery(event: DeliveryEvent) -> Option<(Step, String)> {
+    Some(match event {
+        DeliveryEvent::Delivered { fact, .. } => {
+            let again = if fact.possible_duplicate {
+                ", marked as a possible duplicate"
+            } else {
+                ""
+            };
+            let (channel, to) = (fact.channel.name(), addressee(&fact.to));
+            (
+                Step::Receipt,
+                format!(
+                    "{channel} to {to}: delivered at attempt {}{again}; {}.",
+                    fact.attempt, fact.receipt
+                ),
+            )
+        }
+        DeliveryEvent::Delayed {
+            channel,
+            to,
+            attempt,
+            reason,
+            ..
+        } => (
+            Step::Receipt,
+            format!(
+                "{} to {}: attempt {attempt} failed, another follows; {reason}.",
+                channel.name(),
+                addressee(&to)
+            ),
+        ),
+        DeliveryEvent::Refused {
+            channel, to, reason, ..
+        } => (
+            Step::Receipt,
+            format!(
+                "{} to {}: refused for good; {reason}.",
+                channel.name(),
+                addressee(&to)
+            ),
+        ),
+        DeliveryEvent::Undeliverable { person, reason, .. } => (
+            Step::Channel,
+            format!("Every channel of {person} refused the page; the last said: {reason}."),
+        ),
+        DeliveryEvent::FellOver { next, .. } => (
+            Step::Channel,
+            format!(
+                "{} is tried too, for {}.",
+                next.channel.name(),
+                addressee(&next.to)
+            ),
+        ),
+    })
+}
