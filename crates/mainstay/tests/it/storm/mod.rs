@@ -4,6 +4,7 @@
 mod alerts;
 mod failover;
 mod kills;
+mod latency;
 mod postgres;
 mod receiver;
 mod site;
