@@ -70,6 +70,13 @@ pub(super) fn held(by: &HeldBy) -> (Step, String) {
             Step::Silence,
             format!("Held back: its route is muted in the time interval {interval}."),
         ),
+        HeldBy::Flapping { starts, within_ms } => (
+            Step::Grouping,
+            format!(
+                "Held back: it began {starts} times in {}; its end is told when it is stable.",
+                milliseconds(*within_ms)
+            ),
+        ),
         HeldBy::Inactive => (
             Step::Silence,
             "Held back: its route is active in other time intervals only.".to_owned(),
@@ -271,6 +278,16 @@ fn delivery(event: DeliveryEvent) -> Option<(Step, String)> {
             Step::Receipt,
             format!(
                 "{} to {}: refused for good; {reason}.",
+                channel.name(),
+                addressee(&to)
+            ),
+        ),
+        DeliveryEvent::Withdrawn {
+            channel, to, reason, ..
+        } => (
+            Step::Receipt,
+            format!(
+                "{} to {}: not tried again; {reason}.",
                 channel.name(),
                 addressee(&to)
             ),

@@ -94,6 +94,7 @@ fn message(kind: Kind, subject: &str, body: &str) -> Message {
     Message {
         subject: subject.to_owned(),
         body: body.to_owned(),
+        notification: None,
         severity: Severity::P0,
         resolved: kind == Kind::Well,
         incident: None,
