@@ -81,6 +81,14 @@ pub enum DeliveryEvent {
         attempt: u32,
         reason: String,
     },
+    /// It was not tried again: nobody waits for it any more.
+    Withdrawn {
+        key: String,
+        channel: Channel,
+        to: Recipient,
+        attempt: u32,
+        reason: String,
+    },
     /// No channel takes a page to a person: all refused it.
     Undeliverable {
         page: PageId,
@@ -148,7 +156,9 @@ impl DeliveryState {
 #[must_use]
 pub fn settle(key: &str, attempt: u32, outcome: &Outcome, arrival_unknown: bool, now: Timestamp) -> Finished {
     match outcome {
-        Outcome::Done { .. } | Outcome::Failed { .. } => Finished::Over { key: key.to_owned() },
+        Outcome::Done { .. } | Outcome::Failed { .. } | Outcome::Withdrawn { .. } => {
+            Finished::Over { key: key.to_owned() }
+        }
         Outcome::Retry { after_ms, .. } => {
             let wait = match i64::try_from(*after_ms) {
                 Ok(0) => SignedDuration::from_secs(1 << attempt.saturating_sub(1).min(6)).min(BACK_OFF_MAX),
@@ -226,6 +236,7 @@ impl DomainEvent for DeliveryEvent {
             Self::Delayed { .. } => "delivery.delayed",
             Self::Refused { .. } => "delivery.refused",
             Self::Undeliverable { .. } => "delivery.undeliverable",
+            Self::Withdrawn { .. } => "delivery.withdrawn",
             Self::FellOver { .. } => "delivery.fell_over",
         }
     }
@@ -234,7 +245,10 @@ impl DomainEvent for DeliveryEvent {
         let key = match self {
             Self::Undeliverable { page, .. } => return StreamId::new("page", page),
             Self::Delivered { fact, .. } => &fact.key,
-            Self::Delayed { key, .. } | Self::Refused { key, .. } | Self::FellOver { key, .. } => key,
+            Self::Delayed { key, .. }
+            | Self::Refused { key, .. }
+            | Self::Withdrawn { key, .. }
+            | Self::FellOver { key, .. } => key,
         };
         StreamId::new("delivery", Digest::of(key.as_bytes()).short())
     }
@@ -319,6 +333,16 @@ impl Machine for Delivery {
                 });
                 attempt >= FALL_OVER_AFTER || *after_ms > FALL_OVER_WAIT_MS
             }
+            Outcome::Withdrawn { reason } => {
+                events.push(DeliveryEvent::Withdrawn {
+                    key,
+                    channel,
+                    to,
+                    attempt,
+                    reason: reason.clone(),
+                });
+                false
+            }
             Outcome::Failed { reason } => {
                 events.push(DeliveryEvent::Refused {
                     key,
@@ -370,6 +394,13 @@ impl Machine for Delivery {
                 },
             ),
             DeliveryEvent::Delayed {
+                key,
+                channel,
+                to,
+                attempt,
+                reason,
+            }
+            | DeliveryEvent::Withdrawn {
                 key,
                 channel,
                 to,

@@ -212,6 +212,11 @@ pub enum Outcome {
         /// How long to wait, in milliseconds; 0 leaves it to the usual back-off.
         after_ms: u64,
     },
+    /// It is not wanted any more, and was not tried again.
+    Withdrawn {
+        /// Why not.
+        reason: String,
+    },
     /// It will never happen: the receiver refuses it.
     Failed {
         /// What the receiver said.

@@ -62,8 +62,17 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     async fn deliver(&self, claimed: &Claimed, deliver: &Deliver) -> Result<(), PlaneError> {
         let key = &claimed.effect.key;
         let address = self.directory().address(deliver);
-        let sent = match &address {
-            Ok(address) => {
+        let unwanted = match claimed.attempt {
+            // What is told for the first time is told: it may be why somebody stops looking for others.
+            0 | 1 => None,
+            _ => self.unwanted(deliver).await,
+        };
+        let sent = match (&address, unwanted) {
+            (_, Some(reason)) => Sent {
+                outcome: Outcome::Withdrawn { reason },
+                arrival_unknown: false,
+            },
+            (Ok(address), None) => {
                 let outgoing = Outgoing {
                     key,
                     attempt: claimed.attempt,
@@ -75,7 +84,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
                 };
                 self.parts.channels.send(outgoing).await
             }
-            Err(reason) => Sent::failed(reason.clone()),
+            (Err(reason), None) => Sent::failed(reason.clone()),
         };
         let now = self.parts.clock.now();
         let sent = watchdog::settled(sent, deliver, now);
@@ -90,6 +99,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         };
         self.record(claimed, Command::Delivery(attempted), finished, "delivery")
             .await
+    }
+
+    /// Why a page need not be tried again: somebody has taken it on, or it is over. Nobody is called again after that.
+    async fn unwanted(&self, deliver: &Deliver) -> Option<String> {
+        let id = deliver.message.page.as_ref()?;
+        let core = self.core.lock().await;
+        let page = core.oncall.state().page(id)?;
+        match (&page.acknowledged, page.closed_at) {
+            (Some((_, by)), _) => Some(format!("acknowledged by {}", by.subject)),
+            (None, Some(_)) => Some("it is over".to_owned()),
+            (None, None) => None,
+        }
     }
 
     async fn act(&self, claimed: &Claimed, act: &Act) -> Result<(), PlaneError> {
@@ -110,7 +131,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
                     )
                     .await?);
             }
-            Outcome::Retry { reason, .. } | Outcome::Failed { reason } => (false, reason),
+            Outcome::Retry { reason, .. } | Outcome::Failed { reason } | Outcome::Withdrawn { reason } => {
+                (false, reason)
+            }
         };
         let finished = Finished::Over { key: key.clone() };
         let command = RunbookCommand::Finished {

@@ -203,11 +203,13 @@ impl World {
     /// # Errors
     /// If the journal cannot be opened again.
     pub fn restart(&mut self) -> Result<(), WorldError> {
-        // Whoever supervises it starts it as often as it takes.
+        // Whoever supervises it starts it as often as it takes, and waits longer each time.
+        let mut wait = RESTART;
         loop {
             self.restarts += 1;
             self.switch.revive();
-            self.clock.advance(RESTART);
+            self.clock.advance(wait);
+            wait = (wait * 2).min(IDLE * 6);
             let opened = open(
                 &self.clock,
                 &self.entropy,

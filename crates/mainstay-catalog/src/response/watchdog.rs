@@ -179,7 +179,11 @@ pub(super) fn check(
         let help = "give it `webhooks` of the document of kind Channels that are among its `webhook_secrets`";
         bad(name.at, message, help);
     }
-    if receiver.page.is_some() || !receiver.chat.is_empty() || !receiver.email.is_empty() {
+    if receiver.page.is_some()
+        || !receiver.chat.is_empty()
+        || !receiver.email.is_empty()
+        || !receiver.integrations.is_empty()
+    {
         let message = format!(
             "the receiver {:?} tells humans, who would hear every beat",
             name.value

@@ -37,7 +37,7 @@ fn taken() -> Option<String> {
 
 fn reason(sent: &Sent) -> &str {
     match &sent.outcome {
-        Outcome::Retry { reason, .. } | Outcome::Failed { reason } => reason,
+        Outcome::Retry { reason, .. } | Outcome::Failed { reason } | Outcome::Withdrawn { reason } => reason,
         Outcome::Done { receipt } => receipt,
     }
 }

@@ -492,7 +492,8 @@ async fn write_the_golden_file() {
     journal.commit(commit).await.expect("commit");
     journal.destroy_key(epoch, "grace").await.expect("destroy");
     journal.backup(&dir.path().join("copy")).await.expect("backup");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/format-{FORMAT}.db"));
+    let golden = format!("tests/golden/format-{FORMAT}.db");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(golden);
     fs::create_dir_all(golden.parent().expect("it has a parent")).expect("the directory can be made");
     fs::copy(dir.path().join("copy").join(DATABASE_FILE), golden).expect("the golden file is written");
     for (name, chain) in verify(&journal).await.expect("its chains are whole") {

@@ -299,6 +299,16 @@ fn delivery(event: DeliveryEvent) -> Option<(Step, String)> {
                 addressee(&to)
             ),
         ),
+        DeliveryEvent::Withdrawn {
+            channel, to, reason, ..
+        } => (
+            Step::Receipt,
+            format!(
+                "{} to {}: not tried again; {reason}.",
+                channel.name(),
+                addressee(&to)
+            ),
+        ),
         DeliveryEvent::Undeliverable { person, reason, .. } => (
             Step::Channel,
             format!("Every channel of {person} refused the page; the last said: {reason}."),

@@ -2,6 +2,7 @@
 //! told to say.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
@@ -18,9 +19,9 @@ use mainstay_plane::judge::Verdict;
 use mainstay_plane::{Command, Directory, Done, Judge, Parts, Plane};
 use mainstay_review::facts::BudgetCost;
 
-/// Receivers that take everything.
+/// Receivers that take everything, unless they are too busy to.
 #[derive(Default)]
-pub(crate) struct Outside(Mutex<Vec<(String, String)>>);
+pub(crate) struct Outside(Mutex<Vec<(String, String)>>, AtomicBool);
 
 impl Channels for Outside {
     async fn send(&self, outgoing: Outgoing<'_>) -> Sent {
@@ -29,6 +30,9 @@ impl Channels for Outside {
             .lock()
             .expect("not poisoned")
             .push((outgoing.key.to_owned(), subject));
+        if self.1.load(Ordering::Relaxed) {
+            return Sent::retry("421 busy", 0);
+        }
         Sent::done("250 ok")
     }
 }
@@ -173,6 +177,11 @@ impl Bench {
             .into_iter()
             .map(|record| record.envelope.kind)
             .collect()
+    }
+
+    /// Whether receivers are too busy to take anything.
+    pub(crate) fn busy(&self, busy: bool) {
+        self.outside.1.store(busy, Ordering::Relaxed);
     }
 
     /// The keys and subjects of what left, in order.

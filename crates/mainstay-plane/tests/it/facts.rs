@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use futures::executor::block_on;
 use mainstay_incident::Impact;
-use mainstay_kernel::{Severity, TenantId};
+use mainstay_kernel::{IncidentId, Severity, TenantId};
+use mainstay_oncall::OncallCommand;
+use mainstay_plane::Command;
 use mainstay_plane::judge::Verdict;
 
 use crate::bench::{Bench, changed, lookup};
@@ -37,6 +39,36 @@ fn an_alert_becomes_an_incident_a_page_and_messages() {
     assert_eq!(pages.count(), 2, "chat and mail to the one who is on call");
     let incident = block_on(bench.plane.look(|states| states.incidents.open().next().cloned()));
     assert!(incident.expect("one").page_delivered_at.is_some());
+}
+
+/// Nobody is called again for what somebody has taken on.
+#[test]
+fn what_is_acknowledged_is_not_tried_again() {
+    let bench = Bench::new();
+    bench.busy(true);
+    bench.observe("HighErrorRate", P1, false);
+    bench.work();
+    let tried = |bench: &Bench| {
+        bench
+            .sent()
+            .iter()
+            .filter(|(key, _)| key.starts_with("page/"))
+            .count()
+    };
+    let before = tried(&bench);
+    assert!(before >= 2, "SMS and mail");
+    bench.submit(Command::Oncall(OncallCommand::AcknowledgeIncident {
+        incident: IncidentId::new("2026-03-02-001").expect("an id"),
+        by: None,
+    }));
+    bench.pass(5);
+    assert_eq!(tried(&bench), before);
+    let withdrawn = bench
+        .kinds()
+        .iter()
+        .filter(|kind| *kind == "delivery.withdrawn")
+        .count();
+    assert_eq!(withdrawn, before);
 }
 
 #[test]

@@ -170,6 +170,19 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     format!("refused: {reason}"),
                     false,
                 )),
+                DeliveryEvent::Withdrawn {
+                    channel,
+                    to,
+                    attempt,
+                    reason,
+                    ..
+                } => Some(receipt(
+                    channel,
+                    &to,
+                    attempt,
+                    format!("not tried again: {reason}"),
+                    false,
+                )),
                 DeliveryEvent::FellOver { .. } | DeliveryEvent::Undeliverable { .. } => None,
             }
         };
