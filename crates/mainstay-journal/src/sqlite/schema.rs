@@ -106,7 +106,10 @@ const MIGRATIONS: &[&str] = &[
 
 /// Step `n` brings a file from format `n + 2` back to format `n + 1`, for the release before. Every later migration has
 /// one: whoever upgrades must be able to go back with everything that came since.
-const WAYS_BACK: &[&str] = &["ALTER TABLE outbox DROP COLUMN urgency;"];
+const WAYS_BACK: &[&str] = &[
+    "ALTER TABLE outbox DROP COLUMN urgency;",
+    "DROP INDEX outbox_lane; ALTER TABLE outbox DROP COLUMN lane;",
+];
 
 /// The newest format that this program reads and the one that it writes.
 pub const FORMAT: i64 = MIGRATIONS.len() as i64;
