@@ -27,7 +27,7 @@ enum Command {
     Plan(crate::plan::Options),
     /// Draft a catalog from a running Prometheus, and count a first true budget; it only reads there.
     Init(Box<crate::adopt::Init>),
-    /// Write objectives of Sloth or Pyrra as OpenSLO documents.
+    /// Write objectives, routes, people, rotas and policies of other tools as documents of a catalog.
     Import(crate::adopt::Import),
     /// Have the server read its catalog's directory anew and put it in force, without a restart.
     Apply(crate::plan::ApplyOptions),
