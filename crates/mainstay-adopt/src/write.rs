@@ -15,6 +15,8 @@ pub struct Written {
     pub platform: bool,
     /// A document of kind `Channels`.
     pub channels: bool,
+    /// A document of kind `Routing`, or an Alertmanager's configuration.
+    pub routing: bool,
 }
 
 const TEAM: &str = "on-call";
@@ -49,7 +51,33 @@ pub fn written(moved: &Moved, system: System, there: Written) -> Vec<(String, St
     if !documents.is_empty() {
         files.push((format!("{slug}-oncall.yaml"), documents.join("---\n")));
     }
+    if !there.routing {
+        files.push(("routing.yaml".to_owned(), routing(moved)));
+    }
     files
+}
+
+/// Receivers for the policies; which alerts are whose is not in the export.
+fn routing(moved: &Moved) -> String {
+    let mut text = String::from(
+        "# Which alerts page by which policy is not in an export: write the routes, or import them from the Alertmanager.\n\
+         apiVersion: mainstay/v1\nkind: Routing\nmetadata: {name: routing}\nspec:\n  receivers:\n    \
+         - {name: nobody} # alerts are kept and told nobody\n",
+    );
+    for policy in &moved.policies {
+        let id = scalar(&policy.id);
+        let _ = writeln!(text, "    - {{name: page-{}, page: {id}}}", policy.id);
+    }
+    text.push_str("  route:\n    receiver: nobody\n    group_by: [alertname]\n");
+    if let Some(first) = moved.policies.first() {
+        let _ = write!(
+            text,
+            "    routes:\n      # In shadow: decided and recorded, and nobody is told before `mainstay route cut-over page-{0}`.\n      \
+             - {{receiver: page-{0}, matchers: ['priority=~\"P[01]\"'], shadow: true}}\n",
+            first.id
+        );
+    }
+    text
 }
 
 fn channels(phones: bool) -> String {

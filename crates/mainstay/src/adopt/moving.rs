@@ -45,13 +45,17 @@ pub(super) fn run(system: System, paths: &[PathBuf], output: Option<&Path>) -> E
             return Exit::Problems;
         }
     };
+    let kind = |kind: &str| {
+        let catalog = there.as_ref();
+        catalog.is_some_and(|catalog| catalog.documents.of_kind(kind).next().is_some())
+    };
     let has = Written {
-        platform: there
-            .as_ref()
-            .is_some_and(|catalog| catalog.documents.of_kind("Platform").next().is_some()),
-        channels: there
-            .as_ref()
-            .is_some_and(|catalog| catalog.documents.of_kind("Channels").next().is_some()),
+        platform: kind("Platform"),
+        channels: kind("Channels"),
+        routing: kind("Routing")
+            || there
+                .as_ref()
+                .is_some_and(|catalog| catalog.response.alertmanager.is_some()),
     };
     if let Err(error) = files::make(directory, &written(&moved, system, has)) {
         anstream::eprintln!("mainstay import: {error}");
