@@ -45,6 +45,9 @@ enum Command {
     /// Silences: alerts that are not told for a while.
     #[command(subcommand)]
     Silence(crate::remote::SilenceCommand),
+    /// Routes in shadow: what Mainstay would have told, beside what another system told.
+    #[command(subcommand)]
+    Shadow(crate::remote::ShadowCommand),
     /// Routes: where an alert would go.
     #[command(subcommand)]
     Route(crate::route::Command),
@@ -121,6 +124,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Slo(command) => command.run().into(),
         Command::Gate(command) => command.run().into(),
         Command::Oncall(command) => command.run().into(),
+        Command::Shadow(command) => command.run().into(),
         Command::Heartbeat(command) => command.run().into(),
         Command::Runbook(command) => command.run().into(),
         Command::Postmortem(options) => options.run().into(),
