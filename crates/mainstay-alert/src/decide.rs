@@ -12,6 +12,7 @@ use crate::event::{AlertEvent, HeldAlert, Placement};
 use crate::fold::{ActiveAlert, AlertState, Group, after, common_scope};
 use crate::observation::Observation;
 use crate::placement::place;
+use crate::shadow;
 use crate::silence::SilenceId;
 
 /// The most alerts that may fire at once; what is new beyond that is not taken, until others have ended.
@@ -32,6 +33,9 @@ pub enum AlertRefusal {
     /// It ended before.
     #[error("silence {0} is over")]
     SilenceIsOver(SilenceId),
+    /// No route tells it.
+    #[error("no route tells a receiver {0:?}")]
+    UnknownReceiver(String),
     /// Too many are kept.
     #[error("there are 10,000 silences: wait until some have been over for 5 days")]
     TooManySilences,
@@ -85,6 +89,7 @@ fn fired(draft: &Draft<'_>, group: &str, placement: &Placement, members: &[&Acti
         firing: members.iter().map(|member| member.alert.clone()).collect(),
         resolved: within(draft.over(group)),
         key: placement.key.clone(),
+        shadow: shadow::is_shadow(draft, group, members.first().map(|member| &member.alert.labels)),
     }
 }
 
@@ -113,6 +118,8 @@ fn resolved(draft: &Draft<'_>, name: &str, group: &Group) -> AlertEvent {
             scope: common_scope(scopes.iter()),
             resolved: draft.over(name),
             key: group.placement.key.clone(),
+            // Whoever heard of the beginning hears of the end.
+            shadow: group.shadow,
         },
     }
 }
@@ -407,7 +414,9 @@ pub(crate) fn remind(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
     else {
         return Vec::new();
     };
-    let sorted = Sorted::of(draft, name);
+    let mut sorted = Sorted::of(draft, name);
+    // What was only recorded before is news to everybody.
+    sorted.has_news |= shadow::has_left(draft, name, group);
     if sorted.named.is_empty() && sorted.held.is_empty() {
         // What flapped is over, and nobody is told yet.
         return Vec::new();
@@ -417,6 +426,21 @@ pub(crate) fn remind(draft: &Draft<'_>, name: &str) -> Vec<AlertEvent> {
     }
     // News that came while a late reminder was due must not pass as a mere reminder: nobody acts on those.
     sorted.tell(draft, name, &group.placement)
+}
+
+/// What fires in groups that are no longer in shadow is told at once: nobody may have heard of it.
+pub(crate) fn out_of_shadow(draft: &Draft<'_>) -> Vec<AlertEvent> {
+    let left = draft.state.groups();
+    let left = left.filter(|(name, group)| !group.told.is_empty() && shadow::has_left(draft, name, group));
+    left.flat_map(|(name, group)| {
+        let mut sorted = Sorted::of(draft, name);
+        if sorted.named.is_empty() || sorted.is_quiet() {
+            return Vec::new();
+        }
+        sorted.has_news = true;
+        sorted.tell(draft, name, &group.placement)
+    })
+    .collect()
 }
 
 /// What was held back may be told now: in one group, or in all that hold anything.

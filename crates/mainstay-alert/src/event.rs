@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::draft::HeldBy;
 use crate::flap::FlapLimit;
+use crate::shadow::Elsewhere;
 use crate::silence::{Silence, SilenceId};
 
 /// Where a route put an alert, with the clocks of that route.
@@ -96,6 +97,10 @@ pub enum AlertEvent {
     },
     /// A silence was made, or is another from now on.
     Silenced { silence: Silence },
+    /// What a receiver is told leaves from now on, or is only recorded, whatever its routes say; none: as they say.
+    CutOver { receiver: String, live: Option<bool> },
+    /// Another system says that it told somebody.
+    ToldElsewhere { told: Elsewhere },
     /// A silence was ended.
     Unsilenced { silence: SilenceId, ended_at: Timestamp },
 }
@@ -114,6 +119,8 @@ impl DomainEvent for AlertEvent {
             Self::Held { .. } => "alert.held",
             Self::Silenced { .. } => "alert.silenced",
             Self::Unsilenced { .. } => "alert.unsilenced",
+            Self::CutOver { .. } => "alert.cut_over",
+            Self::ToldElsewhere { .. } => "alert.told_elsewhere",
         }
     }
 
@@ -129,6 +136,12 @@ impl DomainEvent for AlertEvent {
             Self::Held { group: name, .. } => group(name),
             Self::Silenced { silence } => StreamId::new("silence", &silence.id),
             Self::Unsilenced { silence, .. } => StreamId::new("silence", silence),
+            Self::CutOver { receiver, .. } => {
+                StreamId::new("receiver", Digest::of(receiver.as_bytes()).short())
+            }
+            Self::ToldElsewhere { told } => {
+                StreamId::new("elsewhere", Digest::of(told.source.as_bytes()).short())
+            }
         }
     }
 
@@ -136,7 +149,10 @@ impl DomainEvent for AlertEvent {
         match self {
             Self::Started { alert, .. } => Scope::from_labels(&alert.labels),
             Self::Ended { scope, .. } | Self::Held { scope, .. } => scope.clone(),
-            Self::Silenced { .. } | Self::Unsilenced { .. } => Scope::platform(),
+            Self::Silenced { .. }
+            | Self::Unsilenced { .. }
+            | Self::CutOver { .. }
+            | Self::ToldElsewhere { .. } => Scope::platform(),
             Self::Fired { fact } | Self::Reminded { fact } | Self::Eased { fact } => fact.scope.clone(),
             Self::Flapping { fact, .. } => fact.scope.clone(),
             Self::Settled { scope, .. } => scope.clone(),

@@ -45,6 +45,9 @@ pub struct Group {
     /// Its alerts that fire and are not told, and why.
     #[serde(default)]
     pub held: BTreeMap<Digest, HeldBy>,
+    /// Whether what it was last told was only recorded.
+    #[serde(default)]
+    pub shadow: bool,
 }
 
 impl Group {
@@ -74,6 +77,9 @@ pub struct AlertState {
     pub(crate) silences: BTreeMap<SilenceId, Silence>,
     #[serde(default, skip_serializing_if = "Flaps::is_empty")]
     pub(crate) flaps: Flaps,
+    /// Receivers that somebody cut over, or back: what their routes say of shadow does not count then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) cut: BTreeMap<String, bool>,
 }
 
 impl AlertState {
@@ -97,6 +103,12 @@ impl AlertState {
     /// The silences, those that are over lately among them.
     pub fn silences(&self) -> impl Iterator<Item = &Silence> {
         self.silences.values()
+    }
+
+    /// The receivers that were cut over (true) or back (false), whatever their routes say.
+    #[must_use]
+    pub fn cut(&self) -> &BTreeMap<String, bool> {
+        &self.cut
     }
 
     /// One silence.
@@ -170,6 +182,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                         told_at: None,
                         flush_at: None,
                         held: BTreeMap::new(),
+                        shadow: false,
                     });
                 group.firing.insert(alert.fingerprint);
                 let due = group.told_at.map_or_else(
@@ -229,6 +242,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
             // Whoever was told of an alert that is over since has not been told so yet: `told` stays as it is.
             if let Some(group) = state.groups.get_mut(&fact.group) {
                 group.told_at = Some(meta.at);
+                group.shadow = fact.shadow;
                 group.held.retain(|id, _| !group.told.contains_key(id));
             }
         }
@@ -247,6 +261,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 group.told.extend(firing);
                 group.ended.clear();
                 group.told_at = Some(meta.at);
+                group.shadow = fact.shadow;
                 group.flush_at = None;
                 group.held.retain(|id, _| !group.told.contains_key(id));
             }
@@ -285,6 +300,13 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
             }
             state.flaps.settle(name, alerts);
         }
+        AlertEvent::CutOver { receiver, live } => {
+            match live {
+                Some(live) => state.cut.insert(receiver.clone(), *live),
+                None => state.cut.remove(receiver),
+            };
+        }
+        AlertEvent::ToldElsewhere { .. } => {}
         AlertEvent::Silenced { silence } => {
             let is_kept = |silence: &Silence| after_kept(silence) > meta.at;
             state.silences.retain(|_, silence| is_kept(silence));

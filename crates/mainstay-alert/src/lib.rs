@@ -14,6 +14,7 @@ mod fold;
 pub mod observation;
 mod placement;
 mod react;
+pub mod shadow;
 pub mod silence;
 mod status;
 
@@ -64,6 +65,15 @@ pub enum AlertCommand {
     Review(Option<String>),
     /// What flapped in a group may be stable by now.
     Settle(String),
+    /// What a receiver is told is to leave, or only to be recorded, whatever its routes say; none: as they say.
+    CutOver {
+        /// The receiver.
+        receiver: String,
+        /// Whether it leaves.
+        live: Option<bool>,
+    },
+    /// Another system told somebody.
+    ToldElsewhere(shadow::Elsewhere),
 }
 
 impl Machine for Alerts {
@@ -88,6 +98,8 @@ impl Machine for Alerts {
                 let events = silence::set(state, id, draft, now)?;
                 Ok(decide::with_what_follows(events, Draft::new(state, routing, now)))
             }
+            AlertCommand::CutOver { receiver, live } => shadow::cut(state, routing, receiver, live, now),
+            AlertCommand::ToldElsewhere(told) => Ok(vec![AlertEvent::ToldElsewhere { told: told.bounded() }]),
             AlertCommand::EndSilence(id) => {
                 let events = silence::end(state, id, now)?;
                 Ok(decide::with_what_follows(events, Draft::new(state, routing, now)))

@@ -60,7 +60,7 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
                 )
             });
             Reaction {
-                effects: tell(routing, &fact.receiver, meta, |to| match event {
+                effects: tell(routing, (&fact.receiver, fact.shadow), meta, |to| match event {
                     AlertEvent::Eased { .. } if !to.send_resolved => None,
                     AlertEvent::Flapping { flapping, .. } => Some(flapping_message(fact, flapping, to)),
                     _ => Some(firing_message(fact, to)),
@@ -70,7 +70,7 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
             }
         }
         AlertEvent::Resolved { fact } => Reaction {
-            effects: tell(routing, &fact.receiver, meta, |to| {
+            effects: tell(routing, (&fact.receiver, fact.shadow), meta, |to| {
                 to.send_resolved.then(|| resolved_message(fact))
             }),
             timers: Vec::new(),
@@ -94,6 +94,7 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
             )],
             ..Reaction::default()
         },
+        AlertEvent::CutOver { .. } | AlertEvent::ToldElsewhere { .. } => Reaction::default(),
         AlertEvent::Unsilenced { silence, .. } => Reaction {
             cancel: vec![format!("{SILENCE_TIMER}/{silence}")],
             ..Reaction::default()
@@ -157,7 +158,7 @@ fn held_back(state: &AlertState, routing: &Routing, name: &str, held: &[HeldAler
 /// One message to every chat channel, webhook and mail list of a receiver.
 fn tell(
     routing: &Routing,
-    receiver: &str,
+    (receiver, shadow): (&str, bool),
     meta: &Meta,
     message: impl Fn(&Receiver) -> Option<Message>,
 ) -> Vec<Effect> {
@@ -165,7 +166,10 @@ fn tell(
         return Vec::new();
     };
     let told = receiver.by_end().into_iter().flat_map(|receiver| {
-        let message = message(&receiver);
+        let mut message = message(&receiver);
+        if let Some(notification) = message.as_mut().and_then(|message| message.notification.as_mut()) {
+            notification.shadow = shadow;
+        }
         let recipients = receiver.recipients().into_iter();
         message.into_iter().flat_map(move |message| {
             let told = recipients.clone();
@@ -230,6 +234,7 @@ fn firing_message(fact: &AlertFired, to: &Receiver) -> Message {
             scope: fact.scope.clone(),
             resolved: fact.resolved.clone(),
             key: fact.key.clone(),
+            shadow: fact.shadow,
         });
     }
     let resolved: &[AlertFact] = if to.send_resolved { &fact.resolved } else { &[] };

@@ -105,6 +105,7 @@ fn of_message(outgoing: &Outgoing<'_>) -> Notification {
     };
     Notification {
         receiver: receiver.to_owned(),
+        shadow: false,
         group: GroupKey {
             text: format!("{{}}:{labels}"),
             labels: labels.clone(),

@@ -8,7 +8,7 @@ use mainstay_journal::machine::Meta;
 use mainstay_journal::{DomainEvent, Finished, Machine, PersonalFields, Reaction, StreamId};
 use mainstay_kernel::effect::{Channel, Deliver, Effect, EffectBody, EffectClass, Outcome, Recipient};
 use mainstay_kernel::fact::Delivered;
-use mainstay_kernel::{Digest, PageId, PersonId, Scope};
+use mainstay_kernel::{Digest, IncidentId, PageId, PersonId, Scope};
 use serde::{Deserialize, Serialize};
 
 /// How many deliveries are kept at hand; all of them are in the journal.
@@ -89,6 +89,15 @@ pub enum DeliveryEvent {
         attempt: u32,
         reason: String,
     },
+    /// It would have been sent: its route, or all that began its incident, is in shadow.
+    Withheld {
+        key: String,
+        channel: Channel,
+        to: Recipient,
+        page: Option<PageId>,
+        incident: Option<IncidentId>,
+        subject: String,
+    },
     /// No channel takes a page to a person: all refused it.
     Undeliverable {
         page: PageId,
@@ -156,7 +165,7 @@ impl DeliveryState {
 #[must_use]
 pub fn settle(key: &str, attempt: u32, outcome: &Outcome, arrival_unknown: bool, now: Timestamp) -> Finished {
     match outcome {
-        Outcome::Done { .. } | Outcome::Failed { .. } | Outcome::Withdrawn { .. } => {
+        Outcome::Done { .. } | Outcome::Failed { .. } | Outcome::Withdrawn { .. } | Outcome::Withheld => {
             Finished::Over { key: key.to_owned() }
         }
         Outcome::Retry { after_ms, .. } => {
@@ -238,6 +247,7 @@ impl DomainEvent for DeliveryEvent {
             Self::Undeliverable { .. } => "delivery.undeliverable",
             Self::Withdrawn { .. } => "delivery.withdrawn",
             Self::FellOver { .. } => "delivery.fell_over",
+            Self::Withheld { .. } => "delivery.withheld",
         }
     }
 
@@ -248,6 +258,7 @@ impl DomainEvent for DeliveryEvent {
             Self::Delayed { key, .. }
             | Self::Refused { key, .. }
             | Self::Withdrawn { key, .. }
+            | Self::Withheld { key, .. }
             | Self::FellOver { key, .. } => key,
         };
         StreamId::new("delivery", Digest::of(key.as_bytes()).short())
@@ -333,6 +344,17 @@ impl Machine for Delivery {
                 });
                 attempt >= FALL_OVER_AFTER || *after_ms > FALL_OVER_WAIT_MS
             }
+            Outcome::Withheld => {
+                events.push(DeliveryEvent::Withheld {
+                    key,
+                    channel,
+                    to,
+                    page: deliver.message.page.clone(),
+                    incident: deliver.message.incident.clone(),
+                    subject: deliver.message.subject.clone(),
+                });
+                false
+            }
             Outcome::Withdrawn { reason } => {
                 events.push(DeliveryEvent::Withdrawn {
                     key,
@@ -381,6 +403,18 @@ impl Machine for Delivery {
                 }
                 return;
             }
+            DeliveryEvent::Withheld { key, channel, to, .. } => (
+                key,
+                Receipt {
+                    channel: *channel,
+                    to: to.clone(),
+                    attempts: 0,
+                    delivered_at: None,
+                    answer: "in shadow: it would have been sent".to_owned(),
+                    refused: false,
+                    fell_over: false,
+                },
+            ),
             DeliveryEvent::Delivered { fact, .. } => (
                 &fact.key,
                 Receipt {

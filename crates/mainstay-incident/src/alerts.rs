@@ -35,7 +35,7 @@ pub(crate) fn fired(
     let fact = &fired.fact;
     let scope = spec.scope_of(fact);
     let paging = fired.pages && fact.severity.pages();
-    if let Some(incident) = state.open_around(&spec.placed(&scope)) {
+    if let Some(incident) = state.open_around(&spec.placed(&scope), fact.shadow) {
         let reason = "alerts of the same place concern more".to_owned();
         let wider = paging
             .then(|| widened(spec, incident, &scope, fact, reason))
@@ -195,6 +195,9 @@ fn begin(state: &IncidentState, fired: Fired, scope: Scope, now: Timestamp) -> V
         .max(now.saturating_sub(BEGAN_WITHIN).unwrap_or(now));
     let title = title_of(&fact, &impact);
     let (id, mut events) = declare(state, now, fact.severity, title.clone(), scope.clone(), began_at);
+    if let Some(IncidentEvent::Declared { fact: declared, .. }) = events.first_mut() {
+        declared.shadow = fact.shadow;
+    }
     events.push(attached(&id, &fact));
     let by_rule = severity_by_rule(fact.severity, &impact);
     if impact != Impact::default() {

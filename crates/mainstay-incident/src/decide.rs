@@ -118,6 +118,7 @@ pub(crate) fn declare(
         severity,
         title,
         scope,
+        shadow: false,
     };
     (id, vec![IncidentEvent::Declared { fact, began_at }])
 }

@@ -100,6 +100,7 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
 fn declared(fact: &IncidentDeclared, began_at: Timestamp, meta: &Meta) -> Incident {
     Incident {
         id: fact.incident.clone(),
+        shadow: fact.shadow,
         severity: fact.severity,
         title: fact.title.clone(),
         scope: fact.scope.clone(),

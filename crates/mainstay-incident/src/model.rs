@@ -144,6 +144,9 @@ pub struct AttachedAlert {
 pub struct Incident {
     /// Its id: the day and a number.
     pub id: IncidentId,
+    /// Whether only alerts of routes in shadow began it: nobody is told of it.
+    #[serde(default)]
+    pub shadow: bool,
     /// How bad it is.
     pub severity: Severity,
     /// One line: what is wrong, where.
@@ -227,14 +230,17 @@ impl IncidentState {
 
     /// The open incident that an alert at `scope` belongs to: the oldest whose place holds the alert's. What concerns
     /// more than an incident is not part of it: a platform that is down is not the trouble of the cell that came first.
+    ///
+    /// What is only recorded (`shadow`) and what pages are kept apart: neither swallows the other's page.
     #[must_use]
-    pub fn open_around(&self, scope: &Scope) -> Option<&Incident> {
+    pub fn open_around(&self, scope: &Scope, shadow: bool) -> Option<&Incident> {
         let holds = |incident: &&Incident| {
             let place = &incident.scope;
             (place.cell.is_none() || place.cell == scope.cell)
                 && (place.region.is_none() || scope.region.is_none() || place.region == scope.region)
         };
         self.open()
+            .filter(|incident| incident.shadow == shadow)
             .filter(holds)
             .min_by_key(|incident| incident.declared_at)
     }

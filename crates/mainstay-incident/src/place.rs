@@ -141,7 +141,10 @@ pub(crate) fn one_outage<'a>(
 ) -> Option<(&'a Incident, OneOutage)> {
     let names: BTreeSet<&str> = fact.firing.iter().map(|alert| alert.name()).collect();
     let related = |incident: &'a Incident| {
-        if incident.all_clear_at.is_some() || spec.others(incident, &fact.receiver).is_some() {
+        if incident.shadow != fact.shadow
+            || incident.all_clear_at.is_some()
+            || spec.others(incident, &fact.receiver).is_some()
+        {
             return None;
         }
         let young = now.duration_since(incident.declared_at) <= CORRELATES_WITHIN;

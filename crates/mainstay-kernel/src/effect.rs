@@ -217,6 +217,8 @@ pub enum Outcome {
         /// Why not.
         reason: String,
     },
+    /// It would have been sent, and was not: its route is in shadow.
+    Withheld,
     /// It will never happen: the receiver refuses it.
     Failed {
         /// What the receiver said.

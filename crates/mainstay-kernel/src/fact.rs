@@ -12,6 +12,11 @@ use crate::notification::GroupKey;
 use crate::scope::Scope;
 use crate::severity::Severity;
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 /// An alert, as it travels between capabilities.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertFact {
@@ -55,6 +60,9 @@ pub struct AlertFired {
     /// What the group is called outside.
     #[serde(default)]
     pub key: GroupKey,
+    /// Whether its route is in shadow: what follows is recorded, and nothing leaves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shadow: bool,
 }
 
 /// Every alert of a group is over.
@@ -71,6 +79,9 @@ pub struct AlertResolved {
     /// What the group is called outside.
     #[serde(default)]
     pub key: GroupKey,
+    /// Whether its route is in shadow: what follows is recorded, and nothing leaves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shadow: bool,
 }
 
 /// Something is wrong enough to have a name, an owner and a clock.
@@ -84,6 +95,9 @@ pub struct IncidentDeclared {
     pub title: String,
     /// What it concerns.
     pub scope: Scope,
+    /// Whether only alerts of routes in shadow began it: what follows is recorded, and nothing leaves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shadow: bool,
 }
 
 /// A human is needed.

@@ -33,6 +33,9 @@ pub struct Notification {
     /// How many were left out because of [`NOTIFICATION_MAX_BYTES`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub truncated_alerts: usize,
+    /// Whether the route is in shadow: it is recorded, and does not leave.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shadow: bool,
 }
 
 /// An alert in a notification.
@@ -56,6 +59,11 @@ pub struct NotifiedAlert {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 fn weight_bytes(alert: &NotifiedAlert) -> usize {
@@ -93,6 +101,7 @@ impl Notification {
             group,
             truncated_alerts: all - kept,
             alerts,
+            shadow: false,
         }
     }
 

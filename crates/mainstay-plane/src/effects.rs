@@ -68,6 +68,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             _ => self.unwanted(deliver).await,
         };
         let sent = match (&address, unwanted) {
+            _ if self.is_shadow(deliver).await => Sent {
+                outcome: Outcome::Withheld,
+                arrival_unknown: false,
+            },
             (_, Some(reason)) => Sent {
                 outcome: Outcome::Withdrawn { reason },
                 arrival_unknown: false,
@@ -99,6 +103,22 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         };
         self.record(claimed, Command::Delivery(attempted), finished, "delivery")
             .await
+    }
+
+    /// Whether a message is only recorded: its route is in shadow, or all that began its incident.
+    async fn is_shadow(&self, deliver: &Deliver) -> bool {
+        let message = &deliver.message;
+        if let Some(notification) = &message.notification {
+            return notification.shadow;
+        }
+        let Some(incident) = &message.incident else {
+            return false;
+        };
+        let core = self.core.lock().await;
+        core.incidents
+            .state()
+            .get(incident)
+            .is_some_and(|incident| incident.shadow)
     }
 
     /// Why a page need not be tried again: somebody has taken it on, or it is over. Nobody is called again after that.
@@ -134,6 +154,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             Outcome::Retry { reason, .. } | Outcome::Failed { reason } | Outcome::Withdrawn { reason } => {
                 (false, reason)
             }
+            Outcome::Withheld => (false, "in shadow".to_owned()),
         };
         let finished = Finished::Over { key: key.clone() };
         let command = RunbookCommand::Finished {

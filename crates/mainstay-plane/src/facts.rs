@@ -112,6 +112,7 @@ fn eased(fact: AlertFired) -> AlertResolved {
         scope: fact.scope,
         resolved: fact.resolved,
         key: fact.key,
+        shadow: fact.shadow,
     }
 }
 

@@ -3,6 +3,7 @@
 mod alertmanager;
 mod metrics;
 mod reports;
+mod shadow;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use serde_json::Value;
 pub use alertmanager::Alertmanager;
 pub use metrics::Metrics;
 pub use reports::Reports;
+pub use shadow::Shadow;
 
 use crate::view::{
     AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, Explained, GateAnswer,
@@ -31,7 +33,7 @@ pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> 
 /// before a question comes here.
 ///
 /// A question that only reads may be dropped before it is answered; one that acts is always carried to its end.
-pub trait Console: Alertmanager + Metrics + Reports {
+pub trait Console: Alertmanager + Metrics + Reports + Shadow {
     /// What is true right now. Asked for every page: must be cheap.
     fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation>;
     /// The first screen.

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use crate::app::App;
 use crate::{
     alert, alertmanager, catalog, change, completion, events, gate, heartbeat, inbox, incident, journal,
-    login, oncall, openapi, overview, prometheus, query, report, search, slo,
+    login, oncall, openapi, overview, prometheus, query, report, search, shadow, slo,
 };
 
 /// The largest body of most routes, in bytes.
@@ -305,6 +305,7 @@ pub fn table() -> Vec<Route> {
         prometheus::routes(),
         oncall::routes(),
         heartbeat::routes(),
+        shadow::routes(),
         journal::routes(),
         catalog::routes(),
         inbox::routes(),

@@ -16,6 +16,7 @@ mod overview;
 mod prometheus;
 mod query;
 mod report;
+mod shadow;
 mod share;
 mod slo;
 
@@ -56,6 +57,10 @@ pub use query::{
 pub use report::{
     Adjustment, EditionEntry, IssuedReport, NewAdjustment, ReportAsk, ReportEntry, ReportFile, ReportForm,
     ReportIndex, SigningKeyInfo, Wanted,
+};
+pub use shadow::{
+    CutOver, PagerDutyEvent, PagerDutyIncident, PagerDutyMessage, PagerDutyReference, ShadowPair,
+    ShadowReport, ShadowTold, ToldElsewhere,
 };
 pub use share::Share;
 pub use slo::{

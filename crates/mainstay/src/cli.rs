@@ -27,7 +27,7 @@ enum Command {
     Plan(crate::plan::Options),
     /// Draft a catalog from a running Prometheus, and count a first true budget; it only reads there.
     Init(Box<crate::adopt::Init>),
-    /// Write objectives of Sloth or Pyrra as OpenSLO documents.
+    /// Write objectives, routes, people, rotas and policies of other tools as documents of a catalog.
     Import(crate::adopt::Import),
     /// Have the server read its catalog's directory anew and put it in force, without a restart.
     Apply(crate::plan::ApplyOptions),
@@ -45,6 +45,9 @@ enum Command {
     /// Silences: alerts that are not told for a while.
     #[command(subcommand)]
     Silence(crate::remote::SilenceCommand),
+    /// Routes in shadow: what Mainstay would have told, beside what another system told.
+    #[command(subcommand)]
+    Shadow(crate::remote::ShadowCommand),
     /// Routes: where an alert would go.
     #[command(subcommand)]
     Route(crate::route::Command),
@@ -121,6 +124,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Slo(command) => command.run().into(),
         Command::Gate(command) => command.run().into(),
         Command::Oncall(command) => command.run().into(),
+        Command::Shadow(command) => command.run().into(),
         Command::Heartbeat(command) => command.run().into(),
         Command::Runbook(command) => command.run().into(),
         Command::Postmortem(options) => options.run().into(),

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::adopt;
 use crate::exit::Exit;
 use crate::output::{self, Form, Table};
+use crate::remote::{Ask, cut};
 
 /// What is asked about routes.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -23,6 +24,23 @@ pub(crate) enum Command {
         /// How it is written.
         #[arg(short, long, value_enum, default_value_t)]
         output: Form,
+    },
+    /// Let what a receiver is told leave from now on, whatever its routes say; what fires already is told at once.
+    CutOver {
+        /// The receiver.
+        receiver: String,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Only record what a receiver is told, from now on.
+    CutBack {
+        /// The receiver.
+        receiver: String,
+        /// Forget what was said by `cut-over` and `cut-back`: its routes say it again.
+        #[arg(long)]
+        as_written: bool,
+        #[command(flatten)]
+        ask: Ask,
     },
     /// Write the routing as a configuration that Alertmanager and amtool read: receivers without addresses.
     Export {
@@ -61,6 +79,12 @@ impl Command {
     pub(crate) fn run(&self) -> Exit {
         let catalog = match self {
             Self::Explain { of, .. } | Self::Export { of } => of.read(),
+            Self::CutOver { receiver, ask } => return cut(receiver, Some(true), ask),
+            Self::CutBack {
+                receiver,
+                as_written,
+                ask,
+            } => return cut(receiver, (!as_written).then_some(false), ask),
         };
         match (self, catalog) {
             (_, Err(exit)) => exit,
@@ -72,6 +96,7 @@ impl Command {
                 explain(&catalog, labels, *output);
                 Exit::Ok
             }
+            (Self::CutOver { .. } | Self::CutBack { .. }, Ok(_)) => Exit::Ok,
         }
     }
 }

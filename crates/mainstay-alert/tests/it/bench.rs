@@ -210,6 +210,8 @@ impl Bench {
                 | AlertEvent::Held { .. }
                 | AlertEvent::Settled { .. }
                 | AlertEvent::Silenced { .. }
+                | AlertEvent::CutOver { .. }
+                | AlertEvent::ToldElsewhere { .. }
                 | AlertEvent::Unsilenced { .. } => return None,
             };
             let mut names: Vec<&str> = alerts.iter().map(|alert| alert.name()).collect();

@@ -7,4 +7,5 @@ mod grouping;
 mod observation;
 mod routing;
 mod sequences;
+mod shadow;
 mod suppression;

@@ -154,7 +154,10 @@ fn check(bench: &Bench) {
             AlertEvent::Held { held, .. } => {
                 assert!(held.iter().all(|held| firing.contains(&held.fingerprint)));
             }
-            AlertEvent::Silenced { .. } | AlertEvent::Unsilenced { .. } => {}
+            AlertEvent::Silenced { .. }
+            | AlertEvent::Unsilenced { .. }
+            | AlertEvent::CutOver { .. }
+            | AlertEvent::ToldElsewhere { .. } => {}
         }
     }
     let state: BTreeSet<Digest> = bench

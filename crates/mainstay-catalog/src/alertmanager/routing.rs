@@ -99,6 +99,7 @@ fn route(node: &Node, depth: usize, findings: &mut Findings<'_>) -> RouteSpec {
         group_interval: length("group_interval"),
         repeat_interval: length("repeat_interval"),
         flapping: None,
+        shadow: None,
         continues: node
             .text_at("continue")
             .is_some_and(|text| truth(&text) == Some(true)),

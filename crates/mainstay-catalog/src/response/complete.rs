@@ -282,6 +282,7 @@ fn inherit(
         group_interval: spec.group_interval.unwrap_or(above.group_interval),
         repeat_interval: spec.repeat_interval.unwrap_or(above.repeat_interval),
         flapping: flapping.filter(|flapping| flapping.starts > 0),
+        shadow: spec.shadow.unwrap_or(above.shadow),
         continues: spec.continues,
         mute_time_intervals: names(&spec.mute_time_intervals),
         active_time_intervals: names(&spec.active_time_intervals),

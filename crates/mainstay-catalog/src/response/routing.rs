@@ -238,6 +238,8 @@ pub struct Route {
     pub repeat_interval: SignedDuration,
     /// How often an alert may begin before it is flapping. Not Alertmanager's; left out, nothing flaps.
     pub flapping: Option<Flapping>,
+    /// Whether all that it leads to is recorded and nothing leaves, beside a system that still pages. Not Alertmanager's.
+    pub shadow: bool,
     /// Whether later siblings are tried too.
     pub continues: bool,
     /// In these time intervals it tells nobody. Not inherited.
@@ -258,6 +260,7 @@ impl Default for Route {
             group_interval: GROUP_INTERVAL,
             repeat_interval: REPEAT_INTERVAL,
             flapping: None,
+            shadow: false,
             continues: false,
             mute_time_intervals: Vec::new(),
             active_time_intervals: Vec::new(),
@@ -302,7 +305,7 @@ impl Route {
 impl Serialize for Route {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let matchers: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
-        let length = 10 + usize::from(self.flapping.is_some());
+        let length = 10 + usize::from(self.flapping.is_some()) + usize::from(self.shadow);
         let mut fields = serializer.serialize_struct("Route", length)?;
         fields.serialize_field("receiver", &self.receiver)?;
         fields.serialize_field("matchers", &matchers)?;
@@ -312,6 +315,9 @@ impl Serialize for Route {
         fields.serialize_field("repeat_interval", &duration::format(self.repeat_interval))?;
         if let Some(flapping) = &self.flapping {
             fields.serialize_field("flapping", flapping)?;
+        }
+        if self.shadow {
+            fields.serialize_field("shadow", &self.shadow)?;
         }
         fields.serialize_field("continue", &self.continues)?;
         fields.serialize_field("mute_time_intervals", &self.mute_time_intervals)?;
@@ -369,6 +375,7 @@ pub(crate) struct RouteSpec {
     #[serde(default, with = "duration::optional_text")]
     pub(crate) repeat_interval: Option<SignedDuration>,
     pub(crate) flapping: Option<Spanned<Flapping>>,
+    pub(crate) shadow: Option<bool>,
     #[serde(default, rename = "continue")]
     pub(crate) continues: bool,
     #[serde(default)]

@@ -232,7 +232,7 @@ pub(crate) fn word(sent: &Sent) -> String {
             assert!(reason.contains("unknown whether it arrived"), "{reason}");
             format!("unknown {after_ms}")
         }
-        (Outcome::Withdrawn { .. }, false) => panic!("no channel withdraws"),
+        (Outcome::Withdrawn { .. } | Outcome::Withheld, false) => panic!("no channel withdraws"),
         (outcome, true) => panic!("{outcome:?} cannot be unknown"),
     }
 }

@@ -38,6 +38,7 @@ fn taken() -> Option<String> {
 fn reason(sent: &Sent) -> &str {
     match &sent.outcome {
         Outcome::Retry { reason, .. } | Outcome::Failed { reason } | Outcome::Withdrawn { reason } => reason,
+        Outcome::Withheld => panic!("no channel withholds"),
         Outcome::Done { receipt } => receipt,
     }
 }

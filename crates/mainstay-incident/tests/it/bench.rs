@@ -112,6 +112,7 @@ impl Bench {
             }],
             resolved: Vec::new(),
             key: GroupKey::default(),
+            shadow: false,
         };
         self.does(IncidentCommand::AlertsFired {
             fact,
@@ -158,6 +159,7 @@ impl Bench {
             firing: names.iter().map(|name| alert(name, self.now)).collect(),
             resolved: Vec::new(),
             key: GroupKey::default(),
+            shadow: false,
         }
     }
 
@@ -184,6 +186,7 @@ impl Bench {
             scope: Scope::platform(),
             resolved: names.iter().map(|name| alert(name, self.now)).collect(),
             key: GroupKey::default(),
+            shadow: false,
         };
         self.does(IncidentCommand::AlertsResolved { fact })
     }

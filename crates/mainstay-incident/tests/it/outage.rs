@@ -100,6 +100,7 @@ fn what_is_over_draws_nothing_in() {
         scope: incident.scope.clone(),
         resolved: incident.firing().cloned().collect(),
         key: mainstay_kernel::notification::GroupKey::default(),
+        shadow: false,
     };
     let over = mainstay_incident::IncidentCommand::AlertsResolved { fact: over };
     assert_eq!(bench.does(over), ["alerts_cleared", "all_clear"]);

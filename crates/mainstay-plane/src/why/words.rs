@@ -309,6 +309,17 @@ fn delivery(event: DeliveryEvent) -> Option<(Step, String)> {
                 addressee(&to)
             ),
         ),
+        DeliveryEvent::Withheld {
+            channel, to, subject, ..
+        } => (
+            Step::Receipt,
+            format!(
+                "In shadow: {:?} would have been sent to {} by {}; nothing left.",
+                subject,
+                addressee(&to),
+                channel.name()
+            ),
+        ),
         DeliveryEvent::Undeliverable { person, reason, .. } => (
             Step::Channel,
             format!("Every channel of {person} refused the page; the last said: {reason}."),

@@ -113,6 +113,9 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
 pub(crate) fn body(info: &RouteInfo) -> &'static str {
     match info.path {
         "/api/v2/alerts" | "/api/v1/completions" => "[]",
+        "/api/v1/shadow/alertmanager" => r#"{"version":"4","groupKey":"g","status":"firing","alerts":[]}"#,
+        "/api/v1/shadow/pagerduty" => r#"{"event":{"event_type":"incident.triggered","data":{"id":"P1"}}}"#,
+        "/api/v1/shadow/cut" => r#"{"receiver":"team","live":true}"#,
         "/api/v1/alerts/webhook" => r#"{"version":"4","groupKey":"g","status":"firing","alerts":[]}"#,
         "/api/v2/silences" => {
             r#"{"matchers":[{"name":"cell","value":"cell-5","isRegex":false,"isEqual":true}],"comment":"planned",

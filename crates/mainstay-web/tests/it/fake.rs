@@ -6,6 +6,7 @@ mod gate;
 mod metrics;
 mod objectives;
 mod reports;
+mod shadow;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,10 +1,12 @@
-//! `mainstay import`: objectives of Sloth and Pyrra as OpenSLO documents, an Alertmanager's routing as documents of ours.
+//! `mainstay import`: objectives of Sloth and Pyrra as OpenSLO documents, an Alertmanager's routing and the people, rotas and
+//! policies of on-call systems as documents of ours.
 
 use std::path::{Path, PathBuf};
 
+use mainstay_adopt::System;
 use mainstay_catalog::{Diagnostics, Document, Documents, Format, Level, Platform};
 
-use super::files;
+use super::{files, moving};
 use crate::check::{self, counted};
 use crate::exit::Exit;
 
@@ -30,6 +32,14 @@ enum Tool {
     Pyrra,
     /// A configuration: its routes as a document of kind `Routing`, its receivers' addresses as one of kind `Channels`.
     Alertmanager,
+    /// Answers of its REST API, version 2: users, schedules, escalation policies.
+    Pagerduty,
+    /// Answers of its REST API, version 2: users, schedules, escalations, timelines, overrides.
+    Opsgenie,
+    /// The answer of its GraphQL API: users, schedules, rotations, escalation policies.
+    Goalert,
+    /// Answers of its HTTP API, version 1: users, schedules, shifts, escalation chains and policies, final shifts.
+    GrafanaOncall,
 }
 
 impl Tool {
@@ -42,6 +52,18 @@ impl Tool {
             }
             Self::Pyrra => document.format == Format::Pyrra,
             Self::Alertmanager => document.format == Format::AlertmanagerConfig,
+            Self::Pagerduty | Self::Opsgenie | Self::Goalert | Self::GrafanaOncall => false,
+        }
+    }
+
+    /// The on-call system that it is.
+    fn system(self) -> Option<System> {
+        match self {
+            Self::Sloth | Self::Pyrra | Self::Alertmanager => None,
+            Self::Pagerduty => Some(System::PagerDuty),
+            Self::Opsgenie => Some(System::Opsgenie),
+            Self::Goalert => Some(System::GoAlert),
+            Self::GrafanaOncall => Some(System::GrafanaOncall),
         }
     }
 
@@ -50,6 +72,9 @@ impl Tool {
             Self::Sloth => "Sloth",
             Self::Pyrra => "Pyrra",
             Self::Alertmanager => "Alertmanager",
+            Self::Pagerduty | Self::Opsgenie | Self::Goalert | Self::GrafanaOncall => {
+                self.system().map_or("", System::name)
+            }
         }
     }
 }
@@ -58,6 +83,9 @@ impl Options {
     pub(crate) fn run(&self) -> Exit {
         if self.tool == Tool::Alertmanager {
             return self.routing();
+        }
+        if let Some(system) = self.tool.system() {
+            return moving::run(system, &self.files, self.output.as_deref());
         }
         let mut made = Vec::new();
         let (mut errors, mut warnings, mut objectives) = (0, 0, 0);

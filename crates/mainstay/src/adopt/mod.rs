@@ -6,6 +6,7 @@ mod export;
 mod files;
 mod import;
 mod init;
+mod moving;
 
 pub(crate) use export::Options as Export;
 pub(crate) use import::Options as Import;

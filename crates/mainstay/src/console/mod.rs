@@ -31,6 +31,7 @@ mod rota;
 mod rule;
 mod runbook;
 mod scrapes;
+mod shadow;
 mod sight;
 mod signals;
 mod slo;
@@ -50,13 +51,13 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
-    Done, DutyAsked, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
+    CutOver, Done, DutyAsked, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
     GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident, IncidentSummary,
     IssuedReport, JournalReport, Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert,
-    PostableSilence, ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo,
-    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    PostableSilence, ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShadowReport, ShiftsAsked,
+    SigningKeyInfo, Situation, Slo, SloDetail, ToldElsewhere, WhatIf, WhatIfAsked, Why,
 };
-use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
+use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports, Shadow};
 use serde_json::Value;
 
 use chart::Charts;
@@ -384,6 +385,24 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Alertmanager for PlaneConsole<
 
     fn alertmanager_status<'a>(&'a self, _who: &'a Principal) -> Answer<'a, AlertmanagerStatus> {
         Box::pin(async move { Ok(self.routing_status().await) })
+    }
+}
+
+impl<J: Journal, C: Channels + 'static, H: Hands> Shadow for PlaneConsole<J, C, H> {
+    fn told_elsewhere<'a>(&'a self, who: &'a Principal, told: ToldElsewhere) -> Answer<'a, Done> {
+        Box::pin(self.note_elsewhere(who, told))
+    }
+
+    fn shadow_report<'a>(
+        &'a self,
+        _who: &'a Principal,
+        since: Option<Timestamp>,
+    ) -> Answer<'a, ShadowReport> {
+        Box::pin(self.compare_shadow(since))
+    }
+
+    fn cut_over<'a>(&'a self, who: &'a Principal, cut: CutOver) -> Answer<'a, Done> {
+        Box::pin(self.cut(who, cut))
     }
 }
 

@@ -183,6 +183,13 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     format!("not tried again: {reason}"),
                     false,
                 )),
+                DeliveryEvent::Withheld { channel, to, .. } => Some(receipt(
+                    channel,
+                    &to,
+                    0,
+                    "in shadow: it would have been sent".to_owned(),
+                    false,
+                )),
                 DeliveryEvent::FellOver { .. } | DeliveryEvent::Undeliverable { .. } => None,
             }
         };

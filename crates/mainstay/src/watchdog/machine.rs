@@ -303,7 +303,7 @@ impl State {
             return;
         };
         match &sent.outcome {
-            Outcome::Done { .. } | Outcome::Failed { .. } | Outcome::Withdrawn { .. } => {
+            Outcome::Done { .. } | Outcome::Failed { .. } | Outcome::Withdrawn { .. } | Outcome::Withheld => {
                 self.notices.remove(at);
             }
             Outcome::Retry { after_ms, .. } => {

@@ -47,6 +47,7 @@ const LAYERS: &[(&str, u8, Kind)] = &[
     ("mainstay-ui", 4, Pure),
     // Composition and its users.
     ("mainstay-plane", 5, Io),
+    ("mainstay-adopt", 5, Pure),
     ("mainstay-sim", 6, Io),
     ("mainstay-web", 6, Io),
     ("mainstay", 7, Io),

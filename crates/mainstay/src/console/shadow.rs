@@ -1,0 +1,243 @@
+//! What routes in shadow would have told, and what others told.
+
+use jiff::{SignedDuration, Timestamp};
+use mainstay_alert::shadow::{Elsewhere, Told, report};
+use mainstay_alert::{AlertCommand, AlertEvent};
+use mainstay_delivery::channel::Channels;
+use mainstay_hands::Hands;
+use mainstay_journal::runner::decode;
+use mainstay_journal::{Journal, JournalError, Record, Seq};
+use mainstay_kernel::fact::AlertFact;
+use mainstay_kernel::notification::GroupKey;
+use mainstay_kernel::{Digest, Principal};
+use mainstay_plane::Command;
+use mainstay_web::Failure;
+use mainstay_web::view::{CutOver, Done, ShadowPair, ShadowReport, ShadowTold, ToldElsewhere};
+
+use super::{PlaneConsole, failure, unavailable};
+
+/// How many events are read at once, and how many are looked through at most.
+const PAGE: usize = 1_000;
+const EVENTS_MAX: u64 = 500_000;
+/// How many notifications of each side are compared: the comparison costs one times the other.
+const TOLD_MAX: usize = 2_000;
+const LAST: SignedDuration = SignedDuration::from_hours(24);
+
+impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
+    pub(super) async fn note_elsewhere(&self, who: &Principal, told: ToldElsewhere) -> Result<Done, Failure> {
+        let Some(told) = elsewhere(told) else {
+            return Ok(Done {
+                message: "Nobody is told of that kind of event: it is not kept.".to_owned(),
+                events: Vec::new(),
+            });
+        };
+        let message = format!("Noted what {} told {}.", told.source, told.receiver);
+        self.alert_command(who, AlertCommand::ToldElsewhere(told), message)
+            .await
+    }
+
+    pub(super) async fn cut(&self, who: &Principal, cut: CutOver) -> Result<Done, Failure> {
+        let CutOver { receiver, live } = cut;
+        let message = match live {
+            Some(true) => format!("What {receiver} is told leaves from now on."),
+            Some(false) => format!("What {receiver} is told is only recorded from now on."),
+            None => format!("What {receiver} is told leaves or not, as its routes say."),
+        };
+        self.alert_command(who, AlertCommand::CutOver { receiver, live }, message)
+            .await
+    }
+
+    async fn alert_command(
+        &self,
+        who: &Principal,
+        command: AlertCommand,
+        message: String,
+    ) -> Result<Done, Failure> {
+        let done = self
+            .plane
+            .submit(who.actor.clone(), Command::Alert(command))
+            .await;
+        let done = done.map_err(|error| failure(error, "See `mainstay route explain`."))?;
+        Ok(Done {
+            message,
+            events: done.into_iter().map(|done| done.id).collect(),
+        })
+    }
+
+    pub(super) async fn compare_shadow(&self, since: Option<Timestamp>) -> Result<ShadowReport, Failure> {
+        let since = since.unwrap_or_else(|| self.now().saturating_sub(LAST).unwrap_or(Timestamp::MIN));
+        let found = self
+            .both_since(since)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let (mut ours, theirs, truncated) = found;
+        let telling = self.plane.look(|states| {
+            let receivers = states.catalog.response.routing.receivers.iter();
+            let tells = receivers.filter(|(_, one)| one.page.is_some() || !one.recipients().is_empty());
+            tells
+                .map(|(name, _)| name.clone())
+                .collect::<std::collections::BTreeSet<String>>()
+        });
+        let telling = telling.await;
+        ours.retain(|told| telling.contains(&told.receiver));
+        let report = report(ours, theirs);
+        let shown = |told: Vec<Told>| told.into_iter().map(view).collect();
+        let pair = |(ours, theirs)| ShadowPair {
+            ours: view(ours),
+            theirs: view(theirs),
+        };
+        Ok(ShadowReport {
+            since,
+            both: report.both.into_iter().map(pair).collect(),
+            only_ours: shown(report.only_ours),
+            only_theirs: shown(report.only_theirs),
+            truncated,
+        })
+    }
+
+    /// What both told since an instant, and whether there was more.
+    async fn both_since(&self, since: Timestamp) -> Result<(Vec<Told>, Vec<Told>, bool), JournalError> {
+        let journal = &**self.plane.journal();
+        let mut after = before(journal, since).await?;
+        let end = Seq(after.0.saturating_add(EVENTS_MAX));
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        loop {
+            let page = journal.read(after, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok((ours, theirs, false));
+            };
+            after = last.envelope.seq;
+            for record in page.iter().filter(|record| record.envelope.at >= since) {
+                match told(record)? {
+                    Some((true, told)) => ours.push(told),
+                    Some((false, told)) => theirs.push(told),
+                    None => {}
+                }
+            }
+            if ours.len() > TOLD_MAX || theirs.len() > TOLD_MAX || after >= end {
+                return Ok((ours, theirs, true));
+            }
+        }
+    }
+}
+
+/// The last event before an instant: numbers have no gaps, and time goes with them.
+async fn before(journal: &impl Journal, since: Timestamp) -> Result<Seq, JournalError> {
+    let (mut low, mut high) = (0, journal.head().await?.0);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let next = journal.read(Seq(middle), 1).await?;
+        match next.first() {
+            Some(record) if record.envelope.at < since => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(Seq(low))
+}
+
+/// What an event says was told, and whether by us.
+fn told(record: &Record) -> Result<Option<(bool, Told)>, JournalError> {
+    if !record.envelope.kind.starts_with("alert.") {
+        return Ok(None);
+    }
+    let ours = |receiver: &str, group: &str, key: &GroupKey, alerts: &[AlertFact], resolved: bool| {
+        let mut names: Vec<&str> = alerts.iter().map(AlertFact::name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let told = Told {
+            event: record.envelope.id,
+            at: record.envelope.at,
+            receiver: receiver.to_owned(),
+            // An Alertmanager tells PagerDuty the digest of its key of the group.
+            groups: vec![
+                group.to_owned(),
+                key.text.clone(),
+                Digest::of(key.text.as_bytes()).to_string(),
+            ],
+            alerts: alerts.iter().map(|alert| alert.fingerprint).collect(),
+            title: format!("{} {}", names.join(", "), key.labels),
+            resolved,
+        };
+        Some((true, told))
+    };
+    Ok(match decode(record)? {
+        Some(
+            AlertEvent::Fired { fact }
+            | AlertEvent::Reminded { fact }
+            | AlertEvent::Eased { fact }
+            | AlertEvent::Flapping { fact, .. },
+        ) if fact.shadow => ours(&fact.receiver, &fact.group, &fact.key, &fact.firing, false),
+        Some(AlertEvent::Resolved { fact }) if fact.shadow => {
+            ours(&fact.receiver, &fact.group, &fact.key, &fact.resolved, true)
+        }
+        Some(AlertEvent::ToldElsewhere { told }) => {
+            let told = Told {
+                event: record.envelope.id,
+                at: record.envelope.at,
+                receiver: format!("{}/{}", told.source, told.receiver),
+                groups: vec![told.group],
+                alerts: told.alerts,
+                title: told.title,
+                resolved: told.resolved,
+            };
+            Some((false, told))
+        }
+        _ => None,
+    })
+}
+
+fn view(told: Told) -> ShadowTold {
+    ShadowTold {
+        event: told.event,
+        at: told.at,
+        receiver: told.receiver,
+        title: told.title,
+        resolved: told.resolved,
+    }
+}
+
+/// What another system told; none of what tells nobody.
+fn elsewhere(told: ToldElsewhere) -> Option<Elsewhere> {
+    match told {
+        ToldElsewhere::Alertmanager(message) => {
+            let names = message
+                .alerts
+                .iter()
+                .filter_map(|alert| alert.labels.get("alertname"));
+            let names: std::collections::BTreeSet<&str> = names.collect();
+            let title = names.into_iter().collect::<Vec<_>>().join(", ");
+            Some(Elsewhere {
+                source: "alertmanager".to_owned(),
+                receiver: message.receiver,
+                group: message.group_key,
+                alerts: message
+                    .alerts
+                    .iter()
+                    .map(|alert| alert.labels.fingerprint())
+                    .collect(),
+                title,
+                resolved: message.status == "resolved",
+            })
+        }
+        ToldElsewhere::PagerDuty(message) => {
+            let event = message.event;
+            let resolved = match event.event_type.as_str() {
+                "incident.triggered" => false,
+                "incident.resolved" => true,
+                _ => return None,
+            };
+            Some(Elsewhere {
+                source: "pagerduty".to_owned(),
+                receiver: event
+                    .data
+                    .service
+                    .map(|service| service.summary)
+                    .unwrap_or_default(),
+                group: event.data.incident_key.unwrap_or(event.data.id),
+                alerts: std::collections::BTreeSet::new(),
+                title: event.data.title,
+                resolved,
+            })
+        }
+    }
+}
