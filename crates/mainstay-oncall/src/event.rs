@@ -8,6 +8,7 @@ use mainstay_kernel::{IncidentId, PageId, PersonId, Scope};
 use serde::{Deserialize, Serialize};
 
 use crate::fold::Override;
+use crate::swap::{Swap, SwapEnd};
 
 /// An event of on-call. `Acknowledged` is a published fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,12 @@ pub enum OncallEvent {
     Closed { page: PageId, incident: IncidentId },
     /// Somebody takes somebody else's duty for a while.
     Overridden { entry: Override, until: Timestamp },
+    /// An override is taken back: what of it is to come is the rota's again.
+    Withdrawn { rota: String, id: String },
+    /// Somebody asks somebody else to take a stretch.
+    SwapAsked(Swap),
+    /// What became of it; overrides follow if it was accepted.
+    SwapEnded { swap: Swap, end: SwapEnd },
 }
 
 impl DomainEvent for OncallEvent {
@@ -77,6 +84,9 @@ impl DomainEvent for OncallEvent {
             Self::Acknowledged(_) => "oncall.acknowledged",
             Self::Closed { .. } => "oncall.closed",
             Self::Overridden { .. } => "oncall.overridden",
+            Self::Withdrawn { .. } => "oncall.withdrawn",
+            Self::SwapAsked(_) => "oncall.swap_asked",
+            Self::SwapEnded { .. } => "oncall.swap_ended",
         }
     }
 
@@ -94,6 +104,8 @@ impl DomainEvent for OncallEvent {
             | Self::RoundBegan { page: id, .. }
             | Self::Closed { page: id, .. } => page(id),
             Self::Overridden { entry, .. } => StreamId::new("rota", &entry.rota),
+            Self::Withdrawn { rota, .. } => StreamId::new("rota", rota),
+            Self::SwapAsked(swap) | Self::SwapEnded { swap, .. } => StreamId::new("swap", &swap.id),
         }
     }
 

@@ -10,11 +10,13 @@ pub mod reach;
 mod react;
 pub mod rota;
 mod spec;
+mod swap;
 
 pub use decide::{OncallCommand, OncallRefusal};
 pub use event::OncallEvent;
 pub use fold::{OncallState, Override, Page};
 pub use spec::OncallSpec;
+pub use swap::{Stretch, Swap, SwapEnd};
 
 use jiff::Timestamp;
 use mainstay_journal::machine::Meta;

@@ -15,10 +15,11 @@ pub use metrics::Metrics;
 pub use reports::Reports;
 
 use crate::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, Explained, GateAnswer,
-    GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, Heartbeat, InboxMessage, Incident,
-    IncidentSummary, JournalReport, Look, NewOverride, Overview, PostableAlert, RotaDuty, RotaSchedule,
-    ShiftsAsked, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, DutyOverride, DutySwap,
+    Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, Heartbeat,
+    InboxMessage, Incident, IncidentSummary, JournalReport, Look, NewOverride, NewSwap, Overview,
+    PostableAlert, RotaDuty, RotaSchedule, ShiftsAsked, Situation, Slo, SloDetail, SwapAnswer, WhatIf,
+    WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -118,6 +119,16 @@ pub trait Console: Alertmanager + Metrics + Reports {
 
     /// Gives somebody a duty for a while; what was decided for that time before is overruled.
     fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done>;
+    /// The overrides that are not over, in the order in which they were made.
+    fn overrides<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyOverride>>;
+    /// Takes an override back, or both of a swap; what of it is over stays.
+    fn withdraw_override<'a>(&'a self, who: &'a Principal, id: String) -> Answer<'a, Done>;
+    /// The swaps that wait for an answer.
+    fn swaps<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutySwap>>;
+    /// Asks somebody to take a stretch.
+    fn ask_swap<'a>(&'a self, who: &'a Principal, swap: NewSwap) -> Answer<'a, Done>;
+    /// Answers a swap.
+    fn answer_swap<'a>(&'a self, who: &'a Principal, id: String, answer: SwapAnswer) -> Answer<'a, Done>;
 
     /// How every heartbeat of the catalog stands that the reader may see.
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>>;

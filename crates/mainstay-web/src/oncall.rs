@@ -3,7 +3,7 @@
 mod api;
 
 use crate::route::{Parameter, Route};
-use crate::view::{Done, NewOverride, RotaDuty, RotaSchedule};
+use crate::view::{Done, DutyOverride, DutySwap, NewOverride, NewSwap, RotaDuty, RotaSchedule};
 
 const fn optional(name: &'static str, about: &'static str) -> Parameter {
     Parameter {
@@ -52,6 +52,56 @@ pub(crate) fn routes() -> Vec<Route> {
         )
         .platform()
         .takes::<NewOverride>()
+        .gives::<Done>(),
+        Route::get(
+            "/api/v1/oncall/overrides",
+            "Overrides that are not over, with the ids by which they are withdrawn",
+            api::overrides,
+        )
+        .platform()
+        .gives::<Vec<DutyOverride>>(),
+        Route::post(
+            "/api/v1/oncall/overrides/{id}/withdraw",
+            "Take an override back, or both of a swap; what of it is over stays as it was",
+            api::withdraw,
+        )
+        .platform()
+        .gives::<Done>(),
+        Route::get(
+            "/api/v1/oncall/swaps",
+            "Swaps of shifts that wait for an answer",
+            api::swaps,
+        )
+        .platform()
+        .gives::<Vec<DutySwap>>(),
+        Route::post(
+            "/api/v1/oncall/swaps",
+            "Ask somebody to take a shift, for one of theirs or just so; nothing changes before they accept",
+            api::ask_swap,
+        )
+        .platform()
+        .takes::<NewSwap>()
+        .gives::<Done>(),
+        Route::post(
+            "/api/v1/oncall/swaps/{id}/accept",
+            "Accept a swap; only who was asked may, or an administrator",
+            api::accept,
+        )
+        .platform()
+        .gives::<Done>(),
+        Route::post(
+            "/api/v1/oncall/swaps/{id}/decline",
+            "Decline a swap; only who was asked may, or an administrator",
+            api::decline,
+        )
+        .platform()
+        .gives::<Done>(),
+        Route::post(
+            "/api/v1/oncall/swaps/{id}/cancel",
+            "Take the question back; only who asked may, or an administrator",
+            api::cancel,
+        )
+        .platform()
         .gives::<Done>(),
     ]
 }

@@ -41,7 +41,10 @@ pub use journal::{
 };
 pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
 pub use mainstay_ui::{Status, Unit};
-pub use oncall::{DutyAsked, DutyStep, NewOverride, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked};
+pub use oncall::{
+    DutyAsked, DutyOverride, DutyStep, DutyStretch, DutySwap, NewOverride, NewSwap, RotaDuty, RotaGap,
+    RotaSchedule, RotaShift, ShiftsAsked, SwapAnswer,
+};
 pub use overview::{
     Banner, Duty, Figure, FigureGroup, Grid, GridCell, GridRow, Overview, Places, Sentence, Situation,
 };

@@ -10,4 +10,5 @@ mod notify;
 mod overrides;
 mod reach;
 mod rota;
+mod swap;
 mod timers;

@@ -236,7 +236,10 @@ fn oncall(event: OncallEvent) -> Option<(Step, String)> {
             ));
         }
         OncallEvent::Closed { page, .. } => format!("Page {page} closed: its incident is over."),
-        OncallEvent::Overridden { .. } => return None,
+        OncallEvent::Overridden { .. }
+        | OncallEvent::Withdrawn { .. }
+        | OncallEvent::SwapAsked(_)
+        | OncallEvent::SwapEnded { .. } => return None,
     };
     Some((Step::OnCall, text))
 }

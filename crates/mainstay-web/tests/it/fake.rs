@@ -418,6 +418,31 @@ impl Console for Fake {
         Box::pin(async { Ok(done()) })
     }
 
+    fn overrides<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyOverride>> {
+        self.heard("overrides", who);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn withdraw_override<'a>(&'a self, who: &'a Principal, _: String) -> Answer<'a, Done> {
+        self.heard("withdraw_override", who);
+        Box::pin(async { Ok(done()) })
+    }
+
+    fn swaps<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutySwap>> {
+        self.heard("swaps", who);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn ask_swap<'a>(&'a self, who: &'a Principal, _: NewSwap) -> Answer<'a, Done> {
+        self.heard("ask_swap", who);
+        Box::pin(async { Ok(done()) })
+    }
+
+    fn answer_swap<'a>(&'a self, who: &'a Principal, _: String, _: SwapAnswer) -> Answer<'a, Done> {
+        self.heard("answer_swap", who);
+        Box::pin(async { Ok(done()) })
+    }
+
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {
         self.heard("heartbeats", who);
         Box::pin(async { Ok(Vec::new()) })

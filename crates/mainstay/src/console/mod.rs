@@ -33,6 +33,7 @@ mod scrapes;
 mod sight;
 mod signals;
 mod slo;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod whatif;
@@ -49,11 +50,11 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
-    Done, DutyAsked, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
-    GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident, IncidentSummary,
-    IssuedReport, JournalReport, Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert,
-    PostableSilence, ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo,
-    Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    Done, DutyAsked, DutyOverride, DutySwap, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies,
+    GateRequest, GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident,
+    IncidentSummary, IssuedReport, JournalReport, Look, Named, NewAdjustment, NewOverride, NewSwap, Overview,
+    PostableAlert, PostableSilence, ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked,
+    SigningKeyInfo, Situation, Slo, SloDetail, SwapAnswer, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -323,6 +324,26 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done> {
         Box::pin(self.give_duty(who, entry))
+    }
+
+    fn overrides<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<DutyOverride>> {
+        Box::pin(async move { Ok(self.overrides_in_force().await) })
+    }
+
+    fn withdraw_override<'a>(&'a self, who: &'a Principal, id: String) -> Answer<'a, Done> {
+        Box::pin(self.take_duty_back(who, id))
+    }
+
+    fn swaps<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<DutySwap>> {
+        Box::pin(async move { Ok(self.swaps_open().await) })
+    }
+
+    fn ask_swap<'a>(&'a self, who: &'a Principal, swap: NewSwap) -> Answer<'a, Done> {
+        Box::pin(self.question_of_swap(who, swap))
+    }
+
+    fn answer_swap<'a>(&'a self, who: &'a Principal, id: String, answer: SwapAnswer) -> Answer<'a, Done> {
+        Box::pin(self.end_of_swap(who, id, answer))
     }
 
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {

@@ -171,14 +171,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     }
 
     pub(super) async fn give_duty(&self, who: &Principal, entry: NewOverride) -> Result<Done, Failure> {
-        let entry = Override {
-            rota: entry.rota,
-            person: entry.person,
-            from: entry.from.unwrap_or_else(|| self.now()),
-            until: entry.until,
-        };
+        let from = entry.from.unwrap_or_else(|| self.now());
+        let entry = Override::new(entry.rota, entry.person, from, entry.until);
         let message = format!(
-            "{} is on call in rota {} from {} until {}.",
+            "{} is on call in rota {} from {} until {}",
             entry.person, entry.rota, entry.from, entry.until
         );
         let command = Command::Oncall(OncallCommand::Override(entry));
@@ -188,6 +184,12 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 "See `mainstay oncall schedule` for the rotas and their people.",
             )
         })?;
+        let id = self
+            .plane
+            .look(|states| states.oncall.overrides().last().map(Override::handle))
+            .await
+            .unwrap_or_default();
+        let message = format!("{message} ({id}).");
         Ok(Done { message, events })
     }
 

@@ -1,11 +1,13 @@
 //! `mainstay oncall`.
 
+mod swap;
+
 use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::Clock as _;
 use mainstay_oncall::ical::{self, Entry};
 use serde_json::{Value, json};
 
-use super::{Ask, Remote, Server, Trouble};
+use super::{Ask, Remote, Server, Trouble, path};
 use crate::clock::SystemClock;
 use crate::exit::Exit;
 use crate::output::{self, Form, Table, clock, instant, list, text};
@@ -83,21 +85,32 @@ pub(crate) enum Command {
     },
     /// Give somebody a duty for a while, whoever has it by the rota. The last one that covers an instant holds.
     Override {
+        /// Take this override back, or both of a swap; what of it is over stays as it was.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["rota", "person", "from", "until"])]
+        withdraw: Option<String>,
         /// Of which rota.
-        #[arg(long)]
-        rota: String,
+        #[arg(long, required_unless_present = "withdraw")]
+        rota: Option<String>,
         /// Who takes it, by handle.
-        #[arg(long)]
-        person: String,
+        #[arg(long, required_unless_present = "withdraw")]
+        person: Option<String>,
         /// From when on; now, if nothing is said.
         #[arg(long, value_name = "TIME")]
         from: Option<Timestamp>,
         /// Until when.
-        #[arg(long, value_name = "TIME")]
-        until: Timestamp,
+        #[arg(long, value_name = "TIME", required_unless_present = "withdraw")]
+        until: Option<Timestamp>,
         #[command(flatten)]
         ask: Ask,
     },
+    /// Overrides that are not over, with the ids by which they are withdrawn.
+    Overrides {
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Ask somebody to take a shift, and answer such questions.
+    #[command(subcommand)]
+    Swap(swap::Command),
     /// Why somebody is on call, or nobody: every override and layer, in the order in which they are asked.
     Explain {
         #[command(flatten)]
@@ -205,6 +218,18 @@ impl Command {
                 })
             }),
             Self::Override {
+                withdraw: Some(id),
+                ask,
+                ..
+            } => Remote::run(&ask.server, async |remote| {
+                let address = path(&["oncall", "overrides", id, "withdraw"]);
+                remote.act(&address, None, ask.output).await?;
+                Ok(Exit::Ok)
+            }),
+            Self::Overrides { ask } => swap::overrides(ask),
+            Self::Swap(command) => command.run(),
+            Self::Override {
+                withdraw: None,
                 rota,
                 person,
                 from,

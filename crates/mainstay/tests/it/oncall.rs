@@ -93,6 +93,36 @@ fn a_rota_says_who_when_and_why() {
     assert_eq!(who[0]["shift"]["by"], "override");
     assert_eq!(who[0]["why"][1]["verdict"], "overruled");
 
+    // It is taken back: the rota decides again.
+    let overrides = server.json(&["oncall", "overrides"]);
+    let id = overrides[0]["id"].as_str().expect("an id").to_owned();
+    server.told(&["oncall", "override", "--withdraw", &id]);
+    let again = server.ask(&["oncall", "override", "--withdraw", &id]);
+    assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+    let who = server.json(&["oncall", "who", "--at", from, "--rota", "primary"]);
+    let (own, layer) = (who[0]["shift"]["person"].clone(), &who[0]["shift"]["by"]);
+    assert_eq!(layer, "layer base");
+    let own = own.as_str().expect("a person");
+
+    // Whoever has that day by the rota gives it to somebody else, who agrees.
+    let asked = [
+        "oncall", "swap", "ask", "--person", own, "--to", "lerato", "--rota", "primary", "--from", from,
+        "--until", until,
+    ];
+    server.told(&asked);
+    let swaps = server.json(&["oncall", "swap", "list"]);
+    assert_eq!(
+        (&swaps[0]["by"], &swaps[0]["lapses_at"]),
+        (&json!(own), &json!(from))
+    );
+    let who = server.json(&["oncall", "who", "--at", from, "--rota", "primary"]);
+    assert_eq!(who[0]["shift"]["person"], own, "nobody has agreed yet");
+    let id = swaps[0]["id"].as_str().expect("an id").to_owned();
+    server.told(&["oncall", "swap", "accept", &id]);
+    let text = server.told(&["oncall", "explain", "--at", from, "--rota", "primary"]);
+    assert!(text.contains(&format!("swap {id} with {own}")), "{text}");
+    assert_eq!(server.json(&["oncall", "swap", "list"]), json!([]));
+
     let before = [
         "oncall",
         "gaps",
