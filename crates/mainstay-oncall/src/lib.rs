@@ -4,6 +4,7 @@ mod decide;
 mod event;
 mod fold;
 pub mod ical;
+pub mod load;
 mod news;
 pub mod notify;
 pub mod reach;

@@ -15,11 +15,11 @@ pub use metrics::Metrics;
 pub use reports::Reports;
 
 use crate::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, DutyOverride, DutySwap,
-    Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, Heartbeat,
-    InboxMessage, Incident, IncidentSummary, JournalReport, Look, NewOverride, NewSwap, Overview,
-    PostableAlert, RotaDuty, RotaSchedule, ShiftsAsked, Situation, Slo, SloDetail, SwapAnswer, WhatIf,
-    WhatIfAsked, Why,
+    AckTarget, Alert, AlertReview, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, DutyOverride,
+    DutySwap, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement,
+    Heartbeat, InboxMessage, Incident, IncidentSummary, JournalReport, LoadAsked, Look, NewOverride, NewSwap,
+    OncallLoad, Overview, PostableAlert, ReviewAsked, RotaDuty, RotaSchedule, ShiftsAsked, Situation, Slo,
+    SloDetail, SwapAnswer, WhatIf, WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -121,6 +121,10 @@ pub trait Console: Alertmanager + Metrics + Reports {
     fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done>;
     /// The overrides that are not over, in the order in which they were made.
     fn overrides<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyOverride>>;
+    /// Which alerts were worth it, and which rules and objectives said nothing.
+    fn alert_review<'a>(&'a self, who: &'a Principal, asked: ReviewAsked) -> Answer<'a, AlertReview>;
+    /// What being on call asked of people.
+    fn oncall_load<'a>(&'a self, who: &'a Principal, asked: LoadAsked) -> Answer<'a, OncallLoad>;
     /// Takes an override back, or both of a swap; what of it is over stays.
     fn withdraw_override<'a>(&'a self, who: &'a Principal, id: String) -> Answer<'a, Done>;
     /// The swaps that wait for an answer.

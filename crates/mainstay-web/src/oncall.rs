@@ -3,7 +3,7 @@
 mod api;
 
 use crate::route::{Parameter, Route};
-use crate::view::{Done, DutyOverride, DutySwap, NewOverride, NewSwap, RotaDuty, RotaSchedule};
+use crate::view::{Done, DutyOverride, DutySwap, NewOverride, NewSwap, OncallLoad, RotaDuty, RotaSchedule};
 
 const fn optional(name: &'static str, about: &'static str) -> Parameter {
     Parameter {
@@ -27,6 +27,18 @@ const SHIFTS: &[Parameter] = &[
     optional("person", "Only the shifts of this person, by handle."),
 ];
 
+const LOAD: &[Parameter] = &[
+    optional(
+        "from",
+        "From when on, RFC 3339; 30 days before the end if nothing is said.",
+    ),
+    optional(
+        "until",
+        "Until when, RFC 3339; now if nothing is said. At most 366 days later.",
+    ),
+    optional("rota", "Only this rota."),
+];
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get(
@@ -45,6 +57,14 @@ pub(crate) fn routes() -> Vec<Route> {
         .platform()
         .query(SHIFTS)
         .gives::<Vec<RotaSchedule>>(),
+        Route::get(
+            "/api/v1/oncall/load",
+            "Hours on call and off hours, pages, nights, shares and pay of each person",
+            api::load,
+        )
+        .platform()
+        .query(LOAD)
+        .gives::<OncallLoad>(),
         Route::post(
             "/api/v1/oncall/overrides",
             "Give somebody a duty for a while, whoever has it by the rota",

@@ -4,6 +4,7 @@
 //! there is no value, and a status of `unknown` with the reason; never a zero that was not counted.
 
 mod alert;
+mod alert_review;
 mod alertmanager;
 mod change;
 mod gate;
@@ -11,6 +12,7 @@ mod heartbeat;
 mod inbound;
 mod incident;
 mod journal;
+mod load;
 mod oncall;
 mod overview;
 mod prometheus;
@@ -20,6 +22,7 @@ mod share;
 mod slo;
 
 pub use alert::{Alert, AlertState};
+pub use alert_review::{AlertReview, ReviewAsked, ReviewedName, ReviewedPerson, UnannouncedIncident};
 pub use alertmanager::{
     AlertGroup, AlertStatus, AlertTold, AlertmanagerStatus, ClusterStatus, GettableAlert, GettableSilence,
     Named, OriginalConfig, PostableSilence, SilenceMade, SilenceState, VersionInfo,
@@ -39,6 +42,7 @@ pub use journal::{
     Applied, BackupMade, CatalogInfo, Decided, DocumentCount, Explained, InboxMessage, JournalReport,
     PartitionReport, Why, WhyStep,
 };
+pub use load::{LoadAsked, OncallLoad, PersonLoad, RotaLoad};
 pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
 pub use mainstay_ui::{Status, Unit};
 pub use oncall::{

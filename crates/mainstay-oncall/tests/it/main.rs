@@ -5,6 +5,7 @@ mod escalation;
 mod every_zone;
 mod goalert;
 mod layers;
+mod load;
 mod news;
 mod notify;
 mod overrides;

@@ -1,5 +1,6 @@
 //! The capabilities together: facts travel, nothing is repeated after a restart, and every page can be explained.
 
+mod alert_review;
 mod alert_state;
 mod bench;
 mod completions;

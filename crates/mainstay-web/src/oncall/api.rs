@@ -6,7 +6,10 @@ use axum::extract::{Path, State};
 use crate::app::App;
 use crate::guard::Caller;
 use crate::request::{ApiAnswer, Params, parse_json};
-use crate::view::{Done, DutyAsked, DutyOverride, DutySwap, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer};
+use crate::view::{
+    Done, DutyAsked, DutyOverride, DutySwap, LoadAsked, OncallLoad, RotaDuty, RotaSchedule, ShiftsAsked,
+    SwapAnswer,
+};
 
 pub(super) async fn duty(
     State(app): State<App>,
@@ -76,4 +79,12 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
 ) -> ApiAnswer<Done> {
     answer(app, caller, id, SwapAnswer::Cancel).await
+}
+
+pub(super) async fn load(
+    State(app): State<App>,
+    caller: Caller,
+    Params(asked): Params<LoadAsked>,
+) -> ApiAnswer<OncallLoad> {
+    Ok(app.envelope(app.console.oncall_load(&caller.principal, asked).await?))
 }

@@ -418,6 +418,34 @@ impl Console for Fake {
         Box::pin(async { Ok(done()) })
     }
 
+    fn alert_review<'a>(&'a self, who: &'a Principal, _: ReviewAsked) -> Answer<'a, AlertReview> {
+        self.heard("alert_review", who);
+        let review = AlertReview {
+            from: at("2025-01-15T10:00:00Z"),
+            until: at("2025-01-15T11:00:00Z"),
+            fired: 0,
+            paged: 0,
+            actionable: 0,
+            names: Vec::new(),
+            rules_never_fired: Vec::new(),
+            objectives_never_fired: Vec::new(),
+            without_alert: Vec::new(),
+            people: Vec::new(),
+        };
+        Box::pin(async { Ok(review) })
+    }
+
+    fn oncall_load<'a>(&'a self, who: &'a Principal, _: LoadAsked) -> Answer<'a, OncallLoad> {
+        self.heard("oncall_load", who);
+        let load = OncallLoad {
+            from: at("2025-01-15T10:00:00Z"),
+            until: at("2025-01-15T11:00:00Z"),
+            equal_share: 0,
+            people: Vec::new(),
+        };
+        Box::pin(async { Ok(load) })
+    }
+
     fn overrides<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyOverride>> {
         self.heard("overrides", who);
         Box::pin(async { Ok(Vec::new()) })

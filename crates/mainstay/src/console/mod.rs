@@ -5,6 +5,7 @@ mod act;
 mod adjust;
 mod admin;
 mod alert;
+mod alert_review;
 mod alertmanager;
 mod apart;
 mod chart;
@@ -19,6 +20,7 @@ mod heartbeat;
 mod inbound;
 mod incident;
 mod journal;
+mod load;
 mod metrics;
 mod otlp;
 mod overview;
@@ -49,12 +51,13 @@ use mainstay_journal::{Journal, JournalError};
 use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, RunbookId, SloId};
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
-    AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
-    Done, DutyAsked, DutyOverride, DutySwap, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies,
-    GateRequest, GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident,
-    IncidentSummary, IssuedReport, JournalReport, Look, Named, NewAdjustment, NewOverride, NewSwap, Overview,
-    PostableAlert, PostableSilence, ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShiftsAsked,
-    SigningKeyInfo, Situation, Slo, SloDetail, SwapAnswer, WhatIf, WhatIfAsked, Why,
+    AckTarget, Adjustment, Alert, AlertGroup, AlertReview, AlertmanagerStatus, Applied, BackupMade,
+    CatalogInfo, Change, Done, DutyAsked, DutyOverride, DutySwap, Explained, GateAnswer, GateApproval,
+    GatePlace, GatePolicies, GateRequest, GateStatement, GettableAlert, GettableSilence, Heartbeat,
+    InboxMessage, Incident, IncidentSummary, IssuedReport, JournalReport, LoadAsked, Look, Named,
+    NewAdjustment, NewOverride, NewSwap, OncallLoad, Overview, PostableAlert, PostableSilence, ReportAsk,
+    ReportFile, ReportIndex, ReviewAsked, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation,
+    Slo, SloDetail, SwapAnswer, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -324,6 +327,14 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done> {
         Box::pin(self.give_duty(who, entry))
+    }
+
+    fn alert_review<'a>(&'a self, _who: &'a Principal, asked: ReviewAsked) -> Answer<'a, AlertReview> {
+        Box::pin(self.review_of_alerts(asked))
+    }
+
+    fn oncall_load<'a>(&'a self, who: &'a Principal, asked: LoadAsked) -> Answer<'a, OncallLoad> {
+        Box::pin(self.load_within(who, asked))
     }
 
     fn overrides<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<DutyOverride>> {

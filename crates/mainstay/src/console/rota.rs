@@ -22,7 +22,7 @@ const NEXT_WITHIN: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How long a schedule is if nothing is said.
 const USUAL: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How long it may be.
-const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+pub(super) const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
 /// The most shifts in an answer.
 const SHIFTS_MAX: usize = 100_000;
 
@@ -44,7 +44,10 @@ fn shown(catalog: &Catalog, rota: &Rota, shift: Shift) -> RotaShift {
     }
 }
 
-fn chosen<'a>(catalog: &'a Catalog, name: Option<&str>) -> Result<Vec<(&'a String, &'a Rota)>, Failure> {
+pub(super) fn chosen<'a>(
+    catalog: &'a Catalog,
+    name: Option<&str>,
+) -> Result<Vec<(&'a String, &'a Rota)>, Failure> {
     let rotas = catalog.response.rotas.iter();
     let rotas: Vec<_> = rotas
         .filter(|(id, _)| name.is_none_or(|name| name == *id))

@@ -1,5 +1,6 @@
 //! `mainstay oncall`.
 
+mod load;
 mod swap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -108,6 +109,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Hours, nights, pages, shares and pay of each person, of the last 30 days or another time.
+    Load(load::Load),
     /// Ask somebody to take a shift, and answer such questions.
     #[command(subcommand)]
     Swap(swap::Command),
@@ -227,6 +230,7 @@ impl Command {
                 Ok(Exit::Ok)
             }),
             Self::Overrides { ask } => swap::overrides(ask),
+            Self::Load(load) => load.run(),
             Self::Swap(command) => command.run(),
             Self::Override {
                 withdraw: None,

@@ -123,6 +123,26 @@ fn a_rota_says_who_when_and_why() {
     assert!(text.contains(&format!("swap {id} with {own}")), "{text}");
     assert_eq!(server.json(&["oncall", "swap", "list"]), json!([]));
 
+    // Who has a week has all of it; a payroll reads it.
+    let load = ask("load", &["--rota", "primary", "-o", "json"]);
+    let load: serde_json::Value = serde_json::from_str(&load).expect("JSON");
+    let hours = |index: usize| load["people"][index]["on_call_ms"].as_u64().expect("hours") / 3_600_000;
+    assert_eq!((0..4).map(hours).sum::<u64>(), 28 * 24, "{load}");
+    assert_eq!(load["equal_share"], 2_500);
+    let csv = ask("load", &["--rota", "primary", "-o", "csv"]);
+    assert!(
+        csv.lines().count() == 5 && csv.contains("thandi,Thandi Mokoena,primary,"),
+        "{csv}"
+    );
+
+    let review = server.json(&["alert", "review", "--days", "7"]);
+    let silent = |key: &str| review[key].as_array().map_or(0, Vec::len);
+    assert!(
+        silent("rules_never_fired") > 0 && silent("objectives_never_fired") > 0,
+        "{review}"
+    );
+    assert_eq!(review["paged"], 0, "{review}");
+
     let before = [
         "oncall",
         "gaps",
