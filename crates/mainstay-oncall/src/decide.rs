@@ -6,7 +6,9 @@ use mainstay_kernel::fact::{Acknowledged, PageRequested};
 use mainstay_kernel::{IncidentId, PageId, PersonId, Scope, Severity};
 
 use crate::event::OncallEvent;
+use crate::feed::{self, Feed};
 use crate::fold::{OncallState, Override, Page};
+use crate::handover::{self, Incoming};
 use crate::news;
 use crate::notify::{self, Insist, steps};
 use crate::rota::on_call_at;
@@ -52,6 +54,16 @@ pub enum OncallCommand {
     Override(Override),
     /// An override, or both of a swap, is taken back; `by` nobody is somebody who may do so for all.
     Withdraw { id: String, by: Option<PersonId> },
+    /// A calendar may be fetched by a link.
+    OpenFeed(Feed),
+    /// It may not any more; `by` nobody is somebody who may say so for all.
+    CloseFeed { id: String, by: Option<PersonId> },
+    /// Those whose shifts begin soon are reminded.
+    Remind,
+    /// Something is written down for whoever comes next.
+    NoteHandover { rota: String, text: String },
+    /// A shift has begun; `open` says what is open, a line each.
+    HandOver { shift: Incoming, open: Vec<String> },
     /// Somebody asks somebody else to take a stretch.
     AskSwap(Swap),
     /// What becomes of a swap; `by` nobody is somebody who may answer for all, or the clock.
@@ -94,6 +106,15 @@ pub enum OncallRefusal {
     /// No such swap.
     #[error("no swap {0} waits for an answer")]
     UnknownSwap(String),
+    /// The calendar makes no sense.
+    #[error("{0}")]
+    BadFeed(String),
+    /// No such calendar.
+    #[error("there is no calendar {0}")]
+    UnknownFeed(String),
+    /// The note makes no sense.
+    #[error("{0}")]
+    BadNote(String),
     /// It is somebody else's to decide.
     #[error("{0}")]
     NotTheirs(String),
@@ -154,6 +175,11 @@ pub(crate) fn decide(
         }
         OncallCommand::Override(entry) => swap::give(state, spec, entry, now),
         OncallCommand::Withdraw { id, by } => swap::withdraw(state, &id, by, now),
+        OncallCommand::OpenFeed(feed) => feed::open(state, spec, feed),
+        OncallCommand::CloseFeed { id, by } => feed::close(state, &id, by.as_ref()),
+        OncallCommand::Remind => Ok(handover::remind(state, spec, now)),
+        OncallCommand::NoteHandover { rota, text } => handover::note(spec, rota, text),
+        OncallCommand::HandOver { shift, open } => Ok(handover::hand_over(state, spec, &shift, open, now)),
         OncallCommand::AskSwap(asked) => swap::ask(state, spec, asked, now),
         OncallCommand::AnswerSwap { swap: id, by, end } => swap::answer(state, spec, &id, by, end, now),
     }

@@ -83,7 +83,9 @@ pub(crate) fn close(
     if let (FeedOf::Person(owner), Some(by)) = (&feed.of, by)
         && owner != by
     {
-        return Err(OncallRefusal::NotTheirs(format!("{id} is the calendar of {owner}")));
+        return Err(OncallRefusal::NotTheirs(format!(
+            "{id} is the calendar of {owner}"
+        )));
     }
     Ok(vec![OncallEvent::FeedClosed { id: id.to_owned() }])
 }

@@ -9,6 +9,8 @@ use mainstay_kernel::{Actor, IncidentId, PageId, PersonId};
 use serde::{Deserialize, Serialize};
 
 use crate::event::OncallEvent;
+use crate::feed::Feed;
+use crate::handover::{self, Said};
 use crate::swap::{self, Swap};
 
 /// How many ended pages are kept at hand.
@@ -113,6 +115,12 @@ pub struct OncallState {
     /// Swaps that wait for an answer.
     #[serde(default)]
     pub(crate) swaps: BTreeMap<String, Swap>,
+    /// Calendars that may be fetched.
+    #[serde(default)]
+    pub(crate) feeds: BTreeMap<String, Feed>,
+    /// What was said around the beginnings of shifts, by rota.
+    #[serde(default)]
+    pub(crate) said: BTreeMap<String, Said>,
     /// The last number that was given to an override or a swap.
     #[serde(default)]
     pub(crate) numbered: u64,
@@ -180,6 +188,16 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
         }
         OncallEvent::Withdrawn { .. } | OncallEvent::SwapAsked(_) | OncallEvent::SwapEnded { .. } => {
             swap::apply(state, event, meta);
+        }
+        OncallEvent::FeedOpened(feed) => {
+            state.number(&feed.id);
+            state.feeds.insert(feed.id.clone(), feed.clone());
+        }
+        OncallEvent::FeedClosed { id } => {
+            state.feeds.remove(id);
+        }
+        OncallEvent::Reminded { .. } | OncallEvent::HandoverNoted { .. } | OncallEvent::HandedOver { .. } => {
+            handover::apply(state, event, meta);
         }
         OncallEvent::NobodyReached { .. } | OncallEvent::Insisted { .. } => {}
         OncallEvent::Widened {

@@ -3,6 +3,7 @@
 //! restart, nor another catalog, nor an override is missed or told twice.
 
 use jiff::{SignedDuration, Timestamp};
+use mainstay_catalog::response::Rota;
 use mainstay_journal::machine::Meta;
 use mainstay_kernel::effect::Effect;
 use mainstay_kernel::{Actor, PersonId};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::decide::OncallRefusal;
 use crate::event::OncallEvent;
 use crate::fold::OncallState;
-use crate::rota::{next_shift, shift_at};
+use crate::rota::{Shift, schedule, shift_at};
 use crate::spec::OncallSpec;
 use crate::swap::quietly;
 
@@ -42,16 +43,13 @@ pub struct Note {
 /// What was said of a rota's shifts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// The last shifts of which somebody was reminded: the beginning, and who.
+    /// The shifts ahead of which somebody was reminded: the beginning, and who.
     pub(crate) reminded: Vec<(Timestamp, PersonId)>,
     /// The beginning of the last shift that was handed over, and to whom.
     pub(crate) handed_over: Option<(Timestamp, PersonId)>,
     /// What was written down.
     pub(crate) notes: Vec<Note>,
 }
-
-/// How many reminders are remembered by rota: as many shifts as begin within the longest time of a reminder, nearly.
-const REMINDED_AT_HAND: usize = 50;
 
 impl OncallState {
     /// What was written down for whoever comes next in a rota, oldest first.
@@ -66,32 +64,46 @@ pub(crate) fn note(spec: &OncallSpec, rota: String, text: String) -> Result<Vec<
         return Err(OncallRefusal::BadNote(format!("there is no rota {rota:?}")));
     }
     if text.trim().is_empty() || text.len() > NOTE_MAX_BYTES {
-        let why = format!("a note has 1 to {NOTE_MAX_BYTES} bytes, this one has {}", text.len());
+        let why = format!(
+            "a note has 1 to {NOTE_MAX_BYTES} bytes, this one has {}",
+            text.len()
+        );
         return Err(OncallRefusal::BadNote(why));
     }
     Ok(vec![OncallEvent::HandoverNoted { rota, text }])
 }
 
-/// Those who are to be reminded now of the shift that begins next, rota by rota.
+/// Those who are to be reminded now of shifts that begin soon, rota by rota.
 pub(crate) fn remind(state: &OncallState, spec: &OncallSpec, now: Timestamp) -> Vec<OncallEvent> {
-    let due = |(name, rota): (&String, &mainstay_catalog::response::Rota)| {
+    let due = |(name, rota): (&String, &Rota)| {
         let before = rota.remind.as_ref()?.value.0;
-        let horizon = now.checked_add(before).ok()?;
-        let shift = next_shift(name, rota, &state.overrides, now, horizon)?;
-        let known = (shift.from, shift.person.clone());
-        let told = state
-            .said
-            .get(name)
-            .is_some_and(|said| said.reminded.contains(&known));
-        let is_ahead = now < shift.from && shift.from <= horizon;
-        (is_ahead && !told).then(|| OncallEvent::Reminded {
-            rota: name.clone(),
-            person: shift.person,
-            from: shift.from,
-            until: shift.until,
-        })
+        // What begins at the very end of that time is within it.
+        let end = now.checked_add(before + SignedDuration::from_nanos(1)).ok()?;
+        let told = |shift: &Shift| {
+            let known = (shift.from, shift.person.clone());
+            let said = state.said.get(name);
+            said.is_some_and(|said| said.reminded.contains(&known))
+        };
+        let shifts = schedule(name, rota, &state.overrides, now, end).into_iter();
+        let ahead = shifts.filter(|shift| now < shift.from && !told(shift));
+        let reminded = ahead.map(|shift| {
+            let whole = shift_at(name, rota, &state.overrides, shift.from);
+            OncallEvent::Reminded {
+                rota: name.clone(),
+                person: shift.person,
+                from: shift.from,
+                until: whole.map_or(shift.until, |whole| whole.until),
+            }
+        });
+        Some(reminded.collect::<Vec<_>>())
     };
-    spec.rotas.iter().filter_map(due).collect()
+    spec.rotas.iter().filter_map(due).flatten().collect()
+}
+
+/// Whether somebody is to be reminded now.
+#[must_use]
+pub fn is_to_remind(state: &OncallState, spec: &OncallSpec, now: Timestamp) -> bool {
+    !remind(state, spec, now).is_empty()
 }
 
 /// A shift that has begun and is to be handed over: its rota, who has it, from when until when.
@@ -110,16 +122,22 @@ pub struct Incoming {
 /// The shifts that are to be handed over now: those of rotas that remind, and those for which somebody wrote something down.
 #[must_use]
 pub fn incoming(state: &OncallState, spec: &OncallSpec, now: Timestamp) -> Vec<Incoming> {
-    let due = |(name, rota): (&String, &mainstay_catalog::response::Rota)| {
+    let due = |(name, rota): (&String, &Rota)| {
         let said = state.said.get(name);
-        let has_news = said.is_some_and(|said| said.notes.iter().any(|note| !note.handed_over));
-        if rota.remind.is_none() && !has_news {
+        let notes = said.map_or(&[][..], |said| &said.notes);
+        if rota.remind.is_none() && notes.is_empty() {
             return None;
         }
         let shift = shift_at(name, rota, &state.overrides, now)?;
+        // A note of this very shift is for the next one.
+        let has_news = notes
+            .iter()
+            .any(|note| !note.handed_over && note.at <= shift.from);
+        if rota.remind.is_none() && !has_news {
+            return None;
+        }
         let known = Some((shift.from, shift.person.clone()));
         let told = said.is_some_and(|said| said.handed_over == known);
-        // A note of this very shift is for the next one.
         (!told && now.duration_since(shift.from) <= LATE_MAX).then(|| Incoming {
             rota: name.clone(),
             person: shift.person,
@@ -154,7 +172,9 @@ pub(crate) fn hand_over(
         person: shift.person.clone(),
         from: shift.from,
         until: shift.until,
-        notes: notes.map(|note| format!("{}: {}", note.by.subject, note.text)).collect(),
+        notes: notes
+            .map(|note| format!("{}: {}", note.by.subject, note.text))
+            .collect(),
         open,
     }]
 }
@@ -177,10 +197,9 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
             rota, person, from, ..
         } => {
             let reminded = &mut state.said.entry(rota.clone()).or_default().reminded;
+            // What has begun is not reminded of: so many are kept as begin within the longest time of a reminder.
+            reminded.retain(|(from, _)| meta.at < *from);
             reminded.push((*from, person.clone()));
-            if reminded.len() > REMINDED_AT_HAND {
-                reminded.remove(0);
-            }
         }
         OncallEvent::HandedOver {
             rota, person, from, ..
@@ -205,8 +224,15 @@ pub(crate) fn messages(spec: &OncallSpec, event: &OncallEvent) -> Vec<Effect> {
             until,
         } => {
             let subject = format!("your shift in {rota} begins at {from}");
-            let body = format!("{subject} and ends at {until}.\nSomebody else: mainstay oncall swap ask --help");
-            quietly(spec, person, &format!("remind/{rota}/{from}/{person}"), subject, body)
+            let body =
+                format!("{subject} and ends at {until}.\nSomebody else: mainstay oncall swap ask --help");
+            quietly(
+                spec,
+                person,
+                &format!("remind/{rota}/{from}/{person}"),
+                subject,
+                body,
+            )
         }
         OncallEvent::HandedOver {
             rota,
@@ -230,7 +256,13 @@ pub(crate) fn messages(spec: &OncallSpec, event: &OncallEvent) -> Vec<Effect> {
                 part("Written down for you:", notes, "Nobody wrote anything down."),
                 part("Open:", open, "Nothing is open.")
             );
-            quietly(spec, person, &format!("handover/{rota}/{from}/{person}"), subject, body)
+            quietly(
+                spec,
+                person,
+                &format!("handover/{rota}/{from}/{person}"),
+                subject,
+                body,
+            )
         }
         _ => Vec::new(),
     }

@@ -2,7 +2,9 @@
 
 mod decide;
 mod event;
+mod feed;
 mod fold;
+pub mod handover;
 pub mod ical;
 pub mod load;
 mod news;
@@ -15,6 +17,7 @@ mod swap;
 
 pub use decide::{OncallCommand, OncallRefusal};
 pub use event::OncallEvent;
+pub use feed::{Feed, FeedOf};
 pub use fold::{OncallState, Override, Page};
 pub use spec::OncallSpec;
 pub use swap::{Stretch, Swap, SwapEnd};

@@ -10,6 +10,7 @@ use mainstay_kernel::effect::{Channel, Deliver, Effect, EffectBody, EffectClass,
 use crate::decide::OncallCommand;
 use crate::event::OncallEvent;
 use crate::fold::{OncallState, Page};
+use crate::handover;
 use crate::notify::{Insist, later_steps, parse_insist, steps};
 use crate::spec::OncallSpec;
 use crate::swap;
@@ -139,7 +140,14 @@ pub(crate) fn react(state: &OncallState, spec: &OncallSpec, event: &OncallEvent,
             cancel: vec![swap::cancelled(swap)],
             ..Reaction::default()
         },
-        OncallEvent::NobodyReached { .. }
+        OncallEvent::Reminded { .. } | OncallEvent::HandedOver { .. } => Reaction {
+            effects: handover::messages(spec, event),
+            ..Reaction::default()
+        },
+        OncallEvent::FeedOpened(_)
+        | OncallEvent::FeedClosed { .. }
+        | OncallEvent::HandoverNoted { .. }
+        | OncallEvent::NobodyReached { .. }
         | OncallEvent::Unreachable { .. }
         | OncallEvent::Withdrawn { .. }
         | OncallEvent::Overridden { .. } => Reaction::default(),

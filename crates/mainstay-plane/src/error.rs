@@ -58,6 +58,7 @@ impl Refused {
                     OncallRefusal::UnknownPage(_)
                         | OncallRefusal::UnknownSwap(_)
                         | OncallRefusal::UnknownOverride(_)
+                        | OncallRefusal::UnknownFeed(_)
                 )
                 | Self::Runbook(RunbookRefusal::UnknownRunbook(_) | RunbookRefusal::UnknownStep { .. })
         )

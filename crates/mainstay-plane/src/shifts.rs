@@ -6,8 +6,8 @@ use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::Actor;
-use mainstay_oncall::handover::{self, Incoming};
 use mainstay_oncall::OncallCommand;
+use mainstay_oncall::handover::{self, Incoming};
 
 use crate::core::Command;
 use crate::error::PlaneError;
@@ -23,8 +23,13 @@ const ALERTS_MAX: usize = 30;
 pub fn open_matters(states: &States<'_>, now: Timestamp, until: Timestamp) -> Vec<String> {
     let incidents = states.incidents.open().map(|incident| {
         let taken = incident.acknowledged.as_ref();
-        let taken = taken.map_or("nobody has it".to_owned(), |(_, by)| format!("{} has it", by.subject));
-        format!("incident {} ({}), {taken}: {}", incident.id, incident.severity, incident.title)
+        let taken = taken.map_or("nobody has it".to_owned(), |(_, by)| {
+            format!("{} has it", by.subject)
+        });
+        format!(
+            "incident {} ({}), {taken}: {}",
+            incident.id, incident.severity, incident.title
+        )
     });
     let mut firing: Vec<_> = states
         .alerts
@@ -36,7 +41,12 @@ pub fn open_matters(states: &States<'_>, now: Timestamp, until: Timestamp) -> Ve
     let alerts = firing.into_iter().take(ALERTS_MAX).map(|active| {
         let alert = &active.alert;
         let summary = alert.annotations.get("summary").unwrap_or_default();
-        format!("{} fires since {} ({}): {summary}", alert.name(), alert.starts_at, active.severity)
+        format!(
+            "{} fires since {} ({}): {summary}",
+            alert.name(),
+            alert.starts_at,
+            active.severity
+        )
     });
     let more = (more > 0).then(|| format!("{more} more alerts fire"));
     let ending = states
@@ -77,7 +87,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             commands.push(OncallCommand::HandOver { shift, open });
         }
         for command in commands {
-            match self.submit(Actor::machine("oncall"), Command::Oncall(command)).await {
+            match self
+                .submit(Actor::machine("oncall"), Command::Oncall(command))
+                .await
+            {
                 Ok(_) | Err(PlaneError::Refused(_)) => {}
                 Err(fatal) => return Err(fatal),
             }

@@ -7,7 +7,7 @@ mod reports;
 use std::future::Future;
 use std::pin::Pin;
 
-use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId};
+use mainstay_kernel::{Digest, EventId, IncidentId, Principal, RunbookId, SloId};
 use serde_json::Value;
 
 pub use alertmanager::Alertmanager;
@@ -15,11 +15,12 @@ pub use metrics::Metrics;
 pub use reports::Reports;
 
 use crate::view::{
-    AckTarget, Alert, AlertReview, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, DutyOverride,
-    DutySwap, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement,
-    Heartbeat, InboxMessage, Incident, IncidentSummary, JournalReport, LoadAsked, Look, NewOverride, NewSwap,
-    OncallLoad, Overview, PostableAlert, ReviewAsked, RotaDuty, RotaSchedule, ShiftsAsked, Situation, Slo,
-    SloDetail, SwapAnswer, WhatIf, WhatIfAsked, Why,
+    AckTarget, Alert, AlertReview, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, DutyFeed,
+    DutyOverride, DutySwap, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
+    GateStatement, Handover, HandoverAsked, Heartbeat, InboxMessage, Incident, IncidentSummary,
+    JournalReport, LoadAsked, Look, NewFeed, NewHandover, NewOverride, NewSwap, OncallLoad, Overview,
+    PostableAlert, ReviewAsked, RotaDuty, RotaSchedule, ShiftsAsked, Situation, Slo, SloDetail, SwapAnswer,
+    WhatIf, WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -123,6 +124,18 @@ pub trait Console: Alertmanager + Metrics + Reports {
     fn overrides<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyOverride>>;
     /// Which alerts were worth it, and which rules and objectives said nothing.
     fn alert_review<'a>(&'a self, who: &'a Principal, asked: ReviewAsked) -> Answer<'a, AlertReview>;
+    /// The calendars that others fetch.
+    fn feeds<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyFeed>>;
+    /// Makes one, whose secret has this digest; gives its id.
+    fn open_feed<'a>(&'a self, who: &'a Principal, wanted: NewFeed, digest: Digest) -> Answer<'a, String>;
+    /// Has its link show nothing any more.
+    fn revoke_feed<'a>(&'a self, who: &'a Principal, id: String) -> Answer<'a, Done>;
+    /// The calendar behind a secret with this digest: iCalendar. Whoever has the secret may ask.
+    fn feed<'a>(&'a self, digest: Digest) -> Answer<'a, String>;
+    /// What is handed over in rotas.
+    fn handovers<'a>(&'a self, who: &'a Principal, asked: HandoverAsked) -> Answer<'a, Vec<Handover>>;
+    /// Writes something down for whoever comes next.
+    fn note_handover<'a>(&'a self, who: &'a Principal, note: NewHandover) -> Answer<'a, Done>;
     /// What being on call asked of people.
     fn oncall_load<'a>(&'a self, who: &'a Principal, asked: LoadAsked) -> Answer<'a, OncallLoad>;
     /// Takes an override back, or both of a swap; what of it is over stays.

@@ -2,8 +2,11 @@
 
 mod api;
 
-use crate::route::{Parameter, Route};
-use crate::view::{Done, DutyOverride, DutySwap, NewOverride, NewSwap, OncallLoad, RotaDuty, RotaSchedule};
+use crate::route::{Gives, Parameter, Route};
+use crate::view::{
+    Done, DutyFeed, DutyOverride, DutySwap, FeedMade, Handover, NewFeed, NewHandover, NewOverride, NewSwap,
+    OncallLoad, RotaDuty, RotaSchedule,
+};
 
 const fn optional(name: &'static str, about: &'static str) -> Parameter {
     Parameter {
@@ -27,6 +30,7 @@ const SHIFTS: &[Parameter] = &[
     optional("person", "Only the shifts of this person, by handle."),
 ];
 
+const HANDOVER: &[Parameter] = &[optional("rota", "Only this rota.")];
 const LOAD: &[Parameter] = &[
     optional(
         "from",
@@ -57,6 +61,51 @@ pub(crate) fn routes() -> Vec<Route> {
         .platform()
         .query(SHIFTS)
         .gives::<Vec<RotaSchedule>>(),
+        Route::get(
+            "/api/v1/oncall/feeds",
+            "Calendars that others fetch, without their secrets",
+            api::feeds,
+        )
+        .platform()
+        .gives::<Vec<DutyFeed>>(),
+        Route::post(
+            "/api/v1/oncall/feeds",
+            "Make a secret link to the calendar of a person or a rota; it is said once",
+            api::open_feed,
+        )
+        .platform()
+        .takes::<NewFeed>()
+        .gives::<FeedMade>(),
+        Route::post(
+            "/api/v1/oncall/feeds/{id}/revoke",
+            "Have a link show nothing any more",
+            api::revoke_feed,
+        )
+        .platform()
+        .gives::<Done>(),
+        Route::get(
+            "/api/v1/oncall/feed/{file}",
+            "The calendar behind a secret link, `SECRET.ics`; at most 60 times in an hour",
+            api::feed,
+        )
+        .public()
+        .content(Gives::Other("text/calendar")),
+        Route::get(
+            "/api/v1/oncall/handover",
+            "What was written down for whoever comes next, and what is open",
+            api::handovers,
+        )
+        .platform()
+        .query(HANDOVER)
+        .gives::<Vec<Handover>>(),
+        Route::post(
+            "/api/v1/oncall/handover",
+            "Write something down for whoever comes next",
+            api::note_handover,
+        )
+        .platform()
+        .takes::<NewHandover>()
+        .gives::<Done>(),
         Route::get(
             "/api/v1/oncall/load",
             "Hours on call and off hours, pages, nights, shares and pay of each person",

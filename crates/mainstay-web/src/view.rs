@@ -7,6 +7,7 @@ mod alert;
 mod alert_review;
 mod alertmanager;
 mod change;
+mod feed;
 mod gate;
 mod heartbeat;
 mod inbound;
@@ -28,6 +29,7 @@ pub use alertmanager::{
     Named, OriginalConfig, PostableSilence, SilenceMade, SilenceState, VersionInfo,
 };
 pub use change::Change;
+pub use feed::{DutyFeed, FeedMade, Handover, HandoverAsked, HandoverNote, NewFeed, NewHandover};
 pub use gate::{
     GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKind, GatePeriod,
     GatePlace, GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,

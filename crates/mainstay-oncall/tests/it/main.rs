@@ -4,6 +4,7 @@ mod clock;
 mod escalation;
 mod every_zone;
 mod goalert;
+mod handover;
 mod layers;
 mod load;
 mod news;

@@ -239,7 +239,12 @@ fn oncall(event: OncallEvent) -> Option<(Step, String)> {
         OncallEvent::Overridden { .. }
         | OncallEvent::Withdrawn { .. }
         | OncallEvent::SwapAsked(_)
-        | OncallEvent::SwapEnded { .. } => return None,
+        | OncallEvent::SwapEnded { .. }
+        | OncallEvent::FeedOpened(_)
+        | OncallEvent::FeedClosed { .. }
+        | OncallEvent::Reminded { .. }
+        | OncallEvent::HandoverNoted { .. }
+        | OncallEvent::HandedOver { .. } => return None,
     };
     Some((Step::OnCall, text))
 }

@@ -2,13 +2,18 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use http::header;
+use mainstay_kernel::Digest;
 
 use crate::app::App;
+use crate::error::WebError;
 use crate::guard::Caller;
 use crate::request::{ApiAnswer, Params, parse_json};
+use crate::session::random_token;
 use crate::view::{
-    Done, DutyAsked, DutyOverride, DutySwap, LoadAsked, OncallLoad, RotaDuty, RotaSchedule, ShiftsAsked,
-    SwapAnswer,
+    Done, DutyAsked, DutyFeed, DutyOverride, DutySwap, FeedMade, Handover, HandoverAsked, LoadAsked, NewFeed,
+    OncallLoad, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer,
 };
 
 pub(super) async fn duty(
@@ -87,4 +92,49 @@ pub(super) async fn load(
     Params(asked): Params<LoadAsked>,
 ) -> ApiAnswer<OncallLoad> {
     Ok(app.envelope(app.console.oncall_load(&caller.principal, asked).await?))
+}
+
+pub(super) async fn feeds(State(app): State<App>, caller: Caller) -> ApiAnswer<Vec<DutyFeed>> {
+    Ok(app.envelope(app.console.feeds(&caller.principal).await?))
+}
+
+pub(super) async fn open_feed(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<FeedMade> {
+    let wanted: NewFeed = parse_json(&body)?;
+    let secret = random_token(&*app.entropy);
+    let digest = Digest::of(secret.as_bytes());
+    let id = app.console.open_feed(&caller.principal, wanted, digest).await?;
+    let path = format!("/api/v1/oncall/feed/{secret}.ics");
+    Ok(app.envelope(FeedMade { id, path }))
+}
+
+pub(super) async fn revoke_feed(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> ApiAnswer<Done> {
+    Ok(app.envelope(app.console.revoke_feed(&caller.principal, id).await?))
+}
+
+/// Calendar programs cannot sign in: the secret in the address is all that they show.
+pub(super) async fn feed(State(app): State<App>, Path(file): Path<String>) -> Result<Response, WebError> {
+    let secret = file.strip_suffix(".ics").unwrap_or(&file);
+    let text = app.console.feed(Digest::of(secret.as_bytes())).await?;
+    let heads = [
+        (header::CONTENT_TYPE, "text/calendar; charset=utf-8"),
+        (header::CACHE_CONTROL, "private, max-age=300"),
+    ];
+    Ok((heads, text).into_response())
+}
+
+pub(super) async fn handovers(
+    State(app): State<App>,
+    caller: Caller,
+    Params(asked): Params<HandoverAsked>,
+) -> ApiAnswer<Vec<Handover>> {
+    Ok(app.envelope(app.console.handovers(&caller.principal, asked).await?))
+}
+
+pub(super) async fn note_handover(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<Done> {
+    let note = parse_json(&body)?;
+    Ok(app.envelope(app.console.note_handover(&caller.principal, note).await?))
 }

@@ -10,7 +10,7 @@ mod reports;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mainstay_kernel::{EventId, IncidentId, Principal, Reach, RunbookId, SloId, TenantId};
+use mainstay_kernel::{Digest, EventId, IncidentId, Principal, Reach, RunbookId, SloId, TenantId};
 use mainstay_web::view::*;
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
@@ -433,6 +433,35 @@ impl Console for Fake {
             people: Vec::new(),
         };
         Box::pin(async { Ok(review) })
+    }
+
+    fn feeds<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyFeed>> {
+        self.heard("feeds", who);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn open_feed<'a>(&'a self, who: &'a Principal, _: NewFeed, _: Digest) -> Answer<'a, String> {
+        self.heard("open_feed", who);
+        Box::pin(async { Ok("f1".to_owned()) })
+    }
+
+    fn revoke_feed<'a>(&'a self, who: &'a Principal, _: String) -> Answer<'a, Done> {
+        self.heard("revoke_feed", who);
+        Box::pin(async { Ok(done()) })
+    }
+
+    fn feed<'a>(&'a self, _: Digest) -> Answer<'a, String> {
+        Box::pin(async { Ok("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n".to_owned()) })
+    }
+
+    fn handovers<'a>(&'a self, who: &'a Principal, _: HandoverAsked) -> Answer<'a, Vec<Handover>> {
+        self.heard("handovers", who);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn note_handover<'a>(&'a self, who: &'a Principal, _: NewHandover) -> Answer<'a, Done> {
+        self.heard("note_handover", who);
+        Box::pin(async { Ok(done()) })
     }
 
     fn oncall_load<'a>(&'a self, who: &'a Principal, _: LoadAsked) -> Answer<'a, OncallLoad> {

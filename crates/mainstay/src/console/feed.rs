@@ -104,7 +104,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let help = "`mainstay oncall feed list` shows those in force.";
         let done = self.submit(&who.actor, command).await;
         done.map_err(|error| failure(error, help))?;
-        let id = |states: &mainstay_plane::States<'_>| states.oncall.feed(&digest).map(|feed| feed.id.clone());
+        let id =
+            |states: &mainstay_plane::States<'_>| states.oncall.feed(&digest).map(|feed| feed.id.clone());
         Ok(self.plane.look(id).await.unwrap_or_default())
     }
 
@@ -211,7 +212,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     }
 
     pub(super) async fn write_handover(&self, who: &Principal, note: NewHandover) -> Result<Done, Failure> {
-        let message = format!("Written down: whoever comes next in {} gets it at the hand-off.", note.rota);
+        let message = format!(
+            "Written down: whoever comes next in {} gets it at the hand-off.",
+            note.rota
+        );
         let command = Command::Oncall(OncallCommand::NoteHandover {
             rota: note.rota,
             text: note.text,

@@ -13,6 +13,7 @@ mod course;
 mod duty;
 mod explain;
 mod expression;
+mod feed;
 mod gate;
 mod gate_now;
 mod grid;
@@ -52,12 +53,12 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertReview, AlertmanagerStatus, Applied, BackupMade,
-    CatalogInfo, Change, Done, DutyAsked, DutyOverride, DutySwap, Explained, GateAnswer, GateApproval,
-    GatePlace, GatePolicies, GateRequest, GateStatement, GettableAlert, GettableSilence, Heartbeat,
-    InboxMessage, Incident, IncidentSummary, IssuedReport, JournalReport, LoadAsked, Look, Named,
-    NewAdjustment, NewOverride, NewSwap, OncallLoad, Overview, PostableAlert, PostableSilence, ReportAsk,
-    ReportFile, ReportIndex, ReviewAsked, RotaDuty, RotaSchedule, ShiftsAsked, SigningKeyInfo, Situation,
-    Slo, SloDetail, SwapAnswer, WhatIf, WhatIfAsked, Why,
+    CatalogInfo, Change, Done, DutyAsked, DutyFeed, DutyOverride, DutySwap, Explained, GateAnswer,
+    GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, GettableAlert, GettableSilence,
+    Handover, HandoverAsked, Heartbeat, InboxMessage, Incident, IncidentSummary, IssuedReport, JournalReport,
+    LoadAsked, Look, Named, NewAdjustment, NewFeed, NewHandover, NewOverride, NewSwap, OncallLoad, Overview,
+    PostableAlert, PostableSilence, ReportAsk, ReportFile, ReportIndex, ReviewAsked, RotaDuty, RotaSchedule,
+    ShiftsAsked, SigningKeyInfo, Situation, Slo, SloDetail, SwapAnswer, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -85,6 +86,7 @@ pub(crate) struct PlaneConsole<J, C, H> {
     operations: Arc<dyn Operations>,
     /// Until when alerts of others are to be believed if they are not told again: their labels by fingerprint.
     believed: Mutex<BTreeMap<Digest, (Labels, Timestamp)>>,
+    fetches: feed::Fetches,
 }
 
 /// What is done to the program itself: how depends on where it keeps things.
@@ -119,6 +121,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             inbox,
             operations,
             believed: Mutex::default(),
+            fetches: feed::Fetches::default(),
         }
     }
 
@@ -331,6 +334,30 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn alert_review<'a>(&'a self, _who: &'a Principal, asked: ReviewAsked) -> Answer<'a, AlertReview> {
         Box::pin(self.review_of_alerts(asked))
+    }
+
+    fn feeds<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyFeed>> {
+        Box::pin(async move { Ok(self.feeds_in_force(who).await) })
+    }
+
+    fn open_feed<'a>(&'a self, who: &'a Principal, wanted: NewFeed, digest: Digest) -> Answer<'a, String> {
+        Box::pin(self.make_feed(who, wanted, digest))
+    }
+
+    fn revoke_feed<'a>(&'a self, who: &'a Principal, id: String) -> Answer<'a, Done> {
+        Box::pin(self.close_feed(who, id))
+    }
+
+    fn feed<'a>(&'a self, digest: Digest) -> Answer<'a, String> {
+        Box::pin(self.calendar_behind(digest))
+    }
+
+    fn handovers<'a>(&'a self, _who: &'a Principal, asked: HandoverAsked) -> Answer<'a, Vec<Handover>> {
+        Box::pin(async move { self.handovers_now(asked.rota.as_deref()).await })
+    }
+
+    fn note_handover<'a>(&'a self, who: &'a Principal, note: NewHandover) -> Answer<'a, Done> {
+        Box::pin(self.write_handover(who, note))
     }
 
     fn oncall_load<'a>(&'a self, who: &'a Principal, asked: LoadAsked) -> Answer<'a, OncallLoad> {

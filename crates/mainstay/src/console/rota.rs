@@ -18,7 +18,7 @@ use mainstay_web::view::{
 use super::{PlaneConsole, failure};
 
 /// How far ahead the next shift is looked for.
-const NEXT_WITHIN: SignedDuration = SignedDuration::from_hours(90 * 24);
+pub(super) const NEXT_WITHIN: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How long a schedule is if nothing is said.
 const USUAL: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How long it may be.

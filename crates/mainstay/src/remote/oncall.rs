@@ -1,5 +1,6 @@
 //! `mainstay oncall`.
 
+mod feed;
 mod load;
 mod swap;
 
@@ -111,6 +112,11 @@ pub(crate) enum Command {
     },
     /// Hours, nights, pages, shares and pay of each person, of the last 30 days or another time.
     Load(load::Load),
+    /// Calendars that calendar programs fetch: a secret link for a person or a rota.
+    #[command(subcommand)]
+    Feed(feed::Command),
+    /// What was written down for whoever comes next, and what is open; or write something down.
+    Handover(feed::HandOver),
     /// Ask somebody to take a shift, and answer such questions.
     #[command(subcommand)]
     Swap(swap::Command),
@@ -231,6 +237,8 @@ impl Command {
             }),
             Self::Overrides { ask } => swap::overrides(ask),
             Self::Load(load) => load.run(),
+            Self::Feed(command) => command.run(),
+            Self::Handover(hand_over) => hand_over.run(),
             Self::Swap(command) => command.run(),
             Self::Override {
                 withdraw: None,

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::catalogs::copy_of_catalog;
-use crate::harness::Server;
+use crate::harness::{Server, http};
 use crate::{run, told};
 
 #[test]
@@ -142,6 +142,37 @@ fn a_rota_says_who_when_and_why() {
         "{review}"
     );
     assert_eq!(review["paged"], 0, "{review}");
+
+    // A calendar program fetches by a secret link, until it is revoked.
+    let made = server.json(&["oncall", "feed", "make", "--person", "thandi"]);
+    let (id, path) = (
+        made["id"].as_str().expect("an id"),
+        made["path"].as_str().expect("a path"),
+    );
+    let get = |path: &str| http(&server.address, path, None, "");
+    let calendar = get(path).body;
+    assert!(
+        calendar.starts_with("BEGIN:VCALENDAR\r\n") && calendar.contains("SUMMARY:Primary on-call\r\n"),
+        "{calendar}"
+    );
+    assert!(
+        !calendar.contains("paymentsengine.example") && !calendar.contains("+27"),
+        "{calendar}"
+    );
+    assert_eq!(get(&path.replace(".ics", "0.ics")).status, 404);
+    server.told(&["oncall", "feed", "revoke", id]);
+    assert_eq!(get(path).status, 404);
+
+    let note = "the bank changes its certificate on Tuesday";
+    server.told(&["oncall", "handover", "--rota", "primary", note]);
+    let handed = server.json(&["oncall", "handover", "--rota", "primary"]);
+    assert_eq!(
+        (
+            &handed[0]["notes"][0]["text"],
+            &handed[0]["notes"][0]["handed_over"]
+        ),
+        (&json!(note), &json!(false))
+    );
 
     let before = [
         "oncall",

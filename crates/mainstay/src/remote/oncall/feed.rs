@@ -115,11 +115,28 @@ impl HandOver {
 fn print(rota: &Value) {
     let now = SystemClock.now();
     let next = text(rota, "next");
-    let next = if next.is_empty() { "nobody".to_owned() } else { next };
-    anstream::println!("{}: {next} from {} (UTC)", text(rota, "title"), clock(rota, "next_at", now));
+    let next = if next.is_empty() {
+        "nobody".to_owned()
+    } else {
+        next
+    };
+    anstream::println!(
+        "{}: {next} from {} (UTC)",
+        text(rota, "title"),
+        clock(rota, "next_at", now)
+    );
     for note in list(rota, "notes") {
-        let told = if note["handed_over"] == true { " (handed over)" } else { "" };
-        anstream::println!("  {}, {}{told}: {}", clock(note, "at", now), text(note, "by"), text(note, "text"));
+        let told = if note["handed_over"] == true {
+            " (handed over)"
+        } else {
+            ""
+        };
+        anstream::println!(
+            "  {}, {}{told}: {}",
+            clock(note, "at", now),
+            text(note, "by"),
+            text(note, "text")
+        );
     }
     for line in list(rota, "open").iter().filter_map(Value::as_str) {
         anstream::println!("  {line}");
