@@ -9,6 +9,7 @@ mod alert_review;
 mod alertmanager;
 mod apart;
 mod chart;
+mod counts;
 mod course;
 mod duty;
 mod explain;
@@ -87,6 +88,7 @@ pub(crate) struct PlaneConsole<J, C, H> {
     /// Until when alerts of others are to be believed if they are not told again: their labels by fingerprint.
     believed: Mutex<BTreeMap<Digest, (Labels, Timestamp)>>,
     fetches: feed::Fetches,
+    counts: counts::Counts,
 }
 
 /// What is done to the program itself: how depends on where it keeps things.
@@ -122,6 +124,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             operations,
             believed: Mutex::default(),
             fetches: feed::Fetches::default(),
+            counts: counts::Counts::default(),
         }
     }
 
@@ -294,6 +297,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn record_completions<'a>(&'a self, _who: &'a Principal, events: Vec<Value>) -> Answer<'a, Done> {
         Box::pin(self.take_completions(events))
+    }
+
+    fn note_unreadable_alerts(&self) {
+        self.counts.unreadable.add(1);
     }
 
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done> {
