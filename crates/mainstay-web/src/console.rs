@@ -2,24 +2,24 @@
 
 mod alertmanager;
 mod metrics;
+mod oncall;
 mod reports;
 
 use std::future::Future;
 use std::pin::Pin;
 
-use mainstay_kernel::{Digest, EventId, IncidentId, Principal, RunbookId, SloId};
+use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId};
 use serde_json::Value;
 
 pub use alertmanager::Alertmanager;
 pub use metrics::Metrics;
+pub use oncall::Oncall;
 pub use reports::Reports;
 
 use crate::view::{
-    AckTarget, Alert, AlertReview, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, DutyFeed,
-    DutyOverride, DutySwap, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
-    GateStatement, Handover, HandoverAsked, Heartbeat, InboxMessage, Incident, IncidentSummary,
-    JournalReport, LoadAsked, Look, NewFeed, NewHandover, NewOverride, NewSwap, OncallLoad, Overview,
-    PostableAlert, ReviewAsked, RotaDuty, RotaSchedule, ShiftsAsked, Situation, Slo, SloDetail, SwapAnswer,
+    AckTarget, Alert, AlertReview, Applied, BackupMade, CatalogInfo, Change, Done, Explained, GateAnswer,
+    GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, Heartbeat, InboxMessage, Incident,
+    IncidentSummary, JournalReport, Look, Overview, PostableAlert, ReviewAsked, Situation, Slo, SloDetail,
     WhatIf, WhatIfAsked, Why,
 };
 
@@ -33,7 +33,7 @@ pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> 
 /// before a question comes here.
 ///
 /// A question that only reads may be dropped before it is answered; one that acts is always carried to its end.
-pub trait Console: Alertmanager + Metrics + Reports {
+pub trait Console: Alertmanager + Metrics + Oncall + Reports {
     /// What is true right now. Asked for every page: must be cheap.
     fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation>;
     /// The first screen.
@@ -115,40 +115,8 @@ pub trait Console: Alertmanager + Metrics + Reports {
     /// What the gate would say now of each service in each cell, strictest first; nothing is written. At most 2,000.
     fn gate_places<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GatePlace>>;
 
-    /// Who is on call at an instant, one entry per rota.
-    fn duty<'a>(&'a self, who: &'a Principal, asked: DutyAsked) -> Answer<'a, Vec<RotaDuty>>;
-    /// Shifts and gaps, one entry per rota; at most 100,000 shifts.
-    fn shifts<'a>(&'a self, who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>>;
-
-    /// Gives somebody a duty for a while; what was decided for that time before is overruled.
-    fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done>;
-    /// The overrides that are not over, in the order in which they were made.
-    fn overrides<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyOverride>>;
     /// Which alerts were worth it, and which rules and objectives said nothing.
     fn alert_review<'a>(&'a self, who: &'a Principal, asked: ReviewAsked) -> Answer<'a, AlertReview>;
-    /// The calendars that others fetch.
-    fn feeds<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyFeed>>;
-    /// Makes one, whose secret has this digest; gives its id.
-    fn open_feed<'a>(&'a self, who: &'a Principal, wanted: NewFeed, digest: Digest) -> Answer<'a, String>;
-    /// Has its link show nothing any more.
-    fn revoke_feed<'a>(&'a self, who: &'a Principal, id: String) -> Answer<'a, Done>;
-    /// The calendar behind a secret with this digest: iCalendar. Whoever has the secret may ask.
-    fn feed<'a>(&'a self, digest: Digest) -> Answer<'a, String>;
-    /// What is handed over in rotas.
-    fn handovers<'a>(&'a self, who: &'a Principal, asked: HandoverAsked) -> Answer<'a, Vec<Handover>>;
-    /// Writes something down for whoever comes next.
-    fn note_handover<'a>(&'a self, who: &'a Principal, note: NewHandover) -> Answer<'a, Done>;
-    /// What being on call asked of people.
-    fn oncall_load<'a>(&'a self, who: &'a Principal, asked: LoadAsked) -> Answer<'a, OncallLoad>;
-    /// Takes an override back, or both of a swap; what of it is over stays.
-    fn withdraw_override<'a>(&'a self, who: &'a Principal, id: String) -> Answer<'a, Done>;
-    /// The swaps that wait for an answer.
-    fn swaps<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutySwap>>;
-    /// Asks somebody to take a stretch.
-    fn ask_swap<'a>(&'a self, who: &'a Principal, swap: NewSwap) -> Answer<'a, Done>;
-    /// Answers a swap.
-    fn answer_swap<'a>(&'a self, who: &'a Principal, id: String, answer: SwapAnswer) -> Answer<'a, Done>;
-
     /// How every heartbeat of the catalog stands that the reader may see.
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>>;
     /// Something tells that it is alive. Done: it is durable.

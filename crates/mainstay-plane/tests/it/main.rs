@@ -12,6 +12,7 @@ mod precision;
 mod received;
 mod repeat;
 mod scripts;
+mod shifts;
 mod telemetry;
 mod tenants;
 mod tiers;

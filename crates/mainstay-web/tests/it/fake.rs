@@ -5,12 +5,13 @@ mod data;
 mod gate;
 mod metrics;
 mod objectives;
+mod oncall;
 mod reports;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mainstay_kernel::{Digest, EventId, IncidentId, Principal, Reach, RunbookId, SloId, TenantId};
+use mainstay_kernel::{EventId, IncidentId, Principal, Reach, RunbookId, SloId, TenantId};
 use mainstay_web::view::*;
 use mainstay_web::{Answer, Console, Failure};
 use serde_json::Value;
@@ -403,21 +404,6 @@ impl Console for Fake {
         Box::pin(async { Ok(places(self.mood)) })
     }
 
-    fn duty<'a>(&'a self, who: &'a Principal, _: DutyAsked) -> Answer<'a, Vec<RotaDuty>> {
-        self.heard("duty", who);
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn shifts<'a>(&'a self, who: &'a Principal, _: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {
-        self.heard("shifts", who);
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn override_duty<'a>(&'a self, who: &'a Principal, _: NewOverride) -> Answer<'a, Done> {
-        self.heard("override_duty", who);
-        Box::pin(async { Ok(done()) })
-    }
-
     fn alert_review<'a>(&'a self, who: &'a Principal, _: ReviewAsked) -> Answer<'a, AlertReview> {
         self.heard("alert_review", who);
         let review = AlertReview {
@@ -433,71 +419,6 @@ impl Console for Fake {
             people: Vec::new(),
         };
         Box::pin(async { Ok(review) })
-    }
-
-    fn feeds<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyFeed>> {
-        self.heard("feeds", who);
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn open_feed<'a>(&'a self, who: &'a Principal, _: NewFeed, _: Digest) -> Answer<'a, String> {
-        self.heard("open_feed", who);
-        Box::pin(async { Ok("f1".to_owned()) })
-    }
-
-    fn revoke_feed<'a>(&'a self, who: &'a Principal, _: String) -> Answer<'a, Done> {
-        self.heard("revoke_feed", who);
-        Box::pin(async { Ok(done()) })
-    }
-
-    fn feed<'a>(&'a self, _: Digest) -> Answer<'a, String> {
-        Box::pin(async { Ok("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n".to_owned()) })
-    }
-
-    fn handovers<'a>(&'a self, who: &'a Principal, _: HandoverAsked) -> Answer<'a, Vec<Handover>> {
-        self.heard("handovers", who);
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn note_handover<'a>(&'a self, who: &'a Principal, _: NewHandover) -> Answer<'a, Done> {
-        self.heard("note_handover", who);
-        Box::pin(async { Ok(done()) })
-    }
-
-    fn oncall_load<'a>(&'a self, who: &'a Principal, _: LoadAsked) -> Answer<'a, OncallLoad> {
-        self.heard("oncall_load", who);
-        let load = OncallLoad {
-            from: at("2025-01-15T10:00:00Z"),
-            until: at("2025-01-15T11:00:00Z"),
-            equal_share: 0,
-            people: Vec::new(),
-        };
-        Box::pin(async { Ok(load) })
-    }
-
-    fn overrides<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyOverride>> {
-        self.heard("overrides", who);
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn withdraw_override<'a>(&'a self, who: &'a Principal, _: String) -> Answer<'a, Done> {
-        self.heard("withdraw_override", who);
-        Box::pin(async { Ok(done()) })
-    }
-
-    fn swaps<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutySwap>> {
-        self.heard("swaps", who);
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn ask_swap<'a>(&'a self, who: &'a Principal, _: NewSwap) -> Answer<'a, Done> {
-        self.heard("ask_swap", who);
-        Box::pin(async { Ok(done()) })
-    }
-
-    fn answer_swap<'a>(&'a self, who: &'a Principal, _: String, _: SwapAnswer) -> Answer<'a, Done> {
-        self.heard("answer_swap", who);
-        Box::pin(async { Ok(done()) })
     }
 
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {

@@ -24,6 +24,7 @@ mod incident;
 mod journal;
 mod load;
 mod metrics;
+mod oncall;
 mod otlp;
 mod overview;
 mod own_metrics;
@@ -54,12 +55,11 @@ use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, Run
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
     AckTarget, Adjustment, Alert, AlertGroup, AlertReview, AlertmanagerStatus, Applied, BackupMade,
-    CatalogInfo, Change, Done, DutyAsked, DutyFeed, DutyOverride, DutySwap, Explained, GateAnswer,
-    GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, GettableAlert, GettableSilence,
-    Handover, HandoverAsked, Heartbeat, InboxMessage, Incident, IncidentSummary, IssuedReport, JournalReport,
-    LoadAsked, Look, Named, NewAdjustment, NewFeed, NewHandover, NewOverride, NewSwap, OncallLoad, Overview,
-    PostableAlert, PostableSilence, ReportAsk, ReportFile, ReportIndex, ReviewAsked, RotaDuty, RotaSchedule,
-    ShiftsAsked, SigningKeyInfo, Situation, Slo, SloDetail, SwapAnswer, WhatIf, WhatIfAsked, Why,
+    CatalogInfo, Change, Done, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
+    GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident, IncidentSummary,
+    IssuedReport, JournalReport, Look, Named, NewAdjustment, Overview, PostableAlert, PostableSilence,
+    ReportAsk, ReportFile, ReportIndex, ReviewAsked, SigningKeyInfo, Situation, Slo, SloDetail, WhatIf,
+    WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports};
 use serde_json::Value;
@@ -327,68 +327,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
         Box::pin(async move { Ok(self.places_now().await) })
     }
 
-    fn duty<'a>(&'a self, _who: &'a Principal, asked: DutyAsked) -> Answer<'a, Vec<RotaDuty>> {
-        Box::pin(self.duty_at(asked))
-    }
-
-    fn shifts<'a>(&'a self, _who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {
-        Box::pin(self.shifts_within(asked))
-    }
-
-    fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done> {
-        Box::pin(self.give_duty(who, entry))
-    }
-
     fn alert_review<'a>(&'a self, _who: &'a Principal, asked: ReviewAsked) -> Answer<'a, AlertReview> {
         Box::pin(self.review_of_alerts(asked))
-    }
-
-    fn feeds<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<DutyFeed>> {
-        Box::pin(async move { Ok(self.feeds_in_force(who).await) })
-    }
-
-    fn open_feed<'a>(&'a self, who: &'a Principal, wanted: NewFeed, digest: Digest) -> Answer<'a, String> {
-        Box::pin(self.make_feed(who, wanted, digest))
-    }
-
-    fn revoke_feed<'a>(&'a self, who: &'a Principal, id: String) -> Answer<'a, Done> {
-        Box::pin(self.close_feed(who, id))
-    }
-
-    fn feed<'a>(&'a self, digest: Digest) -> Answer<'a, String> {
-        Box::pin(self.calendar_behind(digest))
-    }
-
-    fn handovers<'a>(&'a self, _who: &'a Principal, asked: HandoverAsked) -> Answer<'a, Vec<Handover>> {
-        Box::pin(async move { self.handovers_now(asked.rota.as_deref()).await })
-    }
-
-    fn note_handover<'a>(&'a self, who: &'a Principal, note: NewHandover) -> Answer<'a, Done> {
-        Box::pin(self.write_handover(who, note))
-    }
-
-    fn oncall_load<'a>(&'a self, who: &'a Principal, asked: LoadAsked) -> Answer<'a, OncallLoad> {
-        Box::pin(self.load_within(who, asked))
-    }
-
-    fn overrides<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<DutyOverride>> {
-        Box::pin(async move { Ok(self.overrides_in_force().await) })
-    }
-
-    fn withdraw_override<'a>(&'a self, who: &'a Principal, id: String) -> Answer<'a, Done> {
-        Box::pin(self.take_duty_back(who, id))
-    }
-
-    fn swaps<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<DutySwap>> {
-        Box::pin(async move { Ok(self.swaps_open().await) })
-    }
-
-    fn ask_swap<'a>(&'a self, who: &'a Principal, swap: NewSwap) -> Answer<'a, Done> {
-        Box::pin(self.question_of_swap(who, swap))
-    }
-
-    fn answer_swap<'a>(&'a self, who: &'a Principal, id: String, answer: SwapAnswer) -> Answer<'a, Done> {
-        Box::pin(self.end_of_swap(who, id, answer))
     }
 
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {
