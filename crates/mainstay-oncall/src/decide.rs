@@ -6,11 +6,14 @@ use mainstay_kernel::fact::{Acknowledged, PageRequested};
 use mainstay_kernel::{IncidentId, PageId, PersonId, Scope, Severity};
 
 use crate::event::OncallEvent;
+use crate::feed::{self, Feed};
 use crate::fold::{OncallState, Override, Page};
+use crate::handover::{self, Incoming};
 use crate::news;
 use crate::notify::{self, Insist, steps};
 use crate::rota::on_call_at;
 use crate::spec::OncallSpec;
+use crate::swap::{self, Swap, SwapEnd};
 
 /// What on-call can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,26 @@ pub enum OncallCommand {
     Close { incident: IncidentId },
     /// Somebody takes a duty for a while.
     Override(Override),
+    /// An override, or both of a swap, is taken back; `by` nobody is somebody who may do so for all.
+    Withdraw { id: String, by: Option<PersonId> },
+    /// A calendar may be fetched by a link.
+    OpenFeed(Feed),
+    /// It may not any more; `by` nobody is somebody who may say so for all.
+    CloseFeed { id: String, by: Option<PersonId> },
+    /// Those whose shifts begin soon are reminded.
+    Remind,
+    /// Something is written down for whoever comes next.
+    NoteHandover { rota: String, text: String },
+    /// A shift has begun; `open` says what is open, a line each.
+    HandOver { shift: Incoming, open: Vec<String> },
+    /// Somebody asks somebody else to take a stretch.
+    AskSwap(Swap),
+    /// What becomes of a swap; `by` nobody is somebody who may answer for all, or the clock.
+    AnswerSwap {
+        swap: String,
+        by: Option<PersonId>,
+        end: SwapEnd,
+    },
 }
 
 /// Why it says no.
@@ -74,6 +97,27 @@ pub enum OncallRefusal {
     /// The override makes no sense.
     #[error("{0}")]
     BadOverride(String),
+    /// No such override.
+    #[error("there is no override or swap {0} in force")]
+    UnknownOverride(String),
+    /// The swap makes no sense, or not any more.
+    #[error("{0}")]
+    BadSwap(String),
+    /// No such swap.
+    #[error("no swap {0} waits for an answer")]
+    UnknownSwap(String),
+    /// The calendar makes no sense.
+    #[error("{0}")]
+    BadFeed(String),
+    /// No such calendar.
+    #[error("there is no calendar {0}")]
+    UnknownFeed(String),
+    /// The note makes no sense.
+    #[error("{0}")]
+    BadNote(String),
+    /// It is somebody else's to decide.
+    #[error("{0}")]
+    NotTheirs(String),
 }
 
 pub(crate) fn decide(
@@ -129,7 +173,15 @@ pub(crate) fn decide(
                 })
                 .collect())
         }
-        OncallCommand::Override(entry) => swap(spec, entry, now),
+        OncallCommand::Override(entry) => swap::give(state, spec, entry, now),
+        OncallCommand::Withdraw { id, by } => swap::withdraw(state, &id, by, now),
+        OncallCommand::OpenFeed(feed) => feed::open(state, spec, feed),
+        OncallCommand::CloseFeed { id, by } => feed::close(state, &id, by.as_ref()),
+        OncallCommand::Remind => Ok(handover::remind(state, spec, now)),
+        OncallCommand::NoteHandover { rota, text } => handover::note(spec, rota, text),
+        OncallCommand::HandOver { shift, open } => Ok(handover::hand_over(state, spec, &shift, open, now)),
+        OncallCommand::AskSwap(asked) => swap::ask(state, spec, asked, now),
+        OncallCommand::AnswerSwap { swap: id, by, end } => swap::answer(state, spec, &id, by, end, now),
     }
 }
 
@@ -140,21 +192,6 @@ fn acknowledged(page: &Page, by: Option<PersonId>) -> OncallEvent {
         incident: request.incident.clone(),
         by,
     })
-}
-
-fn swap(spec: &OncallSpec, entry: Override, now: Timestamp) -> Result<Vec<OncallEvent>, OncallRefusal> {
-    let bad = |text: String| Err(OncallRefusal::BadOverride(text));
-    if !spec.rotas.contains_key(&entry.rota) {
-        return bad(format!("there is no rota {:?}", entry.rota));
-    }
-    if !spec.reach.contains_key(&entry.person) {
-        return bad(format!("there is no person {}", entry.person));
-    }
-    if entry.until <= entry.from || entry.until <= now {
-        return bad("an override ends after it begins, and not in the past".to_owned());
-    }
-    let until = entry.until;
-    Ok(vec![OncallEvent::Overridden { entry, until }])
 }
 
 fn open(

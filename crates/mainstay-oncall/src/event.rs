@@ -7,7 +7,9 @@ use mainstay_kernel::fact::{Acknowledged, PageRequested};
 use mainstay_kernel::{IncidentId, PageId, PersonId, Scope};
 use serde::{Deserialize, Serialize};
 
+use crate::feed::Feed;
 use crate::fold::Override;
+use crate::swap::{Swap, SwapEnd};
 
 /// An event of on-call. `Acknowledged` is a published fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +63,34 @@ pub enum OncallEvent {
     Closed { page: PageId, incident: IncidentId },
     /// Somebody takes somebody else's duty for a while.
     Overridden { entry: Override, until: Timestamp },
+    /// An override is taken back: what of it is to come is the rota's again.
+    Withdrawn { rota: String, id: String },
+    /// Somebody asks somebody else to take a stretch.
+    SwapAsked(Swap),
+    /// What became of it; overrides follow if it was accepted.
+    SwapEnded { swap: Swap, end: SwapEnd },
+    /// A calendar may be fetched by a link.
+    FeedOpened(Feed),
+    /// It may not any more.
+    FeedClosed { id: String },
+    /// Somebody is reminded of a shift that begins soon.
+    Reminded {
+        rota: String,
+        person: PersonId,
+        from: Timestamp,
+        until: Timestamp,
+    },
+    /// Something was written down for whoever comes next.
+    HandoverNoted { rota: String, text: String },
+    /// Whoever comes next gets what was written down, and what is open.
+    HandedOver {
+        rota: String,
+        person: PersonId,
+        from: Timestamp,
+        until: Timestamp,
+        notes: Vec<String>,
+        open: Vec<String>,
+    },
 }
 
 impl DomainEvent for OncallEvent {
@@ -77,6 +107,14 @@ impl DomainEvent for OncallEvent {
             Self::Acknowledged(_) => "oncall.acknowledged",
             Self::Closed { .. } => "oncall.closed",
             Self::Overridden { .. } => "oncall.overridden",
+            Self::Withdrawn { .. } => "oncall.withdrawn",
+            Self::SwapAsked(_) => "oncall.swap_asked",
+            Self::SwapEnded { .. } => "oncall.swap_ended",
+            Self::FeedOpened(_) => "oncall.feed_opened",
+            Self::FeedClosed { .. } => "oncall.feed_closed",
+            Self::Reminded { .. } => "oncall.reminded",
+            Self::HandoverNoted { .. } => "oncall.handover_noted",
+            Self::HandedOver { .. } => "oncall.handed_over",
         }
     }
 
@@ -94,6 +132,13 @@ impl DomainEvent for OncallEvent {
             | Self::RoundBegan { page: id, .. }
             | Self::Closed { page: id, .. } => page(id),
             Self::Overridden { entry, .. } => StreamId::new("rota", &entry.rota),
+            Self::Withdrawn { rota, .. }
+            | Self::Reminded { rota, .. }
+            | Self::HandoverNoted { rota, .. }
+            | Self::HandedOver { rota, .. } => StreamId::new("rota", rota),
+            Self::FeedOpened(feed) => StreamId::new("feed", &feed.id),
+            Self::FeedClosed { id } => StreamId::new("feed", id),
+            Self::SwapAsked(swap) | Self::SwapEnded { swap, .. } => StreamId::new("swap", &swap.id),
         }
     }
 

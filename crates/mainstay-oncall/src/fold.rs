@@ -9,6 +9,9 @@ use mainstay_kernel::{Actor, IncidentId, PageId, PersonId};
 use serde::{Deserialize, Serialize};
 
 use crate::event::OncallEvent;
+use crate::feed::Feed;
+use crate::handover::{self, Said};
+use crate::swap::{self, Swap};
 
 /// How many ended pages are kept at hand.
 const ENDED_AT_HAND: usize = 1_000;
@@ -59,6 +62,9 @@ impl Page {
 /// Somebody takes a duty for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
+    /// By what it is withdrawn: `o12`. Empty until it is made; those of earlier releases have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
     /// Of which rota.
     pub rota: String,
     /// Who.
@@ -67,6 +73,38 @@ pub struct Override {
     pub from: Timestamp,
     /// Until when, not included.
     pub until: Timestamp,
+    /// The swap that it is a half of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<String>,
+    /// Whose duty it is by rights, where they swapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<PersonId>,
+}
+
+impl Override {
+    /// An override that nobody has made yet.
+    #[must_use]
+    pub fn new(rota: String, person: PersonId, from: Timestamp, until: Timestamp) -> Self {
+        Self {
+            id: String::new(),
+            rota,
+            person,
+            from,
+            until,
+            swap: None,
+            of: None,
+        }
+    }
+
+    /// By what it is withdrawn: its id, or else its rota and beginning.
+    #[must_use]
+    pub fn handle(&self) -> String {
+        if self.id.is_empty() {
+            format!("{}@{}", self.rota, self.from)
+        } else {
+            self.id.clone()
+        }
+    }
 }
 
 /// Pages and overrides at hand.
@@ -74,6 +112,18 @@ pub struct Override {
 pub struct OncallState {
     pub(crate) pages: BTreeMap<PageId, Page>,
     pub(crate) overrides: Vec<Override>,
+    /// Swaps that wait for an answer.
+    #[serde(default)]
+    pub(crate) swaps: BTreeMap<String, Swap>,
+    /// Calendars that may be fetched.
+    #[serde(default)]
+    pub(crate) feeds: BTreeMap<String, Feed>,
+    /// What was said around the beginnings of shifts, by rota.
+    #[serde(default)]
+    pub(crate) said: BTreeMap<String, Said>,
+    /// The last number that was given to an override or a swap.
+    #[serde(default)]
+    pub(crate) numbered: u64,
 }
 
 impl OncallState {
@@ -93,6 +143,17 @@ impl OncallState {
     /// The pages that still climb.
     pub fn climbing(&self) -> impl Iterator<Item = &Page> {
         self.pages.values().filter(|page| page.is_climbing())
+    }
+
+    /// The swaps that wait for an answer.
+    pub fn swaps(&self) -> impl Iterator<Item = &Swap> {
+        self.swaps.values()
+    }
+
+    /// Notes that an id is taken.
+    pub(crate) fn number(&mut self, id: &str) {
+        let number = id.get(1..).and_then(|digits| digits.parse().ok());
+        self.numbered = self.numbered.max(number.unwrap_or(0));
     }
 
     /// The overrides at hand, in the order in which they were made; the last that covers an instant holds.
@@ -119,10 +180,24 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
             state.pages.insert(request.page.clone(), page);
         }
         OncallEvent::Overridden { entry, .. } => {
+            state.number(&entry.id);
             state.overrides.push(entry.clone());
             if state.overrides.len() > OVERRIDES_AT_HAND {
                 state.overrides.remove(0);
             }
+        }
+        OncallEvent::Withdrawn { .. } | OncallEvent::SwapAsked(_) | OncallEvent::SwapEnded { .. } => {
+            swap::apply(state, event, meta);
+        }
+        OncallEvent::FeedOpened(feed) => {
+            state.number(&feed.id);
+            state.feeds.insert(feed.id.clone(), feed.clone());
+        }
+        OncallEvent::FeedClosed { id } => {
+            state.feeds.remove(id);
+        }
+        OncallEvent::Reminded { .. } | OncallEvent::HandoverNoted { .. } | OncallEvent::HandedOver { .. } => {
+            handover::apply(state, event, meta);
         }
         OncallEvent::NobodyReached { .. } | OncallEvent::Insisted { .. } => {}
         OncallEvent::Widened {

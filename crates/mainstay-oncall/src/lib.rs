@@ -2,19 +2,25 @@
 
 mod decide;
 mod event;
+mod feed;
 mod fold;
+pub mod handover;
 pub mod ical;
+pub mod load;
 mod news;
 pub mod notify;
 pub mod reach;
 mod react;
 pub mod rota;
 mod spec;
+mod swap;
 
 pub use decide::{OncallCommand, OncallRefusal};
 pub use event::OncallEvent;
+pub use feed::{Feed, FeedOf};
 pub use fold::{OncallState, Override, Page};
 pub use spec::OncallSpec;
+pub use swap::{Stretch, Swap, SwapEnd};
 
 use jiff::Timestamp;
 use mainstay_journal::machine::Meta;

@@ -10,8 +10,10 @@ use mainstay_kernel::effect::{Channel, Deliver, Effect, EffectBody, EffectClass,
 use crate::decide::OncallCommand;
 use crate::event::OncallEvent;
 use crate::fold::{OncallState, Page};
+use crate::handover;
 use crate::notify::{Insist, later_steps, parse_insist, steps};
 use crate::spec::OncallSpec;
+use crate::swap;
 
 type SetTimer = (String, Timestamp, String);
 
@@ -28,6 +30,9 @@ fn repeat_timer(page: &Page, round: u32) -> (String, String) {
 }
 
 pub(crate) fn parse_timer(payload: &str) -> Option<OncallCommand> {
+    if let Some(command) = swap::parse_timer(payload) {
+        return Some(command);
+    }
     let mut words = payload.split(' ');
     let page = words.next()?.parse().ok()?;
     let round = words.next()?.parse().ok()?;
@@ -125,8 +130,26 @@ pub(crate) fn react(state: &OncallState, spec: &OncallSpec, event: &OncallEvent,
                 ..Reaction::default()
             }
         }
-        OncallEvent::NobodyReached { .. }
+        OncallEvent::SwapAsked(swap) => Reaction {
+            effects: swap::asked_messages(spec, swap),
+            timers: vec![swap::timer(swap)],
+            ..Reaction::default()
+        },
+        OncallEvent::SwapEnded { swap, end } => Reaction {
+            effects: swap::ended_messages(spec, swap, *end),
+            cancel: vec![swap::cancelled(swap)],
+            ..Reaction::default()
+        },
+        OncallEvent::Reminded { .. } | OncallEvent::HandedOver { .. } => Reaction {
+            effects: handover::messages(spec, event),
+            ..Reaction::default()
+        },
+        OncallEvent::FeedOpened(_)
+        | OncallEvent::FeedClosed { .. }
+        | OncallEvent::HandoverNoted { .. }
+        | OncallEvent::NobodyReached { .. }
         | OncallEvent::Unreachable { .. }
+        | OncallEvent::Withdrawn { .. }
         | OncallEvent::Overridden { .. } => Reaction::default(),
     }
 }
@@ -209,15 +232,7 @@ fn messages(told: &Insist, channels: Vec<Channel>, message: &Message) -> impl It
 
 /// That it concerns more: by chat and mail, which wake nobody who is at work on it; by SMS where there is neither.
 fn wider(spec: &OncallSpec, page: &Page, person: &PersonId) -> Vec<Effect> {
-    let has = |channel: &Channel| {
-        spec.reach
-            .get(person)
-            .is_some_and(|reach| reach.contains(channel))
-    };
-    let mut channels: Vec<Channel> = [Channel::Chat, Channel::Email].into_iter().filter(has).collect();
-    if channels.is_empty() {
-        channels.extend(Some(Channel::Sms).filter(has));
-    }
+    let channels = swap::quiet_channels(spec, person);
     let request = &page.request;
     let message = Message {
         subject: format!("wider: {}", request.title),

@@ -54,7 +54,12 @@ impl Refused {
             self,
             Self::Incident(IncidentRefusal::Unknown(_))
                 | Self::Ledger(LedgerRefusal::Unknown(_))
-                | Self::Oncall(OncallRefusal::UnknownPage(_))
+                | Self::Oncall(
+                    OncallRefusal::UnknownPage(_)
+                        | OncallRefusal::UnknownSwap(_)
+                        | OncallRefusal::UnknownOverride(_)
+                        | OncallRefusal::UnknownFeed(_)
+                )
                 | Self::Runbook(RunbookRefusal::UnknownRunbook(_) | RunbookRefusal::UnknownStep { .. })
         )
     }

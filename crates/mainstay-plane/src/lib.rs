@@ -5,25 +5,31 @@
 //! fires durable timers, and carries effects out. It never acknowledges what is not in the journal, and never sends what
 //! was not written first.
 
+mod alert_review;
 mod core;
 mod directory;
 mod effects;
 mod error;
 mod facts;
 mod gate;
+mod history;
 pub mod judge;
 mod plane;
 mod postmortem;
 pub mod reports;
+mod shifts;
 pub mod signing;
 pub mod telemetry;
 pub mod watchdog;
 mod why;
 
+pub use alert_review::{AlertReview, NameReview, Unannounced, alert_review};
 pub use core::{Command, Done};
 pub use directory::Directory;
 pub use error::{PlaneError, Refused};
+pub use history::events_within;
 pub use judge::{Blind, Judge};
 pub use plane::{ApplyError, LEAD_TTL, Parts, Plane, States};
+pub use shifts::open_matters;
 pub use telemetry::{Telemetry, TelemetryError};
 pub use why::{Decision, Step, Subject, why};

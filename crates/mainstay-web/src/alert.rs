@@ -5,8 +5,14 @@ mod page;
 
 pub(crate) use page::{compact, table};
 
-use crate::route::{INGEST_MAX_BYTES, LOOK, Route};
-use crate::view::{Alert, Done, PostableAlert, WebhookMessage};
+use crate::route::{INGEST_MAX_BYTES, LOOK, Parameter, Route};
+use crate::view::{Alert, AlertReview, Done, PostableAlert, WebhookMessage};
+
+const REVIEW: &[Parameter] = &[Parameter {
+    name: "days",
+    required: false,
+    about: "Days back from now; 30 if nothing is said, at most 366.",
+}];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
@@ -14,6 +20,14 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::get("/api/v1/alerts/all", "Alerts, firing ones first", api::list)
             .query(LOOK)
             .gives::<Vec<Alert>>(),
+        Route::get(
+            "/api/v1/alerts/review",
+            "Which alerts led to work, which to nothing, and which rules and objectives never fired",
+            api::review,
+        )
+        .platform()
+        .query(REVIEW)
+        .gives::<AlertReview>(),
         Route::post(
             "/api/v2/alerts",
             "Take alerts in, as Alertmanager's API v2 does",

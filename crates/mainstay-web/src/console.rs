@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod metrics;
+mod oncall;
 mod reports;
 mod shadow;
 
@@ -13,14 +14,15 @@ use serde_json::Value;
 
 pub use alertmanager::Alertmanager;
 pub use metrics::Metrics;
+pub use oncall::Oncall;
 pub use reports::Reports;
 pub use shadow::Shadow;
 
 use crate::view::{
-    AckTarget, Alert, Applied, BackupMade, CatalogInfo, Change, Done, DutyAsked, Explained, GateAnswer,
+    AckTarget, Alert, AlertReview, Applied, BackupMade, CatalogInfo, Change, Done, Explained, GateAnswer,
     GateApproval, GatePlace, GatePolicies, GateRequest, GateStatement, Heartbeat, InboxMessage, Incident,
-    IncidentSummary, JournalReport, Look, NewOverride, Overview, PostableAlert, RotaDuty, RotaSchedule,
-    ShiftsAsked, Situation, Slo, SloDetail, WhatIf, WhatIfAsked, Why,
+    IncidentSummary, JournalReport, Look, Overview, PostableAlert, ReviewAsked, Situation, Slo, SloDetail,
+    WhatIf, WhatIfAsked, Why,
 };
 
 /// An answer under way.
@@ -33,7 +35,7 @@ pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> 
 /// before a question comes here.
 ///
 /// A question that only reads may be dropped before it is answered; one that acts is always carried to its end.
-pub trait Console: Alertmanager + Metrics + Reports + Shadow {
+pub trait Console: Alertmanager + Metrics + Oncall + Reports + Shadow {
     /// What is true right now. Asked for every page: must be cheap.
     fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation>;
     /// The first screen.
@@ -115,14 +117,8 @@ pub trait Console: Alertmanager + Metrics + Reports + Shadow {
     /// What the gate would say now of each service in each cell, strictest first; nothing is written. At most 2,000.
     fn gate_places<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GatePlace>>;
 
-    /// Who is on call at an instant, one entry per rota.
-    fn duty<'a>(&'a self, who: &'a Principal, asked: DutyAsked) -> Answer<'a, Vec<RotaDuty>>;
-    /// Shifts and gaps, one entry per rota; at most 100,000 shifts.
-    fn shifts<'a>(&'a self, who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>>;
-
-    /// Gives somebody a duty for a while; what was decided for that time before is overruled.
-    fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done>;
-
+    /// Which alerts were worth it, and which rules and objectives said nothing.
+    fn alert_review<'a>(&'a self, who: &'a Principal, asked: ReviewAsked) -> Answer<'a, AlertReview>;
     /// How every heartbeat of the catalog stands that the reader may see.
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>>;
     /// Something tells that it is alive. Done: it is durable.

@@ -44,7 +44,7 @@ pub mod view;
 
 pub use access::{Auth, BindRefused, Tokens, TokensError, check_bind};
 pub use app::{Settings, Setup, router};
-pub use console::{Alertmanager, Answer, Console, Failure, Metrics, Reports, Shadow};
+pub use console::{Alertmanager, Answer, Console, Failure, Metrics, Oncall, Reports, Shadow};
 pub use events::Topic;
 pub use otlp_grpc::serve_otlp_grpc;
 pub use serve::serve;

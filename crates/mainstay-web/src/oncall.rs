@@ -2,8 +2,11 @@
 
 mod api;
 
-use crate::route::{Parameter, Route};
-use crate::view::{Done, NewOverride, RotaDuty, RotaSchedule};
+use crate::route::{Gives, Parameter, Route};
+use crate::view::{
+    Done, DutyFeed, DutyOverride, DutySwap, FeedMade, Handover, NewFeed, NewHandover, NewOverride, NewSwap,
+    OncallLoad, RotaDuty, RotaSchedule,
+};
 
 const fn optional(name: &'static str, about: &'static str) -> Parameter {
     Parameter {
@@ -27,6 +30,19 @@ const SHIFTS: &[Parameter] = &[
     optional("person", "Only the shifts of this person, by handle."),
 ];
 
+const HANDOVER: &[Parameter] = &[optional("rota", "Only this rota.")];
+const LOAD: &[Parameter] = &[
+    optional(
+        "from",
+        "From when on, RFC 3339; 30 days before the end if nothing is said.",
+    ),
+    optional(
+        "until",
+        "Until when, RFC 3339; now if nothing is said. At most 366 days later.",
+    ),
+    optional("rota", "Only this rota."),
+];
+
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get(
@@ -45,6 +61,59 @@ pub(crate) fn routes() -> Vec<Route> {
         .platform()
         .query(SHIFTS)
         .gives::<Vec<RotaSchedule>>(),
+        Route::get(
+            "/api/v1/oncall/feeds",
+            "Calendars that others fetch, without their secrets",
+            api::feeds,
+        )
+        .platform()
+        .gives::<Vec<DutyFeed>>(),
+        Route::post(
+            "/api/v1/oncall/feeds",
+            "Make a secret link to the calendar of a person or a rota; it is said once",
+            api::open_feed,
+        )
+        .platform()
+        .takes::<NewFeed>()
+        .gives::<FeedMade>(),
+        Route::post(
+            "/api/v1/oncall/feeds/{id}/revoke",
+            "Have a link show nothing any more",
+            api::revoke_feed,
+        )
+        .platform()
+        .gives::<Done>(),
+        Route::get(
+            "/api/v1/oncall/feed/{file}",
+            "The calendar behind a secret link, `SECRET.ics`; at most 60 times in an hour",
+            api::feed,
+        )
+        .public()
+        .content(Gives::Other("text/calendar")),
+        Route::get(
+            "/api/v1/oncall/handover",
+            "What was written down for whoever comes next, and what is open",
+            api::handovers,
+        )
+        .platform()
+        .query(HANDOVER)
+        .gives::<Vec<Handover>>(),
+        Route::post(
+            "/api/v1/oncall/handover",
+            "Write something down for whoever comes next",
+            api::note_handover,
+        )
+        .platform()
+        .takes::<NewHandover>()
+        .gives::<Done>(),
+        Route::get(
+            "/api/v1/oncall/load",
+            "Hours on call and off hours, pages, nights, shares and pay of each person",
+            api::load,
+        )
+        .platform()
+        .query(LOAD)
+        .gives::<OncallLoad>(),
         Route::post(
             "/api/v1/oncall/overrides",
             "Give somebody a duty for a while, whoever has it by the rota",
@@ -52,6 +121,56 @@ pub(crate) fn routes() -> Vec<Route> {
         )
         .platform()
         .takes::<NewOverride>()
+        .gives::<Done>(),
+        Route::get(
+            "/api/v1/oncall/overrides",
+            "Overrides that are not over, with the ids by which they are withdrawn",
+            api::overrides,
+        )
+        .platform()
+        .gives::<Vec<DutyOverride>>(),
+        Route::post(
+            "/api/v1/oncall/overrides/{id}/withdraw",
+            "Take an override back, or both of a swap; what of it is over stays as it was",
+            api::withdraw,
+        )
+        .platform()
+        .gives::<Done>(),
+        Route::get(
+            "/api/v1/oncall/swaps",
+            "Swaps of shifts that wait for an answer",
+            api::swaps,
+        )
+        .platform()
+        .gives::<Vec<DutySwap>>(),
+        Route::post(
+            "/api/v1/oncall/swaps",
+            "Ask somebody to take a shift, for one of theirs or just so; nothing changes before they accept",
+            api::ask_swap,
+        )
+        .platform()
+        .takes::<NewSwap>()
+        .gives::<Done>(),
+        Route::post(
+            "/api/v1/oncall/swaps/{id}/accept",
+            "Accept a swap; only who was asked may, or an administrator",
+            api::accept,
+        )
+        .platform()
+        .gives::<Done>(),
+        Route::post(
+            "/api/v1/oncall/swaps/{id}/decline",
+            "Decline a swap; only who was asked may, or an administrator",
+            api::decline,
+        )
+        .platform()
+        .gives::<Done>(),
+        Route::post(
+            "/api/v1/oncall/swaps/{id}/cancel",
+            "Take the question back; only who asked may, or an administrator",
+            api::cancel,
+        )
+        .platform()
         .gives::<Done>(),
     ]
 }

@@ -4,13 +4,16 @@
 //! there is no value, and a status of `unknown` with the reason; never a zero that was not counted.
 
 mod alert;
+mod alert_review;
 mod alertmanager;
 mod change;
+mod feed;
 mod gate;
 mod heartbeat;
 mod inbound;
 mod incident;
 mod journal;
+mod load;
 mod oncall;
 mod overview;
 mod prometheus;
@@ -21,11 +24,13 @@ mod share;
 mod slo;
 
 pub use alert::{Alert, AlertState};
+pub use alert_review::{AlertReview, ReviewAsked, ReviewedName, ReviewedPerson, UnannouncedIncident};
 pub use alertmanager::{
     AlertGroup, AlertStatus, AlertTold, AlertmanagerStatus, ClusterStatus, GettableAlert, GettableSilence,
     Named, OriginalConfig, PostableSilence, SilenceMade, SilenceState, VersionInfo,
 };
 pub use change::Change;
+pub use feed::{DutyFeed, FeedMade, Handover, HandoverAsked, HandoverNote, NewFeed, NewHandover};
 pub use gate::{
     GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKind, GatePeriod,
     GatePlace, GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,
@@ -40,9 +45,13 @@ pub use journal::{
     Applied, BackupMade, CatalogInfo, Decided, DocumentCount, Explained, InboxMessage, JournalReport,
     PartitionReport, Why, WhyStep,
 };
+pub use load::{LoadAsked, OncallLoad, PersonLoad, RotaLoad};
 pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
 pub use mainstay_ui::{Status, Unit};
-pub use oncall::{DutyAsked, DutyStep, NewOverride, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked};
+pub use oncall::{
+    DutyAsked, DutyOverride, DutyStep, DutyStretch, DutySwap, NewOverride, NewSwap, RotaDuty, RotaGap,
+    RotaSchedule, RotaShift, ShiftsAsked, SwapAnswer,
+};
 pub use overview::{
     Banner, Duty, Figure, FigureGroup, Grid, GridCell, GridRow, Overview, Places, Sentence, Situation,
 };

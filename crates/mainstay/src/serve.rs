@@ -418,6 +418,7 @@ async fn judge(
             Err(fatal) => return Err(fatal.into()),
         }
         plane.measure().await?;
+        plane.mind_shifts().await?;
         // Pages show figures that move without events. Nobody listening is fine.
         let _ = live.send(Topic::overview());
     }

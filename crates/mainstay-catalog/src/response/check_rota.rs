@@ -36,6 +36,50 @@ pub(super) fn complete_rota<'a>(
     Sourced { document, value }
 }
 
+/// What it says of business hours, pay and reminders.
+fn check_pay(document: &Document, rota: &Rota, platform: &Platform, diagnostics: &mut Diagnostics) {
+    let mut bad = |message: String, help: &str| {
+        let found = document.diagnostic(lint::BAD_VALUE, document.at, message);
+        diagnostics.push(found.help(help));
+    };
+    if rota
+        .business_hours
+        .as_ref()
+        .is_some_and(|hours| hours.until <= hours.from)
+    {
+        bad(
+            "business hours end before they begin".to_owned(),
+            "give an `until` that is later than `from`, on the same day",
+        );
+    }
+    if let Some(pay) = &rota.pay {
+        if pay.currency.len() != 3 || !pay.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            bad(
+                format!("{:?} is not a currency", pay.currency),
+                "write its three letters, as in ZAR",
+            );
+        }
+        for person in pay
+            .people
+            .keys()
+            .filter(|person| !platform.people.contains_key(person))
+        {
+            bad(
+                format!("there is no person {person}"),
+                "name people by their handles",
+            );
+        }
+    }
+    let reminds = rota.remind.as_ref().map(|remind| remind.value.0);
+    let sensible = jiff::SignedDuration::from_mins(1)..=jiff::SignedDuration::from_hours(30 * 24);
+    if reminds.is_some_and(|before| !sensible.contains(&before)) {
+        bad(
+            "a reminder comes at least a minute and at most 30 days before the shift".to_owned(),
+            "write `remind: 24h`",
+        );
+    }
+}
+
 pub(super) fn check_rota(
     rota: &Sourced<'_, Rota>,
     rotas: &BTreeMap<String, Sourced<'_, Rota>>,
@@ -43,6 +87,7 @@ pub(super) fn check_rota(
     diagnostics: &mut Diagnostics,
 ) {
     let document = rota.document;
+    check_pay(document, &rota.value, platform, diagnostics);
     let mut names = BTreeSet::new();
     for layer in &rota.value.layers {
         if !names.insert(layer.name.as_str()) {

@@ -9,6 +9,7 @@ mod check_rota;
 mod complete;
 mod escalation;
 mod heartbeat;
+mod pay;
 mod rota;
 mod routing;
 pub(crate) mod time_interval;
@@ -24,6 +25,7 @@ pub use channels::{
 };
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, NotifyStep, Repeat, Target};
 pub use heartbeat::{HEARTBEAT_ALERT, HEARTBEAT_LABEL, HEARTBEATS_MAX, Heartbeat};
+pub use pay::{BusinessHours, Decimal, DecimalError, Pay};
 pub use rota::{
     BASE_LAYER, DstConvention, Handoff, Layer, Restriction, Rota, TurnLength, TurnLengthError, TurnUnit,
 };

@@ -8,6 +8,8 @@ use jiff::civil;
 use mainstay_kernel::PersonId;
 use serde::{Deserialize, Serialize};
 
+use super::escalation::Delay;
+use super::pay::{BusinessHours, Pay};
 use crate::platform::{TimeZoneName, Weekday};
 use crate::spanned::Spanned;
 
@@ -26,6 +28,15 @@ pub struct Rota {
     /// The rota that this one backs up: at no time may the two be of one team.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backs_up: Option<Spanned<String>>,
+    /// When its people work anyway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_hours: Option<BusinessHours>,
+    /// What being on call is paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pay: Option<Pay>,
+    /// How long before a shift its person is reminded of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remind: Option<Spanned<Delay>>,
 }
 
 /// A rotation, perhaps in force only at some times of the week: people take turns of equal length, in order, for ever.
@@ -229,6 +240,12 @@ pub(super) struct RotaSpec {
     pub(super) layers: Vec<LayerSpec>,
     #[serde(default)]
     pub(super) backs_up: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) business_hours: Option<BusinessHours>,
+    #[serde(default)]
+    pub(super) pay: Option<Pay>,
+    #[serde(default)]
+    pub(super) remind: Option<Spanned<Delay>>,
 }
 
 /// A layer as it is written.
@@ -336,6 +353,9 @@ impl RotaSpec {
             time_zone: zone,
             layers,
             backs_up: self.backs_up,
+            business_hours: self.business_hours,
+            pay: self.pay,
+            remind: self.remind,
         };
         (rota, missing)
     }

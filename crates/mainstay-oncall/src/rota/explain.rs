@@ -55,7 +55,10 @@ pub fn explain(name: &str, rota: &Rota, overrides: &[Override], at: Timestamp) -
     };
     let covers = |entry: &&Override| entry.rota == name && entry.from <= at && at < entry.until;
     for entry in overrides.iter().rev().filter(covers) {
-        let why = format!("from {} until {}", entry.from, entry.until);
+        let mut why = format!("from {} until {} ({})", entry.from, entry.until, entry.handle());
+        if let (Some(swap), Some(of)) = (&entry.swap, &entry.of) {
+            why += &format!(", swap {swap} with {of}");
+        }
         step(
             format!("override of {}", entry.person),
             Ok((entry.person.clone(), why)),

@@ -114,12 +114,12 @@ fn a_later_layer_wins_where_it_is_in_force_and_an_override_over_all() {
         time(8, 0, 0, 0),
     )];
     let rota = layered(vec![base, nights]);
-    let swapped = Override {
-        rota: "primary".to_owned(),
-        person: person("eva"),
-        from: instant("2026-01-09T22:00:00Z"),
-        until: instant("2026-01-10T01:00:00Z"),
-    };
+    let swapped = Override::new(
+        "primary".to_owned(),
+        person("eva"),
+        instant("2026-01-09T22:00:00Z"),
+        instant("2026-01-10T01:00:00Z"),
+    );
     let overrides = [swapped];
     let shifts = schedule(
         "primary",
@@ -346,11 +346,10 @@ fn a_layer() -> impl Strategy<Value = Layer> {
 }
 
 fn an_override(begins_s: i64) -> impl Strategy<Value = Override> {
-    (0_i64..40 * 24, 1_i64..100, any::<bool>()).prop_map(move |(after, hours, own)| Override {
-        rota: if own { "r" } else { "other" }.to_owned(),
-        person: person("eva"),
-        from: at(begins_s + after * 3_600),
-        until: at(begins_s + (after + hours) * 3_600),
+    (0_i64..40 * 24, 1_i64..100, any::<bool>()).prop_map(move |(after, hours, own)| {
+        let rota = if own { "r" } else { "other" }.to_owned();
+        let from = at(begins_s + after * 3_600);
+        Override::new(rota, person("eva"), from, at(begins_s + (after + hours) * 3_600))
     })
 }
 

@@ -14,12 +14,7 @@ fn at(minutes: i64) -> Timestamp {
 }
 
 fn entry(name: &str, from: i64, until: i64) -> Override {
-    Override {
-        rota: "primary".to_owned(),
-        person: person(name),
-        from: at(from),
-        until: at(until),
-    }
+    Override::new("primary".to_owned(), person(name), at(from), at(until))
 }
 
 #[test]

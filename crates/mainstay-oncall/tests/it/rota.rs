@@ -48,6 +48,9 @@ pub(crate) fn layered(layers: Vec<Layer>) -> Rota {
             .unwrap_or_default(),
         layers,
         backs_up: None,
+        business_hours: None,
+        pay: None,
+        remind: None,
     }
 }
 

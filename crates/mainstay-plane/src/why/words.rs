@@ -253,7 +253,15 @@ fn oncall(event: OncallEvent) -> Option<(Step, String)> {
             ));
         }
         OncallEvent::Closed { page, .. } => format!("Page {page} closed: its incident is over."),
-        OncallEvent::Overridden { .. } => return None,
+        OncallEvent::Overridden { .. }
+        | OncallEvent::Withdrawn { .. }
+        | OncallEvent::SwapAsked(_)
+        | OncallEvent::SwapEnded { .. }
+        | OncallEvent::FeedOpened(_)
+        | OncallEvent::FeedClosed { .. }
+        | OncallEvent::Reminded { .. }
+        | OncallEvent::HandoverNoted { .. }
+        | OncallEvent::HandedOver { .. } => return None,
     };
     Some((Step::OnCall, text))
 }

@@ -1,5 +1,6 @@
 //! The capabilities together: facts travel, nothing is repeated after a restart, and every page can be explained.
 
+mod alert_review;
 mod alert_state;
 mod bench;
 mod completions;
@@ -11,6 +12,7 @@ mod precision;
 mod received;
 mod repeat;
 mod scripts;
+mod shifts;
 mod telemetry;
 mod tenants;
 mod tiers;

@@ -6,8 +6,8 @@ use axum::extract::State;
 use crate::app::App;
 use crate::error::WebError;
 use crate::guard::Caller;
-use crate::request::{ApiAnswer, parse_json};
-use crate::view::{Alert, Done, Look, PostableAlert, WebhookMessage};
+use crate::request::{ApiAnswer, Params, parse_json};
+use crate::view::{Alert, AlertReview, Done, Look, PostableAlert, ReviewAsked, WebhookMessage};
 
 pub(super) async fn list(State(app): State<App>, caller: Caller, look: Look) -> ApiAnswer<Vec<Alert>> {
     Ok(app.envelope(app.console.alerts(&caller.principal, &look).await?))
@@ -35,4 +35,12 @@ pub(super) async fn webhook(State(app): State<App>, caller: Caller, body: Bytes)
             .receive_alerts(&caller.principal, message.into_alerts())
             .await?,
     ))
+}
+
+pub(super) async fn review(
+    State(app): State<App>,
+    caller: Caller,
+    Params(asked): Params<ReviewAsked>,
+) -> ApiAnswer<AlertReview> {
+    Ok(app.envelope(app.console.alert_review(&caller.principal, asked).await?))
 }

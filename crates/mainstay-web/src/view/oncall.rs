@@ -55,6 +55,90 @@ pub struct NewOverride {
     pub until: Timestamp,
 }
 
+/// An override that is not over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DutyOverride {
+    /// By what it is withdrawn.
+    pub id: String,
+    /// Of which rota.
+    pub rota: String,
+    /// Who has the duty, by handle.
+    pub person: String,
+    /// From when.
+    #[schemars(with = "Utc")]
+    pub from: Timestamp,
+    /// Until when; not included.
+    #[schemars(with = "Utc")]
+    pub until: Timestamp,
+    /// The swap that it is a half of.
+    pub swap: Option<String>,
+}
+
+/// A time of one rota.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DutyStretch {
+    /// Of which rota.
+    pub rota: String,
+    /// From when.
+    #[schemars(with = "Utc")]
+    pub from: Timestamp,
+    /// Until when; not included.
+    #[schemars(with = "Utc")]
+    pub until: Timestamp,
+}
+
+/// Somebody asks somebody else to take a stretch.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSwap {
+    /// Whose stretch it is, by handle; that of who asks if nothing is said. Only administrators ask for others.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub by: Option<PersonId>,
+    /// Who is asked to take it, by handle.
+    #[schemars(with = "String")]
+    pub to: PersonId,
+    /// The stretch.
+    pub give: DutyStretch,
+    /// What is taken in turn; nothing, if it is just given.
+    #[serde(default)]
+    pub take: Option<DutyStretch>,
+    /// When the question lapses; when the first of the stretches begins if nothing is said, or ends if it runs already.
+    #[serde(default)]
+    #[schemars(with = "Option<Utc>")]
+    pub lapses_at: Option<Timestamp>,
+}
+
+/// A swap that waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DutySwap {
+    /// By what it is answered.
+    pub id: String,
+    /// Whose stretch it is.
+    pub by: String,
+    /// Who is asked to take it.
+    pub to: String,
+    /// The stretch.
+    pub give: DutyStretch,
+    /// What is taken in turn.
+    pub take: Option<DutyStretch>,
+    /// Without an answer by then nothing changes.
+    #[schemars(with = "Utc")]
+    pub lapses_at: Timestamp,
+}
+
+/// How a swap is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwapAnswer {
+    /// Who was asked takes it.
+    Accept,
+    /// Who was asked does not.
+    Decline,
+    /// Who asked does not want it any more.
+    Cancel,
+}
+
 /// Who is on call in a rota at an instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RotaDuty {

@@ -81,6 +81,7 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
             ("step", _) => "2",
             ("month", _) => "2026-10",
             ("number", _) => "1",
+            ("file", _) => "secret.ics",
             (other, path) => panic!("give {other} of {path} a value here"),
         };
         path = path.replace(&format!("{{{parameter}}}"), value);
@@ -125,6 +126,13 @@ pub(crate) fn body(info: &RouteInfo) -> &'static str {
         "/api/v1/changes" => r#"{"specversion":"1.0","id":"1","source":"ci","type":"t"}"#,
         "/api/v1/gate/deploy" => r#"{"service":"payment-service","cell":"cell-5"}"#,
         "/api/v1/oncall/overrides" => r#"{"rota":"primary","person":"ada","until":"2025-01-15T12:00:00Z"}"#,
+        "/api/v1/oncall/feeds" => r#"{"rota":"primary"}"#,
+        "/api/v1/oncall/handover" => {
+            r#"{"rota":"primary","text":"the bank changes its certificate on Tuesday"}"#
+        }
+        "/api/v1/oncall/swaps" => {
+            r#"{"to":"ben","give":{"rota":"primary","from":"2025-01-15T11:00:00Z","until":"2025-01-15T12:00:00Z"}}"#
+        }
         "/api/v1/gate/approvals" => r#"{"service":"payment-service","cell":"cell-5","reason":"fixed"}"#,
         "/api/v1/adjustments" => {
             r#"{"objective":"a","from":"2026-10-01T00:00:00Z","to":"2026-10-01T01:00:00Z","reason":"agreed"}"#

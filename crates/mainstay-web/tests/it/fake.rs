@@ -5,6 +5,7 @@ mod data;
 mod gate;
 mod metrics;
 mod objectives;
+mod oncall;
 mod reports;
 mod shadow;
 
@@ -404,19 +405,21 @@ impl Console for Fake {
         Box::pin(async { Ok(places(self.mood)) })
     }
 
-    fn duty<'a>(&'a self, who: &'a Principal, _: DutyAsked) -> Answer<'a, Vec<RotaDuty>> {
-        self.heard("duty", who);
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn shifts<'a>(&'a self, who: &'a Principal, _: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {
-        self.heard("shifts", who);
-        Box::pin(async { Ok(Vec::new()) })
-    }
-
-    fn override_duty<'a>(&'a self, who: &'a Principal, _: NewOverride) -> Answer<'a, Done> {
-        self.heard("override_duty", who);
-        Box::pin(async { Ok(done()) })
+    fn alert_review<'a>(&'a self, who: &'a Principal, _: ReviewAsked) -> Answer<'a, AlertReview> {
+        self.heard("alert_review", who);
+        let review = AlertReview {
+            from: at("2025-01-15T10:00:00Z"),
+            until: at("2025-01-15T11:00:00Z"),
+            fired: 0,
+            paged: 0,
+            actionable: 0,
+            names: Vec::new(),
+            rules_never_fired: Vec::new(),
+            objectives_never_fired: Vec::new(),
+            without_alert: Vec::new(),
+            people: Vec::new(),
+        };
+        Box::pin(async { Ok(review) })
     }
 
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {

@@ -94,7 +94,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     }
 
     /// The person of the catalog that an account stands for.
-    async fn person(&self, who: &Principal) -> Option<PersonId> {
+    pub(super) async fn person(&self, who: &Principal) -> Option<PersonId> {
         let id = PersonId::new(&*who.actor.subject)
             .ok()
             .filter(|_| who.actor.kind == ActorKind::Person)?;

@@ -40,6 +40,11 @@ impl AlertQueries {
         self.by_name.len()
     }
 
+    /// The names of all.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
     pub(super) fn get(&self, alert: &str) -> Option<&str> {
         self.by_name.get(alert).map(|query| query.trim())
     }

@@ -5,6 +5,7 @@ mod act;
 mod adjust;
 mod admin;
 mod alert;
+mod alert_review;
 mod alertmanager;
 mod apart;
 mod chart;
@@ -13,6 +14,7 @@ mod course;
 mod duty;
 mod explain;
 mod expression;
+mod feed;
 mod gate;
 mod gate_now;
 mod grid;
@@ -20,7 +22,9 @@ mod heartbeat;
 mod inbound;
 mod incident;
 mod journal;
+mod load;
 mod metrics;
+mod oncall;
 mod otlp;
 mod overview;
 mod own_metrics;
@@ -35,6 +39,7 @@ mod shadow;
 mod sight;
 mod signals;
 mod slo;
+mod swap;
 #[cfg(test)]
 mod tests;
 mod whatif;
@@ -50,12 +55,12 @@ use mainstay_journal::{Journal, JournalError};
 use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal, RunbookId, SloId};
 use mainstay_plane::{Command, Plane, PlaneError, Telemetry};
 use mainstay_web::view::{
-    AckTarget, Adjustment, Alert, AlertGroup, AlertmanagerStatus, Applied, BackupMade, CatalogInfo, Change,
-    CutOver, Done, DutyAsked, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies, GateRequest,
-    GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident, IncidentSummary,
-    IssuedReport, JournalReport, Look, Named, NewAdjustment, NewOverride, Overview, PostableAlert,
-    PostableSilence, ReportAsk, ReportFile, ReportIndex, RotaDuty, RotaSchedule, ShadowReport, ShiftsAsked,
-    SigningKeyInfo, Situation, Slo, SloDetail, ToldElsewhere, WhatIf, WhatIfAsked, Why,
+    AckTarget, Adjustment, Alert, AlertGroup, AlertReview, AlertmanagerStatus, Applied, BackupMade,
+    CatalogInfo, Change, CutOver, Done, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies,
+    GateRequest, GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident,
+    IncidentSummary, IssuedReport, JournalReport, Look, Named, NewAdjustment, Overview, PostableAlert,
+    PostableSilence, ReportAsk, ReportFile, ReportIndex, ReviewAsked, ShadowReport, SigningKeyInfo,
+    Situation, Slo, SloDetail, ToldElsewhere, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports, Shadow};
 use serde_json::Value;
@@ -83,6 +88,7 @@ pub(crate) struct PlaneConsole<J, C, H> {
     operations: Arc<dyn Operations>,
     /// Until when alerts of others are to be believed if they are not told again: their labels by fingerprint.
     believed: Mutex<BTreeMap<Digest, (Labels, Timestamp)>>,
+    fetches: feed::Fetches,
     counts: counts::Counts,
 }
 
@@ -118,6 +124,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             inbox,
             operations,
             believed: Mutex::default(),
+            fetches: feed::Fetches::default(),
             counts: counts::Counts::default(),
         }
     }
@@ -321,16 +328,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
         Box::pin(async move { Ok(self.places_now().await) })
     }
 
-    fn duty<'a>(&'a self, _who: &'a Principal, asked: DutyAsked) -> Answer<'a, Vec<RotaDuty>> {
-        Box::pin(self.duty_at(asked))
-    }
-
-    fn shifts<'a>(&'a self, _who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {
-        Box::pin(self.shifts_within(asked))
-    }
-
-    fn override_duty<'a>(&'a self, who: &'a Principal, entry: NewOverride) -> Answer<'a, Done> {
-        Box::pin(self.give_duty(who, entry))
+    fn alert_review<'a>(&'a self, _who: &'a Principal, asked: ReviewAsked) -> Answer<'a, AlertReview> {
+        Box::pin(self.review_of_alerts(asked))
     }
 
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {

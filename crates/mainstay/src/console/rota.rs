@@ -18,11 +18,11 @@ use mainstay_web::view::{
 use super::{PlaneConsole, failure};
 
 /// How far ahead the next shift is looked for.
-const NEXT_WITHIN: SignedDuration = SignedDuration::from_hours(90 * 24);
+pub(super) const NEXT_WITHIN: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How long a schedule is if nothing is said.
 const USUAL: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How long it may be.
-const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+pub(super) const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
 /// The most shifts in an answer.
 const SHIFTS_MAX: usize = 100_000;
 
@@ -44,7 +44,10 @@ fn shown(catalog: &Catalog, rota: &Rota, shift: Shift) -> RotaShift {
     }
 }
 
-fn chosen<'a>(catalog: &'a Catalog, name: Option<&str>) -> Result<Vec<(&'a String, &'a Rota)>, Failure> {
+pub(super) fn chosen<'a>(
+    catalog: &'a Catalog,
+    name: Option<&str>,
+) -> Result<Vec<(&'a String, &'a Rota)>, Failure> {
     let rotas = catalog.response.rotas.iter();
     let rotas: Vec<_> = rotas
         .filter(|(id, _)| name.is_none_or(|name| name == *id))
@@ -171,14 +174,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     }
 
     pub(super) async fn give_duty(&self, who: &Principal, entry: NewOverride) -> Result<Done, Failure> {
-        let entry = Override {
-            rota: entry.rota,
-            person: entry.person,
-            from: entry.from.unwrap_or_else(|| self.now()),
-            until: entry.until,
-        };
+        let from = entry.from.unwrap_or_else(|| self.now());
+        let entry = Override::new(entry.rota, entry.person, from, entry.until);
         let message = format!(
-            "{} is on call in rota {} from {} until {}.",
+            "{} is on call in rota {} from {} until {}",
             entry.person, entry.rota, entry.from, entry.until
         );
         let command = Command::Oncall(OncallCommand::Override(entry));
@@ -188,6 +187,12 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 "See `mainstay oncall schedule` for the rotas and their people.",
             )
         })?;
+        let id = self
+            .plane
+            .look(|states| states.oncall.overrides().last().map(Override::handle))
+            .await
+            .unwrap_or_default();
+        let message = format!("{message} ({id}).");
         Ok(Done { message, events })
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Ask, Remote, Within};
 use crate::exit::Exit;
-use crate::output::{self, Form, Table, age, judged, text};
+use crate::output::{self, Form, Table, age, clock, judged, list, text};
 
 /// What is done with alerts.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -20,11 +20,22 @@ pub(crate) enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Which alerts led to work and which to nothing, and which rules and objectives never fired.
+    Review {
+        /// Days back from now; at most 366.
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=366))]
+        days: u16,
+        #[command(flatten)]
+        ask: Ask,
+    },
 }
 
 impl Command {
     pub(crate) fn run(&self) -> Exit {
-        let Self::List { firing, within, ask } = self;
+        let (firing, within, ask) = match self {
+            Self::List { firing, within, ask } => (firing, within, ask),
+            Self::Review { days, ask } => return review(*days, ask),
+        };
         Remote::run(&ask.server, async |remote| {
             let (alerts, now) = remote.look("/api/v1/alerts/all", &within.query()).await?;
             let mut alerts = alerts.as_array().cloned().unwrap_or_default();
@@ -52,4 +63,69 @@ pub(super) fn table(alerts: &[Value], now: Timestamp) -> Table {
         ]);
     }
     table
+}
+
+/// `75.0%`, or a dash of nothing.
+fn share(part: u64, whole: u64) -> String {
+    match (part * 1_000).checked_div(whole) {
+        Some(parts) => format!("{}.{}%", parts / 10, parts % 10),
+        None => "-".to_owned(),
+    }
+}
+
+fn review(days: u16, ask: &Ask) -> Exit {
+    Remote::run(&ask.server, async |remote| {
+        let days = days.to_string();
+        let (review, now) = remote
+            .look("/api/v1/alerts/review", &[("days", days.as_str())])
+            .await?;
+        if ask.output == Form::Json {
+            output::json(&review);
+            return Ok(Exit::Ok);
+        }
+        let number = |value: &Value, key: &str| value[key].as_u64().unwrap_or(0);
+        let [fired, paged, actionable] = ["fired", "paged", "actionable"].map(|key| number(&review, key));
+        anstream::println!(
+            "In {days} days alerts fired {fired} times, {paged} of them paged, {actionable} led to work: {} of all.",
+            share(actionable, fired)
+        );
+        let mut names = Table::new(&["ALERT", "FIRED", "NO INCIDENT", "PAGED", "ACTIONABLE", "SHARE"]);
+        for one in list(&review, "names") {
+            names.row([
+                text(one, "name"),
+                text(one, "fired"),
+                text(one, "without_incident"),
+                text(one, "paged"),
+                text(one, "actionable"),
+                share(number(one, "actionable"), number(one, "fired")),
+            ]);
+        }
+        names.print("No alert fired.");
+        let mut people = Table::new(&["PAGED", "PAGES", "OFF HOURS", "AT NIGHT"]);
+        for one in list(&review, "people") {
+            people.row(["person", "pages", "pages_off_hours", "pages_at_night"].map(|key| text(one, key)));
+        }
+        people.print("Nobody was paged.");
+        let mut incidents = Table::new(&["NO ALERT TOLD OF", "SEV", "DECLARED (UTC)", "BY", "TITLE"]);
+        for one in list(&review, "without_alert") {
+            incidents.row([
+                text(one, "incident"),
+                text(one, "severity"),
+                clock(one, "at", now),
+                text(one, "by"),
+                text(one, "title"),
+            ]);
+        }
+        incidents.print("An alert told of every incident.");
+        for (what, key) in [
+            ("Rules that never fired", "rules_never_fired"),
+            ("Objectives that never fired", "objectives_never_fired"),
+        ] {
+            let silent: Vec<&str> = list(&review, key).iter().filter_map(Value::as_str).collect();
+            if !silent.is_empty() {
+                anstream::println!("{what}: {}", silent.join(", "));
+            }
+        }
+        Ok(Exit::Ok)
+    })
 }

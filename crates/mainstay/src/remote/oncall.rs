@@ -1,11 +1,15 @@
 //! `mainstay oncall`.
 
+mod feed;
+mod load;
+mod swap;
+
 use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::Clock as _;
 use mainstay_oncall::ical::{self, Entry};
 use serde_json::{Value, json};
 
-use super::{Ask, Remote, Server, Trouble};
+use super::{Ask, Remote, Server, Trouble, path};
 use crate::clock::SystemClock;
 use crate::exit::Exit;
 use crate::output::{self, Form, Table, clock, instant, list, text};
@@ -83,21 +87,39 @@ pub(crate) enum Command {
     },
     /// Give somebody a duty for a while, whoever has it by the rota. The last one that covers an instant holds.
     Override {
+        /// Take this override back, or both of a swap; what of it is over stays as it was.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["rota", "person", "from", "until"])]
+        withdraw: Option<String>,
         /// Of which rota.
-        #[arg(long)]
-        rota: String,
+        #[arg(long, required_unless_present = "withdraw")]
+        rota: Option<String>,
         /// Who takes it, by handle.
-        #[arg(long)]
-        person: String,
+        #[arg(long, required_unless_present = "withdraw")]
+        person: Option<String>,
         /// From when on; now, if nothing is said.
         #[arg(long, value_name = "TIME")]
         from: Option<Timestamp>,
         /// Until when.
-        #[arg(long, value_name = "TIME")]
-        until: Timestamp,
+        #[arg(long, value_name = "TIME", required_unless_present = "withdraw")]
+        until: Option<Timestamp>,
         #[command(flatten)]
         ask: Ask,
     },
+    /// Overrides that are not over, with the ids by which they are withdrawn.
+    Overrides {
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Hours, nights, pages, shares and pay of each person, of the last 30 days or another time.
+    Load(load::Load),
+    /// Calendars that calendar programs fetch: a secret link for a person or a rota.
+    #[command(subcommand)]
+    Feed(feed::Command),
+    /// What was written down for whoever comes next, and what is open; or write something down.
+    Handover(feed::HandOver),
+    /// Ask somebody to take a shift, and answer such questions.
+    #[command(subcommand)]
+    Swap(swap::Command),
     /// Why somebody is on call, or nobody: every override and layer, in the order in which they are asked.
     Explain {
         #[command(flatten)]
@@ -205,6 +227,21 @@ impl Command {
                 })
             }),
             Self::Override {
+                withdraw: Some(id),
+                ask,
+                ..
+            } => Remote::run(&ask.server, async |remote| {
+                let address = path(&["oncall", "overrides", id, "withdraw"]);
+                remote.act(&address, None, ask.output).await?;
+                Ok(Exit::Ok)
+            }),
+            Self::Overrides { ask } => swap::overrides(ask),
+            Self::Load(load) => load.run(),
+            Self::Feed(command) => command.run(),
+            Self::Handover(hand_over) => hand_over.run(),
+            Self::Swap(command) => command.run(),
+            Self::Override {
+                withdraw: None,
                 rota,
                 person,
                 from,

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use crate::catalogs::copy_of_catalog;
-use crate::harness::Server;
+use crate::harness::{Server, http};
 use crate::{run, told};
 
 #[test]
@@ -92,6 +92,87 @@ fn a_rota_says_who_when_and_why() {
     );
     assert_eq!(who[0]["shift"]["by"], "override");
     assert_eq!(who[0]["why"][1]["verdict"], "overruled");
+
+    // It is taken back: the rota decides again.
+    let overrides = server.json(&["oncall", "overrides"]);
+    let id = overrides[0]["id"].as_str().expect("an id").to_owned();
+    server.told(&["oncall", "override", "--withdraw", &id]);
+    let again = server.ask(&["oncall", "override", "--withdraw", &id]);
+    assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+    let who = server.json(&["oncall", "who", "--at", from, "--rota", "primary"]);
+    let (own, layer) = (who[0]["shift"]["person"].clone(), &who[0]["shift"]["by"]);
+    assert_eq!(layer, "layer base");
+    let own = own.as_str().expect("a person");
+
+    // Whoever has that day by the rota gives it to somebody else, who agrees.
+    let asked = [
+        "oncall", "swap", "ask", "--person", own, "--to", "lerato", "--rota", "primary", "--from", from,
+        "--until", until,
+    ];
+    server.told(&asked);
+    let swaps = server.json(&["oncall", "swap", "list"]);
+    assert_eq!(
+        (&swaps[0]["by"], &swaps[0]["lapses_at"]),
+        (&json!(own), &json!(from))
+    );
+    let who = server.json(&["oncall", "who", "--at", from, "--rota", "primary"]);
+    assert_eq!(who[0]["shift"]["person"], own, "nobody has agreed yet");
+    let id = swaps[0]["id"].as_str().expect("an id").to_owned();
+    server.told(&["oncall", "swap", "accept", &id]);
+    let text = server.told(&["oncall", "explain", "--at", from, "--rota", "primary"]);
+    assert!(text.contains(&format!("swap {id} with {own}")), "{text}");
+    assert_eq!(server.json(&["oncall", "swap", "list"]), json!([]));
+
+    // Who has a week has all of it; a payroll reads it.
+    let load = ask("load", &["--rota", "primary", "-o", "json"]);
+    let load: serde_json::Value = serde_json::from_str(&load).expect("JSON");
+    let hours = |index: usize| load["people"][index]["on_call_ms"].as_u64().expect("hours") / 3_600_000;
+    assert_eq!((0..4).map(hours).sum::<u64>(), 28 * 24, "{load}");
+    assert_eq!(load["equal_share"], 2_500);
+    let csv = ask("load", &["--rota", "primary", "-o", "csv"]);
+    assert!(
+        csv.lines().count() == 5 && csv.contains("thandi,Thandi Mokoena,primary,"),
+        "{csv}"
+    );
+
+    let review = server.json(&["alert", "review", "--days", "7"]);
+    let silent = |key: &str| review[key].as_array().map_or(0, Vec::len);
+    assert!(
+        silent("rules_never_fired") > 0 && silent("objectives_never_fired") > 0,
+        "{review}"
+    );
+    assert_eq!(review["paged"], 0, "{review}");
+
+    // A calendar program fetches by a secret link, until it is revoked.
+    let made = server.json(&["oncall", "feed", "make", "--person", "thandi"]);
+    let (id, path) = (
+        made["id"].as_str().expect("an id"),
+        made["path"].as_str().expect("a path"),
+    );
+    let get = |path: &str| http(&server.address, path, None, "");
+    let calendar = get(path).body;
+    assert!(
+        calendar.starts_with("BEGIN:VCALENDAR\r\n") && calendar.contains("SUMMARY:Primary on-call\r\n"),
+        "{calendar}"
+    );
+    assert!(
+        !calendar.contains("paymentsengine.example") && !calendar.contains("+27"),
+        "{calendar}"
+    );
+    assert_eq!(get(&path.replace(".ics", "0.ics")).status, 404);
+    server.told(&["oncall", "feed", "revoke", id]);
+    assert_eq!(get(path).status, 404);
+
+    let note = "the bank changes its certificate on Tuesday";
+    server.told(&["oncall", "handover", "--rota", "primary", note]);
+    let handed = server.json(&["oncall", "handover", "--rota", "primary"]);
+    assert_eq!(
+        (
+            &handed[0]["notes"][0]["text"],
+            &handed[0]["notes"][0]["handed_over"]
+        ),
+        (&json!(note), &json!(false))
+    );
 
     let before = [
         "oncall",
