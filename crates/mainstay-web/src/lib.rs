@@ -38,6 +38,7 @@ pub mod route;
 mod search;
 pub mod serve;
 mod session;
+mod silence;
 mod slo;
 pub mod view;
 

@@ -19,7 +19,7 @@ mod report;
 mod share;
 mod slo;
 
-pub use alert::{Alert, AlertState};
+pub use alert::{Alert, AlertRoute, AlertState, HeldBack, HeldKind};
 pub use alertmanager::{
     AlertGroup, AlertStatus, AlertTold, AlertmanagerStatus, ClusterStatus, GettableAlert, GettableSilence,
     Named, OriginalConfig, PostableSilence, SilenceMade, SilenceState, VersionInfo,

@@ -70,7 +70,7 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
         let value = match (parameter, info.path) {
             ("id", path) if path.contains("/slos/") => "payments-availability",
             ("id", path) if path.contains("/pages/") => "page-1",
-            ("id", path) if path.contains("/silence/") => "s-1",
+            ("id", path) if path.contains("/silence/") || path.contains("/silences/") => "s-1",
             ("id", _) => INCIDENT,
             ("event", _) => "01JHM8C1E0041061050R3GG28A",
             ("subject", _) => "2025-01-15-001",
@@ -134,6 +134,7 @@ pub(crate) fn body(info: &RouteInfo) -> &'static str {
         }
         "/api/v1/series" | "/api/v1/admin/tsdb/delete_series" => "match[]=up",
         "/api/v1/query_range" => "query=up&start=0&end=60&step=15",
+        "/silences" => "matchers=cell%3Dcell-5&for=1h&comment=planned",
         "/login" => "token=viewer-token",
         _ => "",
     }

@@ -6,6 +6,7 @@ mod gate;
 mod metrics;
 mod objectives;
 mod reports;
+mod rota;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,6 +46,8 @@ pub(crate) struct Fake {
     pub(crate) reached: Mutex<Option<Reach>>,
     /// How many acknowledgements were carried to their end.
     pub(crate) acknowledged: AtomicU32,
+    /// The silence that was made last.
+    pub(crate) silenced: Mutex<Option<PostableSilence>>,
 }
 
 impl Fake {
@@ -54,6 +57,7 @@ impl Fake {
             asked: Mutex::default(),
             reached: Mutex::default(),
             acknowledged: AtomicU32::new(0),
+            silenced: Mutex::default(),
         }
     }
 
@@ -405,12 +409,12 @@ impl Console for Fake {
 
     fn duty<'a>(&'a self, who: &'a Principal, _: DutyAsked) -> Answer<'a, Vec<RotaDuty>> {
         self.heard("duty", who);
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async { Ok(rota::duties()) })
     }
 
     fn shifts<'a>(&'a self, who: &'a Principal, _: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {
         self.heard("shifts", who);
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async { Ok(vec![rota::schedule()]) })
     }
 
     fn override_duty<'a>(&'a self, who: &'a Principal, _: NewOverride) -> Answer<'a, Done> {
@@ -420,7 +424,7 @@ impl Console for Fake {
 
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {
         self.heard("heartbeats", who);
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async { Ok(rota::heartbeats()) })
     }
 
     fn beat<'a>(&'a self, who: &'a Principal, name: &'a str) -> Answer<'a, Done> {

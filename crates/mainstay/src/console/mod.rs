@@ -16,6 +16,7 @@ mod gate;
 mod gate_now;
 mod grid;
 mod heartbeat;
+mod held;
 mod inbound;
 mod incident;
 mod journal;

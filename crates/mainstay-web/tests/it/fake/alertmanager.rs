@@ -12,6 +12,7 @@ fn alert() -> GettableAlert {
         labels: [
             ("alertname", "HighErrorRate"),
             ("cell", "cell-5"),
+            ("priority", "P0"),
             ("tenant", TENANT),
         ]
         .into_iter()
@@ -74,6 +75,7 @@ impl Alertmanager for Fake {
 
     fn silence<'a>(&'a self, who: &'a Principal, silence: PostableSilence) -> Answer<'a, String> {
         self.heard("silence", who);
+        *self.silenced.lock().expect("no test panics while it asks") = Some(silence.clone());
         Box::pin(async move {
             match silence.id.as_deref() {
                 None | Some("s-1") => Ok("s-2".to_owned()),

@@ -75,6 +75,12 @@ pub(super) fn alert(name: &str, severity: Severity, value: &str, query: &str) ->
         incident: Some(IncidentId::new(INCIDENT).expect("a name")),
         told: vec!["email to ada".to_owned(), "chat #sre-alerts".to_owned()],
         silenced_by: None,
+        held_back: Vec::new(),
+        routes: vec![AlertRoute {
+            path: "root > {priority=~\"P[01]\"}".to_owned(),
+            receiver: "on-call".to_owned(),
+            tells: vec!["pages by payments".to_owned(), "chat #sre-alerts".to_owned()],
+        }],
     }
 }
 
@@ -92,7 +98,32 @@ pub(super) fn alerts() -> Vec<Alert> {
             "100%",
             "hikaricp_connections_active / hikaricp_connections_max",
         ),
+        held(),
     ]
+}
+
+/// One that a silence and another alert hold back.
+fn held() -> Alert {
+    let back = |kind, by: &str| HeldBack {
+        kind,
+        by: by.to_owned(),
+        silence: None,
+        alert: None,
+    };
+    Alert {
+        state: AlertState::Silenced,
+        held_back: vec![
+            HeldBack {
+                silence: Some("s-1".to_owned()),
+                ..back(HeldKind::Silenced, "ada until 2025-01-15T11:00:00Z: planned")
+            },
+            HeldBack {
+                alert: Some("c0ffee".to_owned()),
+                ..back(HeldKind::Inhibited, "CellDown")
+            },
+        ],
+        ..alert("SlowQueries", Severity::P2, "3", "up")
+    }
 }
 
 pub(super) fn summary() -> IncidentSummary {
