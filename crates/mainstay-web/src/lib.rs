@@ -16,6 +16,7 @@ mod catalog;
 mod change;
 mod completion;
 pub mod console;
+mod desk;
 pub mod error;
 mod events;
 mod gate;
@@ -44,7 +45,7 @@ pub mod view;
 
 pub use access::{Auth, BindRefused, Tokens, TokensError, check_bind};
 pub use app::{Settings, Setup, router};
-pub use console::{Alertmanager, Answer, Console, Failure, Metrics, Reports};
+pub use console::{Alertmanager, Answer, Console, Denied, Desk, Failure, Metrics, Reports};
 pub use events::Topic;
 pub use otlp_grpc::serve_otlp_grpc;
 pub use serve::serve;

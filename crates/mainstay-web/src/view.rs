@@ -6,6 +6,7 @@
 mod alert;
 mod alertmanager;
 mod change;
+mod desk;
 mod gate;
 mod heartbeat;
 mod inbound;
@@ -25,6 +26,7 @@ pub use alertmanager::{
     Named, OriginalConfig, PostableSilence, SilenceMade, SilenceState, VersionInfo,
 };
 pub use change::Change;
+pub use desk::{AckLink, LinkedPage, SlackAnswer, SlackRequest};
 pub use gate::{
     GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKind, GatePeriod,
     GatePlace, GatePolicies, GatePolicy, GateReason, GateRequest, GateService, GateStatement, GateVerdict,

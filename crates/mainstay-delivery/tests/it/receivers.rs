@@ -137,6 +137,7 @@ async fn a_bot_of_slacks_keeps_what_finds_the_post_again() {
         url: format!("{}/api", provider.url()),
         token: SECRET.to_owned().into(),
         channel: "#alerts".to_owned(),
+        buttons: false,
     };
     let sent = send(&slack, &deliver(Channel::Chat), now()).await;
     let receipt = "C024BE91L 1401383885.000061".to_owned();
@@ -161,6 +162,7 @@ async fn a_bot_of_slacks_keeps_what_finds_the_post_again() {
             url: provider.url(),
             token: SECRET.to_owned().into(),
             channel: "#alerts".to_owned(),
+            buttons: false,
         };
         let sent = send(&slack, &deliver(Channel::Chat), now()).await;
         assert_eq!(word(&sent), expected, "{said}");

@@ -106,6 +106,7 @@ fn every_channel_of_the_guide_has_its_address() {
         url: "https://slack.com/api".to_owned(),
         token: "the SLACK_TOKEN".to_owned().into(),
         channel: "@ann".to_owned(),
+        buttons: false,
     };
     assert!(chat == expected, "{chat:?}");
     assert!(address(&directory, Channel::Email, ann()).is_err());

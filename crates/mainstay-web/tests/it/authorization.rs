@@ -97,6 +97,10 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
                 "step" => "15",
                 "topics" => "overview",
                 "match[]" => "up",
+                "page" => "page-1",
+                "person" => "ada",
+                "until" => "1736936284",
+                "signature" => "good",
                 other => panic!("give the parameter {other} of {} a value here", info.path),
             };
             format!("{}={value}", parameter.name)
@@ -135,6 +139,7 @@ pub(crate) fn body(info: &RouteInfo) -> &'static str {
         "/api/v1/series" | "/api/v1/admin/tsdb/delete_series" => "match[]=up",
         "/api/v1/query_range" => "query=up&start=0&end=60&step=15",
         "/silences" => "matchers=cell%3Dcell-5&for=1h&comment=planned",
+        "/ack" => "page=page-1&person=ada&until=1736936284&signature=good",
         "/login" => "token=viewer-token",
         _ => "",
     }
@@ -236,7 +241,7 @@ fn whatever_writes_needs_more_than_a_viewer_except_asking_and_signing() {
         .filter(|info| !matches!(info.access, Access::Role(Role::Responder | Role::Admin)))
         .map(|info| info.path.to_owned())
         .collect();
-    // Questions and queries by POST read; signing in and out concerns only the caller.
+    // Questions and queries by POST read; signing in and out concerns only the caller; what a link or Slack says is signed.
     assert_eq!(
         lenient,
         [
@@ -249,7 +254,9 @@ fn whatever_writes_needs_more_than_a_viewer_except_asking_and_signing() {
             "/api/v1/series",
             "/api/v1/labels",
             "/login",
-            "/logout"
+            "/logout",
+            "/ack",
+            "/api/v1/slack/actions"
         ]
     );
 }

@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod data;
+mod desk;
 mod gate;
 mod metrics;
 mod objectives;

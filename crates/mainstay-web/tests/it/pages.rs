@@ -336,13 +336,74 @@ async fn heartbeats_show_the_missed_first_and_what_never_came_is_not_well() {
     assert!(html.contains("?</span> none came yet") && html.contains("✖</span> missed"));
 }
 
+#[tokio::test]
+async fn the_link_of_a_mail_asks_first_and_its_button_acknowledges_without_an_account() {
+    let web = Web::with_tokens(Mood::Breached);
+    let link = "/ack?page=page-1&person=ada&until=1736936284&signature=";
+    let asked = || web.fake.acknowledged.load(std::sync::atomic::Ordering::SeqCst);
+    let html = web.get(&format!("{link}good")).await.text();
+    assert!(html.contains("Acknowledge as Ada Lovelace") && html.contains("method=\"post\" action=\"/ack\""));
+    assert_eq!(asked(), 0, "programs that look at mail open every link");
+    for wrong in [format!("{link}forged"), "/ack?page=page-1".to_owned()] {
+        let reply = web.get(&wrong).await;
+        assert!(
+            [400, 403].contains(&reply.status.as_u16()),
+            "{wrong}: {}",
+            reply.status
+        );
+        assert!(
+            !reply.text().contains("cell-5"),
+            "nobody else learns what it is about"
+        );
+    }
+    let press = async |signature: &str| {
+        let request = crate::harness::post("/ack").header(crate::harness::FORM.0, crate::harness::FORM.1);
+        let body = format!("page=page-1&person=ada&until=1736936284&signature={signature}");
+        web.send(request.body(axum::body::Body::from(body)).expect("well formed"))
+            .await
+    };
+    assert_eq!((press("forged").await.status.as_u16(), asked()), (403, 0));
+    for _ in 0..2 {
+        let reply = press("good").await;
+        assert_eq!(reply.header(http::header::LOCATION), format!("{link}good"));
+    }
+    let html = web.get(&format!("{link}good")).await.text();
+    assert!(html.contains("You have it") && !html.contains("<form"));
+    let other = web
+        .get(
+            &link
+                .replace("ada", "grace")
+                .replace("signature=", "signature=good"),
+        )
+        .await
+        .text();
+    assert!(other.contains("ada was first"), "{other}");
+    let slack = async |signature: &str| {
+        let request = crate::harness::post("/api/v1/slack/actions")
+            .header(crate::harness::FORM.0, crate::harness::FORM.1)
+            .header("x-slack-signature", signature);
+        web.send(
+            request
+                .body(axum::body::Body::from("payload=%7B%7D"))
+                .expect("well formed"),
+        )
+        .await
+    };
+    assert_eq!(slack("forged").await.status, 403);
+    assert_eq!(
+        slack("v0=1").await.json()["text"],
+        "14 bytes",
+        "the body comes as it was signed"
+    );
+}
+
 /// Every page a reader can open, with what exists for its parameters.
 fn page_paths() -> Vec<String> {
     route::table()
         .into_iter()
         .map(|route| route.info)
         .filter(|info| info.kind == Kind::Page && info.method == http::Method::GET)
-        .filter(|info| !["/login", "/assets/{name}", "/healthz"].contains(&info.path))
+        .filter(|info| !["/login", "/assets/{name}", "/healthz", "/ack"].contains(&info.path))
         .map(|info| {
             info.path
                 .replace("/slos/{id}", "/slos/payments-availability")

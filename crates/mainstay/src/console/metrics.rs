@@ -22,6 +22,7 @@ use mainstay_web::view::{
 };
 use mainstay_web::{Answer, Failure, Metrics};
 
+use super::desk::Doors;
 use super::{PlaneConsole, Scrapes, otlp, own_metrics, question, rule};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -39,6 +40,8 @@ pub(crate) struct Program {
     pub(crate) scrapes: Arc<Scrapes>,
     /// By which it signs what is believed without it.
     pub(crate) key: Arc<SigningKey>,
+    /// Where people acknowledge who are not signed in.
+    pub(crate) doors: Arc<Doors>,
 }
 
 /// How many may look up series, labels and rules at once; further ones wait.
@@ -297,7 +300,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         let telemetry = Arc::clone(&self.telemetry);
         Box::pin(async move {
             let text = tokio::task::spawn_blocking(move || own_metrics::exposition(&telemetry)).await;
-            text.map_err(|panic| QueryError::Internal(format!("it broke off: {panic}")))
+            let text = text.map_err(|panic| QueryError::Internal(format!("it broke off: {panic}")))?;
+            Ok(text + &own_metrics::refused(self.program.doors.refused()))
         })
     }
 

@@ -9,6 +9,7 @@ mod alertmanager;
 mod apart;
 mod chart;
 mod course;
+pub(crate) mod desk;
 mod duty;
 mod explain;
 mod expression;

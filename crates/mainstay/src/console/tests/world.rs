@@ -227,6 +227,7 @@ impl World {
                 started_at: start,
                 flags: Arc::default(),
                 scrapes: Arc::new(Scrapes::new(telemetry.clone())),
+                doors: Arc::new(desk::Doors::new(&key)),
                 key: Arc::new(key),
             },
         );
