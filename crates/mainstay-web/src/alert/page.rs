@@ -69,7 +69,7 @@ pub(crate) fn table(alerts: &[Alert], now: Timestamp, empty: &str) -> Markup {
                 value(alert),
                 routes(alert),
                 html! {
-                    @if alert.told.is_empty() { span.dim { "nobody" } } @else { (alert.told.join(", ")) }
+                    @if alert.told.is_empty() { span.dim { "nobody" } } @else { div.reason { (alert.told.join(", ")) } }
                     @if let Some(runbook) = &alert.runbook { span.sub { "runbook " (runbook) } }
                 },
             ]
@@ -138,7 +138,7 @@ fn routes(alert: &Alert) -> Markup {
     html! {
         @if alert.routes.is_empty() { span.dim { "not shown" } }
         @for route in &alert.routes {
-            div title=(route.path) {
+            div.reason {
                 b { (route.receiver) }
                 span.sub {
                     @if route.tells.is_empty() { "tells nobody" } @else { (route.tells.join(", ")) }

@@ -73,11 +73,11 @@ pub(super) async fn list(
 const COLUMNS: &[Column] = &[
     text("What"),
     text("State"),
+    text("Action"),
     text("Holds back now"),
     text("From"),
     text("Until"),
     text("By"),
-    text("Action"),
 ];
 
 fn row(
@@ -102,7 +102,16 @@ fn row(
     };
     vec![
         html! { code { (matchers) } span.sub { (silence.comment) } },
-        status_word(status, state),
+        html! {
+            (status_word(status, state))
+            @if state == "active" { span.sub { "ends in " (time::span(time::elapsed_ms(now, silence.ends_at))) } }
+        },
+        html! {
+            @if let Some(csrf) = csrf {
+                @if state == "expired" { a href=(again) { "Again" } }
+                @else { (form::button(&url::path(&["silences", &silence.id, "end"]), csrf, "End now")) }
+            }
+        },
         html! {
             @match (state, held.iter().min()) {
                 ("active", Some(worst)) => { (count(held.len() as u64)) ", worst " (severity(*worst)) },
@@ -111,17 +120,8 @@ fn row(
             }
         },
         time::instant(silence.starts_at, now),
-        html! {
-            (time::instant(silence.ends_at, now))
-            @if state == "active" { span.sub { "in " (time::span(time::elapsed_ms(now, silence.ends_at))) } }
-        },
+        time::instant(silence.ends_at, now),
         html! { (silence.created_by) },
-        html! {
-            @if let Some(csrf) = csrf {
-                @if state == "expired" { a href=(again) { "Again" } }
-                @else { (form::button(&url::path(&["silences", &silence.id, "end"]), csrf, "End now")) }
-            }
-        },
     ]
 }
 
