@@ -185,10 +185,18 @@ async fn a_post_about_a_page_has_buttons_only_where_what_is_pressed_can_be_belie
         let actions: Vec<_> = blocks.iter().filter(|block| block["type"] == "actions").collect();
         assert_eq!(actions.len(), usize::from(buttons));
         if let Some(actions) = actions.first() {
-            let pressed = |at: usize| (&actions["elements"][at]["action_id"], &actions["elements"][at]["value"]);
+            let pressed = |at: usize| {
+                (
+                    &actions["elements"][at]["action_id"],
+                    &actions["elements"][at]["value"],
+                )
+            };
             assert_eq!(pressed(0), (&"mainstay_acknowledge".into(), &"page-7".into()));
             assert_eq!(pressed(1), (&"mainstay_resolve".into(), &"2025-01-15-001".into()));
-            assert!(actions["elements"][1]["confirm"].is_object(), "ending is asked once more");
+            assert!(
+                actions["elements"][1]["confirm"].is_object(),
+                "ending is asked once more"
+            );
         }
         let mut over = deliver(Channel::Chat);
         over.message.resolved = true;
@@ -204,7 +212,10 @@ async fn a_post_about_a_page_has_buttons_only_where_what_is_pressed_can_be_belie
         };
         send(&slack, &over, now()).await;
         let (_, post) = only(&provider);
-        assert!(!post["blocks"].to_string().contains("mainstay_"), "what is over has none");
+        assert!(
+            !post["blocks"].to_string().contains("mainstay_"),
+            "what is over has none"
+        );
     }
 }
 

@@ -48,7 +48,11 @@ async fn the_link_of_a_mail_acknowledges_once_in_the_name_of_whom_it_was_sent_to
         signature: fields["signature"].clone(),
     };
     let asked = world.console.linked_page(&link).await.expect("it is ours");
-    assert_eq!((&asked.page, &asked.acknowledged), (&page, &None), "asking does nothing");
+    assert_eq!(
+        (&asked.page, &asked.acknowledged),
+        (&page, &None),
+        "asking does nothing"
+    );
 
     let other = AckLink {
         person: "sre-director".to_owned(),
@@ -56,10 +60,21 @@ async fn the_link_of_a_mail_acknowledges_once_in_the_name_of_whom_it_was_sent_to
     };
     denied(world.console.acknowledge_by_link(&other).await);
     denied(world.console.linked_page(&other).await);
-    let first = world.console.acknowledge_by_link(&link).await.expect("it is ours");
+    let first = world
+        .console
+        .acknowledge_by_link(&link)
+        .await
+        .expect("it is ours");
     assert_eq!(first.message, format!("Acknowledged by {person}."));
-    let second = world.console.acknowledge_by_link(&link).await.expect("it is ours");
-    assert!(second.events.is_empty() && second.message.contains("before"), "{second:?}");
+    let second = world
+        .console
+        .acknowledge_by_link(&link)
+        .await
+        .expect("it is ours");
+    assert!(
+        second.events.is_empty() && second.message.contains("before"),
+        "{second:?}"
+    );
     let asked = world.console.linked_page(&link).await.expect("it is ours");
     assert_eq!(asked.acknowledged.map(|(_, by)| by), Some(person));
 
@@ -88,7 +103,11 @@ fn press(user: &str, action: &str, value: &str, at: Timestamp, secret: &str) -> 
     let timestamp = at.as_second().to_string();
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let signature = hmac::sign(&key, format!("v0:{timestamp}:{body}").as_bytes());
-    let hex: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = signature
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     SlackRequest {
         timestamp,
         signature: format!("v0={hex}"),
@@ -103,8 +122,7 @@ const SECRET: &str = "http://127.0.0.1/SLACK_SIGNING_SECRET";
 async fn a_button_of_slack_acknowledges_for_who_pressed_it_and_a_double_click_changes_nothing() {
     let (world, incident, page, person) = paged().await;
     let now = world.clock.now();
-    let acknowledge =
-        |user: &str, at, secret| press(user, "mainstay_acknowledge", page.as_str(), at, secret);
+    let acknowledge = |user: &str, at, secret| press(user, "mainstay_acknowledge", page.as_str(), at, secret);
     let ago = |s| now - jiff::SignedDuration::from_secs(s);
     let send = async |request: SlackRequest| world.console.slack_action(&request).await;
     denied(send(acknowledge(&person, now, "another")).await);
@@ -119,29 +137,52 @@ async fn a_button_of_slack_acknowledges_for_who_pressed_it_and_a_double_click_ch
     let (to, stranger) = words(send(acknowledge("nobody", now, SECRET)).await);
     assert!(to == "ephemeral" && stranger.contains("U024BE7LH"), "{stranger}");
     let unanswered = async || {
-        let look = |states: &States<'_>| states.oncall.page(&page).is_some_and(|page| page.acknowledged.is_none());
+        let look = |states: &States<'_>| {
+            states
+                .oncall
+                .page(&page)
+                .is_some_and(|page| page.acknowledged.is_none())
+        };
         world.plane.look(look).await
     };
     assert!(unanswered().await, "nothing was done so far");
 
     let pressed = acknowledge(&person, ago(299), SECRET);
     let (to, first) = words(send(pressed.clone()).await);
-    assert_eq!((to.as_str(), first), ("in_channel", format!("Acknowledged by {person}.")));
+    assert_eq!(
+        (to.as_str(), first),
+        ("in_channel", format!("Acknowledged by {person}."))
+    );
     for again in [pressed, acknowledge("thandi", now, SECRET)] {
         let (to, second) = words(send(again).await);
-        assert!(to == "ephemeral" && second.contains(&format!("acknowledged by {person} before")), "{second}");
+        assert!(
+            to == "ephemeral" && second.contains(&format!("acknowledged by {person} before")),
+            "{second}"
+        );
     }
 
     let resolve = || press(&person, "mainstay_resolve", incident.as_str(), now, SECRET);
     let (_, early) = words(send(resolve()).await);
     let open = async || {
-        let look = |states: &States<'_>| states.incidents.get(&incident).is_some_and(|incident| incident.is_open());
+        let look = |states: &States<'_>| {
+            states
+                .incidents
+                .get(&incident)
+                .is_some_and(|incident| incident.is_open())
+        };
         world.plane.look(look).await
     };
     assert!(open().await, "its alerts fire: {early}");
     let (_, other) = words(send(press(&person, "other", "x", now, SECRET)).await);
     assert!(other.contains("does not know"), "{other}");
-    let counted: Vec<_> = world.console.program.doors.refused().all().filter(|(.., count)| *count > 0).collect();
+    let counted: Vec<_> = world
+        .console
+        .program
+        .doors
+        .refused()
+        .all()
+        .filter(|(.., count)| *count > 0)
+        .collect();
     assert_eq!(counted, [("slack", "stale", 1), ("slack", "wrong", 2)]);
 }
 
@@ -159,13 +200,29 @@ async fn a_text_message_acknowledges_the_newest_page_that_was_sent_to_that_numbe
         .expect("who is on call has a telephone");
     let stranger = world.console.acknowledge_newest("+27115550999").await;
     assert!(matches!(stranger, Err(Failure::NotFound { .. })), "{stranger:?}");
-    let first = world.console.acknowledge_newest(&number).await.expect("it was sent there");
+    let first = world
+        .console
+        .acknowledge_newest(&number)
+        .await
+        .expect("it was sent there");
     assert_eq!(first.message, format!("Acknowledged by {person}."));
-    let second = world.console.acknowledge_newest(&number).await.expect("it was sent there");
-    assert!(second.message.contains("before") && second.events.is_empty(), "{second:?}");
+    let second = world
+        .console
+        .acknowledge_newest(&number)
+        .await
+        .expect("it was sent there");
+    assert!(
+        second.message.contains("before") && second.events.is_empty(),
+        "{second:?}"
+    );
     let by = world
         .plane
-        .look(|states| states.oncall.page(&page).and_then(|page| page.acknowledged.clone()))
+        .look(|states| {
+            states
+                .oncall
+                .page(&page)
+                .and_then(|page| page.acknowledged.clone())
+        })
         .await;
     assert_eq!(by.map(|(_, by)| by.subject), Some(person));
 }

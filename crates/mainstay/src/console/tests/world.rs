@@ -194,7 +194,12 @@ impl World {
         let (payments, _) = Catalog::load(&catalog_directory()).expect("the catalog has no errors");
         let files = payments.documents.files().chain([("contracts.yaml", CONTRACTS)]);
         // A bot of Slack's beside the chat.
-        let files = files.map(|(name, text)| (name, text.replace("  chat:\n    url: ${MAINSTAY_CHAT_URL}\n", SLACK)));
+        let files = files.map(|(name, text)| {
+            (
+                name,
+                text.replace("  chat:\n    url: ${MAINSTAY_CHAT_URL}\n", SLACK),
+            )
+        });
         let (documents, mut diagnostics) = Documents::from_texts(files);
         let catalog = Catalog::build(documents, &mut diagnostics);
         let judged = Judged::of(&catalog, &mut diagnostics);
