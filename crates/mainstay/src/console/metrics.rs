@@ -301,7 +301,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         Box::pin(async move {
             let text = tokio::task::spawn_blocking(move || own_metrics::exposition(&telemetry)).await;
             let text = text.map_err(|panic| QueryError::Internal(format!("it broke off: {panic}")))?;
-            Ok(text + &own_metrics::refused(self.program.doors.refused()))
+            let refused = own_metrics::refused(self.program.doors.refused());
+            Ok(text + &refused + &self.counts.exposition())
         })
     }
 
