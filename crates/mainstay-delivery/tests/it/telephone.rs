@@ -278,7 +278,7 @@ async fn call_back_signed(
     let signature = hmac::sign(&key, format!("{base}{signed_path}{signed}").as_bytes());
     let form: Vec<String> = fields
         .iter()
-        .map(|(name, value)| format!("{name}={value}"))
+        .map(|(name, value)| format!("{name}={}", value.replace('+', "%2B").replace(' ', "+")))
         .collect();
     let answer = reqwest::Client::builder()
         .no_proxy()
@@ -411,28 +411,7 @@ async fn ack_or_1_as_a_text_acknowledges_the_newest_page_once_however_often_it_i
     tokio::spawn(listen(desk.clone(), listener, callbacks));
     let text = async |from: &str, body: &str, sid: &str, token: &str| {
         let fields = [("From", from), ("Body", body), ("MessageSid", sid)];
-        // The number's plus stands for itself in what is signed, and is encoded in what is sent.
-        let mut sorted = fields.to_vec();
-        sorted.sort_unstable();
-        let signed: String = sorted.iter().flat_map(|(name, value)| [*name, *value]).collect();
-        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, token.as_bytes());
-        let signature = hmac::sign(&key, format!("{base}/telephone/reply{signed}").as_bytes());
-        let form: String = fields
-            .iter()
-            .map(|(name, value)| format!("{name}={}&", value.replace('+', "%2B").replace(' ', "+")))
-            .collect();
-        let answer = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client")
-            .post(format!("{base}/telephone/reply"))
-            .header("Content-Type", "application/x-www-form-urlencoded")
-            .header("X-Twilio-Signature", STANDARD.encode(signature))
-            .body(form.trim_end_matches('&').to_owned())
-            .send()
-            .await
-            .expect("an answer");
-        (answer.status().as_u16(), answer.text().await.expect("a body"))
+        call_back(&base, "/telephone/reply", &fields, token).await
     };
     assert_eq!(text(NUMBER, "ack", "SM1", "another").await.0, 403);
     let (status, words) = text(NUMBER, "what is it", "SM2", SECRET).await;
