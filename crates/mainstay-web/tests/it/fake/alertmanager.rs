@@ -1,10 +1,10 @@
 //! Alerts, groups and silences that are always the same.
 
-use mainstay_kernel::{Labels, Matcher, Principal};
+use mainstay_kernel::{Labels, Matcher, Principal, Severity};
 use mainstay_web::view::*;
 use mainstay_web::{Alertmanager, Answer, Failure};
 
-use super::data::at;
+use super::data::{self, at};
 use super::{Fake, TENANT};
 
 fn alert() -> GettableAlert {
@@ -47,6 +47,30 @@ fn silence() -> GettableSilence {
         ends_at: at("2025-01-15T11:00:00Z"),
         created_by: "ada".to_owned(),
         comment: "planned".to_owned(),
+    }
+}
+
+/// One that a silence and another alert hold back.
+pub(super) fn held_alert() -> Alert {
+    let back = |kind, by: &str| HeldBack {
+        kind,
+        by: by.to_owned(),
+        silence: None,
+        alert: None,
+    };
+    Alert {
+        state: AlertState::Silenced,
+        held_back: vec![
+            HeldBack {
+                silence: Some("s-1".to_owned()),
+                ..back(HeldKind::Silenced, "ada until 2025-01-15T11:00:00Z: planned")
+            },
+            HeldBack {
+                alert: Some("c0ffee".to_owned()),
+                ..back(HeldKind::Inhibited, "CellDown")
+            },
+        ],
+        ..data::alert("SlowQueries", Severity::P2, "3", "up")
     }
 }
 

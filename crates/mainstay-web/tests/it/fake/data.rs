@@ -7,6 +7,7 @@ use mainstay_kernel::{
 };
 use mainstay_web::view::*;
 
+use super::alertmanager::held_alert;
 use super::{INCIDENT, Mood, NOW, TENANT};
 
 pub(super) fn at(text: &str) -> Timestamp {
@@ -98,32 +99,8 @@ pub(super) fn alerts() -> Vec<Alert> {
             "100%",
             "hikaricp_connections_active / hikaricp_connections_max",
         ),
-        held(),
+        held_alert(),
     ]
-}
-
-/// One that a silence and another alert hold back.
-fn held() -> Alert {
-    let back = |kind, by: &str| HeldBack {
-        kind,
-        by: by.to_owned(),
-        silence: None,
-        alert: None,
-    };
-    Alert {
-        state: AlertState::Silenced,
-        held_back: vec![
-            HeldBack {
-                silence: Some("s-1".to_owned()),
-                ..back(HeldKind::Silenced, "ada until 2025-01-15T11:00:00Z: planned")
-            },
-            HeldBack {
-                alert: Some("c0ffee".to_owned()),
-                ..back(HeldKind::Inhibited, "CellDown")
-            },
-        ],
-        ..alert("SlowQueries", Severity::P2, "3", "up")
-    }
 }
 
 pub(super) fn summary() -> IncidentSummary {
