@@ -1,7 +1,8 @@
 //! Acknowledgements of people who are not signed in: each door believes its own signature, does things once, and says who
 //! was first.
 
-use mainstay_kernel::PageId;
+use mainstay_kernel::{Clock as _, PageId};
+use mainstay_plane::States;
 use mainstay_web::view::{AckLink, SlackAnswer, SlackRequest};
 use mainstay_web::{Denied, Desk as _};
 use ring::hmac;
