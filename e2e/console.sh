@@ -58,9 +58,10 @@ browse() {
         --disable-component-update --disable-sync --disable-dev-shm-usage --hide-scrollbars --user-data-dir="$work/browser" \
         "$@" >"$work/browser.txt" 2>&1 || die "the browser failed: $(tail -n 5 "$work/browser.txt")"
 }
-# shot NAME PATH WIDTH HEIGHT: a screenshot.
+# shot NAME PATH WIDTH HEIGHT [FLAG]: a screenshot; with the flag $dark, in the dark.
+dark=--blink-settings=preferredColorScheme=0
 shot() {
-    browse --screenshot="$shots/$1.png" --window-size="$3,$4" "$url$2"
+    browse ${5:+"$5"} --screenshot="$shots/$1.png" --window-size="$3,$4" "$url$2"
     # An empty page compresses to next to nothing.
     (($(stat -c %s "$shots/$1.png") > 10000)) || die "the screenshot $1.png shows nothing"
 }
@@ -110,6 +111,25 @@ names "the gate" "$(shown /gate)" "allowed, unseen" "cell-5" "payment-service" "
 names "the reports" "$(shown /reports)" "The platform" "Draft" "STD-001"
 names "the adjustments" "$(shown /adjustments)" "What does not count"
 names "what if" "$(answers "$url/slos/api-availability-30d?cell=cell-5&targets=nine")" "cannot be answered" "api-availability.yaml"
+# Alerts: why, where they go, and what a silence would hold back before it is made.
+names "the alerts" "$(shown /alerts)" HighErrorRate why "root > {" "pages by" Silences Heartbeats
+preview="/silences?matchers=cell%3Dcell-5&comment=disks&for=2h"
+names "the preview" "$(shown "$preview")" "It would hold back 2 of the 2 alerts" "P0 among them" "all that fires" HighErrorRate "Nothing is silenced"
+csrf=$(answers "$url$preview" | grep -oP 'name="csrf" value="\K[0-9a-f]+' | head -n 1)
+silence() { curl --silent --show-error --output /dev/null --write-out '%{http_code}' --max-time 5 "$@"; }
+[[ $(silence "$url/silences" --data "csrf=guess&matchers=cell%3Dcell-9&comment=x") == 403 ]] || die "a forged form made a silence"
+[[ $(silence "$url/silences" --data "csrf=$csrf&matchers=cell%3Dcell-9%2Cpriority!%3DP0&for=2h&comment=disks") == 303 ]] || die "no silence was made"
+names "the silences" "$(shown /silences)" 'cell="cell-9"' disks active "End now" local
+names "on-call" "$(shown "/oncall?zone=Africa/Johannesburg&at=2027-01-04T12:00")" "Now and next" "Four weeks, in Africa/Johannesburg" "Gaps of the next 90 days" "decides"
+names "the heartbeats" "$(shown /heartbeats)" "Heartbeats" "Came last"
+shot alerts /alerts 1280 800
+shot alerts-phone /alerts 390 844 "$dark"
+shot silences "$preview" 1280 1100
+shot silences-phone "$preview" 390 1400
+shot oncall "/oncall?zone=Africa/Johannesburg&at=2027-01-04T12:00" 1280 1400
+shot oncall-phone "/oncall?zone=Africa/Johannesburg" 390 1400 "$dark"
+shot heartbeats /heartbeats 1280 500 "$dark"
+shot why "/why/$id" 1280 900
 shot overview / 1280 800
 shot gate-phone /gate 360 740
 shot objective-phone "/slos/api-availability-30d?cell=cell-5" 360 740
@@ -117,7 +137,21 @@ shot incident "/incidents/$id" 1280 1600
 shot overview-phone / 360 740
 shot incident-phone "/incidents/$id" 360 740
 
+# The link of the mail asks and does nothing; a changed one is refused.
+link=$(python3 - "$work/messages.json" <<'PY'
+import json, re, sys
+mails = [m for m in json.load(open(sys.argv[1]))["messages"] if m["via"] == "email"]
+links = [link for mail in mails for link in re.findall(r"Acknowledge: (http\S+)", mail["text"])]
+print(links[0])
+PY
+)
+names "the link of the mail" "$(shown "${link#"$url"}")" "Acknowledge as" "$id"
+shot link-phone "${link#"$url"}" 390 600 "$dark"
+[[ $(silence "${link/person=/person=x}") == 403 ]] || die "a link in another's name is believed"
+answers "$url/metrics" | grep -q 'mainstay_acknowledgements_refused_total{door="mail",reason="wrong"} 1' || die "what was refused is not counted"
 "$mainstay" ack --server "$url" "$id"
+[[ $(silence "$url/ack" --data "${link#*\?}") == 303 ]] || die "the button of the link does not answer"
+names "the link when somebody was first" "$(shown "${link#"$url"}")" "local was first"
 acknowledged() {
     answers "$url/api/v1/incidents/$id" >"$work/incident.json"
     [[ $(json "$work/incident.json" 'any("acknowledged" in e["text"] for e in d["data"]["timeline"])') == True ]]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use mainstay_catalog::platform::is_e164;
 use mainstay_kernel::effect::{Deliver, Outcome};
 
+use crate::ack_link::AckLinks;
 use crate::http::HttpClient;
 use crate::smtp::{Smtp, SmtpOptions};
 use crate::telephone::{Callbacks, Telephone, TelephoneOptions};
@@ -58,6 +59,8 @@ pub enum Address {
         token: Secret,
         /// The channel or person, by name or id.
         channel: String,
+        /// Whether posts about pages have buttons: who presses one is told to us, signed.
+        buttons: bool,
     },
     /// A service of PagerDuty.
     PagerDuty {
@@ -285,6 +288,7 @@ pub enum ChannelError {
 /// The channels of the real world.
 pub struct RealChannels {
     smtp: Option<Smtp>,
+    ack_links: Option<AckLinks>,
     telephone: Option<Telephone>,
     http: HttpClient,
 }
@@ -312,9 +316,19 @@ impl RealChannels {
         };
         Ok(Self {
             smtp,
+            ack_links: None,
             telephone,
             http,
         })
+    }
+
+    /// Puts a link into mails about pages by which they are acknowledged.
+    #[must_use]
+    pub fn with_ack_links(self, links: AckLinks) -> Self {
+        Self {
+            ack_links: Some(links),
+            ..self
+        }
     }
 
     /// The receiving end of what the telephone provider tells, if it was told where that is.
@@ -337,7 +351,7 @@ impl Channels for RealChannels {
         let http = &self.http;
         match outgoing.address {
             Address::Email(to) => match &self.smtp {
-                Some(smtp) => smtp.send(&outgoing, to).await,
+                Some(smtp) => smtp.send(&outgoing, to, self.ack_links.as_ref()).await,
                 None => Sent::failed("no mail server is configured"),
             },
             Address::Phone(number) => match &self.telephone {
@@ -347,7 +361,12 @@ impl Channels for RealChannels {
             Address::ChatWebhook { url, channel } => {
                 slack::send(http, &outgoing, url, channel.as_deref()).await
             }
-            Address::Slack { url, token, channel } => slack::post(http, &outgoing, url, token, channel).await,
+            Address::Slack {
+                url,
+                token,
+                channel,
+                buttons,
+            } => slack::post(http, &outgoing, url, token, channel, *buttons).await,
             Address::Webhook { url } => webhook::send(http, &outgoing, url, None).await,
             Address::SignedWebhook { url, secret } => webhook::send(http, &outgoing, url, Some(secret)).await,
             Address::AlertmanagerWebhook { url } => alertmanager::send(http, &outgoing, url).await,

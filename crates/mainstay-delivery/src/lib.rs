@@ -2,6 +2,7 @@
 //!
 //! [`machine`] is pure and remembers what became of every attempt; the other modules make the attempts.
 
+pub mod ack_link;
 pub mod alertmanager;
 pub mod channel;
 mod http;
@@ -10,7 +11,7 @@ pub mod machine;
 mod ntfy;
 mod pagerduty;
 pub mod signature;
-mod slack;
+pub mod slack;
 pub mod smtp;
 mod teams;
 pub mod telephone;

@@ -19,9 +19,25 @@ pub enum SignatureError {
     /// It was made too long ago, or by a clock that is ahead.
     #[error("signed more than five minutes from now")]
     Stale,
+    /// Its time is over.
+    #[error("its time is over")]
+    Expired,
     /// It does not belong to this secret and this content.
     #[error("the signature does not fit")]
     Wrong,
+}
+
+impl SignatureError {
+    /// One word for it, for counters.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Stale => "stale",
+            Self::Expired => "expired",
+            Self::Wrong => "wrong",
+        }
+    }
 }
 
 /// The value of the header `Mainstay-Signature`: `t=SECONDS,v1=HEX`, where `HEX` is HMAC-SHA256 over `SECONDS.BODY`.
@@ -126,11 +142,11 @@ pub fn slack(
     hmac::verify(&key, &signed, &given).map_err(|_| SignatureError::Wrong)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
     pairs
         .map(|pair| {

@@ -3,6 +3,7 @@
 //! Slack says that it took a message with status 200 and the body `ok`, and nothing else; a 200 with another body comes
 //! from something in between. Text is escaped, and cut to the limits that Slack documents for each block.
 
+use mainstay_kernel::{IncidentId, PageId};
 use serde_json::{Value, json};
 
 use crate::channel::{Outgoing, Secret, Sent};
@@ -29,6 +30,11 @@ const FINAL_REFUSALS: &[&str] = &[
     "team_disabled",
     "user_not_found",
 ];
+
+/// The buttons' names, as they come back.
+pub const ACKNOWLEDGE: &str = "mainstay_acknowledge";
+/// See [`ACKNOWLEDGE`].
+pub const RESOLVE: &str = "mainstay_resolve";
 
 pub(crate) async fn send(
     http: &HttpClient,
@@ -81,8 +87,43 @@ pub(crate) async fn post(
     url: &str,
     token: &Secret,
     channel: &str,
+    with_buttons: bool,
 ) -> Sent {
-    post_document(http, outgoing, url, token, &render(outgoing, Some(channel))).await
+    let mut document = render(outgoing, Some(channel));
+    let message = &outgoing.deliver.message;
+    if let (true, Some(page), false) = (with_buttons, &message.page, message.resolved)
+        && let Some(blocks) = document["blocks"].as_array_mut()
+    {
+        blocks.push(buttons(page, message.incident.as_ref()));
+    }
+    post_document(http, outgoing, url, token, &document).await
+}
+
+/// What is pressed: the page is taken on, or its incident ended, which is asked once more.
+fn buttons(page: &PageId, incident: Option<&IncidentId>) -> Value {
+    let plain = |text: &str| json!({ "type": "plain_text", "text": text });
+    let mut elements = vec![json!({
+        "type": "button",
+        "action_id": ACKNOWLEDGE,
+        "style": "primary",
+        "text": plain("Acknowledge"),
+        "value": page.as_str(),
+    })];
+    elements.extend(incident.map(|incident| {
+        json!({
+            "type": "button",
+            "action_id": RESOLVE,
+            "text": plain("Resolve"),
+            "value": incident.as_str(),
+            "confirm": {
+                "title": plain("Resolve the incident?"),
+                "text": plain("It ends for everybody, and whoever was paged is told so."),
+                "confirm": plain("Resolve"),
+                "deny": plain("Not yet"),
+            },
+        })
+    }));
+    json!({ "type": "actions", "elements": elements })
 }
 
 /// Posts a document as a bot.

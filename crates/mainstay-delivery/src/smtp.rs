@@ -11,8 +11,10 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use lettre::transport::smtp::{Error, response::Response};
 use mainstay_kernel::Digest;
+use mainstay_kernel::effect::Recipient;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::ack_link::AckLinks;
 use crate::channel::{ChannelError, DEFAULT_TIMEOUT, Outgoing, Plaintext, Sent};
 use crate::http::chain;
 use crate::wording;
@@ -130,11 +132,24 @@ impl Smtp {
     }
 
     /// Makes one attempt to mail the message to `to`.
-    pub(crate) async fn send(&self, outgoing: &Outgoing<'_>, to: &[String]) -> Sent {
+    pub(crate) async fn send(
+        &self,
+        outgoing: &Outgoing<'_>,
+        to: &[String],
+        links: Option<&AckLinks>,
+    ) -> Sent {
+        let mut text = wording::text(outgoing);
+        let message = &outgoing.deliver.message;
+        if let (Some(links), Some(page), Recipient::Person(person), false) =
+            (links, &message.page, &outgoing.deliver.to, message.resolved)
+        {
+            let url = links.url(outgoing.base_url, page, person, outgoing.at);
+            text += &format!("Acknowledge: {url}\n");
+        }
         let mail = Letter {
             subject: wording::subject(outgoing),
             headers: Vec::new(),
-            text: Some(wording::text(outgoing)),
+            text: Some(text),
             html: None,
         };
         self.send_mail(outgoing, to, mail).await

@@ -18,7 +18,7 @@ use mainstay_kernel::effect::{Channel, Recipient};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-pub use callback::{Acknowledge, Callbacks, Called};
+pub use callback::{Acknowledge, Callbacks, Called, REPLY};
 
 use crate::channel::{Outgoing, Sent};
 use crate::http::{Call, HttpClient, Login, encoded};

@@ -4,10 +4,12 @@ mod adopted;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use mainstay_catalog::Catalog;
 use mainstay_catalog::platform::Contacts;
 use mainstay_catalog::response::{Channels, Setting, SettingError};
 use mainstay_delivery::channel::{Address, Secret};
+use mainstay_delivery::signature::{self, SignatureError};
 use mainstay_kernel::effect::{Channel, Deliver, Recipient};
 
 /// Where those are whom the catalog gives no address.
@@ -21,6 +23,7 @@ pub struct Directory {
     receivers: BTreeMap<String, Vec<String>>,
     chat_url: Option<String>,
     slack: Option<(String, Secret)>,
+    slack_signing: Option<SlackSigning>,
     webhooks: BTreeMap<String, Address>,
 }
 
@@ -43,6 +46,11 @@ impl Directory {
             let token = slack.token.value.resolve(lookup)?;
             Ok((api(slack.url.as_ref(), SLACK, lookup)?, token.into()))
         });
+        let signing = channels
+            .slack
+            .as_ref()
+            .and_then(|slack| slack.signing_secret.as_ref());
+        let slack_signing = signing.map(|secret| secret.value.resolve(lookup)).transpose()?;
         let people = catalog.platform.people.iter();
         let people = people.map(|(id, person)| (id.to_string(), person.contacts.clone()));
         let receivers = &catalog.response.routing.receivers;
@@ -58,6 +66,7 @@ impl Directory {
                 .collect(),
             chat_url,
             slack: slack.transpose()?,
+            slack_signing: slack_signing.map(SlackSigning),
             webhooks,
         })
     }
@@ -85,6 +94,55 @@ impl Directory {
         chat.chain(slack).chain(webhooks)
     }
 
+    /// Whether Slack sent this now; without a signing secret, nothing is believed.
+    ///
+    /// # Errors
+    /// Why it is not believed.
+    pub fn verify_slack(
+        &self,
+        timestamp: &str,
+        body: &[u8],
+        signature: &str,
+        now: Timestamp,
+    ) -> Result<(), SignatureError> {
+        let secret = self.slack_signing.as_ref().ok_or(SignatureError::Wrong)?;
+        signature::slack(&secret.0, timestamp, body, signature, now)
+    }
+
+    /// Whether an answer may be posted there: to Slack itself, or to where its API is said to be.
+    #[must_use]
+    pub fn is_slacks(&self, url: &str) -> bool {
+        let origin = |url: &str| {
+            let (scheme, rest) = url.split_once("://")?;
+            let authority = rest.split(['/', '?', '#']).next()?;
+            (!authority.contains(['@', '\\'])).then(|| format!("{scheme}://{authority}"))
+        };
+        let own = self.slack.as_ref().and_then(|(url, _)| origin(url));
+        let given = origin(url);
+        given.is_some() && (given.as_deref() == Some("https://hooks.slack.com") || given == own)
+    }
+
+    /// Who is called so in the chat, by the first of these names that is somebody's.
+    #[must_use]
+    pub fn by_chat(&self, names: &[&str]) -> Option<&str> {
+        let bare = |name: &str| name.trim_start_matches('@').to_lowercase();
+        names.iter().filter(|name| !name.is_empty()).find_map(|name| {
+            let mut people = self.people.iter();
+            let called = |contacts: &Contacts| contacts.chat.as_deref().map(bare) == Some(bare(name));
+            people
+                .find(|(_, contacts)| called(contacts))
+                .map(|(person, _)| person.as_str())
+        })
+    }
+
+    /// Whose telephone has this number.
+    pub fn by_phone<'a>(&'a self, number: &'a str) -> impl Iterator<Item = &'a str> {
+        let people = self.people.iter();
+        people
+            .filter(move |(_, contacts)| contacts.phone.as_deref() == Some(number))
+            .map(|(person, _)| person.as_str())
+    }
+
     /// Where a message goes, or why it can go nowhere.
     ///
     /// # Errors
@@ -93,8 +151,12 @@ impl Directory {
         let nowhere = || format!("{:?} has no address for {}", deliver.to, deliver.channel.name());
         let chat = |channel: String| {
             if let Some((url, token)) = &self.slack {
-                let (url, token) = (url.clone(), token.clone());
-                return Ok(Address::Slack { url, token, channel });
+                return Ok(Address::Slack {
+                    url: url.clone(),
+                    token: token.clone(),
+                    channel,
+                    buttons: self.slack_signing.is_some(),
+                });
             }
             let url = self
                 .chat_url
@@ -138,6 +200,16 @@ impl Directory {
             }
             _ => Err(nowhere()),
         }
+    }
+}
+
+/// The secret with which Slack signs; it is not shown.
+#[derive(Clone)]
+struct SlackSigning(String);
+
+impl std::fmt::Debug for SlackSigning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
     }
 }
 

@@ -169,7 +169,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         self.changed.subscribe()
     }
 
-    pub(crate) fn directory(&self) -> Arc<Directory> {
+    /// Where people and receivers are reached under the catalog in force.
+    pub fn directory(&self) -> Arc<Directory> {
         Arc::clone(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -144,6 +144,17 @@
     }
   });
 
+  const ownZone = document.getElementById("own-zone");
+  if (ownZone) {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone, url = new URL(location.href);
+    if (zone && url.searchParams.get("zone") !== zone) {
+      url.searchParams.set("zone", zone);
+      ownZone.href = url.pathname + url.search;
+      ownZone.textContent = `in ${zone}`;
+      ownZone.hidden = false;
+    }
+  }
+
   for (const region of document.querySelectorAll(".live[id]")) sent.set(region, region.innerHTML);
   setInterval(tick, 1000);
   connect();

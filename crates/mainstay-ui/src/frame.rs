@@ -239,7 +239,7 @@ fn vitals(frame: &Frame<'_>) -> Markup {
 
 fn on_call(duty: &Duty<'_>, now: Timestamp) -> Markup {
     html! {
-        "on call " span.rota { (duty.rota) } ": "
+        "on call " a.rota href="/oncall" { (duty.rota) } ": "
         @match duty.now {
             Some(person) => b { (person) },
             None => (status_word(Status::Breached, "nobody")),

@@ -1,6 +1,7 @@
 //! What the web asks of the plane. The web owns this trait; whoever composes the program implements it.
 
 mod alertmanager;
+mod desk;
 mod metrics;
 mod oncall;
 mod reports;
@@ -13,6 +14,7 @@ use mainstay_kernel::{EventId, IncidentId, Principal, RunbookId, SloId};
 use serde_json::Value;
 
 pub use alertmanager::Alertmanager;
+pub use desk::{Denied, Desk};
 pub use metrics::Metrics;
 pub use oncall::Oncall;
 pub use reports::Reports;
@@ -35,7 +37,7 @@ pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> 
 /// before a question comes here.
 ///
 /// A question that only reads may be dropped before it is answered; one that acts is always carried to its end.
-pub trait Console: Alertmanager + Metrics + Oncall + Reports + Shadow {
+pub trait Console: Alertmanager + Desk + Metrics + Oncall + Reports + Shadow {
     /// What is true right now. Asked for every page: must be cheap.
     fn situation<'a>(&'a self, who: &'a Principal) -> Answer<'a, Situation>;
     /// The first screen.

@@ -1,5 +1,7 @@
 //! What others must tell at least so often.
 
+mod page;
+
 use axum::extract::{Path, State};
 
 use crate::app::App;
@@ -10,6 +12,11 @@ use crate::view::{Done, Heartbeat};
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
+        Route::get(
+            "/heartbeats",
+            "How every heartbeat of the catalog stands",
+            page::list,
+        ),
         Route::get(
             "/api/v1/heartbeats",
             "How every heartbeat of the catalog stands",

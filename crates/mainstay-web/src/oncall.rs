@@ -1,6 +1,8 @@
 //! Who is on call, when, and why.
 
 mod api;
+mod calendar;
+mod page;
 
 use crate::route::{Gives, Parameter, Route};
 use crate::view::{
@@ -42,9 +44,26 @@ const LOAD: &[Parameter] = &[
     ),
     optional("rota", "Only this rota."),
 ];
+const PAGE: &[Parameter] = &[
+    optional(
+        "zone",
+        "The zone that times are shown in: Africa/Johannesburg; UTC if nothing is said.",
+    ),
+    optional(
+        "at",
+        "An instant to explain: 2025-12-24T18:00 by the clock of the zone, or RFC 3339.",
+    ),
+];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
+        Route::get(
+            "/oncall",
+            "Who is on call now, next and in the coming weeks, where nobody is, and why",
+            page::duty,
+        )
+        .platform()
+        .query(PAGE),
         Route::get(
             "/api/v1/oncall",
             "Who is on call at an instant, until when, who comes next, and why",

@@ -44,7 +44,8 @@ const PLACES: [Place; 6] = [
     place("Reports", "/reports"),
 ];
 /// Those that show the platform as a whole.
-const PLATFORM_PLACES: [Place; 3] = [
+const PLATFORM_PLACES: [Place; 4] = [
+    place("On-call", "/oncall"),
     place("Gate", "/gate"),
     place("Query", "/query"),
     place("Catalog", "/catalog"),

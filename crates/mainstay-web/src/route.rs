@@ -7,8 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::app::App;
 use crate::{
-    alert, alertmanager, catalog, change, completion, events, gate, heartbeat, inbox, incident, journal,
-    login, oncall, openapi, overview, prometheus, query, report, search, shadow, slo,
+    alert, alertmanager, catalog, change, completion, desk, events, gate, heartbeat, inbox, incident,
+    journal, login, oncall, openapi, overview, prometheus, query, report, search, shadow, silence, slo,
 };
 
 /// The largest body of most routes, in bytes.
@@ -296,6 +296,7 @@ pub fn table() -> Vec<Route> {
         incident::routes(),
         alert::routes(),
         alertmanager::routes(),
+        silence::routes(),
         slo::routes(),
         report::routes(),
         change::routes(),
@@ -311,6 +312,7 @@ pub fn table() -> Vec<Route> {
         inbox::routes(),
         search::routes(),
         login::routes(),
+        desk::routes(),
         events::routes(),
         openapi::routes(),
     ]

@@ -7,6 +7,7 @@ mod alert;
 mod alert_review;
 mod alertmanager;
 mod change;
+mod desk;
 mod feed;
 mod gate;
 mod heartbeat;
@@ -23,13 +24,14 @@ mod shadow;
 mod share;
 mod slo;
 
-pub use alert::{Alert, AlertState};
+pub use alert::{Alert, AlertRoute, AlertState, HeldBack, HeldKind};
 pub use alert_review::{AlertReview, ReviewAsked, ReviewedName, ReviewedPerson, UnannouncedIncident};
 pub use alertmanager::{
     AlertGroup, AlertStatus, AlertTold, AlertmanagerStatus, ClusterStatus, GettableAlert, GettableSilence,
     Named, OriginalConfig, PostableSilence, SilenceMade, SilenceState, VersionInfo,
 };
 pub use change::Change;
+pub use desk::{AckLink, LinkedPage, SlackAnswer, SlackRequest};
 pub use feed::{DutyFeed, FeedMade, Handover, HandoverAsked, HandoverNote, NewFeed, NewHandover};
 pub use gate::{
     GateAnswer, GateApproval, GateApproved, GateBudget, GateException, GateJudge, GateKind, GatePeriod,

@@ -37,7 +37,7 @@ use crate::adopt::alertmanager::settings;
 use crate::backup;
 use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
-use crate::console::{PlaneConsole, Program, Scrapes};
+use crate::console::{PlaneConsole, Program, Scrapes, desk};
 use crate::database::DatabaseUrl;
 use crate::exit::Exit;
 use discovery::Sources;
@@ -211,7 +211,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         clock: clock.clone(),
         entropy: entropy.clone(),
         channels: Arc::new(Fenced {
-            inner: channels,
+            inner: channels.with_ack_links(desk::links(&key)),
             lead: lead.clone(),
         }),
         hands: Arc::new(Fenced {
@@ -260,6 +260,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         Program {
             started_at: clock.now(),
             flags,
+            doors: Arc::new(desk::Doors::new(&key)),
             key,
             scrapes: scrapes.clone(),
         },

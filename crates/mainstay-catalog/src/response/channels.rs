@@ -150,7 +150,8 @@ impl Channels {
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Spanned<Setting>> {
         let smtp = self.smtp.iter().filter_map(|smtp| smtp.password.as_ref());
         let telephone = self.telephone.iter().map(|telephone| &telephone.auth_token);
-        let slack = self.slack.iter().map(|slack| &slack.token);
+        let slack = self.slack.iter();
+        let slack = slack.flat_map(|slack| std::iter::once(&slack.token).chain(&slack.signing_secret));
         let pagerduty = self.pagerduty.values().map(|service| &service.routing_key);
         let ntfy = self.ntfy.values().filter_map(|topic| topic.token.as_ref());
         smtp.chain(telephone)
@@ -191,6 +192,9 @@ pub struct Telephone {
 pub struct SlackBot {
     /// Its token: always a `${VARIABLE}`.
     pub token: Spanned<Setting>,
+    /// The secret with which Slack signs what it sends: always a `${VARIABLE}`. With it, posts about pages have buttons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_secret: Option<Spanned<Setting>>,
     /// Where the API is; left out, Slack's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<Setting>,

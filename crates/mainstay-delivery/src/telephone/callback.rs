@@ -1,5 +1,6 @@
 //! What the provider tells us: states of messages, and keys that were pressed. It signs every request.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -19,6 +20,12 @@ use crate::signature::{self, SignatureError};
 
 /// Where callbacks arrive.
 pub(super) const PATH: &str = "/telephone/";
+/// Where text messages arrive that people write: the provider is told so in its own console.
+pub const REPLY: &str = "/telephone/reply";
+/// What is written to acknowledge.
+const YES: [&str; 2] = ["ack", "1"];
+/// How many text messages are remembered: one that comes again acknowledges nothing that was sent since.
+const TEXTS_MAX: usize = 1_000;
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 16 * 1024;
 
@@ -44,6 +51,15 @@ pub enum Called {
     },
     /// Another key.
     OtherKey,
+    /// A text message came.
+    Text {
+        /// From which number.
+        from: String,
+        /// What it says.
+        text: String,
+        /// The provider's name for it.
+        sid: String,
+    },
 }
 
 /// Takes acknowledgements; gives what is told to the human.
@@ -51,6 +67,10 @@ pub trait Acknowledge: Send + Sync + 'static {
     /// Acknowledges a page in the name of a person. Gives the words that they then hear, such as who was first; nothing
     /// if it cannot be acknowledged.
     fn acknowledge(&self, person: PersonId, page: PageId) -> impl Future<Output = Option<String>> + Send;
+
+    /// Acknowledges the newest page that was sent to a telephone as a text message, in the name of whose telephone it is.
+    /// Gives the words that are written back; nothing if no page was sent there.
+    fn acknowledge_newest(&self, number: String) -> impl Future<Output = Option<String>> + Send;
 }
 
 impl Callbacks {
@@ -72,6 +92,13 @@ impl Callbacks {
         let url = format!("{}{path}", self.url);
         signature::twilio(&self.auth_token, &url, &fields, signature)?;
 
+        if path == REPLY {
+            let text = |name| field(&fields, name).map(str::to_owned);
+            return match (text("From"), text("Body"), text("MessageSid")) {
+                (Some(from), Some(text), Some(sid)) => Ok(Called::Text { from, text, sid }),
+                _ => Err(SignatureError::Malformed),
+            };
+        }
         let about = decoded(path.split_once('?').map_or("", |(_, query)| query));
         let key = field(&about, "key").ok_or(SignatureError::Malformed)?;
         if let Some(digits) = field(&fields, "Digits") {
@@ -116,17 +143,17 @@ impl Callbacks {
         Router::new()
             .route(&format!("{PATH}{{what}}"), post(receive::<A>))
             .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
-            .with_state(Arc::new((self, acknowledge)))
+            .with_state(Arc::new((self, acknowledge, Answered::default())))
     }
 }
 
 async fn receive<A: Acknowledge>(
-    State(shared): State<Arc<(Callbacks, A)>>,
+    State(shared): State<Arc<(Callbacks, A, Answered)>>,
     uri: Uri,
     headers: HeaderMap,
     form: Bytes,
 ) -> Response {
-    let (callbacks, acknowledge) = &*shared;
+    let (callbacks, acknowledge, answered) = &*shared;
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     let signature = headers
         .get("X-Twilio-Signature")
@@ -138,6 +165,22 @@ async fn receive<A: Acknowledge>(
             return (StatusCode::FORBIDDEN, error.to_string()).into_response();
         }
         Ok(Called::State) => return StatusCode::NO_CONTENT.into_response(),
+        Ok(Called::Text { from, text, sid }) => {
+            let mut known = answered.0.lock().await;
+            let words = match known.iter().find(|(of, _)| *of == sid) {
+                Some((_, words)) => words.clone(),
+                None => {
+                    let words = reply(acknowledge, from, &text).await;
+                    if known.len() >= TEXTS_MAX {
+                        known.pop_front();
+                    }
+                    known.push_back((sid, words.clone()));
+                    words
+                }
+            };
+            let twiml = format!("<Response><Message>{}</Message></Response>", escape(&words));
+            return ([(header::CONTENT_TYPE, "text/xml")], twiml).into_response();
+        }
         Ok(Called::OtherKey) => "That was not 1. The page is not acknowledged.".to_owned(),
         Ok(Called::Acknowledged { person, page }) => {
             // Whatever becomes of the page: a human has heard the call.
@@ -154,6 +197,19 @@ async fn receive<A: Acknowledge>(
     };
     let twiml = format!("<Response><Say>{words}</Say></Response>");
     ([(header::CONTENT_TYPE, "text/xml")], twiml).into_response()
+}
+
+/// The newest text messages with what was written back. One is answered after the other.
+#[derive(Default)]
+struct Answered(tokio::sync::Mutex<VecDeque<(String, String)>>);
+
+async fn reply<A: Acknowledge>(acknowledge: &A, from: String, text: &str) -> String {
+    let word = text.trim().trim_end_matches(['.', '!']).to_ascii_lowercase();
+    if !YES.contains(&word.as_str()) {
+        return "Write ACK or 1 to acknowledge your newest page. Nothing was done.".to_owned();
+    }
+    let said = acknowledge.acknowledge_newest(from).await;
+    said.unwrap_or_else(|| "No page was sent to this number that could be acknowledged.".to_owned())
 }
 
 fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {

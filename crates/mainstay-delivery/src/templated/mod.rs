@@ -47,7 +47,7 @@ pub(crate) async fn send(
                 Ok(mail) => smtp.send_mail(outgoing, &addresses, mail).await,
                 Err(unworded) => {
                     let deliver = in_own_words(outgoing, &unworded);
-                    smtp.send(&with(outgoing, &deliver), &addresses).await
+                    smtp.send(&with(outgoing, &deliver), &addresses, None).await
                 }
             }
         }
@@ -67,7 +67,7 @@ pub(crate) async fn send(
                 Ok(document) => own_slack::post_document(http, outgoing, url, token, &document).await,
                 Err(unworded) => {
                     let deliver = in_own_words(outgoing, &unworded);
-                    own_slack::post(http, &with(outgoing, &deliver), url, token, &channel).await
+                    own_slack::post(http, &with(outgoing, &deliver), url, token, &channel, false).await
                 }
             }
         }

@@ -341,6 +341,7 @@ async fn over_http(channel: &'static str, fault: Fault) -> Sent {
                 url: url.clone(),
                 token: secret(),
                 channel: "#alerts".to_owned(),
+                buttons: false,
             },
         ),
         "webhook" => (

@@ -137,6 +137,7 @@ async fn a_bot_of_slacks_keeps_what_finds_the_post_again() {
         url: format!("{}/api", provider.url()),
         token: SECRET.to_owned().into(),
         channel: "#alerts".to_owned(),
+        buttons: false,
     };
     let sent = send(&slack, &deliver(Channel::Chat), now()).await;
     let receipt = "C024BE91L 1401383885.000061".to_owned();
@@ -161,9 +162,60 @@ async fn a_bot_of_slacks_keeps_what_finds_the_post_again() {
             url: provider.url(),
             token: SECRET.to_owned().into(),
             channel: "#alerts".to_owned(),
+            buttons: false,
         };
         let sent = send(&slack, &deliver(Channel::Chat), now()).await;
         assert_eq!(word(&sent), expected, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_post_about_a_page_has_buttons_only_where_what_is_pressed_can_be_believed() {
+    for buttons in [true, false] {
+        let provider = takes("200 OK", r#"{"ok":true,"channel":"C1","ts":"1.2"}"#).await;
+        let slack = Address::Slack {
+            url: provider.url(),
+            token: SECRET.to_owned().into(),
+            channel: "@ana".to_owned(),
+            buttons,
+        };
+        send(&slack, &deliver(Channel::Chat), now()).await;
+        let (_, post) = only(&provider);
+        let blocks = post["blocks"].as_array().expect("blocks");
+        let actions: Vec<_> = blocks.iter().filter(|block| block["type"] == "actions").collect();
+        assert_eq!(actions.len(), usize::from(buttons));
+        if let Some(actions) = actions.first() {
+            let pressed = |at: usize| {
+                (
+                    &actions["elements"][at]["action_id"],
+                    &actions["elements"][at]["value"],
+                )
+            };
+            assert_eq!(pressed(0), (&"mainstay_acknowledge".into(), &"page-7".into()));
+            assert_eq!(pressed(1), (&"mainstay_resolve".into(), &"2025-01-15-001".into()));
+            assert!(
+                actions["elements"][1]["confirm"].is_object(),
+                "ending is asked once more"
+            );
+        }
+        let mut over = deliver(Channel::Chat);
+        over.message.resolved = true;
+        let provider = takes("200 OK", r#"{"ok":true,"channel":"C1","ts":"1.2"}"#).await;
+        let Address::Slack { token, channel, .. } = slack else {
+            unreachable!("it is Slack")
+        };
+        let slack = Address::Slack {
+            url: provider.url(),
+            token,
+            channel,
+            buttons,
+        };
+        send(&slack, &over, now()).await;
+        let (_, post) = only(&provider);
+        assert!(
+            !post["blocks"].to_string().contains("mainstay_"),
+            "what is over has none"
+        );
     }
 }
 

@@ -244,6 +244,16 @@ impl Acknowledge for Desk {
         self.0.lock().expect("no panic").push((person, page));
         Some("Acknowledged by <ana>.".to_owned())
     }
+
+    async fn acknowledge_newest(&self, number: String) -> Option<String> {
+        let person = PersonId::new("ana").expect("an id");
+        let newest = PageId::new(format!("page-{}", 9 + self.0.lock().expect("no panic").len()));
+        self.0
+            .lock()
+            .expect("no panic")
+            .push((person, newest.expect("an id")));
+        (number == NUMBER).then(|| "Acknowledged by <ana>.".to_owned())
+    }
 }
 
 /// Posts a form as the provider does, signed with `token`; gives the status and the body.
@@ -269,7 +279,7 @@ async fn call_back_signed(
     let signature = hmac::sign(&key, format!("{base}{signed_path}{signed}").as_bytes());
     let form: Vec<String> = fields
         .iter()
-        .map(|(name, value)| format!("{name}={value}"))
+        .map(|(name, value)| format!("{name}={}", value.replace('+', "%2B").replace(' ', "+")))
         .collect();
     let answer = reqwest::Client::builder()
         .no_proxy()
@@ -389,6 +399,37 @@ async fn key_1_acknowledges_the_page_and_ends_the_calls() {
     let sent = waiting.await.expect("no panic");
     assert_eq!(word(&sent), "done");
     assert!(reason(&sent).ends_with("acknowledged by key"), "{sent:?}");
+}
+
+#[tokio::test]
+async fn ack_or_1_as_a_text_acknowledges_the_newest_page_once_however_often_it_is_told() {
+    let provider = Provider::start(|_, _| taken()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
+    let channels = telephone(&provider.url(), PATIENT_MS, Some(&base));
+    let desk = Desk::default();
+    let callbacks = channels.callbacks().expect("callbacks");
+    tokio::spawn(listen(desk.clone(), listener, callbacks));
+    let text = async |from: &str, body: &str, sid: &str, token: &str| {
+        let fields = [("From", from), ("Body", body), ("MessageSid", sid)];
+        call_back(&base, "/telephone/reply", &fields, token).await
+    };
+    assert_eq!(text(NUMBER, "ack", "SM1", "another").await.0, 403);
+    let (status, words) = text(NUMBER, "what is it", "SM2", SECRET).await;
+    assert!(status == 200 && words.contains("Nothing was done"), "{words}");
+    assert!(desk.0.lock().expect("no panic").is_empty());
+    let (status, words) = text(NUMBER, " ACK ", "SM3", SECRET).await;
+    assert!(
+        status == 200 && words.contains("<Message>Acknowledged by &lt;ana&gt;.</Message>"),
+        "{words}"
+    );
+    let again = text(NUMBER, " ACK ", "SM3", SECRET).await;
+    assert_eq!(again, (200, words), "told again, it is the same text");
+    assert_eq!(desk.0.lock().expect("no panic").len(), 1);
+    assert_eq!(text(NUMBER, "1", "SM4", SECRET).await.0, 200);
+    assert_eq!(desk.0.lock().expect("no panic").len(), 2);
+    let (_, stranger) = text("+27115550999", "1", "SM5", SECRET).await;
+    assert!(stranger.contains("No page was sent"), "{stranger}");
 }
 
 #[tokio::test]

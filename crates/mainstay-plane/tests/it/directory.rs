@@ -106,9 +106,30 @@ fn every_channel_of_the_guide_has_its_address() {
         url: "https://slack.com/api".to_owned(),
         token: "the SLACK_TOKEN".to_owned().into(),
         channel: "@ann".to_owned(),
+        buttons: false,
     };
     assert!(chat == expected, "{chat:?}");
     assert!(address(&directory, Channel::Email, ann()).is_err());
+}
+
+#[test]
+fn answers_are_posted_to_slack_alone() {
+    let directory = Directory::new(&catalog(), |name| Some(format!("the {name}"))).expect("addresses");
+    assert!(directory.is_slacks("https://hooks.slack.com/actions/T0/1/x"));
+    for other in [
+        "http://hooks.slack.com/actions",
+        "https://hooks.slack.com.evil.example/",
+        "https://hooks.slack.com@evil.example/",
+        "https://evil.example/hooks.slack.com",
+        "http://169.254.169.254/",
+        "hooks.slack.com",
+        "",
+    ] {
+        assert!(!directory.is_slacks(other), "{other}");
+    }
+    assert_eq!(directory.by_chat(&["", "U1", "Ann"]), Some("ann"));
+    assert_eq!(directory.by_chat(&["bob", ""]), None);
+    assert_eq!(directory.by_phone("+27115550100").collect::<Vec<_>>(), ["ann"]);
 }
 
 #[test]

@@ -24,6 +24,10 @@ pub(super) async fn list(State(app): State<App>, visit: Visit) -> Result<Respons
     let topic = Topic::overview();
     let main = html! {
         h1 { "Alerts" }
+        ul.facts aria-label="About alerts" {
+            @if visit.caller.principal.sees(None) { li { a href="/silences" { "Silences" } } }
+            li { a href="/heartbeats" { "Heartbeats" } }
+        }
         (live::region("alerts", topic.as_str(), html! {
             section {
                 (table(shown, app.now(), "No alert fires or is pending here."))
@@ -48,6 +52,7 @@ const COLUMNS: &[Column] = &[
     text("Severity"),
     text("Since"),
     text("Value"),
+    text("Routes"),
     text("Told"),
 ];
 
@@ -57,16 +62,14 @@ pub(crate) fn table(alerts: &[Alert], now: Timestamp, empty: &str) -> Markup {
         .iter()
         .map(|alert| {
             vec![
-                name(alert),
-                html! {
-                    (status_word(alert.state.status(), alert.state.word()))
-                    @if let Some(by) = &alert.silenced_by { span.sub { "by " (by) } }
-                },
+                html! { (name(alert)) (why(alert)) },
+                html! { (status_word(alert.state.status(), alert.state.word())) (held(alert)) },
                 severity(alert.severity),
                 time::since(alert.since, now),
                 value(alert),
+                routes(alert),
                 html! {
-                    @if alert.told.is_empty() { span.dim { "nobody" } } @else { (alert.told.join(", ")) }
+                    @if alert.told.is_empty() { span.dim { "nobody" } } @else { div.reason { (alert.told.join(", ")) } }
                     @if let Some(runbook) = &alert.runbook { span.sub { "runbook " (runbook) } }
                 },
             ]
@@ -102,6 +105,47 @@ fn name(alert: &Alert) -> Markup {
             None => b { (alert.name) },
         }
         span.sub { (alert.scope) @if !alert.summary.is_empty() { " · " (alert.summary) } }
+    }
+}
+
+/// The way to every decision about it.
+fn why(alert: &Alert) -> Markup {
+    let href = url::path(&["why", &alert.fingerprint]);
+    html! { a.why href=(href) aria-label={ "Why: " (alert.name) " in " (alert.scope) } { "why" } }
+}
+
+/// What holds it back, each with by whom.
+fn held(alert: &Alert) -> Markup {
+    html! {
+        @for held in &alert.held_back {
+            span.sub {
+                b { (held.kind.word()) } " by "
+                @match (&held.silence, &held.alert) {
+                    (Some(_), _) => a href="/silences" { (held.by) },
+                    (None, Some(source)) => a href=(url::path(&["why", source])) { (held.by) },
+                    (None, None) => (held.by),
+                }
+            }
+        }
+        // What the journal says where nothing holds it back any more: its group is told soon.
+        @if alert.held_back.is_empty() {
+            @if let Some(by) = &alert.silenced_by { span.sub { "by " (by) } }
+        }
+    }
+}
+
+fn routes(alert: &Alert) -> Markup {
+    html! {
+        @if alert.routes.is_empty() { span.dim { "not shown" } }
+        @for route in &alert.routes {
+            div.reason {
+                b { (route.receiver) }
+                span.sub {
+                    @if route.tells.is_empty() { "tells nobody" } @else { (route.tells.join(", ")) }
+                }
+                span.sub { code { (route.path) } }
+            }
+        }
     }
 }
 

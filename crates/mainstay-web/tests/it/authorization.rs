@@ -70,7 +70,7 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
         let value = match (parameter, info.path) {
             ("id", path) if path.contains("/slos/") => "payments-availability",
             ("id", path) if path.contains("/pages/") => "page-1",
-            ("id", path) if path.contains("/silence/") => "s-1",
+            ("id", path) if path.contains("/silence/") || path.contains("/silences/") => "s-1",
             ("id", _) => INCIDENT,
             ("event", _) => "01JHM8C1E0041061050R3GG28A",
             ("subject", _) => "2025-01-15-001",
@@ -98,6 +98,10 @@ pub(crate) fn concrete(info: &RouteInfo) -> String {
                 "step" => "15",
                 "topics" => "overview",
                 "match[]" => "up",
+                "page" => "page-1",
+                "person" => "ada",
+                "until" => "1736936284",
+                "signature" => "good",
                 other => panic!("give the parameter {other} of {} a value here", info.path),
             };
             format!("{}={value}", parameter.name)
@@ -145,6 +149,8 @@ pub(crate) fn body(info: &RouteInfo) -> &'static str {
         }
         "/api/v1/series" | "/api/v1/admin/tsdb/delete_series" => "match[]=up",
         "/api/v1/query_range" => "query=up&start=0&end=60&step=15",
+        "/silences" => "matchers=cell%3Dcell-5&for=1h&comment=planned",
+        "/ack" => "page=page-1&person=ada&until=1736936284&signature=good",
         "/login" => "token=viewer-token",
         _ => "",
     }
@@ -246,7 +252,7 @@ fn whatever_writes_needs_more_than_a_viewer_except_asking_and_signing() {
         .filter(|info| !matches!(info.access, Access::Role(Role::Responder | Role::Admin)))
         .map(|info| info.path.to_owned())
         .collect();
-    // Questions and queries by POST read; signing in and out concerns only the caller.
+    // Questions and queries by POST read; signing in and out concerns only the caller; what a link or Slack says is signed.
     assert_eq!(
         lenient,
         [
@@ -259,7 +265,9 @@ fn whatever_writes_needs_more_than_a_viewer_except_asking_and_signing() {
             "/api/v1/series",
             "/api/v1/labels",
             "/login",
-            "/logout"
+            "/logout",
+            "/ack",
+            "/api/v1/slack/actions"
         ]
     );
 }

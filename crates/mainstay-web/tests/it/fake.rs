@@ -2,11 +2,13 @@
 
 mod alertmanager;
 mod data;
+mod desk;
 mod gate;
 mod metrics;
 mod objectives;
 mod oncall;
 mod reports;
+mod rota;
 mod shadow;
 
 use std::sync::Mutex;
@@ -47,6 +49,8 @@ pub(crate) struct Fake {
     pub(crate) reached: Mutex<Option<Reach>>,
     /// How many acknowledgements were carried to their end.
     pub(crate) acknowledged: AtomicU32,
+    /// The silence that was made last.
+    pub(crate) silenced: Mutex<Option<PostableSilence>>,
 }
 
 impl Fake {
@@ -56,6 +60,7 @@ impl Fake {
             asked: Mutex::default(),
             reached: Mutex::default(),
             acknowledged: AtomicU32::new(0),
+            silenced: Mutex::default(),
         }
     }
 
@@ -424,7 +429,7 @@ impl Console for Fake {
 
     fn heartbeats<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<Heartbeat>> {
         self.heard("heartbeats", who);
-        Box::pin(async { Ok(Vec::new()) })
+        Box::pin(async { Ok(rota::heartbeats()) })
     }
 
     fn beat<'a>(&'a self, who: &'a Principal, name: &'a str) -> Answer<'a, Done> {

@@ -1,5 +1,6 @@
 //! The web from outside: requests in, answers out.
 
+mod alerting;
 mod authorization;
 mod fake;
 mod harness;

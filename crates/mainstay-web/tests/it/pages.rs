@@ -20,7 +20,7 @@ fn snapshot(name: &str, html: &str) {
     settings.bind(|| insta::assert_snapshot!(name, html.replace('>', ">\n")));
 }
 
-async fn main_of(mood: Mood, path: &str) -> String {
+pub(crate) async fn main_of(mood: Mood, path: &str) -> String {
     let reply = Web::open(mood).get(path).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     reply.text()
@@ -198,7 +198,7 @@ fn page_paths() -> Vec<String> {
         .into_iter()
         .map(|route| route.info)
         .filter(|info| info.kind == Kind::Page && info.method == http::Method::GET)
-        .filter(|info| !["/login", "/assets/{name}", "/healthz"].contains(&info.path))
+        .filter(|info| !["/login", "/assets/{name}", "/healthz", "/ack"].contains(&info.path))
         .map(|info| {
             info.path
                 .replace("/slos/{id}", "/slos/payments-availability")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use mainstay_alert::HeldBy;
+use mainstay_alert::{HeldBy, Suppressions};
 use mainstay_catalog::Catalog;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
@@ -18,7 +18,7 @@ use mainstay_web::view::{Alert, AlertState, Look};
 
 use super::expression::{AlertQueries, Filter, Reading};
 use super::question::Questions;
-use super::{PlaneConsole, before, page, sight};
+use super::{PlaneConsole, before, held, page, sight};
 
 /// The most alerts that a list has.
 const LIST_MAX: usize = 10_000;
@@ -28,6 +28,7 @@ const VALUES_MAX: usize = 20;
 /// The view of an alert as far as states know it; its expression and value are added by [`Values`].
 pub(super) fn view(
     states: &States<'_>,
+    suppressions: &Suppressions<'_>,
     who: &Principal,
     alert: &AlertFact,
     ended_at: Option<Timestamp>,
@@ -59,6 +60,15 @@ pub(super) fn view(
         },
         incident: incident.map(|incident| incident.id.clone()),
         silenced_by,
+        held_back: match ended_at {
+            None => held::back(states, suppressions, who, alert),
+            Some(_) => Vec::new(),
+        },
+        routes: if all {
+            held::routes(&states.catalog.response.routing, &alert.labels)
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -195,10 +205,12 @@ impl<'a> Values<'a> {
 
 impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     pub(super) async fn alert_list(&self, who: &Principal, look: &Look) -> Vec<Alert> {
-        let since = before(self.now(), look.range_ms);
+        let now = self.now();
+        let since = before(now, look.range_ms);
         let (mut alerts, catalog) = self
             .plane
             .look(|states| {
+                let suppressions = Suppressions::at(states.alerts, &states.catalog.response.routing, now);
                 let seen = |labels: &Labels| {
                     sight::sees_alert(who, labels) && Scope::from_labels(labels).overlaps(&look.scope)
                 };
@@ -207,7 +219,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     .firing()
                     .map(|active| &active.alert)
                     .filter(|alert| seen(&alert.labels));
-                let mut alerts: Vec<Alert> = firing.map(|alert| view(states, who, alert, None)).collect();
+                let mut alerts: Vec<Alert> = firing
+                    .map(|alert| view(states, &suppressions, who, alert, None))
+                    .collect();
                 let attached = states
                     .incidents
                     .all()
@@ -219,7 +233,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     let alert = &attached.alert;
                     let again = states.alerts.alert(&alert.fingerprint).is_some();
                     (!again && seen(&alert.labels) && shown.insert(alert.fingerprint))
-                        .then(|| view(states, who, alert, Some(ended_at)))
+                        .then(|| view(states, &suppressions, who, alert, Some(ended_at)))
                 });
                 alerts.extend(ended);
                 (alerts, states.catalog.clone())

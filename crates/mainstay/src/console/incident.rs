@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use mainstay_alert::Suppressions;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_incident::Incident as Known;
@@ -249,8 +250,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 .alerts
                 .values()
                 .filter(|attached| sight::sees_alert(who, &attached.alert.labels));
-            let alerts =
-                attached.map(|attached| alert::view(states, who, &attached.alert, attached.ended_at));
+            let suppressions = Suppressions::at(states.alerts, &states.catalog.response.routing, now);
+            let alerts = attached
+                .map(|attached| alert::view(states, &suppressions, who, &attached.alert, attached.ended_at));
             Some((
                 alerts.collect::<Vec<_>>(),
                 if all {

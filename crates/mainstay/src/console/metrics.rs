@@ -22,6 +22,7 @@ use mainstay_web::view::{
 };
 use mainstay_web::{Answer, Failure, Metrics};
 
+use super::desk::Doors;
 use super::{PlaneConsole, Scrapes, otlp, own_metrics, question, rule};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -39,6 +40,8 @@ pub(crate) struct Program {
     pub(crate) scrapes: Arc<Scrapes>,
     /// By which it signs what is believed without it.
     pub(crate) key: Arc<SigningKey>,
+    /// Where people acknowledge who are not signed in.
+    pub(crate) doors: Arc<Doors>,
 }
 
 /// How many may look up series, labels and rules at once; further ones wait.
@@ -298,7 +301,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         Box::pin(async move {
             let text = tokio::task::spawn_blocking(move || own_metrics::exposition(&telemetry)).await;
             let text = text.map_err(|panic| QueryError::Internal(format!("it broke off: {panic}")))?;
-            Ok(text + &self.counts.exposition())
+            let refused = own_metrics::refused(self.program.doors.refused());
+            Ok(text + &refused + &self.counts.exposition())
         })
     }
 

@@ -6,6 +6,8 @@ use std::fmt::{Display, Write as _};
 use mainstay_plane::Telemetry;
 use mainstay_plane::telemetry::{Reason, TenantReport};
 
+use super::desk::Refused;
+
 /// How many tenants have lines of their own, those with the most series first; the others are one, `other`.
 const TENANTS_SHOWN: usize = 1_000;
 const OTHER: &str = "other";
@@ -64,6 +66,18 @@ impl Exposition {
             }
         }
     }
+}
+
+/// How often acknowledgements of people who are not signed in were refused.
+pub(super) fn refused(refused: &Refused) -> String {
+    let mut text = Exposition(String::new());
+    let name = "mainstay_acknowledgements_refused_total";
+    let help = "Links of mails and buttons of Slack whose signature was not believed.";
+    text.family(name, "counter", help);
+    for (door, reason, count) in refused.all() {
+        text.sample(name, &[("door", door), ("reason", reason)], count);
+    }
+    text.0
 }
 
 /// All of it. O(series + tenants).

@@ -1,4 +1,4 @@
-//! Keys that are pressed in a call acknowledge the page, as the button does.
+//! Keys that are pressed in a call, and text messages, acknowledge the page as the button does.
 
 use std::sync::Arc;
 
@@ -52,6 +52,16 @@ impl<C: Console + 'static> Acknowledge for Desk<C> {
             Ok(done) => Some(done.message),
             Err(failure) => {
                 tracing::warn!(?failure, "a page could not be acknowledged by key");
+                None
+            }
+        }
+    }
+
+    async fn acknowledge_newest(&self, number: String) -> Option<String> {
+        match self.0.acknowledge_newest(&number).await {
+            Ok(done) => Some(done.message),
+            Err(failure) => {
+                tracing::warn!(?failure, "no page could be acknowledged by a text message");
                 None
             }
         }

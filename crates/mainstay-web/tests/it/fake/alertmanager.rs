@@ -1,10 +1,10 @@
 //! Alerts, groups and silences that are always the same.
 
-use mainstay_kernel::{Labels, Matcher, Principal};
+use mainstay_kernel::{Labels, Matcher, Principal, Severity};
 use mainstay_web::view::*;
 use mainstay_web::{Alertmanager, Answer, Failure};
 
-use super::data::at;
+use super::data::{self, at};
 use super::{Fake, TENANT};
 
 fn alert() -> GettableAlert {
@@ -12,6 +12,7 @@ fn alert() -> GettableAlert {
         labels: [
             ("alertname", "HighErrorRate"),
             ("cell", "cell-5"),
+            ("priority", "P0"),
             ("tenant", TENANT),
         ]
         .into_iter()
@@ -49,6 +50,30 @@ fn silence() -> GettableSilence {
     }
 }
 
+/// One that a silence and another alert hold back.
+pub(super) fn held_alert() -> Alert {
+    let back = |kind, by: &str| HeldBack {
+        kind,
+        by: by.to_owned(),
+        silence: None,
+        alert: None,
+    };
+    Alert {
+        state: AlertState::Silenced,
+        held_back: vec![
+            HeldBack {
+                silence: Some("s-1".to_owned()),
+                ..back(HeldKind::Silenced, "ada until 2025-01-15T11:00:00Z: planned")
+            },
+            HeldBack {
+                alert: Some("c0ffee".to_owned()),
+                ..back(HeldKind::Inhibited, "CellDown")
+            },
+        ],
+        ..data::alert("SlowQueries", Severity::P2, "3", "up")
+    }
+}
+
 impl Alertmanager for Fake {
     fn gettable_alerts<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<GettableAlert>> {
         self.heard("gettable_alerts", who);
@@ -74,6 +99,7 @@ impl Alertmanager for Fake {
 
     fn silence<'a>(&'a self, who: &'a Principal, silence: PostableSilence) -> Answer<'a, String> {
         self.heard("silence", who);
+        *self.silenced.lock().expect("no test panics while it asks") = Some(silence.clone());
         Box::pin(async move {
             match silence.id.as_deref() {
                 None | Some("s-1") => Ok("s-2".to_owned()),

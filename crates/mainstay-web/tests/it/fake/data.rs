@@ -7,6 +7,7 @@ use mainstay_kernel::{
 };
 use mainstay_web::view::*;
 
+use super::alertmanager::held_alert;
 use super::{INCIDENT, Mood, NOW, TENANT};
 
 pub(super) fn at(text: &str) -> Timestamp {
@@ -75,6 +76,12 @@ pub(super) fn alert(name: &str, severity: Severity, value: &str, query: &str) ->
         incident: Some(IncidentId::new(INCIDENT).expect("a name")),
         told: vec!["email to ada".to_owned(), "chat #sre-alerts".to_owned()],
         silenced_by: None,
+        held_back: Vec::new(),
+        routes: vec![AlertRoute {
+            path: "root > {priority=~\"P[01]\"}".to_owned(),
+            receiver: "on-call".to_owned(),
+            tells: vec!["pages by payments".to_owned(), "chat #sre-alerts".to_owned()],
+        }],
     }
 }
 
@@ -92,6 +99,7 @@ pub(super) fn alerts() -> Vec<Alert> {
             "100%",
             "hikaricp_connections_active / hikaricp_connections_max",
         ),
+        held_alert(),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! The console over a plane in memory: a bad release in one cell, seen by an engineer and by two banks.
 
+mod desk;
 mod editions;
 mod gate;
 mod pages;

@@ -126,6 +126,8 @@ spec:
   recurrence: FREQ=WEEKLY;BYDAY=SU
 "#;
 
+const SLACK: &str = "  slack: {token: \"${SLACK_TOKEN}\", signing_secret: \"${SLACK_SIGNING_SECRET}\"}\n";
+
 fn catalog_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalogs/payments")
 }
@@ -191,6 +193,13 @@ impl World {
         let entropy = Arc::new(SeededEntropy::new(start.as_millisecond().unsigned_abs()));
         let (payments, _) = Catalog::load(&catalog_directory()).expect("the catalog has no errors");
         let files = payments.documents.files().chain([("contracts.yaml", CONTRACTS)]);
+        // A bot of Slack's beside the chat.
+        let files = files.map(|(name, text)| {
+            (
+                name,
+                text.replace("  chat:\n    url: ${MAINSTAY_CHAT_URL}\n", SLACK),
+            )
+        });
         let (documents, mut diagnostics) = Documents::from_texts(files);
         let catalog = Catalog::build(documents, &mut diagnostics);
         let judged = Judged::of(&catalog, &mut diagnostics);
@@ -227,6 +236,7 @@ impl World {
                 started_at: start,
                 flags: Arc::default(),
                 scrapes: Arc::new(Scrapes::new(telemetry.clone())),
+                doors: Arc::new(desk::Doors::new(&key)),
                 key: Arc::new(key),
             },
         );
