@@ -12,6 +12,7 @@ mod event;
 mod flap;
 mod fold;
 pub mod observation;
+mod placement;
 mod react;
 pub mod shadow;
 pub mod silence;
@@ -39,7 +40,7 @@ use draft::Draft;
 #[must_use]
 pub fn group_labels(routing: &Routing, labels: &Labels, group: &str) -> Option<Labels> {
     let routes = routing.route.matching(labels).into_iter();
-    let mut named = routes.map(|(path, route)| (decide::group_name(&path, route, labels), route));
+    let mut named = routes.map(|(path, route)| (placement::group_name(&path, route, labels), route));
     let (_, route) = named.find(|(name, _)| name == group)?;
     Some(route.group_by.of(labels))
 }

@@ -98,6 +98,8 @@ pub trait Console: Alertmanager + Metrics + Reports + Shadow {
     fn record_change<'a>(&'a self, who: &'a Principal, event: Value) -> Answer<'a, Done>;
     /// Takes what became of payments: CloudEvents in structured JSON form, all of them or none. Done: it is durable.
     fn record_completions<'a>(&'a self, who: &'a Principal, events: Vec<Value>) -> Answer<'a, Done>;
+    /// A body came that should have been alerts and cannot be read.
+    fn note_unreadable_alerts(&self) {}
     /// Takes alerts from another system. Valid ones are taken even if others are refused; then this is
     /// [`Failure::Invalid`] and names them, as Alertmanager does.
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done>;

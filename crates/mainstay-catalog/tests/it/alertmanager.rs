@@ -389,7 +389,7 @@ fn routes_lead_where_amtool_says() {
         let count = match (full, words.is_empty()) {
             (true, _) => 10_000,
             (false, true) => 3,
-            (false, false) => 100,
+            (false, false) => 60,
         };
         with_routes += usize::from(!words.is_empty());
         let mut dice = Dice(seed);

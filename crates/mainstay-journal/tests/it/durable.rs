@@ -19,7 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use crate::counter::page;
 use crate::support::{MINUTE, append, clock, entropy, event, everything, lead, open, start, try_open};
 
-async fn raw(dir: &Path) -> SqliteConnection {
+pub(crate) async fn raw(dir: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(dir.join(DATABASE_FILE));
     SqliteConnection::connect_with(&options)
         .await
@@ -153,63 +153,6 @@ async fn a_directory_is_open_once() {
     // Dropping has waited for the writer, so the directory is free at once.
     open(&dir).await.close().await;
     open(&dir).await;
-}
-
-#[tokio::test]
-async fn a_newer_format_is_refused_and_left_alone() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    open(dir.path()).await.close().await;
-    let mut connection = raw(dir.path()).await;
-    for found in [FORMAT + 1, -1] {
-        sqlx::query("UPDATE meta SET value = $1 WHERE name = 'format'")
-            .bind(found)
-            .execute(&mut connection)
-            .await
-            .expect("the format can be set");
-        match try_open(dir.path()).await {
-            Err(JournalError::Format {
-                found: seen,
-                supported,
-            }) => assert_eq!((seen, supported), (found, FORMAT)),
-            other => panic!("expected a format error, got {:?}", other.err()),
-        }
-    }
-    let tables: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sqlite_master WHERE type = 'table'")
-        .fetch_one(&mut connection)
-        .await
-        .expect("the tables can be counted");
-    assert!(tables > 0);
-}
-
-#[tokio::test]
-async fn a_file_of_the_first_format_is_read_and_brought_up_to_date() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    open(dir.path()).await.close().await;
-    let mut connection = raw(dir.path()).await;
-    // As the first format had it, with an effect that waits.
-    for statement in [
-        "DROP INDEX outbox_lane",
-        "ALTER TABLE outbox DROP COLUMN lane",
-        "ALTER TABLE outbox DROP COLUMN urgency",
-        "UPDATE meta SET value = 1 WHERE name = 'format'",
-        "INSERT INTO outbox (key, effect, cause, due_ms, attempts, possible_duplicate) VALUES
-             ('old', '{\"body\": {\"deliver\": {\"channel\": \"sms\"}}}', x'00', 0, 0, 0),
-             ('older', NULL, x'00', 0, 0, 0)",
-    ] {
-        let done = sqlx::query(statement).execute(&mut connection).await;
-        done.expect("the statement is sound");
-    }
-    open(dir.path()).await.close().await;
-    let format: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'format'")
-        .fetch_one(&mut connection)
-        .await
-        .expect("a format");
-    let waiting: Vec<(i64, String)> = sqlx::query_as("SELECT urgency, lane FROM outbox ORDER BY number")
-        .fetch_all(&mut connection)
-        .await
-        .expect("the effects");
-    assert_eq!(format, FORMAT);
-    assert_eq!(waiting, [(1, "sms".to_owned()), (1, "act".to_owned())]);
 }
 
 #[tokio::test]
@@ -492,7 +435,8 @@ async fn write_the_golden_file() {
     journal.commit(commit).await.expect("commit");
     journal.destroy_key(epoch, "grace").await.expect("destroy");
     journal.backup(&dir.path().join("copy")).await.expect("backup");
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/format-{FORMAT}.db"));
+    let golden = format!("tests/golden/format-{FORMAT}.db");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(golden);
     fs::create_dir_all(golden.parent().expect("it has a parent")).expect("the directory can be made");
     fs::copy(dir.path().join("copy").join(DATABASE_FILE), golden).expect("the golden file is written");
     for (name, chain) in verify(&journal).await.expect("its chains are whole") {

@@ -4,6 +4,7 @@ mod backends;
 mod copies;
 mod counter;
 mod durable;
+mod formats;
 mod kill;
 mod million;
 mod postgres;

@@ -113,6 +113,23 @@ pub(super) fn grouped(event: &AlertEvent, fingerprint: Digest) -> Option<(Step, 
             Step::Grouping,
             format!("Told again to receiver {}: nothing changed.", fact.receiver),
         ),
+        AlertEvent::Flapping { fact, flapping } if has(&fact.firing) => {
+            let by = flapping.iter().find(|one| one.fingerprint == fingerprint);
+            match by {
+                Some(one) => held(&one.by),
+                None => (
+                    Step::Grouping,
+                    format!("Told to receiver {} beside what flaps.", fact.receiver),
+                ),
+            }
+        }
+        AlertEvent::Settled { alerts, .. } if alerts.contains(&fingerprint) => {
+            (Step::Grouping, "It is stable: it flaps no more.".to_owned())
+        }
+        AlertEvent::Eased { fact } if has(&fact.resolved) => (
+            Step::Grouping,
+            format!("Its end told to receiver {}: others still fire.", fact.receiver),
+        ),
         AlertEvent::Resolved { fact } if has(&fact.resolved) => (
             Step::Grouping,
             format!(

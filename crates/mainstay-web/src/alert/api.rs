@@ -14,12 +14,13 @@ pub(super) async fn list(State(app): State<App>, caller: Caller, look: Look) -> 
 }
 
 pub(super) async fn post_v2(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<Done> {
-    let alerts: Vec<PostableAlert> = parse_json(&body)?;
+    let alerts: Vec<PostableAlert> =
+        parse_json(&body).inspect_err(|_| app.console.note_unreadable_alerts())?;
     Ok(app.envelope(app.console.receive_alerts(&caller.principal, alerts).await?))
 }
 
 pub(super) async fn webhook(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<Done> {
-    let message: WebhookMessage = parse_json(&body)?;
+    let message: WebhookMessage = parse_json(&body).inspect_err(|_| app.console.note_unreadable_alerts())?;
     if message.version != "4" {
         return Err(WebError::invalid(
             format!(

@@ -70,6 +70,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 events,
             }),
             Err(PlaneError::Refused(Refused::Oncall(OncallRefusal::AlreadyAcknowledged { by, .. }))) => {
+                self.counts.repeated_acks.add(1);
                 Ok(Done {
                     message: format!("It was acknowledged by {by} before."),
                     events: Vec::new(),
@@ -78,6 +79,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             Err(PlaneError::Refused(Refused::Oncall(OncallRefusal::NothingToAcknowledge(_))))
                 if known.acknowledged.is_some() =>
             {
+                self.counts.repeated_acks.add(1);
                 let by = known
                     .acknowledged
                     .map(|(_, actor)| actor.subject)

@@ -1,6 +1,6 @@
 //! What comes in: changes, other systems' alerts; and what the demo's inbox received.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use jiff::Timestamp;
@@ -218,6 +218,13 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             }
         });
         let (good, bad) = from_api(posted.collect(), self.now());
+        self.counts.malformed.add(bad.len());
+        // What is refused leaves nothing behind.
+        let known: BTreeSet<Digest> = good.iter().map(|one| one.labels.fingerprint()).collect();
+        let ends: Vec<(Labels, Option<Timestamp>)> = ends
+            .into_iter()
+            .filter(|(labels, _)| known.contains(&labels.fingerprint()))
+            .collect();
         let help = "Resolve some, or group them at their source.";
         let full = Failure::Unavailable {
             message: "more alerts fire than are kept, and not all of these were taken".to_owned(),
@@ -225,6 +232,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         // Whoever floods us must not keep our own alerts out.
         let firing = self.plane.look(|states| states.alerts.firing().count()).await;
         if firing + good.len() > FIRING_MAX - RESERVED && good.iter().any(|one| one.ended_at.is_none()) {
+            self.counts.no_room.add(good.len());
             return Err(full);
         }
         let told = good.len();
@@ -236,6 +244,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .map_err(|error| failure(error, help))?;
         let events = done.into_iter().map(|done| done.id).collect();
         let taken = told - shed;
+        self.counts.taken.add(taken);
+        self.counts.no_room.add(shed);
         if shed > 0 && bad.is_empty() {
             return Err(full);
         }

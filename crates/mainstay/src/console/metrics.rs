@@ -297,7 +297,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Metrics for PlaneConsole<J, C,
         let telemetry = Arc::clone(&self.telemetry);
         Box::pin(async move {
             let text = tokio::task::spawn_blocking(move || own_metrics::exposition(&telemetry)).await;
-            text.map_err(|panic| QueryError::Internal(format!("it broke off: {panic}")))
+            let text = text.map_err(|panic| QueryError::Internal(format!("it broke off: {panic}")))?;
+            Ok(text + &self.counts.exposition())
         })
     }
 

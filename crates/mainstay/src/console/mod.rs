@@ -8,6 +8,7 @@ mod alert;
 mod alertmanager;
 mod apart;
 mod chart;
+mod counts;
 mod course;
 mod duty;
 mod explain;
@@ -82,6 +83,7 @@ pub(crate) struct PlaneConsole<J, C, H> {
     operations: Arc<dyn Operations>,
     /// Until when alerts of others are to be believed if they are not told again: their labels by fingerprint.
     believed: Mutex<BTreeMap<Digest, (Labels, Timestamp)>>,
+    counts: counts::Counts,
 }
 
 /// What is done to the program itself: how depends on where it keeps things.
@@ -116,6 +118,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             inbox,
             operations,
             believed: Mutex::default(),
+            counts: counts::Counts::default(),
         }
     }
 
@@ -288,6 +291,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
 
     fn record_completions<'a>(&'a self, _who: &'a Principal, events: Vec<Value>) -> Answer<'a, Done> {
         Box::pin(self.take_completions(events))
+    }
+
+    fn note_unreadable_alerts(&self) {
+        self.counts.unreadable.add(1);
     }
 
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done> {

@@ -16,6 +16,7 @@ mod harness;
 mod heartbeat;
 mod help;
 mod hostile;
+mod hostile_alerts;
 mod import;
 mod oncall;
 mod otlp;

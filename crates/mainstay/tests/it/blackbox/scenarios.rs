@@ -25,12 +25,14 @@ pub(super) enum Why {
     OldStart,
     /// What is said of an alert stays what was said when it began.
     FirstAnnotations,
+    /// The first repetition of what a receiver refused comes after a second.
+    Retry,
     /// What was said to fire fires until it is said to be over.
     NoTimeout,
 }
 
 impl Why {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Relief,
         Self::Urgent,
         Self::News,
@@ -43,6 +45,7 @@ impl Why {
         Self::OldStart,
         Self::FirstAnnotations,
         Self::NoTimeout,
+        Self::Retry,
     ];
 
     /// Its name in the guide.
@@ -60,6 +63,7 @@ impl Why {
             Self::OldStart => "old starts",
             Self::FirstAnnotations => "first annotations",
             Self::NoTimeout => "no resolve_timeout",
+            Self::Retry => "first retry",
         }
     }
 }
@@ -367,6 +371,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "refused-once",
         steps: &[(0.0, Refuse("$team")), (0.0, Fire("A cell=c1"))],
+        differences: &[differs(Why::Retry, "$team", Some("1.5: A/c1"), Some("2.3: A/c1"))],
         ..PLAIN
     },
     Scenario {
