@@ -9,10 +9,11 @@ use mainstay_kernel::{Digest, EventId, Labels};
 use serde::{Deserialize, Serialize};
 
 use crate::AlertRefusal;
-use crate::decide::{group_name, out_of_shadow};
+use crate::decide::out_of_shadow;
 use crate::draft::Draft;
 use crate::event::AlertEvent;
 use crate::fold::{AlertState, Group};
+use crate::placement::group_name;
 
 /// The most of each text of another system that is kept, in bytes.
 const TEXT_MAX_BYTES: usize = 1_024;
