@@ -63,8 +63,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         let key = &claimed.effect.key;
         let address = self.directory().address(deliver);
         let unwanted = match claimed.attempt {
-            // What is told for the first time is told: it may be why somebody stops looking for others.
+            // What is told for the first time is told: it may be why somebody stops looking for others. What may have
+            // arrived is asked for, or told again, until there is a receipt.
             0 | 1 => None,
+            _ if claimed.possible_duplicate => None,
             _ => self.unwanted(deliver).await,
         };
         let sent = match (&address, unwanted) {
