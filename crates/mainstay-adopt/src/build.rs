@@ -244,6 +244,9 @@ impl<'a> Builder<'a> {
             time_zone: zone.clone(),
             layers,
             backs_up: None,
+            business_hours: None,
+            pay: None,
+            remind: None,
         };
         let rotas = (!one.layers.is_empty()).then_some((id, one));
         self.add(node, key, title, rotas.into_iter().collect());
@@ -305,12 +308,10 @@ impl<'a> Builder<'a> {
             .map(|schedule| schedule.rotas.iter().map(|(name, _)| name.clone()).collect());
         let rotas: Vec<String> = rotas.unwrap_or_default();
         match rotas.as_slice() {
-            [rota] => self.moved.overrides.push(Override {
-                rota: rota.clone(),
-                person,
-                from,
-                until,
-            }),
+            [rota] => self
+                .moved
+                .overrides
+                .push(Override::new(rota.clone(), person, from, until)),
             _ => self.lose(
                 node,
                 format!("{person} stands in from {from} until {until}: not said for which rota"),
@@ -367,6 +368,9 @@ fn rota(title: &str, zone: &TimeZoneName, layers: Vec<LayerDraft>) -> Rota {
         time_zone: zone.clone(),
         layers: layers.into_iter().map(LayerDraft::layer).collect(),
         backs_up: None,
+        business_hours: None,
+        pay: None,
+        remind: None,
     }
 }
 
