@@ -213,7 +213,7 @@ fn single<'a>(
         .saturating_add(jiff::SignedDuration::from_secs(seconds))
         .unwrap_or(from);
     let mut users = people(builder, &node.list("users"));
-    users.extend(groups(builder, node).into_iter());
+    users.extend(groups(builder, node));
     if users.len() > 1 {
         builder.lose(node, "more than one stands in: only the first is written");
     }
