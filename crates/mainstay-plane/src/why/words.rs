@@ -94,6 +94,7 @@ pub(super) fn released() -> (Step, String) {
 pub(super) fn grouped(event: &AlertEvent, fingerprint: Digest) -> Option<(Step, String)> {
     let others = |alerts: &[mainstay_kernel::fact::AlertFact]| match alerts.len() {
         0 | 1 => "alone".to_owned(),
+        2 => "with 1 other".to_owned(),
         many => format!("with {} others", many - 1),
     };
     let has = |alerts: &[mainstay_kernel::fact::AlertFact]| {
@@ -219,10 +220,7 @@ fn oncall(event: OncallEvent) -> Option<(Step, String)> {
         } => {
             let (level, round) = (level + 1, round + 1);
             let what = if inform { "informs" } else { "pages" };
-            format!(
-                "Level {level} of round {round} {what} {}, on call at this instant.",
-                people(&told)
-            )
+            format!("Level {level} of round {round} {what} {}.", people(&told))
         }
         OncallEvent::Insisted { person, channels, .. } => {
             let names: Vec<&str> = channels.into_iter().map(Channel::name).collect();
