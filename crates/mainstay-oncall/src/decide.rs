@@ -1,17 +1,16 @@
 //! Whom to tell now.
 
 use jiff::Timestamp;
-use mainstay_catalog::response::{EscalationLevel, EscalationPolicy, Target};
 use mainstay_kernel::fact::{Acknowledged, PageRequested};
-use mainstay_kernel::{IncidentId, PageId, PersonId, Scope, Severity};
+use mainstay_kernel::{IncidentId, PageId, PersonId, Scope};
 
+use crate::climb;
 use crate::event::OncallEvent;
 use crate::feed::{self, Feed};
 use crate::fold::{OncallState, Override, Page};
 use crate::handover::{self, Incoming};
 use crate::news;
-use crate::notify::{self, Insist, steps};
-use crate::rota::on_call_at;
+use crate::notify::{self, Insist};
 use crate::spec::OncallSpec;
 use crate::swap::{self, Swap, SwapEnd};
 
@@ -29,6 +28,8 @@ pub enum OncallCommand {
     },
     /// The time of a level has come.
     Climb { page: PageId, round: u32, level: usize },
+    /// Whose turn it was has not answered: it is the next one's of the level.
+    PassTurn { page: PageId, round: u32, level: usize },
     /// The time to begin again has come.
     Repeat { page: PageId, round: u32 },
     /// The time to tell somebody by another channel has come.
@@ -128,15 +129,18 @@ pub(crate) fn decide(
 ) -> Result<Vec<OncallEvent>, OncallRefusal> {
     match command {
         OncallCommand::Page { request, policy } => open(state, spec, request, policy, now),
-        OncallCommand::Climb { page, round, level } => Ok(climb(state, spec, &page, round, level, now)),
-        OncallCommand::Repeat { page, round } => Ok(repeat(state, spec, &page, round, now)),
+        OncallCommand::Climb { page, round, level } => Ok(climb::climb(state, spec, &page, round, level, now)),
+        OncallCommand::PassTurn { page, round, level } => {
+            Ok(climb::pass_turn(state, spec, &page, round, level, now))
+        }
+        OncallCommand::Repeat { page, round } => Ok(climb::repeat(state, spec, &page, round, now)),
         OncallCommand::Insist(asked) => Ok(notify::insist(state, spec, asked)),
         OncallCommand::Widen {
             incident,
             scope,
             title,
         } => Ok(news::widen(state, &incident, &scope, &title)),
-        OncallCommand::Undeliverable { page, person } => Ok(undeliverable(state, spec, &page, person, now)),
+        OncallCommand::Undeliverable { page, person } => Ok(climb::undeliverable(state, spec, &page, person, now)),
         OncallCommand::AcknowledgePage { page, by } => {
             let open = state
                 .page(&page)
@@ -209,230 +213,17 @@ fn open(
         .as_ref()
         .and_then(|name| spec.policies.get(name).map(|policy| (name.clone(), policy)));
     let (name, policy) = found.ok_or(OncallRefusal::NoPolicy(name))?;
-    let (page, severity) = (request.page.clone(), request.severity);
     let mut events = news::superseded(state, &request, &name);
     events.push(OncallEvent::Opened {
-        request,
-        policy: name,
+        request: request.clone(),
+        policy: name.clone(),
     });
-    events.extend(begin(state, spec, policy, &page, severity, 0, now));
-    Ok(events)
-}
-
-/// What a round says at its beginning: every level without a delay and, while nobody who can acknowledge was reached,
-/// the next levels before their time.
-fn begin(
-    state: &OncallState,
-    spec: &OncallSpec,
-    policy: &EscalationPolicy,
-    page: &PageId,
-    severity: Severity,
-    round: u32,
-    now: Timestamp,
-) -> Vec<OncallEvent> {
-    let mut events = Vec::new();
-    let mut reached = false;
-    for (index, level) in policy.levels_for(severity) {
-        let due = level.delay().is_zero();
-        if !due && (reached || level.inform) {
-            continue;
-        }
-        let event = tell(
-            state,
-            spec,
-            policy,
-            level,
-            Step {
-                page,
-                severity,
-                round,
-                level: index,
-            },
-            now,
-        );
-        reached |= matches!(&event, OncallEvent::Notified { inform: false, .. });
-        events.push(event);
-    }
-    events
-}
-
-#[derive(Clone, Copy)]
-struct Step<'a> {
-    page: &'a PageId,
-    severity: Severity,
-    round: u32,
-    level: usize,
-}
-
-fn tell(
-    state: &OncallState,
-    spec: &OncallSpec,
-    policy: &EscalationPolicy,
-    level: &EscalationLevel,
-    step: Step<'_>,
-    now: Timestamp,
-) -> OncallEvent {
-    let mut people: Vec<PersonId> = Vec::new();
-    let mut why = Vec::new();
-    for target in &level.targets {
-        let person = match target {
-            Target::Person(person) => Some(person.value.clone()),
-            Target::Rota(name) => {
-                let rota = spec.rotas.get(&name.value);
-                let duty = rota.and_then(|rota| on_call_at(&name.value, rota, &state.overrides, now));
-                if duty.is_none() {
-                    why.push(format!("nobody is on call in rota {}", name.value));
-                }
-                duty
-            }
-        };
-        match person {
-            Some(person) if steps(spec, policy, step.severity, &person).is_empty() => {
-                why.push(format!("{person} has no address for any channel of the policy"));
-            }
-            Some(person) if !people.contains(&person) => people.push(person),
-            _ => {}
-        }
-    }
-    let (page, round, level_index) = (step.page.clone(), step.round, step.level);
-    if people.is_empty() {
-        return OncallEvent::NobodyReached {
-            page,
-            round,
-            level: level_index,
-            why: why.join("; "),
-        };
-    }
-    OncallEvent::Notified {
-        page,
-        round,
-        level: level_index,
-        people,
-        inform: level.inform,
-    }
-}
-
-/// What is said when the time of a level has come; where it reaches nobody, the next levels before their time.
-fn climb(
-    state: &OncallState,
-    spec: &OncallSpec,
-    page: &PageId,
-    round: u32,
-    level: usize,
-    now: Timestamp,
-) -> Vec<OncallEvent> {
-    let Some(open) = state.page(page).filter(|page| page.closed_at.is_none()) else {
-        return Vec::new();
-    };
-    let Some(policy) = spec.policies.get(&open.policy) else {
-        return Vec::new();
-    };
-    let severity = open.request.severity;
-    let mut levels = policy
-        .levels_for(severity)
-        .skip_while(|(index, _)| *index < level);
-    let Some((_, entry)) = levels.next().filter(|(index, _)| *index == level) else {
-        return Vec::new();
-    };
-    // Those who are only informed hear of it although somebody acknowledged, or a new round began.
-    let goes_on = entry.inform || (open.acknowledged.is_none() && open.round == round);
-    if open.was_told(level) || !goes_on {
-        return Vec::new();
-    }
-    if entry.inform {
-        let step = Step {
-            page,
-            severity,
-            round,
-            level,
-        };
-        return vec![tell(state, spec, policy, entry, step, now)];
-    }
-    tell_from(state, spec, policy, open, level, now)
-}
-
-/// Tells the first level from `level` on that was not told yet and reaches somebody; each that does not is said too.
-fn tell_from(
-    state: &OncallState,
-    spec: &OncallSpec,
-    policy: &EscalationPolicy,
-    open: &Page,
-    level: usize,
-    now: Timestamp,
-) -> Vec<OncallEvent> {
-    let severity = open.request.severity;
-    let mut events = Vec::new();
-    let levels = policy.levels_for(severity).filter(|(_, entry)| !entry.inform);
-    for (index, entry) in levels.filter(|(index, _)| *index >= level && !open.was_told(*index)) {
-        let step = Step {
-            page: &open.request.page,
-            severity,
-            round: open.round,
-            level: index,
-        };
-        let event = tell(state, spec, policy, entry, step, now);
-        let reached = matches!(event, OncallEvent::Notified { .. });
-        events.push(event);
-        if reached {
-            break;
-        }
-    }
-    events
-}
-
-/// Where nobody is left who might answer, the next level does not wait for its time.
-fn undeliverable(
-    state: &OncallState,
-    spec: &OncallSpec,
-    page: &PageId,
-    person: PersonId,
-    now: Timestamp,
-) -> Vec<OncallEvent> {
-    let Some(open) = news::waits_for(state, page, &person) else {
-        return Vec::new();
-    };
-    let mut events = vec![OncallEvent::Unreachable {
-        page: page.clone(),
-        person: person.clone(),
-    }];
-    if let Some(policy) = spec
-        .policies
-        .get(&open.policy)
-        .filter(|_| news::nobody_left(open, &person))
-    {
-        events.extend(tell_from(state, spec, policy, open, 0, now));
-    }
-    events
-}
-
-fn repeat(
-    state: &OncallState,
-    spec: &OncallSpec,
-    page: &PageId,
-    round: u32,
-    now: Timestamp,
-) -> Vec<OncallEvent> {
-    let Some(open) = state
-        .page(page)
-        .filter(|page| page.is_climbing() && page.round < round)
-    else {
-        return Vec::new();
-    };
-    let Some(policy) = spec.policies.get(&open.policy) else {
-        return Vec::new();
-    };
-    let mut events = vec![OncallEvent::RoundBegan {
-        page: page.clone(),
-        round,
-    }];
-    events.extend(begin(
-        state,
-        spec,
+    let climbing = climb::Climbing {
+        request: &request,
+        name: &name,
         policy,
-        page,
-        open.request.severity,
-        round,
-        now,
-    ));
-    events
+        round: 0,
+    };
+    events.extend(climb::begin(state, spec, climbing, now));
+    Ok(events)
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::feed::Feed;
 use crate::fold::Override;
+use crate::ring::Turn;
 use crate::swap::{Swap, SwapEnd};
 
 /// An event of on-call. `Acknowledged` is a published fact.
@@ -28,6 +29,14 @@ pub enum OncallEvent {
         level: usize,
         people: Vec<PersonId>,
         inform: bool,
+    },
+    /// It is somebody's turn at a level that pages one at a time.
+    TurnTaken {
+        page: PageId,
+        policy: String,
+        round: u32,
+        level: usize,
+        turn: Turn,
     },
     /// Somebody who was told and has not answered is told by other channels too.
     Insisted {
@@ -98,6 +107,7 @@ impl DomainEvent for OncallEvent {
         match self {
             Self::Opened { .. } => "oncall.opened",
             Self::Notified { .. } => "oncall.notified",
+            Self::TurnTaken { .. } => "oncall.turn_taken",
             Self::Insisted { .. } => "oncall.insisted",
             Self::Widened { .. } => "oncall.widened",
             Self::Unreachable { .. } => "oncall.unreachable",
@@ -124,6 +134,7 @@ impl DomainEvent for OncallEvent {
             Self::Opened { request, .. } => page(&request.page),
             Self::Acknowledged(fact) => page(&fact.page),
             Self::Notified { page: id, .. }
+            | Self::TurnTaken { page: id, .. }
             | Self::Insisted { page: id, .. }
             | Self::Widened { page: id, .. }
             | Self::Unreachable { page: id, .. }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::OncallEvent;
 use crate::feed::Feed;
 use crate::handover::{self, Said};
+use crate::ring::{self, Taken};
 use crate::swap::{self, Swap};
 
 /// How many ended pages are kept at hand.
@@ -41,6 +42,9 @@ pub struct Page {
     /// How often its incident turned out to concern more.
     #[serde(default)]
     pub widened: u32,
+    /// At which target each level that takes turns is, by level.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub turns: BTreeMap<usize, usize>,
 }
 
 impl Page {
@@ -50,6 +54,15 @@ impl Page {
         self.told
             .iter()
             .any(|(at, told, ..)| *told == level && *at >= self.round_began_at)
+    }
+
+    /// Who was paged at a level in the present round.
+    pub(crate) fn asked_in_round(&self, level: usize) -> impl DoubleEndedIterator<Item = &PersonId> {
+        let told = self.told.iter();
+        let asked = told.filter(move |(at, told, _, informed)| {
+            *told == level && !informed && *at >= self.round_began_at
+        });
+        asked.map(|(_, _, person, _)| person)
     }
 
     /// Whether it still climbs.
@@ -121,6 +134,9 @@ pub struct OncallState {
     /// What was said around the beginnings of shifts, by rota.
     #[serde(default)]
     pub(crate) said: BTreeMap<String, Said>,
+    /// The turns that were last taken, the one that was taken longest ago first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) turns: Vec<Taken>,
     /// The last number that was given to an override or a swap.
     #[serde(default)]
     pub(crate) numbered: u64,
@@ -143,6 +159,13 @@ impl OncallState {
     /// The pages that still climb.
     pub fn climbing(&self) -> impl Iterator<Item = &Page> {
         self.pages.values().filter(|page| page.is_climbing())
+    }
+
+    /// The turn that was last taken at a level.
+    #[must_use]
+    pub fn taken(&self, policy: &str, level: usize) -> Option<&Taken> {
+        let mut turns = self.turns.iter();
+        turns.find(|taken| taken.policy == policy && taken.level == level)
     }
 
     /// The swaps that wait for an answer.
@@ -176,6 +199,7 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
                 closed_at: None,
                 unreachable: BTreeSet::new(),
                 widened: 0,
+                turns: BTreeMap::new(),
             };
             state.pages.insert(request.page.clone(), page);
         }
@@ -199,6 +223,13 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
         OncallEvent::Reminded { .. } | OncallEvent::HandoverNoted { .. } | OncallEvent::HandedOver { .. } => {
             handover::apply(state, event, meta);
         }
+        OncallEvent::TurnTaken {
+            page,
+            policy,
+            level,
+            turn,
+            ..
+        } => ring::apply(state, page, policy, *level, turn, meta.at),
         OncallEvent::NobodyReached { .. } | OncallEvent::Insisted { .. } => {}
         OncallEvent::Widened {
             page, scope, title, ..

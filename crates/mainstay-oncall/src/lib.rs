@@ -1,5 +1,6 @@
 //! On-call: who has the duty, whom a page reaches and when it climbs. A page is not over until a human says "mine".
 
+mod climb;
 mod decide;
 mod event;
 mod feed;
@@ -11,6 +12,7 @@ mod news;
 pub mod notify;
 pub mod reach;
 mod react;
+pub mod ring;
 pub mod rota;
 mod spec;
 mod swap;

@@ -1,7 +1,7 @@
 //! How one person is told of a page: the steps, and the clocks by which they are insisted on.
 
 use jiff::SignedDuration;
-use mainstay_catalog::response::{EscalationPolicy, NotifyStep};
+use mainstay_catalog::response::{EscalationLevel, EscalationPolicy, NotifyStep};
 use mainstay_kernel::effect::Channel;
 use mainstay_kernel::{PageId, PersonId, Severity};
 
@@ -67,6 +67,9 @@ pub fn steps(
     reaching(all)
 }
 
+/// Stands in a timer where a person would: no handle has this character.
+pub(crate) const NEXT_TURN: &str = "+";
+
 /// A later step of telling somebody, whose time has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Insist {
@@ -127,6 +130,12 @@ pub(crate) fn insist(state: &OncallState, spec: &OncallSpec, asked: Insist) -> V
         .filter(|page| page.is_climbing() && page.round == asked.round);
     let found = waiting.and_then(|page| {
         let policy = spec.policies.get(&page.policy)?;
+        // Whose turn is over is left in peace.
+        let takes_turns = policy.levels.get(asked.level).is_some_and(EscalationLevel::takes_turns);
+        let mut present = page.asked_in_round(asked.level);
+        if takes_turns && present.next_back() != Some(&asked.person) {
+            return None;
+        }
         let steps = steps(spec, policy, page.request.severity, &asked.person);
         steps.into_iter().nth(asked.step)
     });
@@ -147,8 +156,10 @@ pub(crate) fn parse_insist<'a>(
     level: usize,
     mut words: impl Iterator<Item = &'a str>,
 ) -> Option<OncallCommand> {
-    let Some(person) = words.next() else {
-        return Some(OncallCommand::Climb { page, round, level });
+    let person = match words.next() {
+        None => return Some(OncallCommand::Climb { page, round, level }),
+        Some(NEXT_TURN) => return Some(OncallCommand::PassTurn { page, round, level }),
+        Some(person) => person,
     };
     Some(OncallCommand::Insist(Insist {
         page,

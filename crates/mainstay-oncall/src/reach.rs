@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_catalog::response::{EscalationLevel, EscalationPolicy, Route, Target};
+use mainstay_catalog::response::{EscalationPolicy, Route, Target};
 use mainstay_catalog::{At, Catalog, Diagnostics, lint};
 use mainstay_kernel::{PersonId, Severity};
 
 use crate::notify::steps;
+use crate::ring;
 use crate::rota::{Gap, Shift, gaps, on_call_at, schedule};
 use crate::spec::OncallSpec;
 
@@ -69,15 +70,9 @@ pub fn check(catalog: &Catalog, now: Timestamp, diagnostics: &mut Diagnostics) {
             }
         }
         for (severities, hole) in holes {
-            let Gap { from, until } = hole.gap;
             let message = format!(
-                "a {severities} page by policy {name} would reach nobody from {} until {}: {}",
-                minute(from),
-                if until < reach.until {
-                    minute(until)
-                } else {
-                    "further ahead than is looked".to_owned()
-                },
+                "a {severities} page by policy {name} would reach nobody {}: {}",
+                reach.when(hole.gap),
                 hole.why.join("; ")
             );
             let at = first_target(policy).unwrap_or(document.at);
@@ -87,7 +82,65 @@ pub fn check(catalog: &Catalog, now: Timestamp, diagnostics: &mut Diagnostics) {
                     .help(hole.help),
             );
         }
+        for (severities, turn) in turns_lost(&mut reach, policy) {
+            let Some(target) = policy.levels[turn.level].targets.get(turn.place) else {
+                continue;
+            };
+            let message = format!(
+                "when it is the turn of {} in level {} of policy {name}, a {severities} page would reach nobody {}, and \
+                 pass on: {}",
+                ring::named(target),
+                turn.level + 1,
+                reach.when(turn.hole.gap),
+                turn.hole.why.join("; ")
+            );
+            diagnostics.push(
+                document
+                    .diagnostic(lint::NOBODY_REACHED, place(target), message)
+                    .help(turn.hole.help),
+            );
+        }
     }
+}
+
+/// A target of a level that takes turns whose turn would be nobody's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostTurn {
+    /// At which level; 0 is the first.
+    pub level: usize,
+    /// Which of its targets.
+    pub place: usize,
+    /// When first, and why.
+    pub hole: Hole,
+}
+
+/// Of every level of the policy that takes turns, the targets whose turn would at some time be nobody's: the others make up
+/// for it, and are paged more often than it seems.
+#[must_use]
+pub fn lost_turns(
+    spec: &OncallSpec,
+    policy: &EscalationPolicy,
+    severity: Severity,
+    now: Timestamp,
+) -> Vec<LostTurn> {
+    Reach::new(spec, now).lost_turns(policy, severity)
+}
+
+/// The same of all severities that page; what is lost for several alike is said once.
+fn turns_lost(reach: &mut Reach<'_>, policy: &EscalationPolicy) -> Vec<(String, LostTurn)> {
+    let mut lost: Vec<(String, LostTurn)> = Vec::new();
+    for severity in Severity::ALL.into_iter().filter(|severity| severity.pages()) {
+        for turn in reach.lost_turns(policy, severity) {
+            let same = |known: &LostTurn| {
+                (known.level, known.place, known.hole.gap) == (turn.level, turn.place, turn.hole.gap)
+            };
+            match lost.iter_mut().find(|(_, known)| same(known)) {
+                Some((severities, _)) => severities.push_str(&format!(" or {severity}")),
+                None => lost.push((severity.to_string(), turn)),
+            }
+        }
+    }
+    lost
 }
 
 fn minute(at: Timestamp) -> String {
@@ -103,13 +156,14 @@ fn receivers<'a>(route: &'a Route, found: &mut BTreeSet<&'a str>) {
 
 fn first_target(policy: &EscalationPolicy) -> Option<At> {
     let paging = policy.levels.iter().filter(|level| !level.inform);
-    paging
-        .flat_map(|level| &level.targets)
-        .map(|target| match target {
-            Target::Rota(name) => name.at,
-            Target::Person(person) => person.at,
-        })
-        .next()
+    paging.flat_map(|level| &level.targets).map(place).next()
+}
+
+fn place(target: &Target) -> At {
+    match target {
+        Target::Rota(name) => name.at,
+        Target::Person(person) => person.at,
+    }
 }
 
 /// The schedules of the time that is overseen.
@@ -130,18 +184,51 @@ impl<'a> Reach<'a> {
         }
     }
 
+    fn when(&self, gap: Gap) -> String {
+        let until = if gap.until < self.until {
+            minute(gap.until)
+        } else {
+            "further ahead than is looked".to_owned()
+        };
+        format!("from {} until {until}", minute(gap.from))
+    }
+
+    fn lost_turns(&mut self, policy: &EscalationPolicy, severity: Severity) -> Vec<LostTurn> {
+        let levels = policy.levels_for(severity);
+        let levels = levels.filter(|(_, level)| level.takes_turns() && !level.inform);
+        let mut lost = Vec::new();
+        for (index, level) in levels {
+            for (place, target) in level.targets.iter().enumerate() {
+                let hole = self.hole_of(policy, severity, &[target]);
+                lost.extend(hole.map(|hole| LostTurn {
+                    level: index,
+                    place,
+                    hole,
+                }));
+            }
+        }
+        lost
+    }
+
     fn first_hole(&mut self, policy: &EscalationPolicy, severity: Severity) -> Option<Hole> {
+        let levels = policy.levels_for(severity).map(|(_, level)| level);
+        let paging = levels.filter(|level| !level.inform);
+        let targets: Vec<&Target> = paging.flat_map(|level| &level.targets).collect();
+        self.hole_of(policy, severity, &targets)
+    }
+
+    /// When none of these would be reached first.
+    fn hole_of(
+        &mut self,
+        policy: &EscalationPolicy,
+        severity: Severity,
+        targets: &[&Target],
+    ) -> Option<Hole> {
         let spec = self.spec;
-        let levels: Vec<&EscalationLevel> = policy
-            .levels_for(severity)
-            .map(|(_, level)| level)
-            .filter(|level| !level.inform)
-            .collect();
-        let targets = || levels.iter().flat_map(|level| &level.targets);
         let reachable = |person: &PersonId| !steps(spec, policy, severity, person).is_empty();
-        targets().next()?;
+        targets.first()?;
         let mut covered: Vec<Shift> = Vec::new();
-        for target in targets() {
+        for target in targets {
             match target {
                 Target::Person(person) if reachable(&person.value) => return None,
                 Target::Person(_) => {}
@@ -167,7 +254,7 @@ impl<'a> Reach<'a> {
         };
         let mut why = Vec::new();
         let mut help = None;
-        for target in targets() {
+        for target in targets {
             let (reason, mend) = match target {
                 Target::Person(person) => (
                     unreachable(&person.value),

@@ -11,7 +11,7 @@ use crate::decide::OncallCommand;
 use crate::event::OncallEvent;
 use crate::fold::{OncallState, Page};
 use crate::handover;
-use crate::notify::{Insist, later_steps, parse_insist, steps};
+use crate::notify::{Insist, NEXT_TURN, later_steps, parse_insist, steps};
 use crate::spec::OncallSpec;
 use crate::swap;
 
@@ -20,6 +20,12 @@ type SetTimer = (String, Timestamp, String);
 fn level_timer(page: &Page, round: u32, level: usize) -> (String, String) {
     let text = format!("{} {round} {level}", page.request.page);
     (format!("page/{}/{round}/{level}", page.request.page), text)
+}
+
+/// By which the turn at a level passes to the next.
+fn turn_timer(page: &Page, round: u32, level: usize) -> (String, String) {
+    let (key, text) = level_timer(page, round, level);
+    (format!("{key}/{NEXT_TURN}"), format!("{text} {NEXT_TURN}"))
 }
 
 fn repeat_timer(page: &Page, round: u32) -> (String, String) {
@@ -67,7 +73,7 @@ pub(crate) fn react(state: &OncallState, spec: &OncallSpec, event: &OncallEvent,
                 return Reaction::default();
             };
             let severity = page.request.severity;
-            let mut reaction = Reaction::default();
+            let mut reaction = turn_passed(spec, page, policy, *round, *level, people, meta.at);
             for person in people {
                 let first = steps(spec, policy, severity, person).into_iter().next();
                 let mut channels = first.map(|step| step.channels).unwrap_or_default();
@@ -148,6 +154,7 @@ pub(crate) fn react(state: &OncallState, spec: &OncallSpec, event: &OncallEvent,
         | OncallEvent::FeedClosed { .. }
         | OncallEvent::HandoverNoted { .. }
         | OncallEvent::NobodyReached { .. }
+        | OncallEvent::TurnTaken { .. }
         | OncallEvent::Unreachable { .. }
         | OncallEvent::Withdrawn { .. }
         | OncallEvent::Overridden { .. } => Reaction::default(),
@@ -174,6 +181,35 @@ fn round_timers(page: &Page, policy: &EscalationPolicy, round: u32, at: Timestam
     }
 }
 
+/// Where a level takes turns: whose turn is over is not insisted on any more, and who has it now has it for a while.
+fn turn_passed(
+    spec: &OncallSpec,
+    page: &Page,
+    policy: &EscalationPolicy,
+    round: u32,
+    level: usize,
+    people: &[PersonId],
+    at: Timestamp,
+) -> Reaction {
+    let entry = policy.levels.get(level);
+    let Some((entry, turns)) = entry.and_then(|entry| Some((entry, entry.round_robin?))) else {
+        return Reaction::default();
+    };
+    let before = page.asked_in_round(level).filter(|person| !people.contains(person));
+    let steps = before.flat_map(|person| {
+        let told = told_at(page, round, level, person);
+        let later = later_steps(spec, policy, page.request.severity, &told);
+        later.map(|(_, insist)| insist.timer_key()).collect::<Vec<_>>()
+    });
+    let (key, text) = turn_timer(page, round, level);
+    let due = at.saturating_add(turns.every.value.0).unwrap_or(Timestamp::MAX);
+    Reaction {
+        timers: (entry.targets.len() > 1).then_some((key, due, text)).into_iter().collect(),
+        cancel: steps.collect(),
+        ..Reaction::default()
+    }
+}
+
 /// The timers that may be set; `informing` says whether those of levels that only inform are among them, which outlive
 /// their round.
 fn timers_of(spec: &OncallSpec, page: &Page, policy: &EscalationPolicy, informing: bool) -> Vec<String> {
@@ -182,7 +218,10 @@ fn timers_of(spec: &OncallSpec, page: &Page, policy: &EscalationPolicy, informin
         let levels = policy.levels_for(page.request.severity);
         levels
             .filter(move |(_, level)| informing || !level.inform)
-            .map(move |(index, _)| level_timer(page, round, index).0)
+            .flat_map(move |(index, level)| {
+                let turn = level.takes_turns().then(|| turn_timer(page, round, index).0);
+                turn.into_iter().chain([level_timer(page, round, index).0])
+            })
     });
     let present = page
         .told

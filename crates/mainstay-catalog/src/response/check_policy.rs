@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use mainstay_kernel::effect::Channel;
 use mainstay_kernel::{PersonId, Severity};
 
-use super::{Channels, EscalationPolicy, NotifyStep, Rota, Target};
+use super::{Channels, EscalationLevel, EscalationPolicy, NotifyStep, Rota, RoundRobin, Target};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::envelope::Sourced;
@@ -41,6 +41,7 @@ impl Context<'_> {
             for target in &level.targets {
                 self.check_target(document, policy, target, &mut report);
             }
+            check_round_robin(document, level, &mut report);
         }
         for pair in policy.levels.windows(2) {
             if pair[1].after < pair[0].after {
@@ -191,6 +192,38 @@ fn has_address(person: &Person, channel: Channel) -> bool {
     }
 }
 
+/// Who takes turns answers: each has a while of their own, and there is somebody to take turns with.
+fn check_round_robin(document: &Document, level: &EscalationLevel, report: &mut impl FnMut(Diagnostic)) {
+    let Some(RoundRobin { every }) = &level.round_robin else {
+        return;
+    };
+    let mut wrong = |message: &str, help: &str| {
+        report(
+            document
+                .diagnostic(lint::BAD_VALUE, every.at, message)
+                .help(help),
+        );
+    };
+    if every.value.0.is_zero() {
+        wrong(
+            "nobody of the level is waited for",
+            "say how long one has before the next is paged, such as `every: 2m`, or leave `round_robin` out",
+        );
+    }
+    if level.inform {
+        wrong(
+            "a level that only informs has no turns: nobody answers it",
+            "leave `round_robin` or `inform` out",
+        );
+    }
+    if level.targets.len() == 1 {
+        wrong(
+            "one target takes every turn",
+            "name the others among the `targets` of the level, or leave `round_robin` out",
+        );
+    }
+}
+
 /// Steps are written in order of time, each with a channel.
 fn check_order(
     document: &Document,
@@ -214,6 +247,19 @@ fn check_order(
                 .help("write the steps in order of time"),
         );
     }
+}
+
+/// How long after the first level the last one of it is paged before the second is; 0 where all are at once.
+fn last_turn(first: &EscalationLevel, second: &EscalationLevel) -> SignedDuration {
+    let Some(RoundRobin { every }) = first.round_robin else {
+        return SignedDuration::ZERO;
+    };
+    let every = every.value.0;
+    let turns = (1..first.targets.len()).map_while(|turn| {
+        let after = every.checked_mul(i32::try_from(turn).ok()?)?;
+        (first.delay().checked_add(after)? < second.delay()).then_some(after)
+    });
+    turns.last().unwrap_or(SignedDuration::ZERO)
 }
 
 fn check_severity(
@@ -245,9 +291,31 @@ fn check_severity(
                 .help(help),
         );
     }
-    let waited = second.map(|second| (second, second.delay().checked_sub(first.delay())));
+    // Where the first level takes turns, others of it may be paged before the second is.
+    let turns = first.round_robin.filter(|_| first.targets.len() > 1);
+    let too_long = turns.filter(|turns| {
+        let next_level = second.and_then(|second| second.delay().checked_sub(first.delay()));
+        turns.every.value.0 > ACKNOWLEDGE_WITHIN && next_level.is_none_or(|wait| wait > ACKNOWLEDGE_WITHIN)
+    });
+    if let Some(RoundRobin { every }) = too_long {
+        let message = format!(
+            "a {severity} page waits {} for an acknowledgement of whose turn it is",
+            every.value
+        );
+        report(
+            document
+                .diagnostic(lint::ACKNOWLEDGE_IN_TIME, every.at, message)
+                .help("page the next one after 5m at most"),
+        );
+    }
+    let waited = second.map(|second| {
+        let last_turn = first.delay().saturating_add(last_turn(first, second));
+        (second, second.delay().checked_sub(last_turn))
+    });
     match waited {
+        _ if too_long.is_some() => {}
         Some((_, Some(wait))) if wait <= ACKNOWLEDGE_WITHIN => {}
+        None if turns.is_some() => {}
         Some((second, _)) => {
             let message = format!(
                 "a {severity} page waits {} for an acknowledgement",

@@ -44,6 +44,19 @@ pub struct EscalationLevel {
     /// incident is over by then.
     #[serde(default)]
     pub inform: bool,
+    /// Its targets are paged one at a time, in turn; all at once if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_robin: Option<RoundRobin>,
+}
+
+/// How a level pages one of its targets at a time. Each incident begins with the target after the one with which the last
+/// incident began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoundRobin {
+    /// How long one is waited for before the next one of the level is paged as well, until all were or a later level is
+    /// paged.
+    pub every: Spanned<Delay>,
 }
 
 impl EscalationLevel {
@@ -55,6 +68,12 @@ impl EscalationLevel {
         } else {
             self.only.contains(&severity)
         }
+    }
+
+    /// Whether its targets are paged one at a time.
+    #[must_use]
+    pub fn takes_turns(&self) -> bool {
+        self.round_robin.is_some()
     }
 
     /// How long after the page was requested.

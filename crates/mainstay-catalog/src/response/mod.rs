@@ -23,7 +23,7 @@ pub use adopted::Adopted;
 pub use channels::{
     Channels, Chat, Limit, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone,
 };
-pub use escalation::{Delay, EscalationLevel, EscalationPolicy, NotifyStep, Repeat, Target};
+pub use escalation::{Delay, EscalationLevel, EscalationPolicy, NotifyStep, Repeat, RoundRobin, Target};
 pub use heartbeat::{HEARTBEAT_ALERT, HEARTBEAT_LABEL, HEARTBEATS_MAX, Heartbeat};
 pub use pay::{BusinessHours, Decimal, DecimalError, Pay};
 pub use rota::{

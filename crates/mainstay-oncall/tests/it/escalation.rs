@@ -148,6 +148,20 @@ impl Bench {
         self.now = end;
     }
 
+    /// Only what is written down is left: the state is the one of its snapshot, and the one that its events give.
+    pub(crate) fn restart(&mut self) {
+        let kept = serde_json::to_string(&self.state).expect("it is JSON");
+        let kept: OncallState = serde_json::from_str(&kept).expect("it is a state");
+        let mut folded = OncallState::default();
+        for (event, meta) in &self.events {
+            let written = serde_json::to_string(event).expect("it is JSON");
+            let read = serde_json::from_str(&written).expect("it is an event");
+            Oncall::apply(&mut folded, &read, meta);
+        }
+        assert_eq!(kept, folded);
+        self.state = folded;
+    }
+
     pub(crate) fn acknowledge(&mut self, by: &str) -> Result<usize, OncallRefusal> {
         self.ask(OncallCommand::AcknowledgeIncident {
             incident: incident(),

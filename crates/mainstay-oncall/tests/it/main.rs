@@ -11,6 +11,7 @@ mod news;
 mod notify;
 mod overrides;
 mod reach;
+mod ring;
 mod rota;
 mod swap;
 mod timers;
