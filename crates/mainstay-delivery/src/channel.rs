@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use mainstay_catalog::platform::is_e164;
 use mainstay_kernel::effect::{Deliver, Outcome};
 
@@ -148,6 +149,24 @@ pub struct Outgoing<'a> {
     pub deliver: &'a Deliver,
     /// Where the console is, without a slash at the end: links start with it.
     pub base_url: &'a str,
+    /// Where those who work on what it tells of meet, if they do.
+    pub bridge: Option<&'a Bridge>,
+}
+
+/// A conference bridge. Whoever has its link may get in: `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Bridge {
+    /// The meeting's link.
+    pub url: String,
+    /// The number to dial in by, with what is to be keyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+impl std::fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(bridge)")
+    }
 }
 
 /// What became of one attempt.

@@ -21,7 +21,7 @@ pub(crate) async fn send(
     let message = &outgoing.deliver.message;
     let body = wording::body(outgoing);
     let link = wording::link(outgoing);
-    let document = json!({
+    let mut document = json!({
         "topic": topic,
         "title": wording::subject(outgoing),
         "message": wording::cut(body.trim(), MESSAGE_MAX_BYTES),
@@ -34,6 +34,9 @@ pub(crate) async fn send(
         "tags": [if message.resolved { "white_check_mark" } else { "rotating_light" }, message.severity],
         "click": link,
     });
+    if let Some(bridge) = outgoing.bridge {
+        document["actions"] = json!([{ "action": "view", "label": wording::JOIN, "url": bridge.url }]);
+    }
     let login = token.map_or(Login::None, |token| Login::Bearer(token.expose()));
     let answer = match http.call(outgoing, Call::json(url, &document).by(login)).await {
         Ok(answer) => answer,

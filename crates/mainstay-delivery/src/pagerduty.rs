@@ -54,7 +54,9 @@ pub(crate) fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
     let message = &outgoing.deliver.message;
     let action = if message.resolved { "resolve" } else { "trigger" };
     let summary = wording::subject(outgoing);
-    json!({
+    let mut links = vec![json!({ "href": wording::link(outgoing), "text": "Open in Mainstay" })];
+    links.extend(outgoing.bridge.map(|bridge| json!({ "href": bridge.url, "text": wording::JOIN })));
+    let mut event = json!({
         "routing_key": routing_key,
         "event_action": action,
         "dedup_key": dedup_key(outgoing),
@@ -77,8 +79,12 @@ pub(crate) fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
         },
         "client": "Mainstay",
         "client_url": wording::link(outgoing),
-        "links": [{ "href": wording::link(outgoing), "text": "Open in Mainstay" }],
-    })
+        "links": links,
+    });
+    if let Some(bridge) = outgoing.bridge {
+        event["payload"]["custom_details"]["bridge"] = json!(bridge);
+    }
+    event
 }
 
 /// The same for all that is told of one matter: the incident, or the place in the console that it is about.

@@ -184,6 +184,11 @@ fn render(outgoing: &Outgoing<'_>, channel: Option<&str>) -> Value {
             .as_ref()
             .map(|page| format!("page {}", escape(page.as_str()))),
     );
+    about.extend(outgoing.bridge.map(|bridge| {
+        let phone = bridge.phone.as_ref();
+        let phone = phone.map(|phone| format!(" or {phone}")).unwrap_or_default();
+        format!("<{}|{}>{phone}", escape(&bridge.url), wording::JOIN)
+    }));
     let mut blocks = vec![json!({
         "type": "header",
         "text": { "type": "plain_text", "text": wording::cut(&subject, HEADER_MAX_BYTES) },

@@ -58,6 +58,14 @@ fn render(outgoing: &Outgoing<'_>) -> Value {
     if let Some(page) = &message.page {
         facts.push(json!({ "title": "Page", "value": page }));
     }
+    let mut actions = vec![
+        json!({ "type": "Action.OpenUrl", "title": "Open in Mainstay", "url": wording::link(outgoing) }),
+    ];
+    if let Some(bridge) = outgoing.bridge {
+        actions.push(json!({ "type": "Action.OpenUrl", "title": wording::JOIN, "url": bridge.url }));
+        facts.push(json!({ "title": wording::BRIDGE, "value": bridge.url }));
+        facts.extend(bridge.phone.as_ref().map(|phone| json!({ "title": wording::DIAL_IN, "value": phone })));
+    }
     let body = wording::body(outgoing);
     json!({
         "type": "message",
@@ -76,9 +84,7 @@ fn render(outgoing: &Outgoing<'_>) -> Value {
                     { "type": "TextBlock", "wrap": true, "text": wording::cut(body.trim(), BODY_MAX_BYTES) },
                     { "type": "FactSet", "facts": facts },
                 ],
-                "actions": [
-                    { "type": "Action.OpenUrl", "title": "Open in Mainstay", "url": wording::link(outgoing) },
-                ],
+                "actions": actions,
             },
         }],
     })

@@ -387,7 +387,17 @@ impl Telephone {
 
 /// What is written: what is wrong, where to look, and a reference by which the message is found again.
 fn text(outgoing: &Outgoing<'_>) -> String {
-    let tail = format!("\n{}\n{}", wording::link(outgoing), reference(outgoing));
+    let bridge = outgoing.bridge.map(|bridge| {
+        let phone = bridge.phone.as_ref();
+        let phone = phone.map(|phone| format!(" or {phone}")).unwrap_or_default();
+        format!("\nbridge {}{phone}", bridge.url)
+    });
+    let tail = format!(
+        "\n{}{}\n{}",
+        wording::link(outgoing),
+        bridge.unwrap_or_default(),
+        reference(outgoing)
+    );
     let subject = wording::subject(outgoing);
     let room = TEXT_MAX_BYTES.saturating_sub(tail.len()).max(60);
     format!("{}{tail}", wording::cut(&subject, room))

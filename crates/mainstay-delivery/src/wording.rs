@@ -7,6 +7,13 @@ const SUBJECT_MAX_BYTES: usize = 240;
 /// The longest text, in bytes.
 const TEXT_MAX_BYTES: usize = 64 * 1024;
 
+/// How the bridge is called where there is a word for it and a value.
+pub(crate) const BRIDGE: &str = "Bridge";
+/// How its number is called there.
+pub(crate) const DIAL_IN: &str = "Dial-in";
+/// How the link to it is called.
+pub(crate) const JOIN: &str = "Join the bridge";
+
 /// One line: `[P0] what, where`, marked when it is over or may be a repetition.
 pub(crate) fn subject(outgoing: &Outgoing<'_>) -> String {
     let message = &outgoing.deliver.message;
@@ -59,6 +66,12 @@ pub(crate) fn text(outgoing: &Outgoing<'_>) -> String {
     }
     if let Some(page) = &message.page {
         text += &format!("Page: {page}\n");
+    }
+    if let Some(bridge) = outgoing.bridge {
+        text += &format!("{BRIDGE}: {}\n", bridge.url);
+        if let Some(phone) = &bridge.phone {
+            text += &format!("{DIAL_IN}: {phone}\n");
+        }
     }
     text + &format!("Open: {}\n", link(outgoing))
 }

@@ -337,39 +337,45 @@ pub struct Ring {
     pub members: Vec<(String, Option<PersonId>, Option<String>)>,
 }
 
-/// Every level that takes turns, and whose turn the next incident of a severity would be at `now`.
+/// Every level that takes turns, and whose turn the next incident would be at `now`: one of the worst severity that the
+/// level is for.
 #[must_use]
-pub fn rings(state: &OncallState, spec: &OncallSpec, severity: Severity, now: Timestamp) -> Vec<Ring> {
-    let mut rings = Vec::new();
-    for (name, policy) in &spec.policies {
-        let levels = policy.levels_for(severity);
-        for (index, level) in levels.filter(|(_, level)| level.takes_turns()) {
-            let found = reached(state, spec, policy, level, severity, now);
-            let at = LevelOf {
-                policy: name,
-                index,
-                level,
-            };
-            let member = |(place, target): (usize, &Target)| {
-                let person = found.people.iter().find(|(here, _)| *here == place);
-                let missing = found.missing.iter().find(|(here, _)| *here == place);
-                let why = missing.map(|(_, why)| why.clone());
-                // Who is reached by an earlier target has one turn.
-                let twice = (person.is_none() && why.is_none()).then(|| "has a turn already".to_owned());
-                (
-                    named(target),
-                    person.map(|(_, person)| person.clone()),
-                    why.or(twice),
-                )
-            };
-            rings.push(Ring {
-                policy: name.clone(),
-                level: index,
-                next: next_taken(state, at, &found),
-                last: state.taken(name, index).cloned(),
-                members: level.targets.iter().enumerate().map(member).collect(),
-            });
+pub fn rings(state: &OncallState, spec: &OncallSpec, now: Timestamp) -> Vec<Ring> {
+    let levels = spec.policies.iter().flat_map(|(name, policy)| {
+        let levels = policy.levels.iter().enumerate();
+        levels.map(move |(index, level)| (name, policy, index, level))
+    });
+    let turns = levels.filter_map(|(name, policy, index, level)| {
+        let mut severities = Severity::ALL.into_iter();
+        let worst = severities.find(|severity| level.takes_turns() && level.applies_to(*severity))?;
+        Some((name, policy, index, level, worst))
+    });
+    let ring = |(name, policy, index, level, severity): (&String, _, usize, &EscalationLevel, _)| {
+        let found = reached(state, spec, policy, level, severity, now);
+        let at = LevelOf {
+            policy: name,
+            index,
+            level,
+        };
+        let member = |(place, target): (usize, &Target)| {
+            let person = found.people.iter().find(|(here, _)| *here == place);
+            let missing = found.missing.iter().find(|(here, _)| *here == place);
+            let why = missing.map(|(_, why)| why.clone());
+            // Who is reached by an earlier target has one turn.
+            let twice = (person.is_none() && why.is_none()).then(|| "has a turn already".to_owned());
+            (
+                named(target),
+                person.map(|(_, person)| person.clone()),
+                why.or(twice),
+            )
+        };
+        Ring {
+            policy: name.clone(),
+            level: index,
+            next: next_taken(state, at, &found),
+            last: state.taken(name, index).cloned(),
+            members: level.targets.iter().enumerate().map(member).collect(),
         }
-    }
-    rings
+    };
+    turns.map(ring).collect()
 }

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use mainstay_catalog::Catalog;
 use mainstay_catalog::platform::Contacts;
-use mainstay_catalog::response::{Channels, Setting, SettingError};
-use mainstay_delivery::channel::{Address, Secret};
+use mainstay_catalog::response::{self, Channels, Setting, SettingError};
+use mainstay_delivery::channel::{Address, Bridge, Secret};
 use mainstay_delivery::signature::{self, SignatureError};
-use mainstay_kernel::effect::{Channel, Deliver, Recipient};
+use mainstay_kernel::Severity;
+use mainstay_kernel::effect::{Channel, Deliver, Message, Recipient};
 
 /// Where those are whom the catalog gives no address.
 const SLACK: &str = "https://slack.com/api";
@@ -25,6 +26,7 @@ pub struct Directory {
     slack: Option<(String, Secret)>,
     slack_signing: Option<SlackSigning>,
     webhooks: BTreeMap<String, Address>,
+    bridge: Option<Bridge>,
 }
 
 impl Directory {
@@ -68,7 +70,27 @@ impl Directory {
             slack: slack.transpose()?,
             slack_signing: slack_signing.map(SlackSigning),
             webhooks,
+            bridge: channels
+                .bridge
+                .as_ref()
+                .map(|bridge| resolved(bridge, lookup))
+                .transpose()?,
         })
+    }
+
+    /// Where those who work on an incident of this severity meet: those of P0 do.
+    #[must_use]
+    pub fn bridge(&self, severity: Severity) -> Option<&Bridge> {
+        self.bridge.as_ref().filter(|_| severity == Severity::P0)
+    }
+
+    /// Where those meet who work on what a message tells of, while it is not over.
+    #[must_use]
+    pub fn bridge_for(&self, message: &Message) -> Option<&Bridge> {
+        let tells_of_trouble = message.page.is_some() || message.incident.is_some();
+        let is_alert = message.notification.is_some();
+        self.bridge(message.severity)
+            .filter(|_| !message.resolved && (tells_of_trouble || is_alert))
     }
 
     /// The addresses of chat and webhooks, each with what it is.
@@ -221,6 +243,22 @@ fn api(
 ) -> Result<String, SettingError> {
     let url = url.map_or_else(|| Ok(default.to_owned()), |url| url.resolve(lookup))?;
     Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// A bridge with its settings filled in.
+fn resolved(
+    bridge: &response::Bridge,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Bridge, SettingError> {
+    let url = bridge.url.value.resolve(&lookup)?;
+    let phone = bridge.phone.as_ref().map(|phone| phone.value.resolve(&lookup));
+    let phone = phone.transpose()?;
+    let fault = response::Bridge::fault_of_url(&url);
+    let fault = fault.or_else(|| response::Bridge::fault_of_phone(phone.as_deref()?));
+    match fault {
+        Some(fault) => Err(SettingError::Unusable(fault)),
+        None => Ok(Bridge { url, phone }),
+    }
 }
 
 /// Everything that a route may name among its `webhooks`.

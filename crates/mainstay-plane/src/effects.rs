@@ -61,7 +61,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
 
     async fn deliver(&self, claimed: &Claimed, deliver: &Deliver) -> Result<(), PlaneError> {
         let key = &claimed.effect.key;
-        let address = self.directory().address(deliver);
+        let directory = self.directory();
+        let address = directory.address(deliver);
         let unwanted = match claimed.attempt {
             // What is told for the first time is told: it may be why somebody stops looking for others. What may have
             // arrived is asked for, or told again, until there is a receipt.
@@ -87,6 +88,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
                     address,
                     deliver,
                     base_url: &self.parts.base_url,
+                    bridge: directory.bridge_for(&deliver.message),
                 };
                 self.parts.channels.send(outgoing).await
             }

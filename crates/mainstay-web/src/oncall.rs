@@ -7,7 +7,7 @@ mod page;
 use crate::route::{Gives, Parameter, Route};
 use crate::view::{
     Done, DutyFeed, DutyOverride, DutySwap, FeedMade, Handover, NewFeed, NewHandover, NewOverride, NewSwap,
-    OncallLoad, RotaDuty, RotaSchedule,
+    OncallLoad, OncallTurns, RotaDuty, RotaSchedule,
 };
 
 const fn optional(name: &'static str, about: &'static str) -> Parameter {
@@ -22,6 +22,7 @@ const DUTY: &[Parameter] = &[
     optional("at", "The instant, RFC 3339; now if nothing is said."),
     optional("rota", "Only this rota."),
 ];
+const TURNS: &[Parameter] = &[optional("at", "The instant, RFC 3339; now if nothing is said.")];
 const SHIFTS: &[Parameter] = &[
     optional("from", "From when on, RFC 3339; now if nothing is said."),
     optional(
@@ -72,6 +73,14 @@ pub(crate) fn routes() -> Vec<Route> {
         .platform()
         .query(DUTY)
         .gives::<Vec<RotaDuty>>(),
+        Route::get(
+            "/api/v1/oncall/turns",
+            "Whose turn the next incident is, at each level of a policy that pages one at a time, and why",
+            api::turns,
+        )
+        .platform()
+        .query(TURNS)
+        .gives::<Vec<OncallTurns>>(),
         Route::get(
             "/api/v1/oncall/schedule",
             "The shifts and gaps of every rota",

@@ -40,7 +40,7 @@ pub use gate::{
 pub use heartbeat::{Heartbeat, HeartbeatState};
 pub use inbound::{PostableAlert, WebhookAlert, WebhookMessage};
 pub use incident::{
-    AckTarget, Clock, Impact, Incident, IncidentSummary, Page, Receipt, Runbook, Step, StepState, Suspect,
+    AckTarget, Bridge, Clock, Impact, Incident, IncidentSummary, Page, Receipt, Runbook, Step, StepState, Suspect,
     TenantImpact, TimelineEntry,
 };
 pub use journal::{
@@ -51,8 +51,8 @@ pub use load::{LoadAsked, OncallLoad, PersonLoad, RotaLoad};
 pub use mainstay_ui::chart::{Chart, Limit, Mark, Series};
 pub use mainstay_ui::{Status, Unit};
 pub use oncall::{
-    DutyAsked, DutyOverride, DutyStep, DutyStretch, DutySwap, NewOverride, NewSwap, RotaDuty, RotaGap,
-    RotaSchedule, RotaShift, ShiftsAsked, SwapAnswer,
+    DutyAsked, DutyOverride, DutyStep, DutyStretch, DutySwap, NewOverride, NewSwap, OncallTarget,
+    OncallTurns, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked, SwapAnswer, TurnsAsked,
 };
 pub use overview::{
     Banner, Duty, Figure, FigureGroup, Grid, GridCell, GridRow, Overview, Places, Sentence, Situation,

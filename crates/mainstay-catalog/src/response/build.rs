@@ -10,7 +10,7 @@ use super::complete::complete;
 use super::rota::RotaSpec;
 use super::routing::RoutingSpec;
 use super::watchdog::{self, Watchdog, WatchdogHost};
-use super::{Channels, EscalationPolicy, Response, Rota, Setting, heartbeat};
+use super::{Bridge, Channels, EscalationPolicy, Response, Rota, Setting, heartbeat};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::Document;
 use crate::documents::Documents;
@@ -49,6 +49,7 @@ impl Response {
         if let Some(channels) = &channels {
             check_secrets(channels, diagnostics);
             check_names(channels, diagnostics);
+            check_bridge(channels, diagnostics);
         }
         let mut channels = channels.map(|channels| channels.value).unwrap_or_default();
         let (routing, alertmanager) = match config {
@@ -122,6 +123,30 @@ fn check_names(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics) 
                     .help("name one of `webhooks`, or leave it out"),
             );
         }
+    }
+}
+
+/// People find out that a link leads nowhere when they are needed there: it is read before.
+fn check_bridge(channels: &Sourced<'_, Channels>, diagnostics: &mut Diagnostics) {
+    let Some(bridge) = &channels.value.bridge else {
+        return;
+    };
+    let written = |setting: &Setting| !setting.as_str().contains("${");
+    let url = Some((&bridge.url, Bridge::fault_of_url as fn(&str) -> Option<String>));
+    let phone = bridge
+        .phone
+        .as_ref()
+        .map(|phone| (phone, Bridge::fault_of_phone as fn(&str) -> Option<String>));
+    for (setting, fault) in url.into_iter().chain(phone) {
+        let Some(fault) = fault(setting.as_str()).filter(|_| written(&setting.value)) else {
+            continue;
+        };
+        diagnostics.push(
+            channels
+                .document
+                .diagnostic(lint::BAD_VALUE, setting.at, fault)
+                .help("such as `bridge: {url: \"https://meet.shop.example/p0\", phone: \"+27115550100,,1234#\"}`"),
+        );
     }
 }
 

@@ -8,6 +8,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use mainstay_kernel::effect::Channel;
 use serde::{Deserialize, Serialize};
 
+use crate::platform::is_e164;
 use crate::spanned::Spanned;
 
 /// A text in which `${NAME}` stands for a value that the binary's environment holds.
@@ -24,6 +25,9 @@ pub enum SettingError {
     /// `${` without `}`.
     #[error("a `${{` without its `}}`")]
     Unclosed,
+    /// It resolves to what cannot be used.
+    #[error("{0}")]
+    Unusable(String),
 }
 
 fn unset(name: &str) -> String {
@@ -119,9 +123,61 @@ pub struct Channels {
     /// Topics of an ntfy server.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ntfy: BTreeMap<String, Ntfy>,
+    /// Where those who work on an incident of P0 meet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<Bridge>,
     /// How much is sent at once and how often, by kind of channel; what is not said is left to the binary.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<Channel, Limit>,
+}
+
+/// A conference bridge. Either text may be a `${VARIABLE}`, where whoever has it gets in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bridge {
+    /// The meeting's link.
+    pub url: Spanned<Setting>,
+    /// The number to dial in by, E.164, with what is to be keyed after a pause: `+27115550100,,1234#`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Spanned<Setting>>,
+}
+
+/// The longest link to a bridge, in bytes: it is in text messages.
+const BRIDGE_URL_MAX_BYTES: usize = 300;
+/// The longest number of a bridge with what is keyed, in bytes.
+const BRIDGE_PHONE_MAX_BYTES: usize = 64;
+
+impl Bridge {
+    /// What is wrong with a link to a bridge; `None` if nothing is.
+    #[must_use]
+    pub fn fault_of_url(url: &str) -> Option<String> {
+        let rest = url.strip_prefix("https://").unwrap_or_default();
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let is_odd = |c: char| c.is_control() || c.is_whitespace() || "<>|\"`\\".contains(c);
+        if host.is_empty() {
+            return Some("the link to the bridge does not begin with https:// and a host".to_owned());
+        }
+        if url.contains(is_odd) {
+            return Some("the link to the bridge has a character that no URL has".to_owned());
+        }
+        (url.len() > BRIDGE_URL_MAX_BYTES).then(|| {
+            format!(
+                "the link to the bridge has {} bytes; at most {BRIDGE_URL_MAX_BYTES} fit into a text message",
+                url.len()
+            )
+        })
+    }
+
+    /// What is wrong with a number to dial in by; `None` if nothing is.
+    #[must_use]
+    pub fn fault_of_phone(phone: &str) -> Option<String> {
+        let (number, keyed) = phone.split_at(phone.find(',').unwrap_or(phone.len()));
+        let is_keyed = keyed.chars().all(|c| c.is_ascii_digit() || ",*#".contains(c));
+        let fits = phone.len() <= BRIDGE_PHONE_MAX_BYTES;
+        (!(is_e164(number) && is_keyed && fits)).then(|| {
+            "the number of the bridge is not as E.164 writes it, with what is keyed behind commas".to_owned()
+        })
+    }
 }
 
 /// What one kind of channel takes.

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 pub use adopted::Adopted;
 pub use channels::{
-    Channels, Chat, Limit, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone,
+    Bridge, Channels, Chat, Limit, Ntfy, PagerDuty, Setting, SettingError, SlackBot, Smtp, Telephone,
 };
 pub use escalation::{Delay, EscalationLevel, EscalationPolicy, NotifyStep, Repeat, RoundRobin, Target};
 pub use heartbeat::{HEARTBEAT_ALERT, HEARTBEAT_LABEL, HEARTBEATS_MAX, Heartbeat};

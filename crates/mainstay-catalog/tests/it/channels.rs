@@ -119,3 +119,43 @@ fn a_name_means_one_receiver_and_a_secret_has_its_webhook() {
         "{none:?}"
     );
 }
+
+#[test]
+fn a_bridge_that_nobody_could_join_is_found_at_its_place() {
+    let written = |from: &str, to: &str| {
+        let text = shown().replace(from, to);
+        assert_ne!(text, shown(), "{from}");
+        found(&text, PHONE).1
+    };
+    let (url, phone) = ("https://meet.shop.example/p0", "+27115550100,,1234#");
+    for (from, to) in [
+        (url, "http://meet.shop.example/p0"),
+        (url, "https:///p0"),
+        (url, "meet.shop.example/p0"),
+        (url, "https://meet.shop.example/p 0"),
+        (url, "https://meet.shop.example/<p0>"),
+        (url, &format!("https://meet.shop.example/{}", "x".repeat(300))),
+        (phone, "0115550100"),
+        (phone, "+27115550100 1234"),
+        (phone, &format!("+27115550100{}", ",".repeat(60))),
+    ] {
+        let found = written(from, to);
+        assert_eq!(found.len(), 1, "{to}: {found:?}");
+        assert!(found[0].0 == "bad-value" && found[0].1.contains("bridge"), "{to}: {found:?}");
+    }
+    for (from, to) in [
+        (url, "${BRIDGE_URL}"),
+        (url, "https://meet.shop.example"),
+        (phone, "+27115550100"),
+        (phone, "${BRIDGE_PHONE}"),
+    ] {
+        assert_eq!(written(from, to), [], "{to}");
+    }
+    let (documents, mut diagnostics) = Documents::from_texts([("channels.yaml", shown().replace(url, "http://m"))]);
+    Catalog::build(documents, &mut diagnostics);
+    let said = diagnostics.render_short();
+    assert!(
+        said.contains("channels.yaml:23:17: error[bad-value]: the link to the bridge does not begin with https://"),
+        "{said}"
+    );
+}

@@ -1,5 +1,6 @@
 //! The real channels against real sockets, the inbox, and the machine that remembers what became of every attempt.
 
+mod bridge;
 mod channels;
 mod inbox;
 mod machine;

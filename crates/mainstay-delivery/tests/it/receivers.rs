@@ -22,6 +22,7 @@ async fn send(address: &Address, deliver: &Deliver, at: Timestamp) -> Sent {
         address,
         deliver,
         base_url: "https://mainstay.example",
+        bridge: None,
     };
     channels.send(outgoing).await
 }

@@ -163,6 +163,7 @@ pub(crate) async fn send(
         address,
         deliver: &deliver(channel),
         base_url: "http://127.0.0.1:8080/",
+        bridge: None,
     };
     channels.send(outgoing).await
 }

@@ -83,6 +83,7 @@ async fn send(inbox: &Running, address: &Address, deliver: &Deliver, attempt: u3
         address,
         deliver,
         base_url: "https://mainstay.example/",
+        bridge: None,
     };
     channels(inbox.smtp, PATIENT).send(outgoing).await
 }

@@ -222,6 +222,7 @@ fn oncall(event: OncallEvent) -> Option<(Step, String)> {
             let what = if inform { "informs" } else { "pages" };
             format!("Level {level} of round {round} {what} {}.", people(&told))
         }
+        OncallEvent::TurnTaken { level, turn, .. } => format!("Level {} pages one at a time: {turn}.", level + 1),
         OncallEvent::Insisted { person, channels, .. } => {
             let names: Vec<&str> = channels.into_iter().map(Channel::name).collect();
             format!(

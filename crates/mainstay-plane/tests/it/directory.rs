@@ -6,7 +6,7 @@ use std::path::Path;
 use mainstay_catalog::{Catalog, Diagnostics, Documents};
 use mainstay_delivery::channel::Address;
 use mainstay_kernel::effect::{Channel, Deliver, Message, Recipient};
-use mainstay_kernel::{PersonId, Severity};
+use mainstay_kernel::{IncidentId, PersonId, Severity};
 use mainstay_plane::Directory;
 
 const PEOPLE: &str = r#"
@@ -110,6 +110,61 @@ fn every_channel_of_the_guide_has_its_address() {
     };
     assert!(chat == expected, "{chat:?}");
     assert!(address(&directory, Channel::Email, ann()).is_err());
+}
+
+fn message(severity: Severity, resolved: bool, incident: bool) -> Message {
+    Message {
+        subject: String::new(),
+        body: String::new(),
+        severity,
+        resolved,
+        incident: incident.then(|| IncidentId::new("2025-01-15-001").expect("an id")),
+        page: None,
+        path: "/".to_owned(),
+        notification: None,
+    }
+}
+
+#[test]
+fn those_who_work_on_a_p0_meet_and_no_others() {
+    let directory = Directory::new(&catalog(), lookup).expect("every variable is set");
+    let bridge = directory
+        .bridge_for(&message(Severity::P0, false, true))
+        .expect("a bridge");
+    assert_eq!(
+        (bridge.url.as_str(), bridge.phone.as_deref()),
+        ("https://meet.shop.example/p0", Some("+27115550100,,1234#"))
+    );
+    for (severity, resolved, incident) in [
+        (Severity::P1, false, true),
+        (Severity::P2, false, true),
+        (Severity::P3, false, true),
+        // Over, or no trouble.
+        (Severity::P0, true, true),
+        (Severity::P0, false, false),
+    ] {
+        let message = message(severity, resolved, incident);
+        assert!(directory.bridge_for(&message).is_none(), "{message:?}");
+    }
+}
+
+#[test]
+fn a_bridge_from_the_environment_is_read_before_it_is_needed() {
+    let text = "apiVersion: mainstay/v1\nkind: Channels\nmetadata: {name: c}\nspec:\n  \
+                bridge: {url: \"${BRIDGE}\", phone: \"${DIAL}\"}\n";
+    let (documents, _) = Documents::from_texts([("channels.yaml", text)]);
+    let catalog = Catalog::build(documents, &mut Diagnostics::default());
+    let with = |url: &str, phone: &str| {
+        let (url, phone) = (url.to_owned(), phone.to_owned());
+        Directory::new(&catalog, move |name| Some(if name == "BRIDGE" { url.clone() } else { phone.clone() }))
+            .map(|directory| directory.bridge(Severity::P0).cloned())
+            .map_err(|error| error.to_string())
+    };
+    assert!(with("https://meet.example/1", "+27115550100").expect("fine").is_some());
+    for (url, phone) in [("http://meet.example/hush", "+27115550100"), ("https://meet.example/1", "hush")] {
+        let error = with(url, phone).expect_err("refused");
+        assert!(error.contains("bridge") && !error.contains("hush"), "{error}");
+    }
 }
 
 #[test]

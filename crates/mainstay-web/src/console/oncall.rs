@@ -5,7 +5,7 @@ use mainstay_kernel::{Digest, Principal};
 use super::Answer;
 use crate::view::{
     Done, DutyAsked, DutyFeed, DutyOverride, DutySwap, Handover, HandoverAsked, LoadAsked, NewFeed,
-    NewHandover, NewOverride, NewSwap, OncallLoad, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer,
+    NewHandover, NewOverride, NewSwap, OncallLoad, OncallTurns, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer, TurnsAsked,
 };
 
 /// Who is on call and why, what that asks of people, and what they arrange among themselves. As
@@ -13,6 +13,9 @@ use crate::view::{
 pub trait Oncall: Send + Sync + 'static {
     /// Who is on call at an instant, one entry per rota.
     fn duty<'a>(&'a self, who: &'a Principal, asked: DutyAsked) -> Answer<'a, Vec<RotaDuty>>;
+
+    /// Whose turn it is at each level of a policy that pages one at a time.
+    fn turns<'a>(&'a self, who: &'a Principal, asked: TurnsAsked) -> Answer<'a, Vec<OncallTurns>>;
 
     /// Shifts and gaps, one entry per rota; at most 100,000 shifts.
     fn shifts<'a>(&'a self, who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>>;

@@ -17,7 +17,7 @@ use crate::error::WebError;
 use crate::events::Topic;
 use crate::overview::changes_table;
 use crate::request::{Head, Id, Visit, show};
-use crate::view::{Clock, Incident, IncidentSummary, Page, Runbook, Step, StepState, Suspect};
+use crate::view::{Bridge, Clock, Incident, IncidentSummary, Page, Runbook, Step, StepState, Suspect};
 
 pub(super) async fn list(State(app): State<App>, visit: Visit) -> Result<Response, WebError> {
     let incidents = app
@@ -209,7 +209,22 @@ fn headline(incident: &Incident, now: Timestamp) -> Markup {
                     a href=(url::path(&["incidents", summary.id.as_str(), "postmortem"])) { "post-mortem draft" }
                 }
             }
+            @if let Some(bridge) = &incident.bridge { (meeting(bridge)) }
             div.facts { @for clock in &incident.clocks { (clock_entry(clock)) } }
+        }
+    }
+}
+
+/// Where those who work on it meet. A telephone dials the number with what is to be keyed.
+fn meeting(bridge: &Bridge) -> Markup {
+    html! {
+        div.facts {
+            span {
+                a href=(bridge.url) rel="noopener noreferrer" { b { "Join the bridge" } }
+                @if let Some(phone) = &bridge.phone {
+                    " or dial " a href={ "tel:" (phone.replace('#', "%23")) } { (phone) }
+                }
+            }
         }
     }
 }

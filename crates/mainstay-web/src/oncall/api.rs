@@ -13,7 +13,7 @@ use crate::request::{ApiAnswer, Params, parse_json};
 use crate::session::random_token;
 use crate::view::{
     Done, DutyAsked, DutyFeed, DutyOverride, DutySwap, FeedMade, Handover, HandoverAsked, LoadAsked, NewFeed,
-    OncallLoad, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer,
+    OncallLoad, OncallTurns, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer, TurnsAsked,
 };
 
 pub(super) async fn duty(
@@ -22,6 +22,14 @@ pub(super) async fn duty(
     Params(asked): Params<DutyAsked>,
 ) -> ApiAnswer<Vec<RotaDuty>> {
     Ok(app.envelope(app.console.duty(&caller.principal, asked).await?))
+}
+
+pub(super) async fn turns(
+    State(app): State<App>,
+    caller: Caller,
+    Params(asked): Params<TurnsAsked>,
+) -> ApiAnswer<Vec<OncallTurns>> {
+    Ok(app.envelope(app.console.turns(&caller.principal, asked).await?))
 }
 
 pub(super) async fn shifts(

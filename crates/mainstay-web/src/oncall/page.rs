@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::error::WebError;
 use crate::events::Topic;
 use crate::request::{Head, Params, Visit, show};
-use crate::view::{DutyAsked, RotaDuty, RotaSchedule, RotaShift, ShiftsAsked};
+use crate::view::{DutyAsked, OncallTurns, RotaDuty, RotaSchedule, RotaShift, ShiftsAsked, TurnsAsked};
 
 /// How far ahead gaps are looked for.
 const GAPS_WITHIN: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -66,6 +66,7 @@ pub(super) async fn duty(
     };
     let schedules = app.console.shifts(who, shifts).await?;
     let duties = app.console.duty(who, DutyAsked::default()).await?;
+    let turns = app.console.turns(who, TurnsAsked::default()).await?;
     let clock = Clock { zone: &zone, now };
     let topic = Topic::overview();
     let main = html! {
@@ -80,6 +81,7 @@ pub(super) async fn duty(
             button type="submit" { "Show" }
             a id="own-zone" href="/oncall" hidden { "in this browser's zone" }
         }
+        @if !turns.is_empty() { (live::region("turns", topic.as_str(), html! { section { h2 { "Turns" } (turn_table(&turns)) } })) }
         @if let Some((at, duties)) = &explained { (explanation(*at, duties, &clock)) }
         (live::region("gaps", topic.as_str(), html! { section { h2 { "Gaps of the next 90 days" } (gaps(&schedules, &clock)) } }))
         (live::region("schedule", topic.as_str(), html! {
@@ -199,6 +201,38 @@ fn override_mark() -> Markup {
 
 fn nobody(words: &str) -> Markup {
     status_word(Status::Breached, words)
+}
+
+const TURNS: &[Column] = &[
+    text("Policy"),
+    text("Level"),
+    text("Next"),
+    text("In turn"),
+    text("Why"),
+];
+
+/// Whose turn the next incident is, where a policy pages one at a time.
+fn turn_table(turns: &[OncallTurns]) -> Markup {
+    let row = |turn: &OncallTurns| {
+        vec![
+            html! { b { (turn.policy) } },
+            html! { (turn.level) },
+            match &turn.next {
+                Some(next) => html! { b { (next) } },
+                None => nobody("nobody"),
+            },
+            html! {
+                @for (number, target) in turn.targets.iter().enumerate() {
+                    @if number > 0 { ", " }
+                    span title=[target.passed_over.as_deref()] { (target.target) }
+                    @if target.passed_over.is_some() { span.dim { " (passed over)" } }
+                }
+            },
+            html! { (turn.why) },
+        ]
+    };
+    let rows: Vec<Vec<Markup>> = turns.iter().map(row).collect();
+    dense("Turns", TURNS, &rows, "No policy pages one at a time.")
 }
 
 const STEPS: &[Column] = &[text("Asked"), text("Verdict"), text("Names"), text("Why")];

@@ -45,6 +45,8 @@ pub struct IncidentSummary {
 pub struct Incident {
     /// What the list says.
     pub summary: IncidentSummary,
+    /// Where those who work on it meet: of an incident of P0, while it is open, for those who may see the whole platform.
+    pub bridge: Option<Bridge>,
     /// The clocks that run: acknowledge, mitigate, resolve, next update.
     pub clocks: Vec<Clock>,
     /// Whom it hits, and how hard.
@@ -69,6 +71,15 @@ pub struct Incident {
     pub resolve_blocked: Option<String>,
     /// Whether a post-mortem draft exists.
     pub has_postmortem: bool,
+}
+
+/// A conference bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Bridge {
+    /// The meeting's link.
+    pub url: String,
+    /// The number to dial in by, with what is to be keyed.
+    pub phone: Option<String>,
 }
 
 /// A clock that runs against a target.

@@ -19,6 +19,15 @@ pub struct DutyAsked {
     pub rota: Option<String>,
 }
 
+/// Of which instant it is asked whose turn it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TurnsAsked {
+    /// The instant; now if nothing is said.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+}
+
 /// Of which time the shifts are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,4 +224,35 @@ pub struct RotaSchedule {
     pub shifts: Vec<RotaShift>,
     /// The time in which nobody is on call.
     pub gaps: Vec<RotaGap>,
+}
+
+/// A level of an escalation policy that pages one at a time, and whose turn the next incident is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OncallTurns {
+    /// The policy.
+    pub policy: String,
+    /// Which of its levels, from 1.
+    pub level: usize,
+    /// Whose turn the next incident is, by handle; nobody's where the level reaches nobody.
+    pub next: Option<String>,
+    /// Why it is theirs.
+    pub why: String,
+    /// The page for which a turn was last taken.
+    pub last_page: Option<String>,
+    /// When that was.
+    #[schemars(with = "Option<Utc>")]
+    pub last_at: Option<Timestamp>,
+    /// Those who take turns, in their order.
+    pub targets: Vec<OncallTarget>,
+}
+
+/// One of those who take turns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OncallTarget {
+    /// `rota primary`, `person ada`.
+    pub target: String,
+    /// Who that is, by handle.
+    pub person: Option<String>,
+    /// Why they are passed over.
+    pub passed_over: Option<String>,
 }

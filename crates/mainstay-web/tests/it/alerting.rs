@@ -114,6 +114,8 @@ async fn the_rotas_of_four_weeks_are_shown_in_the_readers_zone_with_gaps_and_ove
         "2 h",
         "Four weeks, in Africa/Johannesburg",
         "Tue 2025-02-11",
+        "it is the turn of person grace: the incident before began with rota primary",
+        "rota nights</span><span class=\"dim\"> (passed over)</span>",
     ] {
         assert!(html.contains(needed), "{needed}");
     }

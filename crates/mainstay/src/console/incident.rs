@@ -15,7 +15,7 @@ use mainstay_review::suspects;
 use mainstay_slo::{Counts, Objective, SloEngine};
 use mainstay_ui::{Unit, number};
 use mainstay_web::Failure;
-use mainstay_web::view::{Impact, Incident, IncidentSummary, Look, Suspect, TenantImpact};
+use mainstay_web::view::{Bridge, Impact, Incident, IncidentSummary, Look, Suspect, TenantImpact};
 
 use super::course::{clocks, resolve_blocked, timeline};
 use super::expression::{Filter, Reading};
@@ -294,6 +294,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .collect();
         changes.sort_by_key(|change| std::cmp::Reverse(change.at));
         Ok(Incident {
+            bridge: self.bridge(who, &incident),
             summary: self.summary(who, &incident, first),
             clocks: clocks(&incident, now),
             impact: self.impact(who, &incident),
@@ -307,6 +308,17 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             awaits_acknowledgement,
             resolve_blocked: resolve_blocked(&incident),
             has_postmortem: sight::sees_platform(who),
+        })
+    }
+
+    /// Where those who work on it meet, while they do.
+    fn bridge(&self, who: &Principal, incident: &Known) -> Option<Bridge> {
+        let meets = incident.is_open() && sight::sees_platform(who);
+        let directory = self.plane.directory();
+        let bridge = directory.bridge(incident.severity).filter(|_| meets)?;
+        Some(Bridge {
+            url: bridge.url.clone(),
+            phone: bridge.phone.clone(),
         })
     }
 

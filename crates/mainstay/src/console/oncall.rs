@@ -6,7 +6,7 @@ use mainstay_journal::Journal;
 use mainstay_kernel::{Digest, Principal};
 use mainstay_web::view::{
     Done, DutyAsked, DutyFeed, DutyOverride, DutySwap, Handover, HandoverAsked, LoadAsked, NewFeed,
-    NewHandover, NewOverride, NewSwap, OncallLoad, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer,
+    NewHandover, NewOverride, NewSwap, OncallLoad, OncallTurns, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer, TurnsAsked,
 };
 use mainstay_web::{Answer, Oncall};
 
@@ -15,6 +15,10 @@ use super::PlaneConsole;
 impl<J: Journal, C: Channels + 'static, H: Hands> Oncall for PlaneConsole<J, C, H> {
     fn duty<'a>(&'a self, _who: &'a Principal, asked: DutyAsked) -> Answer<'a, Vec<RotaDuty>> {
         Box::pin(self.duty_at(asked))
+    }
+
+    fn turns<'a>(&'a self, _who: &'a Principal, asked: TurnsAsked) -> Answer<'a, Vec<OncallTurns>> {
+        Box::pin(async move { Ok(self.turns_at(asked).await) })
     }
 
     fn shifts<'a>(&'a self, _who: &'a Principal, asked: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {

@@ -7,12 +7,14 @@ use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
 use mainstay_kernel::{PersonId, Principal};
+use mainstay_oncall::ring::{self, Ring};
 use mainstay_oncall::rota::{Shift, Source, Verdict, explain, gaps, next_shift, schedule, shift_at};
-use mainstay_oncall::{OncallCommand, Override};
+use mainstay_oncall::{OncallCommand, OncallSpec, Override};
 use mainstay_plane::Command;
 use mainstay_web::Failure;
 use mainstay_web::view::{
-    Done, DutyAsked, DutyStep, NewOverride, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked,
+    Done, DutyAsked, DutyStep, NewOverride, OncallTarget, OncallTurns, RotaDuty, RotaGap, RotaSchedule,
+    RotaShift, ShiftsAsked, TurnsAsked,
 };
 
 use super::{PlaneConsole, failure};
@@ -158,6 +160,28 @@ fn shifts(
     Ok(schedules)
 }
 
+fn turns(ring: Ring) -> OncallTurns {
+    let why = ring.next.as_ref().map(ToString::to_string);
+    let last = ring.last;
+    OncallTurns {
+        policy: ring.policy,
+        level: ring.level + 1,
+        next: ring.next.map(|turn| turn.person.to_string()),
+        why: why.unwrap_or_else(|| "it is nobody's turn: the level reaches nobody".to_owned()),
+        last_page: last.as_ref().map(|taken| taken.page.to_string()),
+        last_at: last.map(|taken| taken.at),
+        targets: ring
+            .members
+            .into_iter()
+            .map(|(target, person, passed_over)| OncallTarget {
+                target,
+                person: person.map(|person| person.to_string()),
+                passed_over,
+            })
+            .collect(),
+    }
+}
+
 impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     pub(super) async fn duty_at(&self, asked: DutyAsked) -> Result<Vec<RotaDuty>, Failure> {
         let at = asked.at.unwrap_or_else(|| self.now());
@@ -169,6 +193,17 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                     asked.rota.as_deref(),
                     at,
                 )
+            })
+            .await
+    }
+
+    pub(super) async fn turns_at(&self, asked: TurnsAsked) -> Vec<OncallTurns> {
+        let at = asked.at.unwrap_or_else(|| self.now());
+        self.plane
+            .look(|states| {
+                let catalog = states.catalog;
+                let spec = OncallSpec::from_catalog(&catalog.platform, &catalog.response);
+                ring::rings(states.oncall, &spec, at).into_iter().map(turns).collect()
             })
             .await
     }

@@ -199,6 +199,12 @@ fn show(incident: &Value, now: Timestamp) {
     if !tenants.is_empty() {
         anstream::println!("tenants: {tenants}");
     }
+    let bridge = &incident["bridge"];
+    if !bridge.is_null() {
+        let phone = text(bridge, "phone");
+        let phone = if phone.is_empty() { phone } else { format!(" or {phone}") };
+        anstream::println!("bridge: {}{phone}", text(bridge, "url"));
+    }
     heading("Clocks");
     let span = |value: &Value, key: &str| mainstay_ui::time::span(value[key].as_u64().unwrap_or(0));
     let mut clocks = Table::new(&["CLOCK", "TOOK", "TARGET", ""]);

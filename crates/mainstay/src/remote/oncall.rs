@@ -120,7 +120,16 @@ pub(crate) enum Command {
     /// Ask somebody to take a shift, and answer such questions.
     #[command(subcommand)]
     Swap(swap::Command),
-    /// Why somebody is on call, or nobody: every override and layer, in the order in which they are asked.
+    /// Whose turn the next incident is, where a policy pages one at a time, and why.
+    Turns {
+        /// Of this instant, as in 2026-12-24T18:00:00Z; now, if nothing is said.
+        #[arg(long, value_name = "TIME")]
+        at: Option<Timestamp>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Why somebody is on call, or nobody: every override and layer, in the order in which they are asked, and whose turn it
+    /// is where a policy pages one at a time.
     Explain {
         #[command(flatten)]
         at: At,
@@ -273,10 +282,55 @@ impl Command {
                     }
                 }
                 table.print(NO_ROTA);
+                let turns = turns(remote, at.at).await?;
+                let rota = at.rota.as_ref().map(|rota| format!("rota {rota}"));
+                let concerned = |turn: &&Value| {
+                    let mut targets = list(turn, "targets").iter();
+                    let rota = rota.as_deref();
+                    rota.is_none_or(|rota| targets.any(|target| target["target"] == rota))
+                };
+                let concerned: Vec<&Value> = rows(&turns).iter().filter(concerned).collect();
+                if !concerned.is_empty() {
+                    anstream::println!();
+                    turn_table(concerned).print("");
+                }
+                Ok(Exit::Ok)
+            }),
+            Self::Turns { at, ask } => Remote::run(&ask.server, async |remote| {
+                let turns = turns(remote, *at).await?;
+                match ask.output {
+                    Form::Json => output::json(&turns),
+                    Form::Table => turn_table(rows(&turns)).print("No policy pages one at a time."),
+                }
                 Ok(Exit::Ok)
             }),
         }
     }
+}
+
+async fn turns(remote: &Remote, at: Option<Timestamp>) -> Result<Value, Trouble> {
+    let at = at.map(|at| at.to_string());
+    let (turns, _) = remote
+        .look("/api/v1/oncall/turns", &given(&[("at", at.as_deref())]))
+        .await?;
+    Ok(turns)
+}
+
+fn turn_table<'a>(turns: impl IntoIterator<Item = &'a Value>) -> Table {
+    let mut table = Table::new(&["POLICY", "LEVEL", "NEXT", "IN TURN", "WHY"]);
+    for turn in turns {
+        let targets = list(turn, "targets").iter();
+        let targets: Vec<String> = targets.map(|target| text(target, "target")).collect();
+        let next = text(turn, "next");
+        table.row([
+            text(turn, "policy"),
+            text(turn, "level"),
+            if next.is_empty() { NOBODY.to_owned() } else { next },
+            targets.join(", "),
+            text(turn, "why"),
+        ]);
+    }
+    table
 }
 
 fn who(duties: &Value, now: Timestamp) -> Table {

@@ -276,6 +276,7 @@ async fn send(watching: Arc<Watching>, channels: Arc<RealChannels>, notice: Noti
             address: &address,
             deliver: &deliver,
             base_url: &watching.url,
+            bridge: None,
         })
         .await;
     tracing::info!(way = notice.way, kind = ?notice.kind, attempt = notice.attempts, outcome = ?sent.outcome, "a human is told");

@@ -306,6 +306,10 @@ pub(super) fn incident() -> Incident {
     };
     Incident {
         summary: summary(),
+        bridge: Some(Bridge {
+            url: "https://meet.shop.example/p0?a=1&b=2".to_owned(),
+            phone: Some("+27115550100,,1234#".to_owned()),
+        }),
         clocks: vec![
             Clock {
                 name: "acknowledge".to_owned(),

@@ -13,6 +13,11 @@ impl Oncall for Fake {
         Box::pin(async { Ok(super::rota::duties()) })
     }
 
+    fn turns<'a>(&'a self, who: &'a Principal, _: TurnsAsked) -> Answer<'a, Vec<OncallTurns>> {
+        self.heard("turns", who);
+        Box::pin(async { Ok(super::rota::turns()) })
+    }
+
     fn shifts<'a>(&'a self, who: &'a Principal, _: ShiftsAsked) -> Answer<'a, Vec<RotaSchedule>> {
         self.heard("shifts", who);
         Box::pin(async { Ok(vec![super::rota::schedule()]) })

@@ -65,6 +65,27 @@ pub(super) fn duties() -> Vec<RotaDuty> {
     }]
 }
 
+pub(super) fn turns() -> Vec<OncallTurns> {
+    let target = |target: &str, person: Option<&str>, passed_over: Option<&str>| OncallTarget {
+        target: target.to_owned(),
+        person: person.map(str::to_owned),
+        passed_over: passed_over.map(str::to_owned),
+    };
+    vec![OncallTurns {
+        policy: "payments".to_owned(),
+        level: 2,
+        next: Some("grace".to_owned()),
+        why: "it is the turn of person grace: the incident before began with rota primary".to_owned(),
+        last_page: Some("2025-01-14-001-p1".to_owned()),
+        last_at: Some(at("2025-01-14T08:00:00Z")),
+        targets: vec![
+            target("rota primary", Some("ada"), None),
+            target("person grace", Some("grace"), None),
+            target("rota nights", None, Some("nobody is on call in rota nights")),
+        ],
+    }]
+}
+
 pub(super) fn heartbeats() -> Vec<Heartbeat> {
     let of = |name: &str, state, last: Option<&str>, missed: &str| Heartbeat {
         name: name.to_owned(),
