@@ -251,6 +251,7 @@ fn firing_message(fact: &AlertFired, to: &Receiver) -> Message {
         incident: None,
         page: None,
         path: "/alerts".to_owned(),
+        change: None,
     }
 }
 
@@ -296,5 +297,6 @@ fn resolved_message(fact: &AlertResolved) -> Message {
         incident: None,
         page: None,
         path: "/alerts".to_owned(),
+        change: None,
     }
 }

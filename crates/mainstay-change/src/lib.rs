@@ -5,4 +5,4 @@ pub mod cloudevent;
 mod machine;
 
 pub use cloudevent::{CloudEvent, CloudEventError};
-pub use machine::{Change, ChangeCommand, ChangeEvent, ChangeRefusal, ChangeState};
+pub use machine::{Change, ChangeCommand, ChangeEvent, ChangeRefusal, ChangeSpec, ChangeState};

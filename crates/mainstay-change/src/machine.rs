@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_journal::machine::Meta;
 use mainstay_journal::{DomainEvent, Machine, Reaction, StreamId};
+use mainstay_kernel::effect::{Channel, Deliver, Effect, EffectBody, EffectClass, Message, Recipient};
 use mainstay_kernel::fact::ChangeRecorded;
-use mainstay_kernel::{Digest, EventId, Scope};
+use mainstay_kernel::{Digest, EventId, Scope, Severity};
 use serde::{Deserialize, Serialize};
 
 /// How many changes are kept at hand; older ones stay in the journal.
@@ -14,6 +15,13 @@ const AT_HAND: usize = 5_000;
 
 /// The change capability.
 pub struct Change;
+
+/// Who is told of changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeSpec {
+    /// The receivers that keep a list of changes, by name.
+    pub told: Vec<String>,
+}
 
 /// What it can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +110,21 @@ fn report_key(change: &ChangeRecorded) -> String {
     format!("{:?} {:?}", change.source, change.id)
 }
 
+/// A change wakes nobody: it waits behind whatever does.
+fn message(change: &ChangeRecorded) -> Message {
+    Message {
+        subject: change.summary.clone(),
+        body: format!("Where: {}\nReported by: {}", change.scope, change.source),
+        severity: Severity::P3,
+        resolved: false,
+        incident: None,
+        page: None,
+        path: "/changes".to_owned(),
+        notification: None,
+        change: Some(Box::new(change.clone())),
+    }
+}
+
 impl DomainEvent for ChangeEvent {
     fn kind(&self) -> &'static str {
         "change.recorded"
@@ -120,7 +143,7 @@ impl DomainEvent for ChangeEvent {
 
 impl Machine for Change {
     const NAME: &'static str = "change";
-    type Spec = ();
+    type Spec = ChangeSpec;
     type State = ChangeState;
     type Command = ChangeCommand;
     type Event = ChangeEvent;
@@ -128,7 +151,7 @@ impl Machine for Change {
 
     fn decide(
         state: &ChangeState,
-        _spec: &(),
+        _spec: &ChangeSpec,
         command: ChangeCommand,
         _now: Timestamp,
     ) -> Result<Vec<ChangeEvent>, ChangeRefusal> {
@@ -155,8 +178,21 @@ impl Machine for Change {
         }
     }
 
-    fn react(_state: &ChangeState, _spec: &(), _event: &ChangeEvent, _meta: &Meta) -> Reaction {
-        Reaction::default()
+    fn react(_state: &ChangeState, spec: &ChangeSpec, event: &ChangeEvent, meta: &Meta) -> Reaction {
+        let ChangeEvent::Recorded(change) = event;
+        let effect = |receiver: &String| Effect {
+            key: format!("change/{}/{receiver}", meta.id),
+            class: EffectClass::Once,
+            body: EffectBody::Deliver(Deliver {
+                channel: Channel::Webhook,
+                to: Recipient::Receiver(receiver.clone()),
+                message: message(change),
+            }),
+        };
+        Reaction {
+            effects: spec.told.iter().map(effect).collect(),
+            ..Reaction::default()
+        }
     }
 }
 
@@ -199,7 +235,7 @@ mod tests {
         .enumerate()
         {
             let at = change.at;
-            let events = Change::decide(&state, &(), ChangeCommand::Record(change), at).expect("new");
+            let events = Change::decide(&state, &ChangeSpec::default(), ChangeCommand::Record(change), at).expect("new");
             let meta = Meta {
                 id: EventId::generate(at, &entropy),
                 at,
@@ -213,7 +249,7 @@ mod tests {
         }
         let again = Change::decide(
             &state,
-            &(),
+            &ChangeSpec::default(),
             ChangeCommand::Record(deploy("1", "cell-5", 10)),
             Timestamp::UNIX_EPOCH,
         );
@@ -230,5 +266,34 @@ mod tests {
             .map(|known| known.change.id.as_str())
             .collect();
         assert_eq!(near, ["1"]);
+    }
+
+    #[test]
+    fn whoever_keeps_a_list_of_changes_is_told_of_each_once_and_behind_everything_else() {
+        let event = ChangeEvent::Recorded(deploy("1", "cell-5", 10));
+        let (at, entropy) = (Timestamp::UNIX_EPOCH, SeededEntropy::new(7));
+        let meta = Meta {
+            id: EventId::generate(at, &entropy),
+            at,
+            actor: Actor::token("ci"),
+            cause: None,
+        };
+        let told = |told: &[&str]| {
+            let spec = ChangeSpec {
+                told: told.iter().map(|name| (*name).to_owned()).collect(),
+            };
+            Change::react(&ChangeState::default(), &spec, &event, &meta).effects
+        };
+        assert_eq!(told(&[]), [], "nobody asked to be told");
+        let effects = told(&["payments", "platform"]);
+        let keys: Vec<&str> = effects.iter().map(|effect| effect.key.as_str()).collect();
+        let id = meta.id;
+        assert_eq!(keys, [format!("change/{id}/payments"), format!("change/{id}/platform")]);
+        assert!(effects.iter().all(|effect| effect.urgency() == 3 && !effect.is_urgent()));
+        // The same report again leads to no second event, and so to nothing that is sent.
+        let mut state = ChangeState::default();
+        Change::apply(&mut state, &event, &meta);
+        let again = ChangeCommand::Record(deploy("1", "cell-5", 10));
+        assert!(Change::decide(&state, &ChangeSpec::default(), again, at).is_err());
     }
 }

@@ -106,6 +106,7 @@ fn of_message(outgoing: &Outgoing<'_>) -> Notification {
     Notification {
         receiver: receiver.to_owned(),
         shadow: false,
+        acknowledged_by: None,
         group: GroupKey {
             text: format!("{{}}:{labels}"),
             labels: labels.clone(),

@@ -1,7 +1,9 @@
-//! PagerDuty, by its Events API v2: what begins triggers, what is over resolves, under one key.
+//! PagerDuty, by its Events API v2: what begins triggers, what somebody takes on acknowledges and what is over resolves, under
+//! one key; changes of the platform are events of their own.
 
+use mainstay_kernel::fact::ChangeRecorded;
 use mainstay_kernel::{Digest, Severity};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::channel::{Outgoing, Secret, Sent};
 use crate::http::{Call, HttpClient};
@@ -10,6 +12,8 @@ use crate::wording;
 /// PagerDuty's limits, in characters there and in bytes here, which is never more.
 const DEDUP_KEY_MAX_BYTES: usize = 255;
 const SUMMARY_MAX_BYTES: usize = 1_024;
+/// The longest text among the details of a change, in bytes.
+const DETAIL_MAX_BYTES: usize = 1_024;
 /// The longest event, in bytes. What is written here is far below it, but for escapes.
 const EVENT_MAX_BYTES: usize = 512_000;
 
@@ -21,16 +25,24 @@ pub(crate) async fn send(
     url: &str,
     routing_key: &Secret,
 ) -> Sent {
+    let message = &outgoing.deliver.message;
+    if let Some(change) = &message.change {
+        let event = change_event(outgoing, change, routing_key.expose());
+        return enqueue_at(http, outgoing, &format!("{url}/v2/change/enqueue"), &event).await;
+    }
     enqueue(http, outgoing, url, &render(outgoing, routing_key.expose())).await
 }
 
 /// Enqueues an event that is written already.
 pub(crate) async fn enqueue(http: &HttpClient, outgoing: &Outgoing<'_>, url: &str, event: &Value) -> Sent {
+    enqueue_at(http, outgoing, &format!("{url}/v2/enqueue"), event).await
+}
+
+async fn enqueue_at(http: &HttpClient, outgoing: &Outgoing<'_>, url: &str, event: &Value) -> Sent {
     if event.to_string().len() > EVENT_MAX_BYTES {
         return Sent::failed("the event is longer than PagerDuty takes");
     }
-    let url = format!("{url}/v2/enqueue");
-    match http.call(outgoing, Call::json(&url, event)).await {
+    match http.call(outgoing, Call::json(url, event)).await {
         Ok(answer) if answer.status == 202 => {
             let document = answer.json();
             let dedup_key = document["dedup_key"].as_str().unwrap_or_default();
@@ -52,6 +64,15 @@ pub(crate) async fn enqueue(http: &HttpClient, outgoing: &Outgoing<'_>, url: &st
 
 pub(crate) fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
     let message = &outgoing.deliver.message;
+    let notification = message.notification.as_ref();
+    if notification.is_some_and(|told| told.acknowledged_by.is_some()) {
+        // What is told beside a trigger, PagerDuty does not read.
+        return json!({
+            "routing_key": routing_key,
+            "event_action": "acknowledge",
+            "dedup_key": dedup_key(outgoing),
+        });
+    }
     let action = if message.resolved { "resolve" } else { "trigger" };
     let summary = wording::subject(outgoing);
     let mut links = vec![json!({ "href": wording::link(outgoing), "text": "Open in Mainstay" })];
@@ -87,12 +108,43 @@ pub(crate) fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
     event
 }
 
-/// The same for all that is told of one matter: the incident, or the place in the console that it is about.
+/// A change of the platform. It has no key: PagerDuty keeps every change that it is told of.
+fn change_event(outgoing: &Outgoing<'_>, change: &ChangeRecorded, routing_key: &str) -> Value {
+    let scope = &change.scope;
+    let short = |text: &str| wording::cut(text, DETAIL_MAX_BYTES).into_owned();
+    let mut details = Map::from_iter([("kind".to_owned(), json!(change.kind))]);
+    let mut put = |key: &str, value: Option<String>| {
+        details.extend(value.map(|value| (key.to_owned(), Value::from(short(&value)))));
+    };
+    put("service", scope.service.as_ref().map(ToString::to_string));
+    put("cell", scope.cell.as_ref().map(ToString::to_string));
+    put("zone", scope.zone.as_ref().map(ToString::to_string));
+    put("region", scope.region.as_ref().map(ToString::to_string));
+    put("tenant", scope.tenant.as_ref().map(ToString::to_string));
+    put("from_version", change.from_version.clone());
+    put("to_version", change.to_version.clone());
+    put("id", Some(change.id.clone()));
+    json!({
+        "routing_key": routing_key,
+        "payload": {
+            "summary": wording::cut(&change.summary, SUMMARY_MAX_BYTES),
+            "source": short(&change.source),
+            "timestamp": change.at,
+            "custom_details": details,
+        },
+        "links": [{ "href": wording::link(outgoing), "text": "Open in Mainstay" }],
+    })
+}
+
+/// The same for all that is told of one matter: the group of alerts, the incident, or the place in the console that it is
+/// about.
 fn dedup_key(outgoing: &Outgoing<'_>) -> String {
     let message = &outgoing.deliver.message;
-    let matter = match &message.incident {
-        Some(incident) => format!("mainstay/incident/{incident}"),
-        None => format!("mainstay{}", message.path),
+    let matter = match (&message.notification, &message.incident) {
+        // As an Alertmanager calls the group: what one began the other can end.
+        (Some(told), _) => return Digest::of(told.group.text.as_bytes()).to_string(),
+        (None, Some(incident)) => format!("mainstay/incident/{incident}"),
+        (None, None) => format!("mainstay{}", message.path),
     };
     if matter.len() <= DEDUP_KEY_MAX_BYTES {
         return matter;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mainstay_kernel::fact::{Acknowledged, AlertFired, AlertResolved, Delivered};
 use mainstay_kernel::{IncidentId, RunbookId, Scope, Severity};
 
-use crate::model::{Impact, LinkedChange, Phase};
+use crate::model::{Impact, LinkedChange, Phase, ToldElsewhere};
 
 /// What it can be asked. The answers of other capabilities (impact, changes near by) arrive inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,11 @@ pub enum IncidentCommand {
     },
     /// A message reached its receiver.
     PageDelivered { delivered: Delivered },
-    /// A page was taken on.
-    Acknowledged { fact: Acknowledged },
+    /// A page was taken on; `elsewhere` is where others still wait for that.
+    Acknowledged {
+        fact: Acknowledged,
+        elsewhere: Vec<ToldElsewhere>,
+    },
     /// A step of a runbook was run.
     RunbookStep {
         incident: IncidentId,

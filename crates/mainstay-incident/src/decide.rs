@@ -232,12 +232,19 @@ pub(crate) fn decide(
             }
             _ => Vec::new(),
         },
-        IncidentCommand::Acknowledged { fact } => {
+        IncidentCommand::Acknowledged { fact, elsewhere } => {
             let Some(incident) = state.get(&fact.incident) else {
                 return Ok(Vec::new());
             };
             let triage = advance(incident, Phase::Triage);
-            [Some(IncidentEvent::Acknowledged(fact)), triage]
+            let by = fact.by.as_ref().map_or("somebody", |by| by.as_str());
+            let passed_on = (!elsewhere.is_empty()).then(|| IncidentEvent::AcknowledgementPassedOn {
+                incident: incident.id.clone(),
+                page: fact.page.clone(),
+                by: by.to_owned(),
+                to: elsewhere,
+            });
+            [Some(IncidentEvent::Acknowledged(fact)), triage, passed_on]
                 .into_iter()
                 .flatten()
                 .collect()

@@ -5,10 +5,10 @@ use mainstay_journal::{DomainEvent, StreamId};
 use mainstay_kernel::fact::{
     Acknowledged, AlertFact, ChangeRecorded, Delivered, IncidentDeclared, PageRequested,
 };
-use mainstay_kernel::{Digest, EventId, IncidentId, RunbookId, Scope, Severity};
+use mainstay_kernel::{Digest, EventId, IncidentId, PageId, RunbookId, Scope, Severity};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Impact, Phase};
+use crate::model::{Impact, Phase, ToldElsewhere};
 
 /// An event of an incident. `Declared` and `PageRequested` are published facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,13 @@ pub enum IncidentEvent {
     },
     /// A human took it on.
     Acknowledged(Acknowledged),
+    /// Others are told that somebody took it on.
+    AcknowledgementPassedOn {
+        incident: IncidentId,
+        page: PageId,
+        by: String,
+        to: Vec<ToldElsewhere>,
+    },
     /// A step of a runbook was run.
     RunbookStep {
         incident: IncidentId,
@@ -107,6 +114,7 @@ impl IncidentEvent {
             Self::AlertsAttached { incident, .. }
             | Self::AlertsCleared { incident, .. }
             | Self::AllClear { incident }
+            | Self::AcknowledgementPassedOn { incident, .. }
             | Self::SeverityChanged { incident, .. }
             | Self::Widened { incident, .. }
             | Self::PhaseChanged { incident, .. }
@@ -136,6 +144,7 @@ impl DomainEvent for IncidentEvent {
             Self::PageRequested(_) => "incident.page_requested",
             Self::PageDelivered { .. } => "incident.page_delivered",
             Self::Acknowledged(_) => "incident.acknowledged",
+            Self::AcknowledgementPassedOn { .. } => "incident.acknowledgement_passed_on",
             Self::RunbookStep { .. } => "incident.runbook_step",
             Self::ImpactMeasured { .. } => "incident.impact_measured",
             Self::Recovered { .. } => "incident.recovered",

@@ -23,7 +23,10 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
     };
     let mut at = meta.at;
     match event {
-        IncidentEvent::Declared { .. } | IncidentEvent::RunbookStep { .. } | IncidentEvent::Noted { .. } => {}
+        IncidentEvent::Declared { .. }
+        | IncidentEvent::AcknowledgementPassedOn { .. }
+        | IncidentEvent::RunbookStep { .. }
+        | IncidentEvent::Noted { .. } => {}
         IncidentEvent::AlertsAttached { group, alerts, .. } => {
             incident.all_clear_at = None;
             for alert in alerts {
@@ -185,6 +188,13 @@ fn describe(event: &IncidentEvent) -> (TimelineKind, String) {
         IncidentEvent::Acknowledged(fact) => {
             let by = fact.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
             (TimelineKind::Page, format!("page {} acknowledged{by}", fact.page))
+        }
+        IncidentEvent::AcknowledgementPassedOn { to, .. } => {
+            let receivers: std::collections::BTreeSet<&str> =
+                to.iter().map(|told| told.receiver.as_str()).collect();
+            let receivers: Vec<&str> = receivers.into_iter().collect();
+            let text = format!("acknowledgement passed on to {}", receivers.join(", "));
+            (TimelineKind::Page, text)
         }
         IncidentEvent::RunbookStep {
             runbook,

@@ -3,10 +3,13 @@
 use jiff::Timestamp;
 use mainstay_journal::machine::Meta;
 use mainstay_journal::{Machine, Reaction};
+use mainstay_kernel::effect::{Channel, Deliver, Effect, EffectBody, EffectClass, Message, Recipient};
+use mainstay_kernel::notification::{GroupKey, Notification};
+use mainstay_kernel::{Digest, PageId};
 
 use crate::command::{IncidentCommand, IncidentRefusal};
 use crate::event::IncidentEvent;
-use crate::model::IncidentState;
+use crate::model::{Incident, IncidentState, ToldElsewhere};
 use crate::place::IncidentSpec;
 use crate::{decide, fold};
 
@@ -34,7 +37,55 @@ impl Machine for Incidents {
         fold::apply(state, event, meta);
     }
 
-    fn react(_state: &IncidentState, _spec: &IncidentSpec, _event: &IncidentEvent, _meta: &Meta) -> Reaction {
-        Reaction::default()
+    fn react(state: &IncidentState, _spec: &IncidentSpec, event: &IncidentEvent, _meta: &Meta) -> Reaction {
+        let IncidentEvent::AcknowledgementPassedOn {
+            incident,
+            page,
+            by,
+            to,
+        } = event
+        else {
+            return Reaction::default();
+        };
+        let Some(incident) = state.get(incident) else {
+            return Reaction::default();
+        };
+        let tell = |told: &ToldElsewhere| passed_on(incident, page, by, told);
+        Reaction {
+            effects: to.iter().map(tell).collect(),
+            ..Reaction::default()
+        }
+    }
+}
+
+/// That somebody took it on, to those who wait for that under the name of the group.
+fn passed_on(incident: &Incident, page: &PageId, by: &str, told: &ToldElsewhere) -> Effect {
+    let group = GroupKey {
+        text: told.group.clone(),
+        ..GroupKey::default()
+    };
+    let acknowledged = Notification::acknowledged(&told.receiver, group, by.to_owned());
+    Effect {
+        key: format!(
+            "acknowledged/{page}/{}/{}",
+            Digest::of(told.group.as_bytes()).short(),
+            told.receiver
+        ),
+        class: EffectClass::Once,
+        body: EffectBody::Deliver(Deliver {
+            channel: Channel::Webhook,
+            to: Recipient::Receiver(told.receiver.clone()),
+            message: Message {
+                subject: format!("acknowledged by {by}: {}", incident.title),
+                body: String::new(),
+                severity: incident.severity,
+                resolved: false,
+                incident: Some(incident.id.clone()),
+                page: None,
+                path: format!("/incidents/{}", incident.id),
+                notification: Some(Box::new(acknowledged)),
+                change: None,
+            },
+        }),
     }
 }

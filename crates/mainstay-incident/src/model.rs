@@ -69,6 +69,15 @@ impl fmt::Display for Phase {
     }
 }
 
+/// What others tell their people of the alerts of an incident, under one key, and can be told that somebody took it on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ToldElsewhere {
+    /// The receiver that they are told by.
+    pub receiver: String,
+    /// The group of alerts, as it is called outside.
+    pub group: String,
+}
+
 /// Who was hit and how much, counted by the SLOs, never estimated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Impact {

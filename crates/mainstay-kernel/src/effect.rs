@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::fact::ChangeRecorded;
 use crate::id::{CellId, ChannelName, IncidentId, PageId, PersonId, ServiceId};
 use crate::notification::Notification;
 use crate::severity::Severity;
@@ -165,6 +166,9 @@ pub struct Message {
     /// The alerts that it tells of, where it tells of a group of them: for receivers that are told as by an Alertmanager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<Box<Notification>>,
+    /// The change of the platform that it tells of, where it tells of one: for receivers that keep a list of changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Box<ChangeRecorded>>,
 }
 
 /// A change to the platform, carried out by a hand.

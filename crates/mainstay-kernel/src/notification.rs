@@ -36,6 +36,9 @@ pub struct Notification {
     /// Whether the route is in shadow: it is recorded, and does not leave.
     #[serde(default, skip_serializing_if = "is_false")]
     pub shadow: bool,
+    /// Who took it on, where that is all that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<String>,
 }
 
 /// An alert in a notification.
@@ -102,6 +105,16 @@ impl Notification {
             truncated_alerts: all - kept,
             alerts,
             shadow: false,
+            acknowledged_by: None,
+        }
+    }
+
+    /// That somebody took a group on.
+    #[must_use]
+    pub fn acknowledged(receiver: &str, group: GroupKey, by: String) -> Self {
+        Self {
+            acknowledged_by: Some(by),
+            ..Self::new(receiver, group, &[], &[], 0)
         }
     }
 

@@ -313,5 +313,6 @@ fn message(page: &Page, inform: bool) -> Message {
         page: (!inform).then(|| request.page.clone()),
         path: format!("/incidents/{}", request.incident),
         notification: None,
+        change: None,
     }
 }

@@ -393,6 +393,7 @@ pub(crate) fn quietly(
         page: None,
         path: "/".to_owned(),
         notification: None,
+        change: None,
     };
     let effect = |channel: Channel| Effect {
         key: format!("{key}/{}", channel.name()),

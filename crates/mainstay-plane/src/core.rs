@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mainstay_alert::{AlertCommand, Alerts};
 use mainstay_catalog::{Catalog, Diagnostics};
-use mainstay_change::{Change, ChangeCommand};
+use mainstay_change::{Change, ChangeCommand, ChangeSpec};
 use mainstay_delivery::{Attempted, Delivery, DeliverySpec};
 use mainstay_incident::{IncidentCommand, IncidentSpec, Incidents};
 use mainstay_journal::{
@@ -65,6 +65,7 @@ pub(crate) struct Asked {
 pub(crate) struct Specs {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) gate: Policies,
+    pub(crate) change: ChangeSpec,
     pub(crate) incident: IncidentSpec,
     pub(crate) oncall: OncallSpec,
     pub(crate) delivery: DeliverySpec,
@@ -93,6 +94,9 @@ impl Specs {
         let slos = mainstay_slo::spec::load(&catalog.documents, &catalog.platform, said);
         Self {
             gate: mainstay_slo::gate::load(&catalog, &slos, Timestamp::MIN, said),
+            change: ChangeSpec {
+                told: catalog.response.channels.pagerduty_that(|service| service.changes),
+            },
             incident: IncidentSpec::from_catalog(&catalog.platform, &catalog.response),
             catalog,
             delivery: DeliverySpec { channels },
@@ -227,7 +231,7 @@ impl Core {
             }
             Command::Change(command) => done(
                 self.changes
-                    .execute(journal, &(), &context, command, settle)
+                    .execute(journal, &specs.change, &context, command, settle)
                     .await?,
             ),
             Command::Gate(command) => {

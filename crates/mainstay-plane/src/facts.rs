@@ -1,9 +1,11 @@
 //! How facts travel: which event of one capability is which command of another.
 
+use std::collections::BTreeSet;
+
 use mainstay_alert::AlertEvent;
 use mainstay_change::ChangeEvent;
 use mainstay_delivery::DeliveryEvent;
-use mainstay_incident::model::LinkedChange;
+use mainstay_incident::model::{LinkedChange, ToldElsewhere};
 use mainstay_incident::{IncidentCommand, IncidentEvent};
 use mainstay_journal::runner::decode;
 use mainstay_journal::{JournalError, Record};
@@ -22,6 +24,9 @@ pub(crate) const SUBSCRIPTIONS: [&str; 2] = ["incident", "oncall"];
 
 /// Changes this long before an incident begins, or after, belong to it (the specification's runbook asks for the last hour).
 const NEAR: SignedDuration = SignedDuration::from_hours(1);
+
+/// How many groups of alerts one acknowledgement is passed on for.
+const ELSEWHERE_MAX: usize = 200;
 
 /// What `subscription` makes of an event; `None` if it is no news to it.
 pub(crate) fn command_for(
@@ -76,7 +81,10 @@ fn for_incident(
             _ => None,
         },
         "oncall.acknowledged" => match decode(record)? {
-            Some(OncallEvent::Acknowledged(fact)) => Some(IncidentCommand::Acknowledged { fact }),
+            Some(OncallEvent::Acknowledged(fact)) => Some(IncidentCommand::Acknowledged {
+                elsewhere: told_elsewhere(core, &fact.incident),
+                fact,
+            }),
             _ => None,
         },
         "runbook.step_finished" => match decode(record)? {
@@ -141,6 +149,36 @@ fn alerts_fired(core: &Core, judge: &impl Judge, fact: AlertFired, at: jiff::Tim
             .is_none_or(|receiver| receiver.page.is_some()),
         fact,
     }
+}
+
+/// Where an acknowledgement is passed on to: the services that asked for that, once for each group of alerts of the incident
+/// that they were told of and that is not over.
+fn told_elsewhere(core: &Core, incident: &mainstay_kernel::IncidentId) -> Vec<ToldElsewhere> {
+    let response = &core.specs.catalog.response;
+    let services = response.channels.pagerduty_that(|service| service.acknowledge);
+    let incident = core.incidents.state().get(incident);
+    let Some(incident) = incident.filter(|_| !services.is_empty()) else {
+        return Vec::new();
+    };
+    let alerts = core.alerts.state();
+    let firing = incident.firing().filter_map(|alert| alerts.alert(&alert.fingerprint));
+    let names: BTreeSet<&String> = firing.flat_map(|alert| &alert.groups).collect();
+    let groups = names.into_iter().filter_map(|name| alerts.group(name));
+    let told = groups.filter(|group| group.told_at.is_some() && !group.shadow);
+    let all = told.flat_map(|group| {
+        let receiver = response.routing.receivers.get(&group.placement.receiver);
+        let webhooks = receiver.into_iter().flat_map(|receiver| &receiver.webhooks);
+        let waiting = webhooks.filter(|name| services.contains(&name.value));
+        waiting.map(|name| ToldElsewhere {
+            receiver: name.value.clone(),
+            group: match group.placement.key.text.as_str() {
+                "" => group.placement.group.clone(),
+                key => key.to_owned(),
+            },
+        })
+    });
+    let all: BTreeSet<ToldElsewhere> = all.take(ELSEWHERE_MAX).collect();
+    all.into_iter().collect()
 }
 
 fn for_oncall(core: &Core, record: &Record) -> Result<Option<OncallCommand>, JournalError> {

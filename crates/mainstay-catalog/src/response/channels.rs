@@ -202,6 +202,14 @@ impl Channels {
             .map(String::as_str)
     }
 
+    /// The names of those services of PagerDuty that a test chooses.
+    #[must_use]
+    pub fn pagerduty_that(&self, chosen: impl Fn(&PagerDuty) -> bool) -> Vec<String> {
+        let services = self.pagerduty.iter();
+        let chosen = services.filter(|(_, service)| chosen(service));
+        chosen.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Everything that must not be written out.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Spanned<Setting>> {
         let smtp = self.smtp.iter().filter_map(|smtp| smtp.password.as_ref());
@@ -262,9 +270,20 @@ pub struct SlackBot {
 pub struct PagerDuty {
     /// The integration's key: always a `${VARIABLE}`.
     pub routing_key: Spanned<Setting>,
+    /// Whether it is told of changes of the platform, as change events.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub changes: bool,
+    /// Whether its alerts are acknowledged when somebody takes their incident on here.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub acknowledge: bool,
     /// Where the API is; left out, PagerDuty's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<Setting>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A topic of an ntfy server.

@@ -113,6 +113,7 @@ impl Bench {
                     page: self.page.clone(),
                     path: "/".to_owned(),
                     notification: None,
+                    change: None,
                 },
             },
             attempt,

@@ -140,6 +140,7 @@ pub(crate) fn deliver(channel: Channel) -> Deliver {
         page: Some(PageId::new("page-7").expect("an id")),
         path: "/incidents/2025-01-15-001".to_owned(),
         notification: None,
+        change: None,
     };
     Deliver {
         channel,

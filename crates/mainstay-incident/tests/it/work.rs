@@ -38,6 +38,7 @@ fn acknowledged(id: &IncidentId, by: &str) -> IncidentCommand {
             incident: id.clone(),
             by: PersonId::new(by).ok(),
         },
+        elsewhere: Vec::new(),
     }
 }
 

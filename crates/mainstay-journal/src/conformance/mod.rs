@@ -223,6 +223,7 @@ fn message(key: &str) -> Effect {
                 page: None,
                 path: "/".to_owned(),
                 notification: None,
+                change: None,
             },
         }),
     }

@@ -162,6 +162,7 @@ pub(crate) fn page(key: &str) -> Effect {
                 page: None,
                 path: "/".to_owned(),
                 notification: None,
+                change: None,
             },
         }),
     }

@@ -201,6 +201,12 @@ fn incident(event: IncidentEvent) -> Option<(Step, String)> {
             )
         }
         IncidentEvent::Resolved { incident, .. } => format!("Incident {incident} resolved."),
+        IncidentEvent::AcknowledgementPassedOn { to, .. } => {
+            let told = to.iter().map(|told| format!("{} for {}", told.receiver, told.group));
+            let told: Vec<String> = told.collect();
+            let text = format!("The acknowledgement is passed on to {}.", told.join(", "));
+            return Some((Step::Acknowledgement, text));
+        }
         _ => return None,
     };
     Some((Step::Correlation, text))

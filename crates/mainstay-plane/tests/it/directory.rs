@@ -49,6 +49,7 @@ fn address(directory: &Directory, channel: Channel, to: Recipient) -> Result<Add
             page: None,
             path: "/".to_owned(),
             notification: None,
+            change: None,
         },
     })
 }
@@ -122,6 +123,7 @@ fn message(severity: Severity, resolved: bool, incident: bool) -> Message {
         page: None,
         path: "/".to_owned(),
         notification: None,
+        change: None,
     }
 }
 

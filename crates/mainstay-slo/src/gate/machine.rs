@@ -428,5 +428,6 @@ fn message(changed: &BudgetStateChanged, policy: &str, freezes: bool) -> Message
         page: None,
         path: format!("/slos/{}", changed.slo),
         notification: None,
+        change: None,
     }
 }

@@ -95,6 +95,7 @@ fn message(kind: Kind, subject: &str, body: &str) -> Message {
         subject: subject.to_owned(),
         body: body.to_owned(),
         notification: None,
+        change: None,
         severity: Severity::P0,
         resolved: kind == Kind::Well,
         incident: None,
