@@ -3,13 +3,15 @@
 //! It listens for SMTP and for HTTP, and writes what it takes to a JSON-lines file before it says so, so that a restart
 //! keeps everything. It is for loopback only: nobody logs in. Faults can be switched on, to see what a sender does.
 //!
-//! HTTP: `POST /chat` (Slack's format, answers `ok`), `POST /hook` (any JSON), texts and calls in Twilio's format,
+//! HTTP: `POST /chat` (Slack's format, answers `ok`), `POST /hook` (any JSON), events and changes in PagerDuty's format
+//! (`POST /v2/enqueue`, `POST /v2/change/enqueue`), texts and calls in Twilio's format,
 //! `POST /press` (`{"seq": 7, "digits": "1"}` presses a key of a call), `GET /messages?after=SEQ`, `GET /faults`,
 //! `POST /faults`, `GET /healthz`.
 
 mod faults;
 mod http;
 mod mail;
+mod pagerduty;
 mod smtp;
 mod store;
 mod telephone;

@@ -108,11 +108,14 @@ pub(crate) fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
     event
 }
 
-/// A change of the platform. It has no key: PagerDuty keeps every change that it is told of.
+/// A change of the platform. It has no key: PagerDuty keeps every change that it is told of, so what may be a repetition says so.
 fn change_event(outgoing: &Outgoing<'_>, change: &ChangeRecorded, routing_key: &str) -> Value {
     let scope = &change.scope;
     let short = |text: &str| wording::cut(text, DETAIL_MAX_BYTES).into_owned();
     let mut details = Map::from_iter([("kind".to_owned(), json!(change.kind))]);
+    if let Some(mark) = wording::duplicate(outgoing) {
+        details.insert("note".to_owned(), Value::from(mark));
+    }
     let mut put = |key: &str, value: Option<String>| {
         details.extend(value.map(|value| (key.to_owned(), Value::from(short(&value)))));
     };

@@ -152,7 +152,7 @@ fn a_bridge_that_nobody_could_join_is_found_at_its_place() {
         assert_eq!(written(from, to), [], "{to}");
     }
     let (documents, mut diagnostics) = Documents::from_texts([("channels.yaml", shown().replace(url, "http://m"))]);
-    Catalog::build(documents, &mut diagnostics);
+    let _catalog = Catalog::build(documents, &mut diagnostics);
     let said = diagnostics.render_short();
     assert!(
         said.contains("channels.yaml:23:17: error[bad-value]: the link to the bridge does not begin with https://"),

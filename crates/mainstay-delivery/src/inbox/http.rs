@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::faults::{Faults, HttpFault};
 use super::store::{Draft, Messages, Via};
-use super::{MESSAGE_MAX_BYTES, Shared, telephone};
+use super::{MESSAGE_MAX_BYTES, Shared, pagerduty, telephone};
 
 #[derive(Deserialize)]
 struct After {
@@ -26,6 +26,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/chat", post(chat))
         .route("/hook", post(hook))
+        .route("/v2/enqueue", post(pagerduty::enqueue))
+        .route("/v2/change/enqueue", post(pagerduty::change))
         .route(
             "/2010-04-01/Accounts/{account}/{resource}",
             post(telephone::create).get(telephone::ask),
@@ -169,6 +171,6 @@ fn chat_text(document: &Value) -> String {
         .replace("&amp;", "&")
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Option<String> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Option<String> {
     Some(headers.get("Idempotency-Key")?.to_str().ok()?.to_owned())
 }

@@ -5,6 +5,7 @@ mod channels;
 mod inbox;
 mod machine;
 mod matrix;
+mod pagerduty;
 mod provider;
 mod receivers;
 mod support;

@@ -10,7 +10,8 @@ use mainstay_delivery::telephone::TelephoneOptions;
 use mainstay_kernel::effect::Channel;
 
 use crate::provider::{NUMBER, Provider, SECRET, answer, basic};
-use crate::support::{IMPATIENT, PATIENT, Running, nobody, send, word};
+use crate::pagerduty;
+use crate::support::{IMPATIENT, PATIENT, Running, deliver, nobody, send, send_this, word};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,7 @@ const FAULTS: [Fault; 8] = [
 ///
 /// A receiver that does not say later what became of a message has no undelivered ones and no callbacks. Mail is told
 /// 451 for busy and 550 for broken, and has no 200; see `mail_against_every_fault` for its own faults.
-const TABLE: [(&str, [&str; 8]); 10] = [
+const TABLE: [(&str, [&str; 8]); 12] = [
     // nothing, timeout, refused, 429, 500, 200 with an error, undelivered, lost callback
     (
         "email",
@@ -101,6 +102,32 @@ const TABLE: [(&str, [&str; 8]); 10] = [
     ),
     (
         "pagerduty",
+        [
+            "done",
+            "unknown 0",
+            "retry 0",
+            "retry 7000",
+            "unknown 0",
+            "unknown 0",
+            "-",
+            "-",
+        ],
+    ),
+    (
+        "pagerduty-acknowledgement",
+        [
+            "done",
+            "unknown 0",
+            "retry 0",
+            "retry 7000",
+            "unknown 0",
+            "unknown 0",
+            "-",
+            "-",
+        ],
+    ),
+    (
+        "pagerduty-change",
         [
             "done",
             "unknown 0",
@@ -292,7 +319,11 @@ async fn over_http(channel: &'static str, fault: Fault) -> Sent {
                     "200 OK",
                     r#"{"ok":true,"channel":"C1","ts":"1700.01"}"#.to_owned(),
                 ),
-                ("pagerduty", ..) => (
+                ("pagerduty-change", ..) => (
+                    "202 Accepted",
+                    r#"{"status":"success","message":"Change event processed"}"#.to_owned(),
+                ),
+                ("pagerduty" | "pagerduty-acknowledgement", ..) => (
                     "202 Accepted",
                     r#"{"status":"success","dedup_key":"k"}"#.to_owned(),
                 ),
@@ -357,7 +388,7 @@ async fn over_http(channel: &'static str, fault: Fault) -> Sent {
                 secret: secret(),
             },
         ),
-        "pagerduty" => (
+        "pagerduty" | "pagerduty-acknowledgement" | "pagerduty-change" => (
             Channel::Webhook,
             Address::PagerDuty {
                 url: url.clone(),
@@ -391,7 +422,13 @@ async fn over_http(channel: &'static str, fault: Fault) -> Sent {
         http_timeout: patience(fault),
         ..ChannelOptions::default()
     });
-    let sent = send(&channels.expect("channels"), &address, kind, 1, false).await;
+    let mut deliver = deliver(kind);
+    match channel {
+        "pagerduty-acknowledgement" => deliver = pagerduty::acknowledged("{}:{}"),
+        "pagerduty-change" => deliver.message.change = Some(Box::new(pagerduty::change())),
+        _ => {}
+    }
+    let sent = send_this(&channels.expect("channels"), &address, &deliver, 1, false).await;
     if channel == "sms" && fault == Fault::LostCallback {
         assert_eq!(provider.posts(), 1, "asked for, not sent again");
     }

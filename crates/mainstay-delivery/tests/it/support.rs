@@ -156,13 +156,23 @@ pub(crate) async fn send(
     attempt: u32,
     possible_duplicate: bool,
 ) -> Sent {
+    send_this(channels, address, &deliver(channel), attempt, possible_duplicate).await
+}
+
+pub(crate) async fn send_this(
+    channels: &RealChannels,
+    address: &Address,
+    deliver: &Deliver,
+    attempt: u32,
+    possible_duplicate: bool,
+) -> Sent {
     let outgoing = Outgoing {
         key: "page-7/level-1/email",
         attempt,
         possible_duplicate,
         at: now(),
         address,
-        deliver: &deliver(channel),
+        deliver,
         base_url: "http://127.0.0.1:8080/",
         bridge: None,
     };

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::catalogs::copy_of_catalog;
-use crate::harness::{Server, http};
+use crate::catalogs::{copy_of_catalog, edit};
+use crate::harness::{Server, http, until};
 use crate::{run, told};
 
 #[test]
@@ -250,4 +250,68 @@ fn check_finds_the_night_in_which_a_page_would_reach_nobody() {
     let hour: u8 = from[11..13].parse().expect("an hour");
     let night = !(6..18).contains(&hour);
     assert!(night, "a night of Johannesburg: {finding}");
+}
+
+/// A level that pages one at a time: whose turn it is, before and after an incident; and where those who work on it meet.
+#[test]
+fn a_policy_that_takes_turns_says_whose_it_is_and_a_p0_has_a_place_to_meet() {
+    let catalog = copy_of_catalog();
+    let turns = "{after: 0s, round_robin: {every: 2m}, targets: [{rota: primary}, {rota: secondary}]}";
+    let first = "{after: 0s, targets: [{rota: primary}]}";
+    edit(catalog.path(), "oncall.yaml", first, turns);
+    let path = catalog.path().to_str().expect("a path");
+    let server = Server::start_with(tempfile::tempdir().expect("a directory"), path);
+    let text = server.told(&["oncall", "explain"]);
+    assert!(
+        text.contains("it is the turn of rota primary") && text.contains("no turn was taken before"),
+        "{text}"
+    );
+    let text = server.told(&["oncall", "explain", "--rota", "secondary"]);
+    assert!(text.contains("it is the turn of rota primary"), "{text}");
+    let before = server.json(&["oncall", "turns"]);
+    assert_eq!((&before[0]["policy"], &before[0]["level"]), (&json!("payments"), &json!(1)));
+    assert_eq!(before[0]["last_page"], json!(null));
+
+    let fire = |cell: &str, priority: &str| {
+        let labels = json!({"alertname": "HighErrorRate", "cell": cell, "priority": priority});
+        server.post("/api/v2/alerts", &json!([{"labels": labels}]));
+    };
+    fire("cell-5", "P0");
+    until("its page takes the first turn", || {
+        server.json(&["oncall", "turns"])[0]["last_page"] != json!(null)
+    });
+    let after = server.json(&["oncall", "turns"]);
+    assert_eq!(after[0]["next"], after[0]["targets"][1]["person"], "{after}");
+    let why = after[0]["why"].as_str().expect("a reason");
+    assert!(why.ends_with("the incident before began with rota primary"), "{why}");
+    let page = after[0]["last_page"].as_str().expect("a page");
+    let text = server.told(&["why", page]);
+    assert!(
+        text.contains("Level 1 pages one at a time: it is the turn of rota primary"),
+        "{text}"
+    );
+
+    let incident = server.json(&["incident", "list"])[0]["id"].clone();
+    let show = |id: &serde_json::Value| server.json(&["incident", "show", id.as_str().expect("an id")]);
+    let bridge = json!({"url": "https://meet.paymentsengine.example/p0", "phone": "+27210000001,,4711#"});
+    assert_eq!(show(&incident)["bridge"], bridge);
+    let text = server.told(&["incident", "show", incident.as_str().expect("an id")]);
+    assert!(
+        text.contains("bridge: https://meet.paymentsengine.example/p0 or +27210000001,,4711#"),
+        "{text}"
+    );
+    let id = incident.as_str().expect("an id");
+    let html = http(&server.address, &format!("/incidents/{id}"), None, "").body;
+    assert!(
+        html.contains("href=\"https://meet.paymentsengine.example/p0\"") && html.contains("Join the bridge"),
+        "{html}"
+    );
+    server.told(&["incident", "resolve", id, "--note", "a false alarm"]);
+    assert_eq!(show(&incident)["bridge"], json!(null), "it is over");
+    fire("cell-1", "P1");
+    until("the other is an incident of its own", || {
+        server.json(&["incident", "list", "--open"])[0]["severity"] == "P1"
+    });
+    let mild = server.json(&["incident", "list", "--open"])[0]["id"].clone();
+    assert_eq!(show(&mild)["bridge"], json!(null), "a P1 has none");
 }
