@@ -235,7 +235,8 @@ mod tests {
         .enumerate()
         {
             let at = change.at;
-            let events = Change::decide(&state, &ChangeSpec::default(), ChangeCommand::Record(change), at).expect("new");
+            let events = Change::decide(&state, &ChangeSpec::default(), ChangeCommand::Record(change), at)
+                .expect("new");
             let meta = Meta {
                 id: EventId::generate(at, &entropy),
                 at,
@@ -288,8 +289,15 @@ mod tests {
         let effects = told(&["payments", "platform"]);
         let keys: Vec<&str> = effects.iter().map(|effect| effect.key.as_str()).collect();
         let id = meta.id;
-        assert_eq!(keys, [format!("change/{id}/payments"), format!("change/{id}/platform")]);
-        assert!(effects.iter().all(|effect| effect.urgency() == 3 && !effect.is_urgent()));
+        assert_eq!(
+            keys,
+            [format!("change/{id}/payments"), format!("change/{id}/platform")]
+        );
+        assert!(
+            effects
+                .iter()
+                .all(|effect| effect.urgency() == 3 && !effect.is_urgent())
+        );
         // The same report again leads to no second event, and so to nothing that is sent.
         let mut state = ChangeState::default();
         Change::apply(&mut state, &event, &meta);

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use mainstay_catalog::platform::is_e164;
 use mainstay_kernel::effect::{Deliver, Outcome};
+use serde::Serialize;
 
 use crate::ack_link::AckLinks;
 use crate::http::HttpClient;

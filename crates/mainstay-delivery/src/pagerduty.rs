@@ -76,7 +76,11 @@ pub(crate) fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
     let action = if message.resolved { "resolve" } else { "trigger" };
     let summary = wording::subject(outgoing);
     let mut links = vec![json!({ "href": wording::link(outgoing), "text": "Open in Mainstay" })];
-    links.extend(outgoing.bridge.map(|bridge| json!({ "href": bridge.url, "text": wording::JOIN })));
+    links.extend(
+        outgoing
+            .bridge
+            .map(|bridge| json!({ "href": bridge.url, "text": wording::JOIN })),
+    );
     let mut event = json!({
         "routing_key": routing_key,
         "event_action": action,

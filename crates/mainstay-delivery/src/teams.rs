@@ -64,7 +64,12 @@ fn render(outgoing: &Outgoing<'_>) -> Value {
     if let Some(bridge) = outgoing.bridge {
         actions.push(json!({ "type": "Action.OpenUrl", "title": wording::JOIN, "url": bridge.url }));
         facts.push(json!({ "title": wording::BRIDGE, "value": bridge.url }));
-        facts.extend(bridge.phone.as_ref().map(|phone| json!({ "title": wording::DIAL_IN, "value": phone })));
+        facts.extend(
+            bridge
+                .phone
+                .as_ref()
+                .map(|phone| json!({ "title": wording::DIAL_IN, "value": phone })),
+        );
     }
     let body = wording::body(outgoing);
     json!({

@@ -6,8 +6,6 @@
 //!   "incident": "...", "page": "...", "url": "..." }
 //! ```
 //!
-//! While an incident of P0 has a conference bridge, `"bridge": {"url": "...", "phone": "..."}` says where it is.
-//!
 //! The header `Idempotency-Key` bears `key`: a receiver that knows it already answers 2xx and does nothing. Any 2xx is a
 //! receipt.
 //!
@@ -17,7 +15,7 @@
 use mainstay_kernel::effect::Recipient;
 use serde::Serialize;
 
-use crate::channel::{Bridge, Outgoing, Secret, Sent};
+use crate::channel::{Outgoing, Secret, Sent};
 use crate::http::{Call, HttpClient};
 use crate::{signature, wording};
 
@@ -37,8 +35,6 @@ struct Document<'a> {
     incident: Option<&'a str>,
     page: Option<&'a str>,
     url: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bridge: Option<&'a Bridge>,
 }
 
 pub(crate) async fn send(
@@ -66,7 +62,6 @@ pub(crate) async fn send(
         incident: message.incident.as_ref().map(|incident| incident.as_str()),
         page: message.page.as_ref().map(|page| page.as_str()),
         url: &wording::link(outgoing),
-        bridge: outgoing.bridge,
     };
     let body = match serde_json::to_vec(&document) {
         Ok(body) => body,

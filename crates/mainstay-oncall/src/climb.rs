@@ -55,7 +55,12 @@ impl<'a> Climbing<'a> {
 
 /// What a round says at its beginning: every level without a delay and, while nobody who can acknowledge was reached,
 /// the next levels before their time.
-pub(crate) fn begin(state: &OncallState, spec: &OncallSpec, climbing: Climbing<'_>, now: Timestamp) -> Vec<OncallEvent> {
+pub(crate) fn begin(
+    state: &OncallState,
+    spec: &OncallSpec,
+    climbing: Climbing<'_>,
+    now: Timestamp,
+) -> Vec<OncallEvent> {
     let mut events = Vec::new();
     let mut reached = false;
     for (index, level) in climbing.policy.levels_for(climbing.request.severity) {

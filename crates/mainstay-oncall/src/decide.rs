@@ -129,7 +129,9 @@ pub(crate) fn decide(
 ) -> Result<Vec<OncallEvent>, OncallRefusal> {
     match command {
         OncallCommand::Page { request, policy } => open(state, spec, request, policy, now),
-        OncallCommand::Climb { page, round, level } => Ok(climb::climb(state, spec, &page, round, level, now)),
+        OncallCommand::Climb { page, round, level } => {
+            Ok(climb::climb(state, spec, &page, round, level, now))
+        }
         OncallCommand::PassTurn { page, round, level } => {
             Ok(climb::pass_turn(state, spec, &page, round, level, now))
         }
@@ -140,7 +142,9 @@ pub(crate) fn decide(
             scope,
             title,
         } => Ok(news::widen(state, &incident, &scope, &title)),
-        OncallCommand::Undeliverable { page, person } => Ok(climb::undeliverable(state, spec, &page, person, now)),
+        OncallCommand::Undeliverable { page, person } => {
+            Ok(climb::undeliverable(state, spec, &page, person, now))
+        }
         OncallCommand::AcknowledgePage { page, by } => {
             let open = state
                 .page(&page)

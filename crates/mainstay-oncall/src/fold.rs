@@ -59,9 +59,8 @@ impl Page {
     /// Who was paged at a level in the present round.
     pub(crate) fn asked_in_round(&self, level: usize) -> impl DoubleEndedIterator<Item = &PersonId> {
         let told = self.told.iter();
-        let asked = told.filter(move |(at, told, _, informed)| {
-            *told == level && !informed && *at >= self.round_began_at
-        });
+        let asked = told
+            .filter(move |(at, told, _, informed)| *told == level && !informed && *at >= self.round_began_at);
         asked.map(|(_, _, person, _)| person)
     }
 

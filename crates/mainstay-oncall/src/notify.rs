@@ -131,7 +131,10 @@ pub(crate) fn insist(state: &OncallState, spec: &OncallSpec, asked: Insist) -> V
     let found = waiting.and_then(|page| {
         let policy = spec.policies.get(&page.policy)?;
         // Whose turn is over is left in peace.
-        let takes_turns = policy.levels.get(asked.level).is_some_and(EscalationLevel::takes_turns);
+        let takes_turns = policy
+            .levels
+            .get(asked.level)
+            .is_some_and(EscalationLevel::takes_turns);
         let mut present = page.asked_in_round(asked.level);
         if takes_turns && present.next_back() != Some(&asked.person) {
             return None;

@@ -195,7 +195,9 @@ fn turn_passed(
     let Some((entry, turns)) = entry.and_then(|entry| Some((entry, entry.round_robin?))) else {
         return Reaction::default();
     };
-    let before = page.asked_in_round(level).filter(|person| !people.contains(person));
+    let before = page
+        .asked_in_round(level)
+        .filter(|person| !people.contains(person));
     let steps = before.flat_map(|person| {
         let told = told_at(page, round, level, person);
         let later = later_steps(spec, policy, page.request.severity, &told);
@@ -204,7 +206,10 @@ fn turn_passed(
     let (key, text) = turn_timer(page, round, level);
     let due = at.saturating_add(turns.every.value.0).unwrap_or(Timestamp::MAX);
     Reaction {
-        timers: (entry.targets.len() > 1).then_some((key, due, text)).into_iter().collect(),
+        timers: (entry.targets.len() > 1)
+            .then_some((key, due, text))
+            .into_iter()
+            .collect(),
         cancel: steps.collect(),
         ..Reaction::default()
     }

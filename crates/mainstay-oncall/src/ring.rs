@@ -176,7 +176,12 @@ pub(crate) struct LevelOf<'a> {
 }
 
 /// Whose turn it is when a page comes to a level; nobody's where the level reaches nobody.
-pub(crate) fn first(state: &OncallState, at: LevelOf<'_>, reached: &Reached, request: &PageRequested) -> Option<Turn> {
+pub(crate) fn first(
+    state: &OncallState,
+    at: LevelOf<'_>,
+    reached: &Reached,
+    request: &PageRequested,
+) -> Option<Turn> {
     // A new round of a page goes on where the one before stopped.
     if let Some((place, person)) = state
         .page(&request.page)
@@ -286,7 +291,10 @@ fn has_it<'a>(
     let mut people = reached.people.iter();
     let taken_on = page.acknowledged.as_ref().and_then(|(at, by)| {
         let mut people = people.clone();
-        Some((*at, people.find(|(_, person)| *by == Actor::person(person.as_str()))?))
+        Some((
+            *at,
+            people.find(|(_, person)| *by == Actor::person(person.as_str()))?,
+        ))
     });
     let asked = || {
         let mut told = page.told.iter().rev();
@@ -299,7 +307,14 @@ fn has_it<'a>(
     Some((at, *place, person.clone(), page))
 }
 
-pub(crate) fn apply(state: &mut OncallState, page: &PageId, policy: &str, level: usize, turn: &Turn, at: Timestamp) {
+pub(crate) fn apply(
+    state: &mut OncallState,
+    page: &PageId,
+    policy: &str,
+    level: usize,
+    turn: &Turn,
+    at: Timestamp,
+) {
     if let Some(page) = state.pages.get_mut(page) {
         page.turns.insert(level, turn.place);
     }

@@ -95,7 +95,10 @@ impl Specs {
         Self {
             gate: mainstay_slo::gate::load(&catalog, &slos, Timestamp::MIN, said),
             change: ChangeSpec {
-                told: catalog.response.channels.pagerduty_that(|service| service.changes),
+                told: catalog
+                    .response
+                    .channels
+                    .pagerduty_that(|service| service.changes),
             },
             incident: IncidentSpec::from_catalog(&catalog.platform, &catalog.response),
             catalog,

@@ -11,7 +11,7 @@ use mainstay_catalog::response::{self, Channels, Setting, SettingError};
 use mainstay_delivery::channel::{Address, Bridge, Secret};
 use mainstay_delivery::signature::{self, SignatureError};
 use mainstay_kernel::Severity;
-use mainstay_kernel::effect::{Channel, Deliver, Message, Recipient};
+use mainstay_kernel::effect::{Channel, Deliver, Recipient};
 
 /// Where those are whom the catalog gives no address.
 const SLACK: &str = "https://slack.com/api";
@@ -84,13 +84,26 @@ impl Directory {
         self.bridge.as_ref().filter(|_| severity == Severity::P0)
     }
 
-    /// Where those meet who work on what a message tells of, while it is not over.
+    /// Where those meet who work on what a message tells of, while it is not over. Webhooks and lists of mail addresses
+    /// may be those of others, such as a bank that is told: they are not invited.
     #[must_use]
-    pub fn bridge_for(&self, message: &Message) -> Option<&Bridge> {
-        let tells_of_trouble = message.page.is_some() || message.incident.is_some();
-        let is_alert = message.notification.is_some();
+    pub fn bridge_for(&self, deliver: &Deliver, address: &Address) -> Option<&Bridge> {
+        let message = &deliver.message;
+        let tells_of_trouble =
+            message.page.is_some() || message.incident.is_some() || message.notification.is_some();
+        let is_ours = match (address, &deliver.to) {
+            (Address::Email(_), Recipient::Receiver(_)) => false,
+            (
+                Address::Webhook { .. }
+                | Address::SignedWebhook { .. }
+                | Address::AlertmanagerWebhook { .. }
+                | Address::Templated(_),
+                _,
+            ) => false,
+            _ => true,
+        };
         self.bridge(message.severity)
-            .filter(|_| !message.resolved && (tells_of_trouble || is_alert))
+            .filter(|_| is_ours && tells_of_trouble && !message.resolved)
     }
 
     /// The addresses of chat and webhooks, each with what it is.

@@ -88,7 +88,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
                     address,
                     deliver,
                     base_url: &self.parts.base_url,
-                    bridge: directory.bridge_for(&deliver.message),
+                    bridge: directory.bridge_for(deliver, address),
                 };
                 self.parts.channels.send(outgoing).await
             }

@@ -161,7 +161,9 @@ fn told_elsewhere(core: &Core, incident: &mainstay_kernel::IncidentId) -> Vec<To
         return Vec::new();
     };
     let alerts = core.alerts.state();
-    let firing = incident.firing().filter_map(|alert| alerts.alert(&alert.fingerprint));
+    let firing = incident
+        .firing()
+        .filter_map(|alert| alerts.alert(&alert.fingerprint));
     let names: BTreeSet<&String> = firing.flat_map(|alert| &alert.groups).collect();
     let groups = names.into_iter().filter_map(|name| alerts.group(name));
     let told = groups.filter(|group| group.told_at.is_some() && !group.shadow);

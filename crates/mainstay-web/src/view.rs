@@ -40,8 +40,8 @@ pub use gate::{
 pub use heartbeat::{Heartbeat, HeartbeatState};
 pub use inbound::{PostableAlert, WebhookAlert, WebhookMessage};
 pub use incident::{
-    AckTarget, Bridge, Clock, Impact, Incident, IncidentSummary, Page, Receipt, Runbook, Step, StepState, Suspect,
-    TenantImpact, TimelineEntry,
+    AckTarget, Bridge, Clock, Impact, Incident, IncidentSummary, Page, Receipt, Runbook, Step, StepState,
+    Suspect, TenantImpact, TimelineEntry,
 };
 pub use journal::{
     Applied, BackupMade, CatalogInfo, Decided, DocumentCount, Explained, InboxMessage, JournalReport,

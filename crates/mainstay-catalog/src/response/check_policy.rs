@@ -198,11 +198,7 @@ fn check_round_robin(document: &Document, level: &EscalationLevel, report: &mut 
         return;
     };
     let mut wrong = |message: &str, help: &str| {
-        report(
-            document
-                .diagnostic(lint::BAD_VALUE, every.at, message)
-                .help(help),
-        );
+        report(document.diagnostic(lint::BAD_VALUE, every.at, message).help(help));
     };
     if every.value.0.is_zero() {
         wrong(

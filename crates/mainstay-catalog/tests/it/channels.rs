@@ -141,7 +141,10 @@ fn a_bridge_that_nobody_could_join_is_found_at_its_place() {
     ] {
         let found = written(from, to);
         assert_eq!(found.len(), 1, "{to}: {found:?}");
-        assert!(found[0].0 == "bad-value" && found[0].1.contains("bridge"), "{to}: {found:?}");
+        assert!(
+            found[0].0 == "bad-value" && found[0].1.contains("bridge"),
+            "{to}: {found:?}"
+        );
     }
     for (from, to) in [
         (url, "${BRIDGE_URL}"),
@@ -151,11 +154,14 @@ fn a_bridge_that_nobody_could_join_is_found_at_its_place() {
     ] {
         assert_eq!(written(from, to), [], "{to}");
     }
-    let (documents, mut diagnostics) = Documents::from_texts([("channels.yaml", shown().replace(url, "http://m"))]);
+    let (documents, mut diagnostics) =
+        Documents::from_texts([("channels.yaml", shown().replace(url, "http://m"))]);
     let _catalog = Catalog::build(documents, &mut diagnostics);
     let said = diagnostics.render_short();
     assert!(
-        said.contains("channels.yaml:23:17: error[bad-value]: the link to the bridge does not begin with https://"),
+        said.contains(
+            "channels.yaml:23:17: error[bad-value]: the link to the bridge does not begin with https://"
+        ),
         "{said}"
     );
 }

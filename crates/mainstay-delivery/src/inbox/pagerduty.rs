@@ -63,11 +63,18 @@ pub(super) async fn enqueue(
         "" => format!("{action} {key}"),
         summary => format!("{action} {summary}"),
     };
-    take(&shared, &headers, "pagerduty", subject, event, json!({
-        "status": "success",
-        "message": "Event processed",
-        "dedup_key": key,
-    }))
+    take(
+        &shared,
+        &headers,
+        "pagerduty",
+        subject,
+        event,
+        json!({
+            "status": "success",
+            "message": "Event processed",
+            "dedup_key": key,
+        }),
+    )
     .await
 }
 
@@ -78,7 +85,9 @@ pub(super) async fn change(
     Json(event): Json<Value>,
 ) -> Response {
     let subject = text(&event, "/payload/summary").to_owned();
-    let blank = subject.is_empty().then_some("'payload.summary' is missing or blank");
+    let blank = subject
+        .is_empty()
+        .then_some("'payload.summary' is missing or blank");
     if let Some(error) = fault(&event).or(blank) {
         return refused(error);
     }
@@ -106,5 +115,8 @@ async fn take(
         message_id: idempotency_key(headers),
     };
     let fault = shared.faults().hook;
-    take_or(shared, draft, fault, |_, _| (StatusCode::ACCEPTED, Json(answer)).into_response()).await
+    take_or(shared, draft, fault, |_, _| {
+        (StatusCode::ACCEPTED, Json(answer)).into_response()
+    })
+    .await
 }

@@ -9,8 +9,8 @@ use mainstay_delivery::smtp::SmtpOptions;
 use mainstay_delivery::telephone::TelephoneOptions;
 use mainstay_kernel::effect::Channel;
 
-use crate::provider::{NUMBER, Provider, SECRET, answer, basic};
 use crate::pagerduty;
+use crate::provider::{NUMBER, Provider, SECRET, answer, basic};
 use crate::support::{IMPATIENT, PATIENT, Running, deliver, nobody, send, send_this, word};
 
 /// What goes wrong.

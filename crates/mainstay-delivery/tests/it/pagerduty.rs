@@ -100,8 +100,15 @@ async fn an_acknowledgement_is_that_of_the_alert_that_was_triggered() {
         event,
         json!({"routing_key": SECRET, "event_action": "acknowledge", "dedup_key": key})
     );
-    let actions = [&trigger, &resolve].map(|event| (event["event_action"].clone(), event["dedup_key"].clone()));
-    assert_eq!(actions, [("trigger".into(), key.clone().into()), ("resolve".into(), key.into())]);
+    let actions =
+        [&trigger, &resolve].map(|event| (event["event_action"].clone(), event["dedup_key"].clone()));
+    assert_eq!(
+        actions,
+        [
+            ("trigger".into(), key.clone().into()),
+            ("resolve".into(), key.into())
+        ]
+    );
     // Another group is another alert: its end is its own.
     let (_, other) = told(&group("{}:{cell=\"cell-6\"}", false)).await;
     assert_ne!(other["dedup_key"], trigger["dedup_key"]);
@@ -165,7 +172,12 @@ async fn the_inbox_plays_pagerduty_with_its_answers_and_faults() {
     let received = inbox.received().await;
     let seen: Vec<(Option<&str>, &str)> = received
         .iter()
-        .map(|one| (one.channel.as_deref(), one.subject.split(' ').next().unwrap_or_default()))
+        .map(|one| {
+            (
+                one.channel.as_deref(),
+                one.subject.split(' ').next().unwrap_or_default(),
+            )
+        })
         .collect();
     assert_eq!(
         seen,
@@ -179,8 +191,14 @@ async fn the_inbox_plays_pagerduty_with_its_answers_and_faults() {
     // What PagerDuty does not take, the inbox does not take either.
     let events = [
         ("/v2/enqueue", json!({"event_action": "trigger"})),
-        ("/v2/enqueue", json!({"routing_key": "k", "event_action": "acknowledge"})),
-        ("/v2/enqueue", json!({"routing_key": "k", "event_action": "snooze", "dedup_key": "d"})),
+        (
+            "/v2/enqueue",
+            json!({"routing_key": "k", "event_action": "acknowledge"}),
+        ),
+        (
+            "/v2/enqueue",
+            json!({"routing_key": "k", "event_action": "snooze", "dedup_key": "d"}),
+        ),
         ("/v2/change/enqueue", json!({"routing_key": "k", "payload": {}})),
         (
             "/v2/change/enqueue",

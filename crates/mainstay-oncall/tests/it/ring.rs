@@ -101,7 +101,10 @@ fn who_does_not_answer_is_followed_by_the_next_until_a_later_level_takes_over() 
     assert_eq!(bench.said(), ["0m ana", "2m ben", "4m chi", "5m manager"]);
     // The second round goes on with the one after the last.
     bench.pass(60);
-    assert_eq!(bench.said()[4..], ["20m ana", "22m ben", "24m chi", "25m manager"]);
+    assert_eq!(
+        bench.said()[4..],
+        ["20m ana", "22m ben", "24m chi", "25m manager"]
+    );
 
     // Four minutes each: only two have a turn before the manager.
     let mut bench = turns_of(&TURNS.replace("\"2m\"", "\"4m\""));
@@ -194,7 +197,11 @@ fn turns_of_rotas_are_those_of_whoever_is_on_call() {
     );
     let mut bench = turns_of(&text);
     let begun: Vec<String> = (0..3).map(|number| page(&mut bench, number)).collect();
-    assert_eq!(begun, ["ana", "dan", "ana"], "ana is on call: she has one turn of two");
+    assert_eq!(
+        begun,
+        ["ana", "dan", "ana"],
+        "ana is on call: she has one turn of two"
+    );
     let asked = |bench: &Bench| {
         let rings = rings(&bench.state, &bench.spec, bench.now);
         let next = rings[0].next.clone().expect("somebody");
@@ -415,7 +422,8 @@ fn a_lost_turn_is_a_hole_although_the_others_make_up_for_it() {
         "{text}"
     );
     // What the check says is what the schedule says.
-    let (documents, mut said) = Documents::from_texts([("oncall.yaml", CATALOG.replace(", chat: '@ben'", ""))]);
+    let (documents, mut said) =
+        Documents::from_texts([("oncall.yaml", CATALOG.replace(", chat: '@ben'", ""))]);
     let catalog = Catalog::build(documents, &mut said);
     let spec = OncallSpec::from_catalog(&catalog.platform, &catalog.response);
     let now = "2026-03-02T00:00:00Z".parse().expect("an instant");
@@ -426,7 +434,11 @@ fn a_lost_turn_is_a_hole_although_the_others_make_up_for_it() {
 #[test]
 fn turns_that_make_no_sense_are_refused_at_their_place() {
     for (from, to, expected) in [
-        ("every: 2m", "every: 0s", "oncall.yaml:30:40: error[bad-value]: nobody of the level is waited for\n"),
+        (
+            "every: 2m",
+            "every: 0s",
+            "oncall.yaml:30:40: error[bad-value]: nobody of the level is waited for\n",
+        ),
         (
             "{person: ann}, {person: ben}, {rota: night}",
             "{person: ann}",
@@ -443,7 +455,11 @@ fn turns_that_make_no_sense_are_refused_at_their_place() {
             "after: 9m, round_robin: {every: 1m}, inform: true, targets: [{rota: night}, {person: ben}]",
             "oncall.yaml:31:40: error[bad-value]: a level that only informs has no turns: nobody answers it\n",
         ),
-        ("every: 2m", "every: 2m, each: 1", "oncall.yaml:30:44: error[unknown-key]"),
+        (
+            "every: 2m",
+            "every: 2m, each: 1",
+            "oncall.yaml:30:44: error[unknown-key]",
+        ),
     ] {
         let text = found(from, to);
         assert!(text.starts_with(expected), "{to}: {text}");

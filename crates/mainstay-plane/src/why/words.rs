@@ -202,7 +202,9 @@ fn incident(event: IncidentEvent) -> Option<(Step, String)> {
         }
         IncidentEvent::Resolved { incident, .. } => format!("Incident {incident} resolved."),
         IncidentEvent::AcknowledgementPassedOn { to, .. } => {
-            let told = to.iter().map(|told| format!("{} for {}", told.receiver, told.group));
+            let told = to
+                .iter()
+                .map(|told| format!("{} for {}", told.receiver, told.group));
             let told: Vec<String> = told.collect();
             let text = format!("The acknowledgement is passed on to {}.", told.join(", "));
             return Some((Step::Acknowledgement, text));
@@ -228,7 +230,9 @@ fn oncall(event: OncallEvent) -> Option<(Step, String)> {
             let what = if inform { "informs" } else { "pages" };
             format!("Level {level} of round {round} {what} {}.", people(&told))
         }
-        OncallEvent::TurnTaken { level, turn, .. } => format!("Level {} pages one at a time: {turn}.", level + 1),
+        OncallEvent::TurnTaken { level, turn, .. } => {
+            format!("Level {} pages one at a time: {turn}.", level + 1)
+        }
         OncallEvent::Insisted { person, channels, .. } => {
             let names: Vec<&str> = channels.into_iter().map(Channel::name).collect();
             format!(

@@ -130,9 +130,14 @@ fn message(severity: Severity, resolved: bool, incident: bool) -> Message {
 #[test]
 fn those_who_work_on_a_p0_meet_and_no_others() {
     let directory = Directory::new(&catalog(), lookup).expect("every variable is set");
-    let bridge = directory
-        .bridge_for(&message(Severity::P0, false, true))
-        .expect("a bridge");
+    let ann = || Recipient::Person(PersonId::new("ann").expect("an id"));
+    let invited = |channel, to, message| {
+        let deliver = Deliver { channel, to, message };
+        let address = directory.address(&deliver).expect("an address");
+        directory.bridge_for(&deliver, &address)
+    };
+    let p0 = || message(Severity::P0, false, true);
+    let bridge = invited(Channel::Sms, ann(), p0()).expect("a bridge");
     assert_eq!(
         (bridge.url.as_str(), bridge.phone.as_deref()),
         ("https://meet.shop.example/p0", Some("+27115550100,,1234#"))
@@ -146,7 +151,25 @@ fn those_who_work_on_a_p0_meet_and_no_others() {
         (Severity::P0, false, false),
     ] {
         let message = message(severity, resolved, incident);
-        assert!(directory.bridge_for(&message).is_none(), "{message:?}");
+        assert!(
+            invited(Channel::Chat, ann(), message.clone()).is_none(),
+            "{message:?}"
+        );
+    }
+    // A bank that is told is not invited.
+    for (name, expected) in [
+        ("bank", false),
+        ("tickets", false),
+        ("payments", true),
+        ("operations", true),
+        ("night", true),
+    ] {
+        let receiver = Recipient::Receiver(name.to_owned());
+        assert_eq!(
+            invited(Channel::Webhook, receiver, p0()).is_some(),
+            expected,
+            "{name}"
+        );
     }
 }
 
@@ -158,12 +181,25 @@ fn a_bridge_from_the_environment_is_read_before_it_is_needed() {
     let catalog = Catalog::build(documents, &mut Diagnostics::default());
     let with = |url: &str, phone: &str| {
         let (url, phone) = (url.to_owned(), phone.to_owned());
-        Directory::new(&catalog, move |name| Some(if name == "BRIDGE" { url.clone() } else { phone.clone() }))
-            .map(|directory| directory.bridge(Severity::P0).cloned())
-            .map_err(|error| error.to_string())
+        Directory::new(&catalog, move |name| {
+            Some(if name == "BRIDGE" {
+                url.clone()
+            } else {
+                phone.clone()
+            })
+        })
+        .map(|directory| directory.bridge(Severity::P0).cloned())
+        .map_err(|error| error.to_string())
     };
-    assert!(with("https://meet.example/1", "+27115550100").expect("fine").is_some());
-    for (url, phone) in [("http://meet.example/hush", "+27115550100"), ("https://meet.example/1", "hush")] {
+    assert!(
+        with("https://meet.example/1", "+27115550100")
+            .expect("fine")
+            .is_some()
+    );
+    for (url, phone) in [
+        ("http://meet.example/hush", "+27115550100"),
+        ("https://meet.example/1", "hush"),
+    ] {
         let error = with(url, phone).expect_err("refused");
         assert!(error.contains("bridge") && !error.contains("hush"), "{error}");
     }

@@ -17,7 +17,11 @@ const P1: &str = "cell=cell-5 priority=P1 job=payment-service";
 /// What pages is told to two services of PagerDuty as well, of which one asked for more.
 fn catalog(shadow: bool) -> Arc<Catalog> {
     changed("routing.yaml", |text| {
-        let shadow = if shadow { "group_wait: 0s\n        shadow: true" } else { "group_wait: 0s" };
+        let shadow = if shadow {
+            "group_wait: 0s\n        shadow: true"
+        } else {
+            "group_wait: 0s"
+        };
         text.replace(
             "  chat:\n",
             "  pagerduty:\n    payments: {routing_key: \"${KEY}\", changes: true, acknowledge: true}\n    \
@@ -50,7 +54,10 @@ fn an_acknowledgement_is_passed_on_once_to_whoever_asked_and_was_told() {
     bench.busy(true);
     acknowledge(&bench);
     let [key] = told(&bench, "acknowledged/").try_into().expect("one");
-    assert!(key.starts_with("acknowledged/2026-03-02-001-p1/") && key.ends_with("/payments"), "{key}");
+    assert!(
+        key.starts_with("acknowledged/2026-03-02-001-p1/") && key.ends_with("/payments"),
+        "{key}"
+    );
     // It is kept, and tried until it is taken, by whichever process.
     bench.busy(false);
     bench.reopen();
@@ -60,13 +67,28 @@ fn an_acknowledgement_is_passed_on_once_to_whoever_asked_and_was_told() {
     bench.pass(5);
     assert_eq!(told(&bench, "acknowledged/").len(), 2, "it was taken");
     let kinds = bench.kinds();
-    let passed_on = kinds.iter().filter(|kind| *kind == "incident.acknowledgement_passed_on");
+    let passed_on = kinds
+        .iter()
+        .filter(|kind| *kind == "incident.acknowledgement_passed_on");
     assert_eq!(passed_on.count(), 1);
     let subject = Subject::Page(PageId::new("2026-03-02-001-p1").expect("an id"));
     let decisions = block_on(why(&*bench.journal, &subject)).expect("the journal works");
-    let said = |step: Step, words: &str| decisions.iter().any(|one| one.step == step && one.text.contains(words));
-    assert!(said(Step::Acknowledgement, "The acknowledgement is passed on to payments for {}"), "{decisions:#?}");
-    assert!(said(Step::Receipt, "webhook to payments: delivered at attempt 2"), "{decisions:#?}");
+    let said = |step: Step, words: &str| {
+        decisions
+            .iter()
+            .any(|one| one.step == step && one.text.contains(words))
+    };
+    assert!(
+        said(
+            Step::Acknowledgement,
+            "The acknowledgement is passed on to payments for {}"
+        ),
+        "{decisions:#?}"
+    );
+    assert!(
+        said(Step::Receipt, "webhook to payments: delivered at attempt 2"),
+        "{decisions:#?}"
+    );
 }
 
 #[test]
@@ -83,7 +105,12 @@ fn who_was_not_told_of_the_alert_or_did_not_ask_hears_of_no_acknowledgement() {
     bench.work();
     acknowledge(&bench);
     assert_eq!(told(&bench, "acknowledged/"), [""; 0]);
-    assert!(!bench.kinds().iter().any(|kind| kind == "incident.acknowledgement_passed_on"));
+    assert!(
+        !bench
+            .kinds()
+            .iter()
+            .any(|kind| kind == "incident.acknowledgement_passed_on")
+    );
 }
 
 #[test]
@@ -120,7 +147,11 @@ fn a_change_is_told_once_to_whoever_asked() {
     assert_eq!(keys.len(), 3, "the first twice, for it was not taken: {keys:?}");
     assert!(keys[0] == keys[1] && keys[1] != keys[2]);
     assert!(keys.iter().all(|key| key.ends_with("/payments")));
-    let delivered = bench.kinds().iter().filter(|kind| *kind == "delivery.delivered").count();
+    let delivered = bench
+        .kinds()
+        .iter()
+        .filter(|kind| *kind == "delivery.delivered")
+        .count();
     assert_eq!(delivered, 2);
     let bench = Bench::new();
     bench.submit(report("1"));

@@ -5,7 +5,8 @@ use mainstay_kernel::{Digest, Principal};
 use super::Answer;
 use crate::view::{
     Done, DutyAsked, DutyFeed, DutyOverride, DutySwap, Handover, HandoverAsked, LoadAsked, NewFeed,
-    NewHandover, NewOverride, NewSwap, OncallLoad, OncallTurns, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer, TurnsAsked,
+    NewHandover, NewOverride, NewSwap, OncallLoad, OncallTurns, RotaDuty, RotaSchedule, ShiftsAsked,
+    SwapAnswer, TurnsAsked,
 };
 
 /// Who is on call and why, what that asks of people, and what they arrange among themselves. As

@@ -6,7 +6,8 @@ use mainstay_journal::Journal;
 use mainstay_kernel::{Digest, Principal};
 use mainstay_web::view::{
     Done, DutyAsked, DutyFeed, DutyOverride, DutySwap, Handover, HandoverAsked, LoadAsked, NewFeed,
-    NewHandover, NewOverride, NewSwap, OncallLoad, OncallTurns, RotaDuty, RotaSchedule, ShiftsAsked, SwapAnswer, TurnsAsked,
+    NewHandover, NewOverride, NewSwap, OncallLoad, OncallTurns, RotaDuty, RotaSchedule, ShiftsAsked,
+    SwapAnswer, TurnsAsked,
 };
 use mainstay_web::{Answer, Oncall};
 

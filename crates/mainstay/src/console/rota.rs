@@ -203,7 +203,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             .look(|states| {
                 let catalog = states.catalog;
                 let spec = OncallSpec::from_catalog(&catalog.platform, &catalog.response);
-                ring::rings(states.oncall, &spec, at).into_iter().map(turns).collect()
+                ring::rings(states.oncall, &spec, at)
+                    .into_iter()
+                    .map(turns)
+                    .collect()
             })
             .await
     }

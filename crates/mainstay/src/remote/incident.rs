@@ -202,7 +202,11 @@ fn show(incident: &Value, now: Timestamp) {
     let bridge = &incident["bridge"];
     if !bridge.is_null() {
         let phone = text(bridge, "phone");
-        let phone = if phone.is_empty() { phone } else { format!(" or {phone}") };
+        let phone = if phone.is_empty() {
+            phone
+        } else {
+            format!(" or {phone}")
+        };
         anstream::println!("bridge: {}{phone}", text(bridge, "url"));
     }
     heading("Clocks");

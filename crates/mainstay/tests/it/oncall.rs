@@ -269,7 +269,10 @@ fn a_policy_that_takes_turns_says_whose_it_is_and_a_p0_has_a_place_to_meet() {
     let text = server.told(&["oncall", "explain", "--rota", "secondary"]);
     assert!(text.contains("it is the turn of rota primary"), "{text}");
     let before = server.json(&["oncall", "turns"]);
-    assert_eq!((&before[0]["policy"], &before[0]["level"]), (&json!("payments"), &json!(1)));
+    assert_eq!(
+        (&before[0]["policy"], &before[0]["level"]),
+        (&json!("payments"), &json!(1))
+    );
     assert_eq!(before[0]["last_page"], json!(null));
 
     let fire = |cell: &str, priority: &str| {
@@ -283,7 +286,10 @@ fn a_policy_that_takes_turns_says_whose_it_is_and_a_p0_has_a_place_to_meet() {
     let after = server.json(&["oncall", "turns"]);
     assert_eq!(after[0]["next"], after[0]["targets"][1]["person"], "{after}");
     let why = after[0]["why"].as_str().expect("a reason");
-    assert!(why.ends_with("the incident before began with rota primary"), "{why}");
+    assert!(
+        why.ends_with("the incident before began with rota primary"),
+        "{why}"
+    );
     let page = after[0]["last_page"].as_str().expect("a page");
     let text = server.told(&["why", page]);
     assert!(
