@@ -45,9 +45,10 @@ fn a_new_process_goes_on_with_the_turns_and_why_says_whose_each_was() {
         next(&bench, &catalog),
         "it is the turn of rota primary (thandi): no turn was taken before"
     );
-    // Cells far from each other, and time between: each is an incident of its own.
-    for (number, cell) in ["cell-1", "cell-5", "cell-3"].into_iter().enumerate() {
-        bench.observe("HighErrorRate", &format!("cell={cell} priority=P1"), false);
+    // Other alerts in other cells, and time between: each is an incident of its own.
+    let alerts = [("cell-1", "Slow"), ("cell-5", "Down"), ("cell-3", "Full")];
+    for (number, (cell, name)) in alerts.into_iter().enumerate() {
+        bench.observe(name, &format!("cell={cell} priority=P1"), false);
         bench.work();
         bench.pass(3);
         if number % 2 == 0 {
