@@ -91,17 +91,18 @@ impl Directory {
         let message = &deliver.message;
         let tells_of_trouble =
             message.page.is_some() || message.incident.is_some() || message.notification.is_some();
-        let is_ours = match (address, &deliver.to) {
-            (Address::Email(_), Recipient::Receiver(_)) => false,
-            (
-                Address::Webhook { .. }
+        let is_list = matches!(
+            (address, &deliver.to),
+            (Address::Email(_), Recipient::Receiver(_))
+        );
+        let is_hook = matches!(
+            address,
+            Address::Webhook { .. }
                 | Address::SignedWebhook { .. }
                 | Address::AlertmanagerWebhook { .. }
-                | Address::Templated(_),
-                _,
-            ) => false,
-            _ => true,
-        };
+                | Address::Templated(_)
+        );
+        let is_ours = !is_list && !is_hook;
         self.bridge(message.severity)
             .filter(|_| is_ours && tells_of_trouble && !message.resolved)
     }
