@@ -160,7 +160,7 @@ fn a_bridge_that_nobody_could_join_is_found_at_its_place() {
     let said = diagnostics.render_short();
     assert!(
         said.contains(
-            "channels.yaml:23:17: error[bad-value]: the link to the bridge does not begin with https://"
+            "channels.yaml:19:17: error[bad-value]: the link to the bridge does not begin with https://"
         ),
         "{said}"
     );

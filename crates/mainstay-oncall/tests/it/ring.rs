@@ -238,7 +238,7 @@ fn a_catalog_that_changes_moves_nobody_to_the_front() {
         let target = format!(r#"{{"person": "{name}"}}, "#);
         policy(&TURNS.replace(&target, ""))
     };
-    let mut put = |bench: &mut Bench, policy: EscalationPolicy| {
+    let put = |bench: &mut Bench, policy: EscalationPolicy| {
         bench.spec.policies.insert("chain".to_owned(), policy);
     };
     // Ben had the last turn and is gone: who stood behind him is next.
