@@ -14,6 +14,7 @@ mod import;
 mod outbox;
 mod rows;
 mod schema;
+mod tables;
 mod terms;
 mod writer;
 

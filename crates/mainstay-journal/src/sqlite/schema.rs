@@ -114,7 +114,35 @@ const WAYS_BACK: &[&str] = &[
 /// The newest format that this program reads and the one that it writes.
 pub const FORMAT: i64 = MIGRATIONS.len() as i64;
 
-/// Brings the file to [`FORMAT`]. Each step is one transaction with the format number that it reaches.
+/// Takes one step, in one transaction with the number of the format that it reaches.
+async fn take(
+    connection: &mut SqliteConnection,
+    step: &'static str,
+    format: i64,
+) -> Result<(), JournalError> {
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut *connection)
+        .await
+        .map_err(storage)?;
+    sqlx::raw_sql(step)
+        .execute(&mut *connection)
+        .await
+        .map_err(storage)?;
+    sqlx::query(
+        "INSERT INTO meta (name, value) VALUES ('format', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(format)
+    .execute(&mut *connection)
+    .await
+    .map_err(storage)?;
+    sqlx::raw_sql("COMMIT")
+        .execute(&mut *connection)
+        .await
+        .map_err(storage)?;
+    Ok(())
+}
+
+/// Brings the file to [`FORMAT`], each step in one transaction.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), JournalError> {
     sqlx::raw_sql(
         "CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT",
@@ -135,25 +163,7 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Jou
             supported: FORMAT,
         })?;
     for (format, step) in (found + 1..).zip(steps) {
-        sqlx::raw_sql("BEGIN IMMEDIATE")
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::raw_sql(*step)
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::query(
-            "INSERT INTO meta (name, value) VALUES ('format', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(format)
-        .execute(&mut *connection)
-        .await
-        .map_err(storage)?;
-        sqlx::raw_sql("COMMIT")
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
+        take(connection, step, format).await?;
     }
     Ok(())
 }
@@ -180,23 +190,7 @@ pub(super) async fn go_back(connection: &mut SqliteConnection, to: i64) -> Resul
         let step = step
             .and_then(|step| WAYS_BACK.get(step))
             .ok_or_else(|| JournalError::Storage(format!("there is no way back to format {format}")))?;
-        sqlx::raw_sql("BEGIN IMMEDIATE")
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::raw_sql(*step)
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::query("UPDATE meta SET value = $1 WHERE name = 'format'")
-            .bind(format)
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::raw_sql("COMMIT")
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
+        take(connection, step, format).await?;
     }
     Ok(found)
 }
