@@ -21,15 +21,6 @@ use super::PlaneConsole;
 /// How many attempts of one message are shown.
 const ATTEMPTS_MAX: usize = 20;
 
-/// Whom a message is for, as a human names them.
-pub(super) fn addressee(to: &Recipient) -> String {
-    match to {
-        Recipient::Person(person) => person.to_string(),
-        Recipient::ChatChannel(channel) => channel.to_string(),
-        Recipient::Receiver(name) => name.clone(),
-    }
-}
-
 /// What states know of a page.
 pub(super) struct Known {
     page: Climbing,
@@ -164,7 +155,7 @@ fn receipt(record: &Record) -> Option<Receipt> {
     };
     Some(Receipt {
         channel: channel.name().to_owned(),
-        to: addressee(&to),
+        to: to.name().to_owned(),
         at: record.envelope.at,
         answer,
         attempt,
