@@ -78,7 +78,7 @@ pub(crate) fn links(key: &SigningKey) -> AckLinks {
 }
 
 /// A person of the catalog at work.
-fn responder(person: &str) -> Principal {
+pub(crate) fn responder(person: &str) -> Principal {
     Principal {
         actor: Actor::person(person),
         role: Role::Responder,
