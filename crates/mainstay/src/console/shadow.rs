@@ -14,7 +14,7 @@ use mainstay_plane::{Command, last_before};
 use mainstay_web::Failure;
 use mainstay_web::view::{CutOver, Done, ShadowPair, ShadowReport, ShadowTold, ToldElsewhere};
 
-use super::{PlaneConsole, unavailable};
+use super::{PlaneConsole, failure, unavailable};
 
 /// How many events are read at once, and how many are looked through at most.
 const PAGE: usize = 1_000;
@@ -53,9 +53,15 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         command: AlertCommand,
         message: String,
     ) -> Result<Done, Failure> {
-        let help = "See `mainstay route explain`.";
-        let events = self.order(who, Command::Alert(command), help).await?;
-        Ok(Done { message, events })
+        let done = self
+            .plane
+            .submit(who.actor.clone(), Command::Alert(command))
+            .await;
+        let done = done.map_err(|error| failure(error, "See `mainstay route explain`."))?;
+        Ok(Done {
+            message,
+            events: done.into_iter().map(|done| done.id).collect(),
+        })
     }
 
     pub(super) async fn compare_shadow(&self, since: Option<Timestamp>) -> Result<ShadowReport, Failure> {
