@@ -14,7 +14,10 @@ const DUTY: &[Parameter] = &[
     Parameter::optional("at", "The instant, RFC 3339; now if nothing is said."),
     Parameter::optional("rota", "Only this rota."),
 ];
-const TURNS: &[Parameter] = &[optional("at", "The instant, RFC 3339; now if nothing is said.")];
+const TURNS: &[Parameter] = &[Parameter::optional(
+    "at",
+    "The instant, RFC 3339; now if nothing is said.",
+)];
 const SHIFTS: &[Parameter] = &[
     Parameter::optional("from", "From when on, RFC 3339; now if nothing is said."),
     Parameter::optional(
