@@ -119,6 +119,8 @@ fn what_is_not_in_shadow_leaves_as_ever_and_so_does_what_is_cut_over() {
         bench.submit(Command::Alert(AlertCommand::CutOver { of, live }));
         bench.work();
     };
+    // Later than that it would be the same outage.
+    bench.pass(10);
     let before = bench.sent().len();
     cut(Some(true));
     let sent = bench.sent().split_off(before);
