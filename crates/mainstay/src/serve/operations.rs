@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mainstay_alert::shadow::{CutOf, without_route};
 use mainstay_catalog::Catalog;
 use mainstay_catalog::plan::plan;
 use mainstay_change::ChangeCommand;
@@ -207,6 +208,17 @@ impl Operations for DiskOperations {
             let command = Command::Change(ChangeCommand::Record(record));
             let recorded = self.plane.submit(who.clone(), command).await;
             recorded.map_err(|error| failed("that the catalog changed could not be recorded", &error))?;
+            let lost = self.plane.look(|states| {
+                let cuts = without_route(states.alerts, &states.catalog.response.routing);
+                cuts.into_iter().map(|cut| cut.of.clone()).collect::<Vec<_>>()
+            });
+            changes.extend(lost.await.into_iter().map(|of| {
+                let what = match of {
+                    CutOf::Route(name) => format!("no route is called {name} now"),
+                    CutOf::Receiver(name) => format!("no route tells the receiver {name} now"),
+                };
+                format!("{what}: that it was cut over or back has no effect, see `mainstay route list`")
+            }));
             tracing::info!(digest, by = %who, "a catalog was put in force");
             Ok(Applied { digest, changes })
         })
