@@ -12,7 +12,7 @@ use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_incident::{IncidentCommand, IncidentState};
 use mainstay_journal::{Epoch, Journal, JournalError, Seq, Settle};
-use mainstay_kernel::{Actor, Clock, Digest, Entropy, EventId};
+use mainstay_kernel::{Actor, Clock, Digest, Entropy, EventId, Severity};
 use mainstay_oncall::OncallState;
 use mainstay_runbook::RunbookState;
 use mainstay_slo::adjust::ledger::LedgerState;
@@ -34,8 +34,8 @@ const SAVE_AFTER: u64 = 2_000;
 /// A cursor that has passed over this many events without a commit is written down by itself.
 const CURSOR_LAG_MAX: u64 = 500;
 const PAGE: usize = 200;
-/// How many observations one commit takes.
-const OBSERVED_AT_ONCE: usize = 1_000;
+/// How many observations one commit takes: what is urgent waits for one of them at most.
+const OBSERVED_AT_ONCE: usize = 200;
 
 /// What a plane is made of.
 pub struct Parts<J, C, H, G> {
@@ -205,8 +205,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         self.execute(actor, None, command, Settle::default()).await
     }
 
-    /// Tells what fires and what ended, in commits of bounded size. Gives the events, and how many alerts were not taken
-    /// because more fire than are kept: tell them again later.
+    /// Tells what fires and what ended, in commits of bounded size, what is urgent first: its pages are on their way before
+    /// the rest is looked at. Gives the events, and how many alerts were not taken because more fire than are kept: tell
+    /// them again later.
     ///
     /// # Errors
     /// As [`Plane::submit`].
@@ -221,12 +222,17 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             .filter(|one| one.ended_at.is_none_or(|end| end > now));
         let firing: Vec<Digest> = firing.map(|one| one.labels.fingerprint()).collect();
         let mut done = Vec::new();
-        let mut rest = observations;
-        while !rest.is_empty() {
-            let later = rest.split_off(rest.len().min(OBSERVED_AT_ONCE));
-            let command = Command::Alert(AlertCommand::Observe(rest));
-            done.extend(self.submit(actor.clone(), command).await?);
-            rest = later;
+        // What one alert did stays in order: its severity is among the labels that make it the alert that it is.
+        let (urgent, rest): (Vec<_>, Vec<_>) = observations.into_iter().partition(|one| {
+            Severity::from_labels(&one.labels).is_some_and(|severity| severity <= Severity::P1)
+        });
+        for mut rest in [urgent, rest] {
+            while !rest.is_empty() {
+                let later = rest.split_off(rest.len().min(OBSERVED_AT_ONCE));
+                let command = Command::Alert(AlertCommand::Observe(rest));
+                done.extend(self.submit(actor.clone(), command).await?);
+                rest = later;
+            }
         }
         let unknown = |states: &States<'_>| {
             firing

@@ -1,17 +1,18 @@
-//! Dying at a boundary: before or after a commit, a send, an act. From then on nothing of the dead process reaches the
-//! journal or the outside, until the world starts a new one.
+//! Dying at a boundary: before, amid or after a write, before or after a send, an act. From then on nothing of the dead
+//! process reaches the journal or the outside, until the world starts a new one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_journal::{
-    Claimed, Commit, Committed, Epoch, Journal, JournalError, MemoryJournal, Record, Room, Seq, Snapshot,
-    StreamId, Timer,
+    Claimed, Commit, Committed, Epoch, Journal, JournalError, Record, Room, Seq, Snapshot, StreamId, Timer,
 };
 use mainstay_kernel::effect::Effect;
 use mainstay_kernel::testing::ManualClock;
 use mainstay_kernel::{Clock as _, Digest, EventId};
+
+use crate::storage::Storage;
 
 /// Where a process can die.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,11 @@ pub struct KillSwitch {
     passed: AtomicU64,
     deadly: AtomicU64,
     dead: AtomicBool,
+    /// What kills is a power cut.
+    by_power: AtomicBool,
+    /// The power went at a write that is still under way.
+    amid_write: AtomicBool,
+    power_cuts: AtomicU64,
     /// The disk is full until then, in milliseconds since the epoch.
     full_until_ms: AtomicI64,
 }
@@ -39,7 +45,20 @@ pub struct KillSwitch {
 impl KillSwitch {
     /// Lets the process die at the `n`-th boundary from the beginning of the world; 0 lets it live.
     pub fn arm(&self, n: u64) {
+        self.by_power.store(false, Ordering::SeqCst);
         self.deadly.store(n, Ordering::SeqCst);
+    }
+
+    /// As [`KillSwitch::arm`], by cutting the power: what is written at that boundary is written in part.
+    pub fn cut_power(&self, n: u64) {
+        self.arm(n);
+        self.by_power.store(true, Ordering::SeqCst);
+    }
+
+    /// How often the power went amid a write.
+    #[must_use]
+    pub fn power_cuts(&self) -> u64 {
+        self.power_cuts.load(Ordering::SeqCst)
     }
 
     /// How many boundaries were passed since the beginning of the world.
@@ -69,22 +88,32 @@ impl KillSwitch {
     }
 
     /// Comes to a boundary. Gives whether the process is still alive behind it.
-    pub(crate) fn pass(&self, _boundary: Boundary) -> bool {
+    pub(crate) fn pass(&self, boundary: Boundary) -> bool {
         if self.is_dead() {
             return false;
         }
         let number = self.passed.fetch_add(1, Ordering::SeqCst) + 1;
         if number == self.deadly.load(Ordering::SeqCst) {
             self.dead.store(true, Ordering::SeqCst);
+            let amid = boundary == Boundary::BeforeCommit && self.by_power.load(Ordering::SeqCst);
+            self.amid_write.store(amid, Ordering::SeqCst);
         }
         !self.is_dead()
+    }
+
+    /// Whether the power went at the write that comes now.
+    fn takes_write(&self) -> bool {
+        let amid = self.amid_write.swap(false, Ordering::SeqCst);
+        self.power_cuts.fetch_add(amid.into(), Ordering::SeqCst);
+        amid
     }
 }
 
 /// A journal that outlives the process; the switch cuts the process off from it.
-pub(crate) struct MortalJournal {
+pub(crate) struct MortalJournal<S: Storage> {
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) durable: Arc<MemoryJournal>,
+    pub(crate) storage: Arc<S>,
+    pub(crate) journal: Arc<S::Journal>,
     pub(crate) switch: Arc<KillSwitch>,
 }
 
@@ -92,35 +121,46 @@ fn killed() -> JournalError {
     JournalError::Storage("the process was killed".to_owned())
 }
 
-impl MortalJournal {
-    fn alive(&self) -> Result<&MemoryJournal, JournalError> {
+impl<S: Storage> MortalJournal<S> {
+    /// For what reads.
+    fn alive(&self) -> Result<&S::Journal, JournalError> {
         if self.switch.is_dead() {
             Err(killed())
         } else {
-            Ok(&self.durable)
+            Ok(&self.journal)
         }
     }
 
-    /// For what writes.
-    fn writable(&self) -> Result<&MemoryJournal, JournalError> {
-        if !self.switch.has_room(self.clock.now()) {
-            return Err(JournalError::Storage("no space left on device".to_owned()));
-        }
-        self.alive()
-    }
-}
-
-impl Journal for MortalJournal {
-    async fn commit(&self, commit: Commit) -> Result<Committed, JournalError> {
+    /// What writes passes two boundaries, and in between there is room on the disk or not.
+    async fn write<T: Send>(
+        &self,
+        write: impl Future<Output = Result<T, JournalError>> + Send,
+    ) -> Result<T, JournalError> {
+        let write = async {
+            if self.switch.has_room(self.clock.now()) {
+                write.await
+            } else {
+                Err(JournalError::Storage("no space left on device".to_owned()))
+            }
+        };
         if !self.switch.pass(Boundary::BeforeCommit) {
+            if self.switch.takes_write() {
+                self.storage.cut_power(write).await;
+            }
             return Err(killed());
         }
-        let committed = self.writable()?.commit(commit).await?;
+        let written = write.await?;
         if self.switch.pass(Boundary::AfterCommit) {
-            Ok(committed)
+            Ok(written)
         } else {
             Err(killed())
         }
+    }
+}
+
+impl<S: Storage> Journal for MortalJournal<S> {
+    async fn commit(&self, commit: Commit) -> Result<Committed, JournalError> {
+        self.write(self.journal.commit(commit)).await
     }
 
     async fn claim(
@@ -130,15 +170,7 @@ impl Journal for MortalJournal {
         lease: SignedDuration,
         limit: usize,
     ) -> Result<Vec<Claimed>, JournalError> {
-        if !self.switch.pass(Boundary::BeforeCommit) {
-            return Err(killed());
-        }
-        let claimed = self.writable()?.claim(epoch, now, lease, limit).await?;
-        if self.switch.pass(Boundary::AfterCommit) {
-            Ok(claimed)
-        } else {
-            Err(killed())
-        }
+        self.write(self.journal.claim(epoch, now, lease, limit)).await
     }
 
     async fn claim_within(
@@ -148,23 +180,16 @@ impl Journal for MortalJournal {
         lease: SignedDuration,
         rooms: &[Room],
     ) -> Result<Vec<Claimed>, JournalError> {
-        if !self.switch.pass(Boundary::BeforeCommit) {
-            return Err(killed());
-        }
-        let claimed = self.writable()?.claim_within(epoch, now, lease, rooms).await?;
-        if self.switch.pass(Boundary::AfterCommit) {
-            Ok(claimed)
-        } else {
-            Err(killed())
-        }
+        self.write(self.journal.claim_within(epoch, now, lease, rooms))
+            .await
     }
 
     async fn lead(&self, holder: &str, now: Timestamp, ttl: SignedDuration) -> Result<Epoch, JournalError> {
-        self.writable()?.lead(holder, now, ttl).await
+        self.write(self.journal.lead(holder, now, ttl)).await
     }
 
     async fn renew(&self, epoch: Epoch, now: Timestamp, ttl: SignedDuration) -> Result<(), JournalError> {
-        self.writable()?.renew(epoch, now, ttl).await
+        self.write(self.journal.renew(epoch, now, ttl)).await
     }
 
     async fn read(&self, after: Seq, limit: usize) -> Result<Vec<Record>, JournalError> {
@@ -209,7 +234,7 @@ impl Journal for MortalJournal {
     }
 
     async fn put_catalog(&self, digest: Digest, bytes: &[u8]) -> Result<(), JournalError> {
-        self.writable()?.put_catalog(digest, bytes).await
+        self.write(self.journal.put_catalog(digest, bytes)).await
     }
 
     async fn catalog(&self, digest: Digest) -> Result<Option<Vec<u8>>, JournalError> {
@@ -222,11 +247,8 @@ impl Journal for MortalJournal {
         machine: &str,
         snapshot: Snapshot,
     ) -> Result<(), JournalError> {
-        // One of several that are kept one after the other: a process can die in between.
-        if !self.switch.pass(Boundary::BeforeCommit) {
-            return Err(killed());
-        }
-        self.writable()?.put_snapshot(epoch, machine, snapshot).await
+        self.write(self.journal.put_snapshot(epoch, machine, snapshot))
+            .await
     }
 
     async fn snapshot(&self, machine: &str) -> Result<Option<Snapshot>, JournalError> {
@@ -234,6 +256,6 @@ impl Journal for MortalJournal {
     }
 
     async fn destroy_key(&self, epoch: Epoch, subject: &str) -> Result<bool, JournalError> {
-        self.writable()?.destroy_key(epoch, subject).await
+        self.write(self.journal.destroy_key(epoch, subject)).await
     }
 }

@@ -4,8 +4,10 @@
 mod kill;
 mod outside;
 pub mod scenario;
+mod storage;
 mod world;
 
 pub use kill::{Boundary, KillSwitch};
 pub use outside::{Mishap, Received};
+pub use storage::{Memory, Storage};
 pub use world::{World, WorldError};

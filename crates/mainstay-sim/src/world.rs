@@ -7,16 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_catalog::Catalog;
 use mainstay_incident::Incident;
 use mainstay_journal::verify::verify;
-use mainstay_journal::{Journal, JournalError, MemoryImage, MemoryJournal, Record, Seq};
+use mainstay_journal::{Journal as _, JournalError, Record, Seq};
 use mainstay_kernel::effect::Act;
 use mainstay_kernel::testing::{ManualClock, SeededEntropy};
-use mainstay_kernel::{Actor, Clock};
+use mainstay_kernel::{Actor, Clock, Entropy};
 use mainstay_plane::{Blind, Command, Directory, Done, Parts, Plane, PlaneError, States};
 
 use crate::kill::{KillSwitch, MortalJournal};
 use crate::outside::{Mishap, Outside, Received};
+use crate::storage::{Memory, Storage};
 
-type SimPlane = Plane<MortalJournal, Outside, Outside, Blind>;
+type SimPlane<S> = Plane<MortalJournal<S>, Outside, Outside, Blind>;
 
 /// How often an idle process looks around.
 const IDLE: SignedDuration = SignedDuration::from_secs(5);
@@ -37,17 +38,22 @@ pub enum WorldError {
     Setting(#[from] mainstay_catalog::response::SettingError),
 }
 
-/// One simulated run.
-pub struct World {
+/// One simulated run, whose journal is kept in `S`.
+pub struct World<S: Storage = Memory> {
+    outer: Outer<S>,
+    plane: SimPlane<S>,
+    restarts: u32,
+    replica: Option<S::Image>,
+}
+
+/// What outlives every process.
+struct Outer<S> {
     clock: Arc<ManualClock>,
     entropy: Arc<SeededEntropy>,
     switch: Arc<KillSwitch>,
-    durable: Arc<MemoryJournal>,
+    storage: Arc<S>,
     outside: Outside,
     catalog: Arc<Catalog>,
-    plane: SimPlane,
-    restarts: u32,
-    replica: Option<MemoryImage>,
 }
 
 impl World {
@@ -56,20 +62,39 @@ impl World {
     /// # Errors
     /// If the plane does not open.
     pub fn new(seed: u64, start: Timestamp, catalog: Arc<Catalog>) -> Result<Self, WorldError> {
+        Self::kept_in(seed, start, catalog, |clock, entropy| {
+            Memory::new(clock, entropy, seed)
+        })
+    }
+}
+
+impl<S: Storage> World<S> {
+    /// As [`World::new`], with a journal that is kept in what `storage` makes for the world's clock and entropy.
+    ///
+    /// # Errors
+    /// If the plane does not open.
+    pub fn kept_in(
+        seed: u64,
+        start: Timestamp,
+        catalog: Arc<Catalog>,
+        storage: impl FnOnce(Arc<dyn Clock>, Arc<dyn Entropy>) -> S,
+    ) -> Result<Self, WorldError> {
         let clock = Arc::new(ManualClock::at(start));
         let entropy = Arc::new(SeededEntropy::new(seed));
+        let storage = storage(clock.clone(), entropy.clone());
         let switch = Arc::new(KillSwitch::default());
-        let durable = Arc::new(MemoryJournal::new(clock.clone(), entropy.clone()));
         let outside = Outside::new(clock.clone(), seed, switch.clone());
-        let plane = open(&clock, &entropy, &switch, &durable, &outside, &catalog)?;
-        Ok(Self {
+        let outer = Outer {
             clock,
             entropy,
             switch,
-            durable,
+            storage: Arc::new(storage),
             outside,
             catalog,
-            plane,
+        };
+        Ok(Self {
+            plane: outer.open()?,
+            outer,
             restarts: 0,
             replica: None,
         })
@@ -78,13 +103,13 @@ impl World {
     /// What time it is in the world.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.outer.clock.now()
     }
 
     /// The switch that kills the process.
     #[must_use]
     pub fn switch(&self) -> &KillSwitch {
-        &self.switch
+        &self.outer.switch
     }
 
     /// How often the process was started again.
@@ -95,19 +120,19 @@ impl World {
 
     /// From now on receivers misbehave like this.
     pub fn set_mishap(&self, mishap: Mishap) {
-        self.outside.set_mishap(mishap);
+        self.outer.outside.set_mishap(mishap);
     }
 
     /// Everything that reached a receiver, in order.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
-        self.outside.messages()
+        self.outer.outside.messages()
     }
 
     /// Everything that was done to the platform, in order: when, under which key, what.
     #[must_use]
     pub fn acts(&self) -> Vec<(Timestamp, String, Act)> {
-        self.outside.acts()
+        self.outer.outside.acts()
     }
 
     /// Sends a command as a client would: if the process dies before it answers, the client asks again until it gets an
@@ -148,23 +173,24 @@ impl World {
                 now.saturating_add(SignedDuration::from_millis(1)).unwrap_or(end),
                 end,
             );
-            self.clock.set(wake);
+            self.outer.clock.set(wake);
         }
     }
 
     /// A process whose journal takes nothing any more ends, as one that is killed.
     fn has_ended(&self, error: &JournalError) -> bool {
-        self.switch.is_dead() || matches!(error, JournalError::Storage(_) | JournalError::StaleEpoch { .. })
+        self.outer.switch.is_dead()
+            || matches!(error, JournalError::Storage(_) | JournalError::StaleEpoch { .. })
     }
 
     /// The wall clock is set, forward or back.
     pub fn step_clock(&self, by: SignedDuration) {
-        self.clock.advance(by);
+        self.outer.clock.advance(by);
     }
 
     /// The database's replica, which is copied to asynchronously, gets everything up to now.
     pub fn replicate(&mut self) {
-        self.replica = Some(self.durable.image());
+        self.replica = Some(self.outer.storage.image());
     }
 
     /// The database is lost and its replica takes over: what was committed since [`World::replicate`] is gone, though it
@@ -176,7 +202,7 @@ impl World {
         let Some(image) = self.replica.take() else {
             return Ok(false);
         };
-        self.durable.fall_back(image);
+        self.outer.storage.fall_back(image);
         self.restart()?;
         Ok(true)
     }
@@ -207,18 +233,11 @@ impl World {
         let mut wait = RESTART;
         loop {
             self.restarts += 1;
-            self.switch.revive();
-            self.clock.advance(wait);
+            self.outer.switch.revive();
+            self.outer.clock.advance(wait);
             wait = (wait * 2).min(IDLE * 6);
-            let opened = open(
-                &self.clock,
-                &self.entropy,
-                &self.switch,
-                &self.durable,
-                &self.outside,
-                &self.catalog,
-            );
-            match opened {
+            block_on(self.outer.storage.reopen())?;
+            match self.outer.open() {
                 Ok(plane) => {
                     self.plane = plane;
                     return Ok(());
@@ -254,7 +273,7 @@ impl World {
     /// # Errors
     /// If the journal cannot be read.
     pub fn events(&self) -> Result<Vec<Record>, WorldError> {
-        Ok(block_on(self.durable.read(Seq(0), usize::MAX))?)
+        Ok(block_on(self.outer.storage.journal().read(Seq(0), usize::MAX))?)
     }
 
     /// Recomputes every hash.
@@ -262,7 +281,7 @@ impl World {
     /// # Errors
     /// Naming the first event that does not fit.
     pub fn verify(&self) -> Result<(), WorldError> {
-        block_on(verify(&*self.durable))
+        block_on(verify(&*self.outer.storage.journal()))
             .map(|_| ())
             .map_err(WorldError::from)
     }
@@ -293,28 +312,30 @@ impl World {
     }
 }
 
-fn open(
-    clock: &Arc<ManualClock>,
-    entropy: &Arc<SeededEntropy>,
-    switch: &Arc<KillSwitch>,
-    durable: &Arc<MemoryJournal>,
-    outside: &Outside,
-    catalog: &Arc<Catalog>,
-) -> Result<SimPlane, WorldError> {
-    let journal = MortalJournal {
-        clock: clock.clone(),
-        durable: durable.clone(),
-        switch: switch.clone(),
-    };
-    let parts = Parts {
-        journal: Arc::new(journal),
-        clock: clock.clone() as Arc<dyn Clock>,
-        entropy: entropy.clone(),
-        channels: Arc::new(outside.clone()),
-        hands: Arc::new(outside.clone()),
-        judge: Arc::new(Blind),
-        base_url: "http://mainstay.example".to_owned(),
-    };
-    let directory = Directory::new(catalog, |name| Some(format!("simulated-{name}")))?;
-    Ok(block_on(Plane::open(parts, "world", catalog.clone(), directory))?)
+impl<S: Storage> Outer<S> {
+    /// A new process.
+    fn open(&self) -> Result<SimPlane<S>, WorldError> {
+        let journal = MortalJournal {
+            clock: self.clock.clone(),
+            journal: self.storage.journal(),
+            storage: self.storage.clone(),
+            switch: self.switch.clone(),
+        };
+        let parts = Parts {
+            journal: Arc::new(journal),
+            clock: self.clock.clone() as Arc<dyn Clock>,
+            entropy: self.entropy.clone(),
+            channels: Arc::new(self.outside.clone()),
+            hands: Arc::new(self.outside.clone()),
+            judge: Arc::new(Blind),
+            base_url: "http://mainstay.example".to_owned(),
+        };
+        let directory = Directory::new(&self.catalog, |name| Some(format!("simulated-{name}")))?;
+        Ok(block_on(Plane::open(
+            parts,
+            "world",
+            self.catalog.clone(),
+            directory,
+        ))?)
+    }
 }

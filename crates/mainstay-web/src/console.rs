@@ -30,6 +30,9 @@ use crate::view::{
 /// An answer under way.
 pub type Answer<'a, T, E = Failure> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
+/// Somebody's turn, until it is dropped.
+pub type Turn = Box<dyn Send>;
+
 /// Everything that pages and API show and do.
 ///
 /// Every question names who asks. An implementation shows only what [`Principal::sees`] allows: of anything else it
@@ -102,8 +105,15 @@ pub trait Console: Alertmanager + Desk + Metrics + Oncall + Reports + Shadow {
     fn record_change<'a>(&'a self, who: &'a Principal, event: Value) -> Answer<'a, Done>;
     /// Takes what became of payments: CloudEvents in structured JSON form, all of them or none. Done: it is durable.
     fn record_completions<'a>(&'a self, who: &'a Principal, events: Vec<Value>) -> Answer<'a, Done>;
+    /// A request was refused, with this status.
+    fn note_refused(&self, _status: u16) {}
     /// A body came that should have been alerts and cannot be read.
     fn note_unreadable_alerts(&self) {}
+    /// Waits until it is somebody's turn to have alerts unpacked; the turn lasts until what is given is dropped. One
+    /// account's turns leave some to others.
+    fn turn_to_tell<'a>(&'a self, _who: &'a Principal) -> Pin<Box<dyn Future<Output = Turn> + Send + 'a>> {
+        Box::pin(std::future::ready(Box::new(()) as Turn))
+    }
     /// Takes alerts from another system. Valid ones are taken even if others are refused; then this is
     /// [`Failure::Invalid`] and names them, as Alertmanager does.
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done>;

@@ -397,6 +397,9 @@ async fn parse_form(headers: &HeaderMap, bytes: &Bytes) -> Result<Fields, WebErr
 /// Around everything, also what matches no route: the headers that every answer bears.
 pub(crate) async fn every_answer(State(app): State<App>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    if response.status().is_client_error() {
+        app.console.note_refused(response.status().as_u16());
+    }
     let headers = response.headers_mut();
     let mut set = |name: header::HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));

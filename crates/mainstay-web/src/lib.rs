@@ -46,7 +46,9 @@ pub mod view;
 
 pub use access::{Auth, BindRefused, Tokens, TokensError, check_bind};
 pub use app::{Settings, Setup, router};
-pub use console::{Alertmanager, Answer, Console, Denied, Desk, Failure, Metrics, Oncall, Reports, Shadow};
+pub use console::{
+    Alertmanager, Answer, Console, Denied, Desk, Failure, Metrics, Oncall, Reports, Shadow, Turn,
+};
 pub use events::Topic;
 pub use otlp_grpc::serve_otlp_grpc;
 pub use serve::serve;

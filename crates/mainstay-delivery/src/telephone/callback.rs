@@ -71,6 +71,9 @@ pub trait Acknowledge: Send + Sync + 'static {
     /// Acknowledges the newest page that was sent to a telephone as a text message, in the name of whose telephone it is.
     /// Gives the words that are written back; nothing if no page was sent there.
     fn acknowledge_newest(&self, number: String) -> impl Future<Output = Option<String>> + Send;
+
+    /// Hears of a callback that was not believed.
+    fn refused(&self, _error: SignatureError) {}
 }
 
 impl Callbacks {
@@ -162,6 +165,7 @@ async fn receive<A: Acknowledge>(
     let words = match callbacks.take(path, signature, &form) {
         Err(error) => {
             tracing::warn!(%error, "a callback of the telephone provider was refused");
+            acknowledge.refused(error);
             return (StatusCode::FORBIDDEN, error.to_string()).into_response();
         }
         Ok(Called::State) => return StatusCode::NO_CONTENT.into_response(),

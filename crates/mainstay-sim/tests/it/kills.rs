@@ -14,9 +14,11 @@ use mainstay_kernel::{Actor, Labels, PersonId, RunbookId, Severity};
 use mainstay_oncall::OncallCommand;
 use mainstay_plane::{Command, PlaneError};
 use mainstay_runbook::RunbookCommand;
-use mainstay_sim::{Mishap, World, WorldError};
+use mainstay_sim::{Mishap, Storage, World, WorldError};
 
-fn alert(world: &World, tenant: &str, over: bool) -> Command {
+use crate::disk::{Disk, runtime};
+
+fn alert<S: Storage>(world: &World<S>, tenant: &str, over: bool) -> Command {
     let labels: Labels = [
         ("alertname", "SloBurnRate"),
         ("cell", "cell-5"),
@@ -36,7 +38,7 @@ fn alert(world: &World, tenant: &str, over: bool) -> Command {
 }
 
 /// What a client does: it repeats until it is answered. An answer that it has been done before is an answer.
-fn submit(world: &mut World, actor: &Actor, command: &Command) {
+fn submit<S: Storage>(world: &mut World<S>, actor: &Actor, command: &Command) {
     match world.submit(actor, command) {
         Ok(_) | Err(WorldError::Plane(PlaneError::Refused(_))) => {}
         Err(error) => panic!("{error}"),
@@ -44,7 +46,7 @@ fn submit(world: &mut World, actor: &Actor, command: &Command) {
 }
 
 /// Alert, page, two minutes of silence, acknowledgement, rollback, all clear, resolved.
-fn story(world: &mut World) {
+fn story<S: Storage>(world: &mut World<S>) {
     let minutes = SignedDuration::from_mins;
     let thandi = Actor::person("thandi");
     let prometheus = Actor::token("prometheus");
@@ -91,17 +93,16 @@ fn story(world: &mut World) {
     world.run_for(minutes(10)).expect("time passes");
 }
 
+fn start() -> jiff::Timestamp {
+    "2026-03-02T08:00:00Z".parse().expect("an instant")
+}
+
 fn new_world(seed: u64, catalog: &Arc<Catalog>) -> World {
-    World::new(
-        seed,
-        "2026-03-02T08:00:00Z".parse().expect("an instant"),
-        catalog.clone(),
-    )
-    .expect("it opens")
+    World::new(seed, start(), catalog.clone()).expect("it opens")
 }
 
 /// What must hold however often the process died.
-fn check(world: &World, what: &str) {
+fn check<S: Storage>(world: &World<S>, what: &str) {
     world.verify().unwrap_or_else(|error| panic!("{what}: {error}"));
     let incidents = world.incidents();
     assert_eq!(incidents.len(), 1, "{what}: one incident");
@@ -164,17 +165,31 @@ fn check(world: &World, what: &str) {
     );
 }
 
+/// Each of the boundaries from 1 on in the full tier, else one of so many, from where the seed says.
+fn some_of(boundaries: u64, one_of: u64) -> impl Iterator<Item = u64> {
+    let one_of = if setting("MAINSTAY_FULL") == Some(1) {
+        1
+    } else {
+        one_of
+    };
+    let first = 1 + setting("MAINSTAY_SEED").unwrap_or(0) % one_of;
+    (first..=boundaries).step_by(usize::try_from(one_of).expect("small"))
+}
+
 #[test]
 fn killed_at_every_boundary() {
     let catalog = crate::catalog();
     let mut unharmed = new_world(1, &catalog);
+    let begun = unharmed.switch().passed();
     story(&mut unharmed);
     check(&unharmed, "unharmed");
-    let boundaries = unharmed.switch().passed();
+    let boundaries = unharmed.switch().passed() - begun;
     assert!(boundaries > 50, "the story has boundaries: {boundaries}");
-    for boundary in 1..=boundaries {
+    let mut kills = 0;
+    for boundary in some_of(boundaries, 3) {
+        kills += 1;
         let mut world = new_world(1, &catalog);
-        world.switch().arm(boundary);
+        world.switch().arm(begun + boundary);
         story(&mut world);
         assert!(
             world.restarts() > 0,
@@ -182,7 +197,29 @@ fn killed_at_every_boundary() {
         );
         check(&world, &format!("killed at boundary {boundary} of {boundaries}"));
     }
-    println!("killed at each of {boundaries} boundaries");
+    println!("killed at {kills} of {boundaries} boundaries");
+}
+
+/// The power goes at a write to real files, and what was under way is torn: at each write in the full tier, else at a few.
+#[test]
+fn the_power_goes_amid_a_write() {
+    let catalog = crate::catalog();
+    let runtime = runtime();
+    let _at_hand = runtime.enter();
+    let seed = setting("MAINSTAY_SEED").unwrap_or(1);
+    let play = |cut_at: Option<u64>| {
+        let disk = |clock, entropy| Disk::new(clock, entropy, seed);
+        let mut world = World::kept_in(seed, start(), catalog.clone(), disk).expect("it opens");
+        let begun = world.switch().passed();
+        cut_at.inspect(|at| world.switch().cut_power(begun + at));
+        story(&mut world);
+        check(&world, &format!("seed {seed}, power cut at {cut_at:?}"));
+        (world.switch().passed() - begun, world.switch().power_cuts())
+    };
+    let (boundaries, _) = play(None);
+    let cuts: u64 = some_of(boundaries, 31).map(|at| play(Some(at)).1).sum();
+    println!("MAINSTAY_SEED={seed}: {cuts} power cuts amid a write, of {boundaries} boundaries");
+    assert!(cuts > 2, "{cuts}");
 }
 
 #[expect(

@@ -1,5 +1,6 @@
 //! The plane in the World: scenarios, kills at every boundary, seeds that misbehave.
 
+mod disk;
 mod kills;
 mod scenarios;
 mod storm;

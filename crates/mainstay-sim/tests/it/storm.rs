@@ -1,4 +1,4 @@
-//! Everything at once, at random: kills, power cuts, clocks that are set, a full disk, tokens that are revoked, receivers that
+//! Everything at once, at random: kills, power cuts that tear what is being written, clocks that are set, a full disk, tokens that are revoked, receivers that
 //! refuse, answers that are lost, a database whose late replica takes over. No page is lost, none is repeated without
 //! saying so, the chain is whole.
 
@@ -15,10 +15,13 @@ use mainstay_kernel::testing::SeededEntropy;
 use mainstay_kernel::{Actor, Labels};
 use mainstay_oncall::OncallEvent;
 use mainstay_plane::{Command, PlaneError};
-use mainstay_sim::{Mishap, World, WorldError};
+use mainstay_sim::{Mishap, Storage, World, WorldError};
 
+use crate::disk::{Disk, runtime};
 use crate::kills::setting;
 
+/// One seed of so many has its journal in files.
+const ON_DISK: u64 = 10;
 /// How often what fires is told again.
 const TOLD_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
@@ -50,7 +53,7 @@ struct Alert {
     starts_at: jiff::Timestamp,
 }
 
-fn tell(world: &mut World, alerts: &[Alert]) -> Result<(), WorldError> {
+fn tell<S: Storage>(world: &mut World<S>, alerts: &[Alert]) -> Result<(), WorldError> {
     let observations = alerts.iter().map(|alert| Observation {
         labels: alert.labels.clone(),
         annotations: [("summary", "Payments fail")].into_iter().collect(),
@@ -71,6 +74,7 @@ struct Seen {
     pages: u64,
     repeated: u64,
     failovers: u64,
+    power_cuts: u64,
     clock_steps: u64,
     full_disks: u64,
     revoked: u64,
@@ -82,20 +86,31 @@ impl Seen {
         self.pages += other.pages;
         self.repeated += other.repeated;
         self.failovers += other.failovers;
+        self.power_cuts += other.power_cuts;
         self.clock_steps += other.clock_steps;
         self.full_disks += other.full_disks;
         self.revoked += other.revoked;
     }
 }
 
-/// Plays one seed. `Err` says what was broken.
+/// Plays one seed: in memory, or one of [`ON_DISK`] in files. `Err` says what was broken.
 fn play(seed: u64, catalog: &Arc<Catalog>) -> Result<Seen, String> {
+    let start = "2026-03-02T08:00:00Z".parse().expect("an instant");
+    if !seed.is_multiple_of(ON_DISK) {
+        let world = World::new(seed, start, catalog.clone());
+        return storm(seed, world.map_err(|error| error.to_string())?);
+    }
+    let world = World::kept_in(seed, start, catalog.clone(), |clock, entropy| {
+        Disk::new(clock, entropy, seed)
+    });
+    storm(seed, world.map_err(|error| error.to_string())?)
+}
+
+fn storm<S: Storage>(seed: u64, mut world: World<S>) -> Result<Seen, String> {
     let failed = |error: WorldError| error.to_string();
     let chance = SeededEntropy::new(seed ^ 0x0005_7032);
     let percent = |bound: u64| u8::try_from(chance.below(bound)).unwrap_or(0);
     let seconds = |most: u64| SignedDuration::from_secs(i64::try_from(chance.below(most)).unwrap_or(0));
-    let start = "2026-03-02T08:00:00Z".parse().expect("an instant");
-    let mut world = World::new(seed, start, catalog.clone()).map_err(failed)?;
     // Of two channels at most one is without a token: somebody whom nothing reaches cannot be paged.
     let token = [Channel::Email, Channel::Chat][usize::try_from(chance.below(2)).unwrap_or(0)];
     let (mut alerts, mut seen): (Vec<Alert>, Seen) = Default::default();
@@ -124,6 +139,10 @@ fn play(seed: u64, catalog: &Arc<Catalog>) -> Result<Seen, String> {
                 Ok(()) | Err(WorldError::Plane(_) | WorldError::Journal(_)) => {}
                 Err(error) => return Err(error.to_string()),
             },
+            8 => {
+                let passed = world.switch().passed();
+                world.switch().cut_power(passed + 1 + chance.below(60));
+            }
             _ => {}
         }
         let revoked = (chance.below(4) == 0).then_some(token);
@@ -166,11 +185,12 @@ fn play(seed: u64, catalog: &Arc<Catalog>) -> Result<Seen, String> {
         world.run_for(TOLD_EVERY).map_err(failed)?;
     }
     seen.restarts = world.restarts().into();
+    seen.power_cuts = world.switch().power_cuts();
     check(&world, &alerts, &mut seen)?;
     Ok(seen)
 }
 
-fn check(world: &World, alerts: &[Alert], seen: &mut Seen) -> Result<(), String> {
+fn check<S: Storage>(world: &World<S>, alerts: &[Alert], seen: &mut Seen) -> Result<(), String> {
     world.verify().map_err(|error| error.to_string())?;
     // Every alert is in an incident that somebody was paged for.
     let incidents = world.incidents();
@@ -244,7 +264,9 @@ fn everything_at_once_loses_no_page() {
     let first = setting("MAINSTAY_SEED").unwrap_or(1);
     println!("MAINSTAY_SEED={first}, {seeds} seeds");
     let next = AtomicU64::new(0);
+    let runtime = runtime();
     let run = || {
+        let _at_hand = runtime.enter();
         let (mut total, mut broken) = (Seen::default(), Vec::new());
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -274,5 +296,5 @@ fn everything_at_once_loses_no_page() {
     });
     println!("{seeds} seeds from {first}: {total:?}, {} broken", broken.len());
     assert!(broken.is_empty(), "seeds {broken:?}");
-    assert!(total.restarts > 0 && total.repeated > 0);
+    assert!(total.restarts > 0 && total.repeated > 0 && total.power_cuts > 0);
 }

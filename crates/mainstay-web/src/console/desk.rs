@@ -15,6 +15,8 @@ pub trait Desk: Send + Sync + 'static {
     /// Takes the newest page on that was sent to a telephone as a text message; the caller has proved that the telephone
     /// wrote.
     fn acknowledge_newest<'a>(&'a self, number: &'a str) -> Answer<'a, Done>;
+    /// The provider of telephony, or somebody in its name, called back and was not believed.
+    fn note_refused_call(&self, _reason: &'static str) {}
 }
 
 /// Why nothing was done.

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The statuses of refusals that are counted one by one.
+const STATUSES: [u16; 10] = [400, 401, 403, 404, 405, 408, 413, 415, 422, 429];
+
 /// Counted since the start.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -15,6 +18,8 @@ pub(super) struct Counts {
     pub(super) no_room: Count,
     /// Acknowledgements of what was acknowledged before.
     pub(super) repeated_acks: Count,
+    /// Requests that were refused, by status.
+    refused: [Count; STATUSES.len()],
 }
 
 /// A number that only grows.
@@ -33,6 +38,14 @@ impl Count {
 }
 
 impl Counts {
+    /// A request was refused with this status.
+    pub(super) fn refuse(&self, status: u16) {
+        let place = STATUSES.iter().position(|one| *one == status);
+        if let Some(count) = place.and_then(|place| self.refused.get(place)) {
+            count.add(1);
+        }
+    }
+
     /// In Prometheus' text format.
     pub(super) fn exposition(&self) -> String {
         let family = |name: &str, help: &str, lines: &[(&str, &Count)]| {
@@ -44,6 +57,8 @@ impl Counts {
                 lines.collect::<String>()
             )
         };
+        let labels = STATUSES.map(|status| format!("{{status=\"{status}\"}}"));
+        let refused: Vec<(&str, &Count)> = labels.iter().map(String::as_str).zip(&self.refused).collect();
         [
             family(
                 "mainstay_alerts_taken_total",
@@ -58,6 +73,11 @@ impl Counts {
                     ("{reason=\"malformed\"}", &self.malformed),
                     ("{reason=\"no_room\"}", &self.no_room),
                 ],
+            ),
+            family(
+                "mainstay_requests_refused_total",
+                "Requests that were answered with this status.",
+                &refused,
             ),
             family(
                 "mainstay_acknowledgements_repeated_total",

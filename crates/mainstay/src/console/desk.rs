@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use mainstay_delivery::ack_link::AckLinks;
 use mainstay_delivery::channel::Channels;
-use mainstay_delivery::signature::SignatureError;
 use mainstay_delivery::slack::{ACKNOWLEDGE, RESOLVE};
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
@@ -36,13 +35,13 @@ pub(crate) struct Doors {
 #[derive(Default)]
 pub(super) struct Refused([[AtomicU64; REASONS.len()]; DOORS.len()]);
 
-const DOORS: [&str; 2] = ["mail", "slack"];
+const DOORS: [&str; 3] = ["mail", "slack", "telephone"];
 const REASONS: [&str; 4] = ["malformed", "stale", "expired", "wrong"];
 
 impl Refused {
-    fn count(&self, door: &str, reason: SignatureError) {
+    fn count(&self, door: &str, reason: &str) {
         let door = DOORS.iter().position(|one| *one == door);
-        let reason = REASONS.iter().position(|one| *one == reason.word());
+        let reason = REASONS.iter().position(|one| *one == reason);
         let counters = door.and_then(|door| self.0.get(door));
         if let Some(counter) = counters.zip(reason).and_then(|(all, reason)| all.get(reason)) {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -145,7 +144,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let doors = &self.program.doors;
         let verified = doors.links.verify(page, person, until, signature, self.now());
         verified.map_err(|error| {
-            doors.refused.count("mail", error);
+            doors.refused.count("mail", error.word());
             tracing::warn!(%error, "a link that acknowledges was refused");
             Denied::Signature(error.to_string())
         })
@@ -183,7 +182,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         } = request;
         let verified = directory.verify_slack(timestamp, body, signature, self.now());
         verified.map_err(|error| {
-            self.program.doors.refused.count("slack", error);
+            self.program.doors.refused.count("slack", error.word());
             tracing::warn!(%error, "a request in Slack's name was refused");
             Denied::Signature(error.to_string())
         })?;
@@ -265,5 +264,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Desk for PlaneConsole<J, C, H>
 
     fn acknowledge_newest<'a>(&'a self, number: &'a str) -> Answer<'a, Done> {
         Box::pin(self.take_newest_on(number))
+    }
+
+    fn note_refused_call(&self, reason: &'static str) {
+        self.program.doors.refused.count("telephone", reason);
     }
 }

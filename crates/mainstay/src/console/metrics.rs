@@ -49,14 +49,23 @@ const LOOKS_AT_ONCE: usize = 4;
 /// How many remote write requests are unpacked at once; further ones wait.
 const WRITES_AT_ONCE: usize = 8;
 
+/// How many requests with alerts are unpacked at once; further ones wait.
+const TELLINGS_AT_ONCE: usize = 2;
+
 /// Whose turn it is to do what takes memory or a thread.
 pub(super) struct Turns {
+    tellings: question::turns::Turns,
     looks: question::turns::Turns,
     writes: question::turns::Turns,
     orders: Arc<Semaphore>,
 }
 
 impl Turns {
+    /// The turn of whoever tells of alerts.
+    pub(super) async fn tell(&self, who: &Principal) -> question::turns::Turn {
+        self.tellings.take_as(who.actor.to_string()).await
+    }
+
     /// The turn of an order: there is one at a time. Nobody ever closes it.
     pub(super) async fn order(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.orders).acquire_owned().await.ok()
@@ -66,6 +75,7 @@ impl Turns {
 impl Default for Turns {
     fn default() -> Self {
         Self {
+            tellings: question::turns::Turns::new(TELLINGS_AT_ONCE),
             looks: question::turns::Turns::new(LOOKS_AT_ONCE),
             writes: question::turns::Turns::new(WRITES_AT_ONCE),
             orders: Arc::new(Semaphore::new(1)),

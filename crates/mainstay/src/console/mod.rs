@@ -47,6 +47,7 @@ mod tests;
 mod whatif;
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -64,7 +65,7 @@ use mainstay_web::view::{
     PostableSilence, ReportAsk, ReportFile, ReportIndex, ReviewAsked, RouteInForce, ShadowReport,
     SigningKeyInfo, Situation, Slo, SloDetail, ToldElsewhere, WhatIf, WhatIfAsked, Why,
 };
-use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports, Shadow};
+use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports, Shadow, Turn};
 use serde_json::Value;
 
 use chart::Charts;
@@ -302,8 +303,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Console for PlaneConsole<J, C,
         Box::pin(self.take_completions(events))
     }
 
+    fn note_refused(&self, status: u16) {
+        self.counts.refuse(status);
+    }
+
     fn note_unreadable_alerts(&self) {
         self.counts.unreadable.add(1);
+    }
+
+    fn turn_to_tell<'a>(&'a self, who: &'a Principal) -> Pin<Box<dyn Future<Output = Turn> + Send + 'a>> {
+        Box::pin(async move { Box::new(self.turns.tell(who).await) as Turn })
     }
 
     fn receive_alerts<'a>(&'a self, who: &'a Principal, alerts: Vec<PostableAlert>) -> Answer<'a, Done> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_catalog::Catalog;
+use mainstay_delivery::signature::SignatureError;
 use mainstay_delivery::telephone::{Acknowledge, Callbacks};
 use mainstay_kernel::principal::Tenants;
 use mainstay_kernel::{Actor, PageId, PersonId, Principal, Role};
@@ -65,5 +66,9 @@ impl<C: Console + 'static> Acknowledge for Desk<C> {
                 None
             }
         }
+    }
+
+    fn refused(&self, error: SignatureError) {
+        self.0.note_refused_call(error.word());
     }
 }

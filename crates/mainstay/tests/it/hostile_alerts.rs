@@ -1,12 +1,15 @@
 //! Alerts of senders who mean harm, or are broken: refused with the reason, counted, and of no concern to others.
 
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use mainstay_kernel::Digest;
 use serde_json::{Value, json};
 
 use crate::blackbox::request;
-use crate::harness::{Server, http, quiet_catalog};
+use crate::harness::{SERVE, Server, http, quiet_catalog};
+use crate::mainstay;
 
 fn server() -> (Server, tempfile::TempDir) {
     let catalog = quiet_catalog();
@@ -85,6 +88,10 @@ fn what_is_no_alert_is_refused_with_the_reason_and_counted() {
     assert!(said.contains("The other 1 were taken"), "{said}");
     let (status, said) = post(&server, &" ".repeat((4 << 20) + 1));
     assert_eq!(status, 413, "{said}");
+    assert!(counted(
+        &server,
+        "mainstay_requests_refused_total{status=\"413\"} 1"
+    ));
     assert_eq!(firing(&server), ["Good"]);
     assert!(counted(
         &server,
@@ -97,31 +104,53 @@ fn what_is_no_alert_is_refused_with_the_reason_and_counted() {
     assert!(counted(&server, "mainstay_alerts_taken_total 1"));
 }
 
+/// A server with two accounts that tell of alerts, `east` and `west`, and one of a tenant.
+fn guarded() -> (Server, tempfile::TempDir) {
+    let (catalog, data) = (quiet_catalog(), tempfile::tempdir().expect("a directory"));
+    let account = |(name, tenants): (&str, &str)| {
+        let digest = Digest::of(format!("{name}-token").as_bytes());
+        format!("  - {{name: {name}, role: admin, tenants: {tenants}, sha256: \"{digest}\"}}\n")
+    };
+    let accounts = [("east", "all"), ("west", "all"), ("one", "[std-021]")].map(account);
+    let tokens = catalog.path().with_extension("tokens.yaml");
+    std::fs::write(&tokens, format!("tokens:\n{}", accounts.concat())).expect("written");
+    let options = ["--tokens", &tokens.display().to_string()];
+    let server = Server::start_for(data, &catalog.path().display().to_string(), &options);
+    std::fs::remove_file(tokens).expect("it was there");
+    (server, catalog)
+}
+
 #[test]
-fn a_flood_of_bad_alerts_keeps_nobody_out() {
-    let (server, _catalog) = server();
+fn a_flood_of_bad_alerts_keeps_nobody_else_out() {
+    let (server, _catalog) = guarded();
+    let post = |account: &str, body: &str| {
+        let token = format!("Authorization: Bearer {account}-token\r\n");
+        let reply = request(&server.address, "POST", "/api/v2/alerts", &token, body);
+        (reply.status, reply.body)
+    };
     let before_bytes = server.peak_bytes();
     let stop = AtomicBool::new(false);
     let bombs: Vec<Value> = (0..5).map(|_| bomb(3_000)).collect();
     let body = Value::from(bombs).to_string();
     assert!(body.len() < 4 << 20, "{}", body.len());
-    let sent = std::thread::scope(|scope| {
-        let flood: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut sent = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        assert_eq!(post(&server, &body).0, 400);
-                        sent += 1;
-                    }
-                    sent
-                })
-            })
-            .collect();
+    let flood_of = |account: &'static str, status: u16| {
+        let mut sent = 0;
+        while !stop.load(Ordering::Relaxed) {
+            assert_eq!(post(account, &body).0, status);
+            sent += 1;
+        }
+        sent
+    };
+    let (sent, slowest) = std::thread::scope(|scope| {
+        let flood: Vec<_> = (0..3).map(|_| scope.spawn(|| flood_of("east", 400))).collect();
+        // A tenant tells of no alerts at all, not even of its own.
+        let foreign = scope.spawn(|| flood_of("one", 403));
         let mut slowest = Duration::ZERO;
         for n in 0..20 {
             let since = Instant::now();
-            let (status, said) = post(&server, &json!([named(&format!("Real{n}"))]).to_string());
+            let mut alert = named(&format!("Real{n}"));
+            alert["labels"]["tenant"] = json!("std-022");
+            let (status, said) = post("west", &json!([alert]).to_string());
             slowest = slowest.max(since.elapsed());
             if status != 200 {
                 stop.store(true, Ordering::Relaxed);
@@ -134,16 +163,21 @@ fn a_flood_of_bad_alerts_keeps_nobody_out() {
             .into_iter()
             .map(|flood| flood.join().expect("it is refused"));
         let sent = sent.sum::<usize>();
-        assert!(slowest < Duration::from_secs(10), "{slowest:?}");
-        sent
+        assert!(foreign.join().expect("it is refused") > 0);
+        (sent, slowest)
     });
+    println!("{sent} times 15,000 labels beside 20 alerts, of which the slowest took {slowest:?}");
     assert!(sent > 0, "there was no flood");
-    assert_eq!(firing(&server).len(), 20);
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+    let all = "Authorization: Bearer west-token\r\n";
+    let alerts = http(&server.address, "/api/v2/alerts", None, all).json();
+    assert_eq!(alerts.as_array().map(Vec::len), Some(20), "{alerts}");
+    let metrics = http(&server.address, "/metrics", None, all).body;
     let refused = format!(
-        "mainstay_alerts_refused_total{{reason=\"malformed\"}} {}",
+        "mainstay_alerts_refused_total{{reason=\"malformed\"}} {}\n",
         sent * 5
     );
-    assert!(counted(&server, &refused), "{refused}");
+    assert!(metrics.contains(&refused), "{refused}");
     let grown = server.peak_bytes().saturating_sub(before_bytes);
     assert!(grown < 256 << 20, "{} MiB more", grown >> 20);
 }
@@ -176,4 +210,28 @@ fn an_acknowledgement_that_comes_again_changes_nothing_and_is_counted() {
         "{}",
     );
     assert_eq!(unknown.status, 404, "{}", unknown.body);
+}
+
+#[test]
+fn a_call_that_the_provider_did_not_sign_is_refused_and_counted() {
+    let (catalog, data) = (quiet_catalog(), tempfile::tempdir().expect("a directory"));
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let listen = free.expect("a port").to_string();
+    let mut command = mainstay(&SERVE);
+    command.env("MAINSTAY_TELEPHONE_CALLBACK_LISTEN", &listen);
+    command.arg("--catalog").arg(catalog.path());
+    command.arg("--data").arg(data.path());
+    let server = Server::running(command, data);
+    let call = |signature: &str| {
+        let signature = format!("X-Twilio-Signature: {signature}\r\n");
+        let path = "/telephone/call?key=page%2F1&page=page-1&person=thandi";
+        request(&format!("http://{listen}"), "POST", path, &signature, "Digits=1").status
+    };
+    assert_eq!(call("AAAAAAAAAAAAAAAAAAAAAAAAAAA="), 403);
+    assert_eq!(call("%"), 403);
+    for reason in ["wrong", "malformed"] {
+        let line =
+            format!("mainstay_acknowledgements_refused_total{{door=\"telephone\",reason=\"{reason}\"}} 1");
+        assert!(counted(&server, &line), "{line}");
+    }
 }

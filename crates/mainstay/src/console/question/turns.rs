@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mainstay_kernel::Reach;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The turns at something that takes memory or a thread. One tenant has half of them at most, so that others have theirs
-/// meanwhile; what is about the platform as a whole has as many besides.
+/// The turns at something that takes memory or a thread. One asker, a tenant or an account, has half of them at most, so that
+/// others have theirs meanwhile; what is about the platform as a whole has as many besides.
 pub(in crate::console) struct Turns {
     whole: Arc<Semaphore>,
-    tenants: Arc<Semaphore>,
-    /// Those of tenants that ask now.
+    shared: Arc<Semaphore>,
+    /// Those of who asks now.
     each: Mutex<BTreeMap<String, Arc<Semaphore>>>,
-    of_one_tenant: usize,
+    of_one: usize,
 }
 
 /// A turn, until it is dropped.
@@ -26,19 +26,30 @@ impl Turns {
     pub(in crate::console) fn new(at_once: usize) -> Self {
         Self {
             whole: Arc::new(Semaphore::new(at_once)),
-            tenants: Arc::new(Semaphore::new(at_once)),
+            shared: Arc::new(Semaphore::new(at_once)),
             each: Mutex::default(),
-            of_one_tenant: at_once.div_ceil(2),
+            of_one: at_once.div_ceil(2),
         }
     }
 
-    /// Waits for a turn.
+    /// Waits for a turn of these tenants, or of the platform.
     pub(in crate::console) async fn take(&self, reach: &Reach) -> Turn {
-        let queues = match reach {
-            Reach::All => vec![Arc::clone(&self.whole)],
-            Reach::Only(_) => vec![self.own(reach), Arc::clone(&self.tenants)],
-        };
-        let mut permits = Vec::with_capacity(queues.len());
+        match reach {
+            Reach::All => Self::each_of([Arc::clone(&self.whole)]).await,
+            Reach::Only(_) => {
+                let names: Vec<&str> = reach.tenants().collect();
+                self.take_as(names.join("|")).await
+            }
+        }
+    }
+
+    /// Waits for a turn of whoever has this name.
+    pub(in crate::console) async fn take_as(&self, name: String) -> Turn {
+        Self::each_of([self.own(name), Arc::clone(&self.shared)]).await
+    }
+
+    async fn each_of<const N: usize>(queues: [Arc<Semaphore>; N]) -> Turn {
+        let mut permits = Vec::with_capacity(N);
         for queue in queues {
             // None of them is ever closed.
             permits.extend(queue.acquire_owned().await);
@@ -46,13 +57,12 @@ impl Turns {
         Turn { _permits: permits }
     }
 
-    fn own(&self, reach: &Reach) -> Arc<Semaphore> {
-        let name: Vec<&str> = reach.tenants().collect();
+    fn own(&self, name: String) -> Arc<Semaphore> {
         let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever waits or works holds a reference besides ours.
         each.retain(|_, queue| Arc::strong_count(queue) > 1);
-        let own = each.entry(name.join("|"));
-        Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(self.of_one_tenant))))
+        let own = each.entry(name);
+        Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(self.of_one))))
     }
 }
 
