@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use super::desk::Desk;
 use super::{alertmanager, catalog, file, serve, tell};
-use crate::harness::{Server, until};
-use crate::told;
+use crate::blackbox::request;
+use crate::catalogs::copy_of_catalog;
+use crate::harness::{SERVE, Server, until};
+use crate::{mainstay, told};
 
 const SHOP: &str = r#"root > {team="shop"}"#;
 
@@ -187,4 +189,107 @@ fn beside_an_alertmanager_nothing_leaves_until_a_route_is_cut_over_and_what_diff
     assert!(routes(&server).iter().all(|(_, shadow)| *shadow));
     let verified = server.told(&["journal", "verify"]);
     assert!(!verified.is_empty());
+}
+
+/// The payments platform in shadow, whose chat is the desk.
+fn payments(desk: &Desk) -> (Server, tempfile::TempDir) {
+    let catalog = copy_of_catalog();
+    rewrite(
+        catalog.path(),
+        "    receiver: monitoring\n    group_by",
+        "    receiver: monitoring\n    shadow: true\n    group_by",
+    );
+    let data = tempfile::tempdir().expect("a directory");
+    let mut command = mainstay(&SERVE);
+    command
+        .arg("--catalog")
+        .arg(catalog.path())
+        .arg("--data")
+        .arg(data.path());
+    command.env("MAINSTAY_CHAT_URL", format!("{}/chat", desk.address));
+    (Server::running(command, data), catalog)
+}
+
+/// Changes the routing of a catalog.
+fn rewrite(catalog: &std::path::Path, from: &str, to: &str) {
+    let file = catalog.join("routing.yaml");
+    let text = std::fs::read_to_string(&file).expect("readable");
+    assert!(text.contains(from), "{from}: {text}");
+    std::fs::write(file, text.replacen(from, to, 1)).expect("written");
+}
+
+#[test]
+fn pages_and_acts_of_a_server_in_shadow_are_held_back_until_a_receiver_is_cut_over() {
+    let desk = Desk::start();
+    let (server, catalog) = payments(&desk);
+    tell(
+        &[&server.address],
+        &["HighErrorRate cell=cell-5 priority=P1 service=payment-service"],
+        false,
+    );
+    let mut incidents = Value::Null;
+    until("an incident is declared", || {
+        incidents = server.json(&["incident", "list"]);
+        incidents.as_array().is_some_and(|all| !all.is_empty())
+    });
+    let incident = incidents[0]["id"].as_str().expect("an id").to_owned();
+    until("its pages are held back", || {
+        let why = told(&server.ask(&["why", "HighErrorRate"]));
+        why.matches("; nothing left").count() > 1 && why.contains("#alerts by chat; nothing left")
+    });
+    let step = server.ask(&["runbook", "run", &incident, "high-error-rate", "rollback"]);
+    assert_eq!(step.status.code(), Some(1), "{}", told(&step));
+    assert!(
+        told(&step).contains("nothing was done: the incident is in shadow"),
+        "{}",
+        told(&step)
+    );
+    assert_eq!(desk.all(false).len(), 0);
+
+    // Neither both nor none of the two ways to name routes, and no name of nobody.
+    let cut = |body: &str| request(&server.address, "POST", "/api/v1/shadow/cut", "", body);
+    for wrong in [
+        r#"{"live":true}"#,
+        r#"{"live":true,"route":"root","receiver":"on-call"}"#,
+    ] {
+        let refused = cut(wrong);
+        assert!(
+            refused.status == 400 || refused.status == 422,
+            "{} {}",
+            refused.status,
+            refused.body
+        );
+    }
+    assert_ne!(cut(r#"{"live":true,"receiver":"nobody"}"#).status, 200);
+    let done = server.told(&["route", "cut-over", "--receiver", "on-call"]);
+    assert!(
+        done.contains("1 group that fired in shadow is told now"),
+        "{done}"
+    );
+    until("the chat is told", || {
+        desk.all(false).iter().any(|told| told.path == "/chat")
+    });
+    let live: Vec<(String, bool)> = routes(&server)
+        .into_iter()
+        .filter(|(_, shadow)| !shadow)
+        .collect();
+    assert_eq!(live.len(), 2, "both routes that page: {live:?}");
+
+    // A route that a new catalog calls otherwise is said when that is put in force.
+    server.told(&["route", "cut-over", r#"{priority="P2"}"#]);
+    rewrite(
+        catalog.path(),
+        r#"matchers: ['priority="P2"']"#,
+        r#"matchers: ['priority=~"P2|P3"']"#,
+    );
+    let applied = server.told(&["apply"]);
+    assert!(
+        applied.contains(r#"no route is called root > {priority="P2"} now"#),
+        "{applied}"
+    );
+    let there = routes(&server);
+    assert!(
+        there.contains(&(r#"root > {priority=~"P2|P3"}"#.to_owned(), true)),
+        "{there:?}"
+    );
 }
