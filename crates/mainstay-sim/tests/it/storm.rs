@@ -12,7 +12,7 @@ use mainstay_catalog::Catalog;
 use mainstay_journal::runner::decode;
 use mainstay_kernel::effect::Channel;
 use mainstay_kernel::testing::SeededEntropy;
-use mainstay_kernel::{Actor, Labels};
+use mainstay_kernel::{Actor, Labels, PageId};
 use mainstay_oncall::OncallEvent;
 use mainstay_plane::{Command, PlaneError};
 use mainstay_sim::{Mishap, Storage, World, WorldError};
@@ -213,31 +213,39 @@ fn check<S: Storage>(world: &World<S>, alerts: &[Alert], seen: &mut Seen) -> Res
             return Err(format!("nobody was paged for {}", alert.name));
         }
     }
-    // Whoever was to be told of a page was told of it.
+    // Whoever was to be told of a page was told of it, unless a worse one took its place that somebody was told of.
     let told: BTreeSet<&str> = received
         .iter()
         .filter_map(|message| Some(message.key.rsplit_once('/')?.0))
         .collect();
+    let (mut due, mut replaced) = (Vec::new(), BTreeMap::new());
     for record in world.events().map_err(|error| error.to_string())? {
-        if record.envelope.kind != "oncall.notified" {
+        if !record.envelope.kind.starts_with("oncall.") {
             continue;
         }
-        let Ok(Some(OncallEvent::Notified {
-            page,
-            round,
-            level,
-            people,
-            ..
-        })) = decode(&record)
-        else {
-            return Err("an event cannot be read".to_owned());
-        };
-        for person in people {
-            seen.pages += 1;
-            // By whichever channel: the last part of a key is its name.
-            if !told.contains(format!("page/{page}/{round}/{level}/{person}").as_str()) {
-                return Err(format!("{person} was never told of {page}"));
+        match decode(&record) {
+            Ok(Some(OncallEvent::Notified {
+                page,
+                round,
+                level,
+                people,
+                ..
+            })) => due.extend(people.into_iter().map(|person| {
+                // By whichever channel: the last part of a key is its name.
+                (format!("page/{page}/{round}/{level}/{person}"), page.clone())
+            })),
+            Ok(Some(OncallEvent::Superseded { page, by })) => {
+                replaced.insert(page, by);
             }
+            Ok(_) => {}
+            Err(_) => return Err("an event cannot be read".to_owned()),
+        }
+    }
+    for (key, page) in due {
+        seen.pages += 1;
+        let is_told = |page: &PageId| told.iter().any(|key| key.starts_with(&format!("page/{page}/0/")));
+        if !told.contains(key.as_str()) && !replaced.get(&page).is_some_and(is_told) {
+            return Err(format!("{key} was never told"));
         }
     }
     let mut by_key: BTreeMap<&str, u64> = BTreeMap::new();
@@ -296,5 +304,6 @@ fn everything_at_once_loses_no_page() {
     });
     println!("{seeds} seeds from {first}: {total:?}, {} broken", broken.len());
     assert!(broken.is_empty(), "seeds {broken:?}");
-    assert!(total.restarts > 0 && total.repeated > 0 && total.power_cuts > 0);
+    let of_each = total.restarts.min(total.repeated).min(total.power_cuts);
+    assert!(seeds < 100 || of_each > 0, "something never happened");
 }
