@@ -110,8 +110,7 @@ async fn cut(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<D
         return Err(WebError::invalid(
             "name a route or a receiver".to_owned(),
             "Give `route`, as GET /api/v1/shadow/routes names it, or `receiver`.",
-        )
-        .into());
+        ));
     }
     Ok(app.envelope(app.console.cut_over(&caller.principal, cut).await?))
 }
