@@ -12,6 +12,7 @@
 mod chain;
 pub mod conformance;
 pub mod envelope;
+mod formats;
 pub mod machine;
 pub mod memory;
 pub mod postgres;

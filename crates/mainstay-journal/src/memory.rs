@@ -166,6 +166,17 @@ impl Inner {
                 });
             }
         }
+        for (stream, seen) in &commit.unchanged_since {
+            let events = self.streams.get(stream).and_then(|events| events.last());
+            let last = events.map_or(Seq(0), |index| self.events[*index].envelope.seq);
+            if last > *seen {
+                return Err(JournalError::Unseen {
+                    stream: stream.clone(),
+                    seen: *seen,
+                    last,
+                });
+            }
+        }
         let mut ids = std::collections::BTreeSet::new();
         match commit
             .events

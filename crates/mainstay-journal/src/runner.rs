@@ -1,5 +1,7 @@
 //! Keeps a machine's state in step with the journal: load, decide, commit, apply.
 
+mod versions;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -8,6 +10,9 @@ use mainstay_kernel::{Actor, Digest, Entropy, EventId};
 use crate::envelope::{Epoch, Personal, Record, Seq, StreamId};
 use crate::machine::{DomainEvent, Machine, Meta};
 use crate::store::{Commit, Finished, Journal, JournalError, NewEffect, NewEvent, Snapshot, Timer};
+
+pub use self::versions::AT_HAND;
+use self::versions::Versions;
 
 const PAGE: usize = 2_000;
 
@@ -60,10 +65,10 @@ pub enum ExecuteError<R: std::error::Error + 'static> {
     Journal(#[from] JournalError),
 }
 
-/// A machine with its state and the versions of its streams.
+/// A machine with its state and the versions of the streams that it wrote lately.
 pub struct Runner<M: Machine> {
     state: M::State,
-    versions: BTreeMap<StreamId, u64>,
+    versions: Versions,
     /// The last event in commit order that the state holds.
     seen: Seq,
     /// Whether the state may hold events that were not written: true while a commit is under way, and after a caller
@@ -74,14 +79,20 @@ pub struct Runner<M: Machine> {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Image<S> {
     state: S,
-    versions: BTreeMap<StreamId, u64>,
+    /// Those of all streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    versions: Option<BTreeMap<StreamId, u64>>,
+    /// Those of the streams that were written lately. An earlier release, which would take the others for new ones, does
+    /// not understand it and folds the state from the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recent_versions: Option<BTreeMap<StreamId, u64>>,
 }
 
 impl<M: Machine> Default for Runner<M> {
     fn default() -> Self {
         Self {
             state: M::State::default(),
-            versions: BTreeMap::new(),
+            versions: Versions::default(),
             seen: Seq(0),
             torn: false,
         }
@@ -100,14 +111,19 @@ impl<M: Machine> Runner<M> {
         if snapshot.schema != M::STATE_SCHEMA {
             return Ok(Self::default());
         }
-        Ok(match serde_json::from_slice::<Image<M::State>>(&snapshot.bytes) {
-            Ok(image) => Self {
-                state: image.state,
-                versions: image.versions,
-                seen: snapshot.seq,
-                torn: false,
-            },
-            Err(_) => Self::default(),
+        let Ok(image) = serde_json::from_slice::<Image<M::State>>(&snapshot.bytes) else {
+            return Ok(Self::default());
+        };
+        let versions = match (image.versions, image.recent_versions) {
+            (Some(all), _) => Versions::of(all, false),
+            (None, Some(recent)) => Versions::of(recent, true),
+            (None, None) => return Ok(Self::default()),
+        };
+        Ok(Self {
+            state: image.state,
+            versions,
+            seen: snapshot.seq,
+            torn: false,
         })
     }
 
@@ -144,7 +160,7 @@ impl<M: Machine> Runner<M> {
         let Some(event) = decode::<M::Event>(record)? else {
             return Ok(());
         };
-        self.versions.insert(envelope.stream.clone(), envelope.version);
+        self.versions.set(envelope.stream.clone(), envelope.version);
         M::apply(&mut self.state, &event, &meta_of(record));
         Ok(())
     }
@@ -157,9 +173,15 @@ impl<M: Machine> Runner<M> {
     where
         M::State: Clone,
     {
+        let (versions, forgot) = self.versions.kept();
+        let (versions, recent_versions) = match forgot {
+            false => (Some(versions), None),
+            true => (None, Some(versions)),
+        };
         let image = Image {
             state: self.state.clone(),
-            versions: self.versions.clone(),
+            versions,
+            recent_versions,
         };
         let bytes = serde_json::to_vec(&image).map_err(|error| JournalError::Storage(error.to_string()))?;
         Ok(Snapshot {
@@ -220,6 +242,7 @@ impl<M: Machine> Runner<M> {
         let mut recorded = Vec::with_capacity(decided.len());
         for ((meta, event), envelope) in decided.into_iter().zip(&committed.envelopes) {
             self.seen = envelope.seq;
+            self.versions.set(envelope.stream.clone(), envelope.version);
             recorded.push(Recorded {
                 seq: envelope.seq,
                 meta,
@@ -247,9 +270,14 @@ impl<M: Machine> Runner<M> {
                 cause: context.cause,
             };
             let stream = event.stream();
-            let version = self.versions.entry(stream.clone()).or_insert(0);
-            commit.expected.entry(stream.clone()).or_insert(*version);
-            *version += 1;
+            match self.versions.get(&stream) {
+                Some(version) => {
+                    commit.expected.insert(stream.clone(), version);
+                }
+                None => {
+                    commit.unchanged_since.insert(stream.clone(), self.seen);
+                }
+            }
             M::apply(&mut self.state, &event, &meta);
             let reaction = M::react(&self.state, spec, &event, &meta);
             commit

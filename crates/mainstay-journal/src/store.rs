@@ -112,6 +112,8 @@ pub struct Commit {
     pub epoch: Epoch,
     /// Versions that streams must be at (0 = no such stream yet). Streams not named are not checked.
     pub expected: BTreeMap<StreamId, u64>,
+    /// Streams that must have no event after this one, for writers who do not know their versions.
+    pub unchanged_since: BTreeMap<StreamId, Seq>,
     /// Events, in order.
     pub events: Vec<NewEvent>,
     /// Effects for the outbox.
@@ -204,6 +206,16 @@ pub enum JournalError {
         expected: u64,
         /// What is there.
         actual: u64,
+    },
+    /// Somebody else wrote to the stream since.
+    #[error("stream {stream} has event {}, which its writer has not seen: it has seen those up to {}", .last.0, .seen.0)]
+    Unseen {
+        /// The stream.
+        stream: StreamId,
+        /// The last event that the writer has seen.
+        seen: Seq,
+        /// The last one of the stream.
+        last: Seq,
     },
     /// Another process has the directory open.
     #[error("{path} is in use by another mainstay process; stop it first")]

@@ -4,6 +4,7 @@
 //! Keep it small and settled: an edit here rebuilds everything.
 
 pub mod clock;
+pub mod csv;
 pub mod digest;
 pub mod effect;
 pub mod fact;

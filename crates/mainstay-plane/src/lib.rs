@@ -27,7 +27,7 @@ pub use alert_review::{AlertReview, NameReview, Unannounced, alert_review};
 pub use core::{Command, Done};
 pub use directory::Directory;
 pub use error::{PlaneError, Refused};
-pub use history::events_within;
+pub use history::{events_within, last_before};
 pub use judge::{Blind, Judge};
 pub use plane::{ApplyError, LEAD_TTL, Parts, Plane, States};
 pub use shifts::open_matters;

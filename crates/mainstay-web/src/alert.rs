@@ -8,11 +8,10 @@ pub(crate) use page::{compact, table};
 use crate::route::{INGEST_MAX_BYTES, LOOK, Parameter, Route};
 use crate::view::{Alert, AlertReview, Done, PostableAlert, WebhookMessage};
 
-const REVIEW: &[Parameter] = &[Parameter {
-    name: "days",
-    required: false,
-    about: "Days back from now; 30 if nothing is said, at most 366.",
-}];
+const REVIEW: &[Parameter] = &[Parameter::optional(
+    "days",
+    "Days back from now; 30 if nothing is said, at most 366.",
+)];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![

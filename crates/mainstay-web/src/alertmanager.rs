@@ -9,22 +9,14 @@ use crate::view::{
     AlertGroup, AlertmanagerStatus, GettableAlert, GettableSilence, Named, PostableSilence, SilenceMade,
 };
 
-const fn optional(name: &'static str, about: &'static str) -> Parameter {
-    Parameter {
-        name,
-        required: false,
-        about,
-    }
-}
-
-const FILTER: Parameter = optional(
+const FILTER: Parameter = Parameter::optional(
     "filter",
     "A matcher such as cell=\"cell-5\"; may be given several times, and all must match.",
 );
-const ACTIVE: Parameter = optional("active", "false: not those that are told.");
-const SILENCED: Parameter = optional("silenced", "false: not those that are silenced.");
-const INHIBITED: Parameter = optional("inhibited", "false: not those that are inhibited.");
-const RECEIVER: Parameter = optional(
+const ACTIVE: Parameter = Parameter::optional("active", "false: not those that are told.");
+const SILENCED: Parameter = Parameter::optional("silenced", "false: not those that are silenced.");
+const INHIBITED: Parameter = Parameter::optional("inhibited", "false: not those that are inhibited.");
+const RECEIVER: Parameter = Parameter::optional(
     "receiver",
     "Only those of receivers whose whole name this regular expression matches.",
 );
@@ -33,7 +25,7 @@ const ALERTS: &[Parameter] = &[
     ACTIVE,
     SILENCED,
     INHIBITED,
-    optional("unprocessed", "Anything: there is none."),
+    Parameter::optional("unprocessed", "Anything: there is none."),
     RECEIVER,
 ];
 const GROUPS: &[Parameter] = &[
@@ -41,10 +33,10 @@ const GROUPS: &[Parameter] = &[
     ACTIVE,
     SILENCED,
     INHIBITED,
-    optional("muted", "false: not those that a time interval mutes."),
+    Parameter::optional("muted", "false: not those that a time interval mutes."),
     RECEIVER,
 ];
-const SILENCES: &[Parameter] = &[optional(
+const SILENCES: &[Parameter] = &[Parameter::optional(
     "filter",
     "A matcher; only silences that have it, or that are of this value.",
 )];

@@ -18,19 +18,11 @@ use crate::request::{Params, back_to};
 use crate::route::{Parameter, Route};
 use crate::view::{AckLink, LinkedPage, SlackAnswer, SlackRequest};
 
-const fn required(name: &'static str, about: &'static str) -> Parameter {
-    Parameter {
-        name,
-        required: true,
-        about,
-    }
-}
-
 const LINK: &[Parameter] = &[
-    required("page", "The page."),
-    required("person", "Whom the mail was sent to."),
-    required("until", "Until when the link is good, in seconds since 1970."),
-    required("signature", "What proves that the link is ours."),
+    Parameter::required("page", "The page."),
+    Parameter::required("person", "Whom the mail was sent to."),
+    Parameter::required("until", "Until when the link is good, in seconds since 1970."),
+    Parameter::required("signature", "What proves that the link is ours."),
 ];
 /// The path of the page of a link.
 const PATH: &str = "/ack";

@@ -65,11 +65,10 @@ impl Topic {
     }
 }
 
-const TOPICS: &[Parameter] = &[Parameter {
-    name: "topics",
-    required: true,
-    about: "Which topics to hear of, with commas between: overview, incident/ID, inbox.",
-}];
+const TOPICS: &[Parameter] = &[Parameter::required(
+    "topics",
+    "Which topics to hear of, with commas between: overview, incident/ID, inbox.",
+)];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![

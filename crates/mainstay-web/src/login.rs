@@ -4,11 +4,10 @@ mod page;
 
 use crate::route::{Gives, Parameter, Route};
 
-const NEXT: &[Parameter] = &[Parameter {
-    name: "next",
-    required: false,
-    about: "Where to go afterwards: a path of this server.",
-}];
+const NEXT: &[Parameter] = &[Parameter::optional(
+    "next",
+    "Where to go afterwards: a path of this server.",
+)];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![

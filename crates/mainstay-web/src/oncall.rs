@@ -10,46 +10,38 @@ use crate::view::{
     OncallLoad, RotaDuty, RotaSchedule,
 };
 
-const fn optional(name: &'static str, about: &'static str) -> Parameter {
-    Parameter {
-        name,
-        required: false,
-        about,
-    }
-}
-
 const DUTY: &[Parameter] = &[
-    optional("at", "The instant, RFC 3339; now if nothing is said."),
-    optional("rota", "Only this rota."),
+    Parameter::optional("at", "The instant, RFC 3339; now if nothing is said."),
+    Parameter::optional("rota", "Only this rota."),
 ];
 const SHIFTS: &[Parameter] = &[
-    optional("from", "From when on, RFC 3339; now if nothing is said."),
-    optional(
+    Parameter::optional("from", "From when on, RFC 3339; now if nothing is said."),
+    Parameter::optional(
         "until",
         "Until when, RFC 3339; two weeks later if nothing is said, at most 366 days.",
     ),
-    optional("rota", "Only this rota."),
-    optional("person", "Only the shifts of this person, by handle."),
+    Parameter::optional("rota", "Only this rota."),
+    Parameter::optional("person", "Only the shifts of this person, by handle."),
 ];
 
-const HANDOVER: &[Parameter] = &[optional("rota", "Only this rota.")];
+const HANDOVER: &[Parameter] = &[Parameter::optional("rota", "Only this rota.")];
 const LOAD: &[Parameter] = &[
-    optional(
+    Parameter::optional(
         "from",
         "From when on, RFC 3339; 30 days before the end if nothing is said.",
     ),
-    optional(
+    Parameter::optional(
         "until",
         "Until when, RFC 3339; now if nothing is said. At most 366 days later.",
     ),
-    optional("rota", "Only this rota."),
+    Parameter::optional("rota", "Only this rota."),
 ];
 const PAGE: &[Parameter] = &[
-    optional(
+    Parameter::optional(
         "zone",
         "The zone that times are shown in: Africa/Johannesburg; UTC if nothing is said.",
     ),
-    optional(
+    Parameter::optional(
         "at",
         "An instant to explain: 2025-12-24T18:00 by the clock of the zone, or RFC 3339.",
     ),

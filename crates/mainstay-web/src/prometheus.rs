@@ -29,47 +29,31 @@ use mainstay_kernel::Role;
 use crate::app::App;
 use crate::route::{Gives, INGEST_MAX_BYTES, Parameter, Route};
 
-const fn required(name: &'static str, about: &'static str) -> Parameter {
-    Parameter {
-        name,
-        required: true,
-        about,
-    }
-}
-
-const fn optional(name: &'static str, about: &'static str) -> Parameter {
-    Parameter {
-        name,
-        required: false,
-        about,
-    }
-}
-
-const QUERY: Parameter = required("query", "The PromQL expression.");
-const START: Parameter = optional("start", "From when: seconds since the epoch or RFC 3339.");
-const END: Parameter = optional("end", "Until when.");
-const MATCH: Parameter = optional(
+const QUERY: Parameter = Parameter::required("query", "The PromQL expression.");
+const START: Parameter = Parameter::optional("start", "From when: seconds since the epoch or RFC 3339.");
+const END: Parameter = Parameter::optional("end", "Until when.");
+const MATCH: Parameter = Parameter::optional(
     "match[]",
     "A selector of series, such as up{job=\"a\"}; may be given several times.",
 );
-const LIMIT: Parameter = optional(
+const LIMIT: Parameter = Parameter::optional(
     "limit",
     "How many entries at most; a warning says if there were more. 0: all.",
 );
-const TIMEOUT: Parameter = optional(
+const TIMEOUT: Parameter = Parameter::optional(
     "timeout",
     "How long it may take: seconds or 1m30s; at most 2 minutes.",
 );
-const LOOKBACK: Parameter = optional(
+const LOOKBACK: Parameter = Parameter::optional(
     "lookback_delta",
     "How old a sample may be to count as current; default 5m.",
 );
-const STATS: Parameter = optional("stats", "Anything: say what the query cost.");
-const METRIC: Parameter = optional("metric", "Only this metric.");
+const STATS: Parameter = Parameter::optional("stats", "Anything: say what the query cost.");
+const METRIC: Parameter = Parameter::optional("metric", "Only this metric.");
 
 const INSTANT: &[Parameter] = &[
     QUERY,
-    optional(
+    Parameter::optional(
         "time",
         "The instant: seconds since the epoch or RFC 3339; default now.",
     ),
@@ -80,16 +64,16 @@ const INSTANT: &[Parameter] = &[
 ];
 const RANGE: &[Parameter] = &[
     QUERY,
-    required("start", "The first instant: seconds since the epoch or RFC 3339."),
-    required("end", "The last instant."),
-    required("step", "The distance between instants: seconds or 1m30s."),
+    Parameter::required("start", "The first instant: seconds since the epoch or RFC 3339."),
+    Parameter::required("end", "The last instant."),
+    Parameter::required("step", "The distance between instants: seconds or 1m30s."),
     LIMIT,
     TIMEOUT,
     LOOKBACK,
     STATS,
 ];
 const SERIES: &[Parameter] = &[
-    required(
+    Parameter::required(
         "match[]",
         "A selector of series, such as up{job=\"a\"}; may be given several times.",
     ),
@@ -99,20 +83,20 @@ const SERIES: &[Parameter] = &[
 ];
 const LABELS: &[Parameter] = &[MATCH, START, END, LIMIT];
 const RULES: &[Parameter] = &[
-    optional("type", "alert or record; both, if nothing is said."),
-    optional(
+    Parameter::optional("type", "alert or record; both, if nothing is said."),
+    Parameter::optional(
         "rule_name[]",
         "Only rules of this name; may be given several times.",
     ),
-    optional("rule_group[]", "Only this group; may be given several times."),
-    optional("file[]", "Only this file; may be given several times."),
-    optional(
+    Parameter::optional("rule_group[]", "Only this group; may be given several times."),
+    Parameter::optional("file[]", "Only this file; may be given several times."),
+    Parameter::optional(
         "match[]",
         "Only rules whose labels match; may be given several times.",
     ),
-    optional("exclude_alerts", "true: leave the alerts out."),
-    optional("group_limit", "How many groups at most."),
-    optional(
+    Parameter::optional("exclude_alerts", "true: leave the alerts out."),
+    Parameter::optional("group_limit", "How many groups at most."),
+    Parameter::optional(
         "group_next_token",
         "Go on where the last answer ended: its groupNextToken.",
     ),
@@ -120,18 +104,18 @@ const RULES: &[Parameter] = &[
 const METADATA: &[Parameter] = &[
     METRIC,
     LIMIT,
-    optional("limit_per_metric", "How many sayings per metric at most."),
+    Parameter::optional("limit_per_metric", "How many sayings per metric at most."),
 ];
 const TARGETS: &[Parameter] = &[
-    optional("state", "active, dropped or any (default)."),
-    optional("scrapePool", "Only this job."),
+    Parameter::optional("state", "active, dropped or any (default)."),
+    Parameter::optional("scrapePool", "Only this job."),
 ];
 const TARGET_METADATA: &[Parameter] = &[
     METRIC,
     LIMIT,
-    optional("match_target", "Only targets whose labels match this selector."),
+    Parameter::optional("match_target", "Only targets whose labels match this selector."),
 ];
-const STORE: &[Parameter] = &[optional(
+const STORE: &[Parameter] = &[Parameter::optional(
     "limit",
     "How long its lists are; default 10, at most 10000.",
 )];

@@ -5,11 +5,7 @@ mod page;
 use crate::prometheus::TIMEOUT_MS;
 use crate::route::{Parameter, Route};
 
-const QUERY: &[Parameter] = &[Parameter {
-    name: "query",
-    required: false,
-    about: "The PromQL expression.",
-}];
+const QUERY: &[Parameter] = &[Parameter::optional("query", "The PromQL expression.")];
 
 pub(crate) fn routes() -> Vec<Route> {
     let page = Route::get(

@@ -8,33 +8,23 @@ use mainstay_kernel::Role;
 use crate::route::{Gives, LOOK, Parameter, Route};
 use crate::view::{Adjustment, Done, IssuedReport, NewAdjustment, ReportIndex, SigningKeyInfo};
 
-const TENANT: Parameter = Parameter {
-    name: "tenant",
-    required: false,
-    about: "Of this tenant; without it, of the platform.",
-};
+const TENANT: Parameter = Parameter::optional("tenant", "Of this tenant; without it, of the platform.");
 
 /// What a report is asked by.
 const ASK: &[Parameter] = &[
     TENANT,
-    Parameter {
-        name: "format",
-        required: false,
-        about: "json (default), md, html or csv.",
-    },
-    Parameter {
-        name: "edition",
-        required: false,
-        about: "The number of an edition that was issued, or last; without it, the month as it is known now.",
-    },
+    Parameter::optional("format", "json (default), md, html or csv."),
+    Parameter::optional(
+        "edition",
+        "The number of an edition that was issued, or last; without it, the month as it is known now.",
+    ),
 ];
 
 /// Which month's reports are listed.
-const MONTH: &[Parameter] = &[Parameter {
-    name: "month",
-    required: false,
-    about: "2026-10; without it, the running month.",
-}];
+const MONTH: &[Parameter] = &[Parameter::optional(
+    "month",
+    "2026-10; without it, the running month.",
+)];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![

@@ -8,6 +8,8 @@ use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use mainstay_kernel::{Principal, Role, Scope};
 use mainstay_ui::frame::{self, Frame, Place, ScopeBar};
 use maud::Markup;
@@ -288,6 +290,14 @@ fn places(who: &Principal, situation: &Situation) -> Vec<Place> {
 /// Back to a page after an action, so that reloading it does nothing twice.
 pub(crate) fn back_to(path: &str) -> Response {
     Redirect::to(path).into_response()
+}
+
+/// An instant as it is typed: with its zone, or by the wall clock of `zone`.
+pub(crate) fn typed_instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| {
+        let wall: DateTime = text.parse().ok()?;
+        zone.to_ambiguous_timestamp(wall).compatible().ok()
+    })
 }
 
 /// Reads a JSON body.

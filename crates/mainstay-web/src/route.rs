@@ -91,6 +91,26 @@ pub struct Parameter {
     pub about: &'static str,
 }
 
+impl Parameter {
+    /// One that may be left out.
+    pub(crate) const fn optional(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            required: false,
+            about,
+        }
+    }
+
+    /// One that must be given.
+    pub(crate) const fn required(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            required: true,
+            about,
+        }
+    }
+}
+
 /// Everything that is known of a route.
 #[derive(Debug, Clone)]
 pub struct RouteInfo {
@@ -127,26 +147,10 @@ pub struct Route {
 
 /// What scopes a page or a list: in its query, so that a link says what it shows.
 pub const LOOK: &[Parameter] = &[
-    Parameter {
-        name: "tenant",
-        required: false,
-        about: "Only this tenant.",
-    },
-    Parameter {
-        name: "cell",
-        required: false,
-        about: "Only this cell.",
-    },
-    Parameter {
-        name: "service",
-        required: false,
-        about: "Only this service.",
-    },
-    Parameter {
-        name: "range",
-        required: false,
-        about: "How far back: 1h (default), 6h, 24h, 7d or 30d.",
-    },
+    Parameter::optional("tenant", "Only this tenant."),
+    Parameter::optional("cell", "Only this cell."),
+    Parameter::optional("service", "Only this service."),
+    Parameter::optional("range", "How far back: 1h (default), 6h, 24h, 7d or 30d."),
 ];
 
 impl Route {

@@ -4,11 +4,7 @@ mod page;
 
 use crate::route::{Parameter, Route};
 
-const QUERY: &[Parameter] = &[Parameter {
-    name: "q",
-    required: false,
-    about: "Words that must all occur, or an id.",
-}];
+const QUERY: &[Parameter] = &[Parameter::optional("q", "Words that must all occur, or an id.")];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![

@@ -15,11 +15,10 @@ use crate::view::{
     CutOver, Done, PagerDutyMessage, RouteInForce, ShadowReport, ToldElsewhere, WebhookMessage,
 };
 
-const SINCE: &[Parameter] = &[Parameter {
-    name: "since",
-    required: false,
-    about: "From when, RFC 3339; without it, the last 24 hours.",
-}];
+const SINCE: &[Parameter] = &[Parameter::optional(
+    "since",
+    "From when, RFC 3339; without it, the last 24 hours.",
+)];
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![

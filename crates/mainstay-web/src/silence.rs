@@ -6,29 +6,21 @@ mod page;
 
 use crate::route::{Parameter, Route};
 
-const fn optional(name: &'static str, about: &'static str) -> Parameter {
-    Parameter {
-        name,
-        required: false,
-        about,
-    }
-}
-
 /// What is typed into the form, before it is saved.
 const DRAFT: &[Parameter] = &[
-    optional(
+    Parameter::optional(
         "matchers",
         "Matchers with commas between, as Alertmanager writes them: what they hold back now is shown.",
     ),
-    optional(
+    Parameter::optional(
         "for",
         "For how long: 30m, 1h (default), 2h, 4h, 8h, 24h, 3d or 7d.",
     ),
-    optional(
+    Parameter::optional(
         "from",
         "From when on, UTC: 2025-01-15T22:00; now if nothing is said.",
     ),
-    optional("comment", "Why."),
+    Parameter::optional("comment", "Why."),
 ];
 
 pub(crate) fn routes() -> Vec<Route> {

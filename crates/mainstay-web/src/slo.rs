@@ -16,11 +16,10 @@ const LIST: &[Parameter] = &[
     LOOK[1],
     LOOK[2],
     LOOK[3],
-    Parameter {
-        name: "state",
-        required: false,
-        about: "Only budgets in this state: exhausted, critical, warning, healthy or unknown.",
-    },
+    Parameter::optional(
+        "state",
+        "Only budgets in this state: exhausted, critical, warning, healthy or unknown.",
+    ),
 ];
 
 /// What one objective is asked besides.
@@ -29,16 +28,14 @@ const DEPTH: &[Parameter] = &[
     LOOK[1],
     LOOK[2],
     LOOK[3],
-    Parameter {
-        name: "targets",
-        required: false,
-        about: "What if it had these targets, in percent, with commas between them: 99.9, 99.95. At most ten.",
-    },
-    Parameter {
-        name: "over",
-        required: false,
-        about: "Over how long that is reckoned: 1d, 7d, 30d (default) or 90d.",
-    },
+    Parameter::optional(
+        "targets",
+        "What if it had these targets, in percent, with commas between them: 99.9, 99.95. At most ten.",
+    ),
+    Parameter::optional(
+        "over",
+        "Over how long that is reckoned: 1d, 7d, 30d (default) or 90d.",
+    ),
 ];
 
 pub(crate) fn routes() -> Vec<Route> {

@@ -119,7 +119,8 @@ pub(crate) fn run(options: Options) -> Exit {
     }
 }
 
-fn environment(name: &str) -> Option<String> {
+/// What a setting is: `${NAME}` in a catalog.
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

@@ -335,6 +335,13 @@ pub enum Strength {
 }
 
 impl Platform {
+    /// How people call somebody: the name, or the handle of who is not in the model.
+    #[must_use]
+    pub fn name_of<'a>(&'a self, person: &'a PersonId) -> &'a str {
+        let known = self.people.get(person);
+        known.map_or(person.as_str(), |known| &known.name)
+    }
+
     /// What `service` depends on directly; nothing for a service that is not there.
     pub fn dependencies(&self, service: &ServiceId) -> impl Iterator<Item = (Component, Strength)> {
         let edges = self.services.get(service).map(|service| &service.depends_on);

@@ -12,6 +12,7 @@ pub mod events;
 pub mod names;
 pub mod outbox;
 pub mod personal;
+pub mod streams;
 pub mod terms;
 pub mod timers;
 
@@ -64,6 +65,7 @@ pub async fn run<J: Journal>(fresh: impl AsyncFn(Arc<dyn Clock>, Arc<dyn Entropy
         events::a_commit_over_many_streams_is_whole,
         events::a_refused_commit_leaves_no_trace,
         events::a_version_conflict_is_refused,
+        streams::a_stream_that_changed_unseen_is_refused,
         events::an_event_id_is_used_once,
         events::limits_are_refused,
         events::every_tenant_has_a_chain_of_its_own,

@@ -15,7 +15,7 @@ use super::outbox;
 use super::rows::{self, columns, sql, sql_limit, text, untext};
 use super::writer::Session;
 use crate::chain::{ChainHead, Place};
-use crate::envelope::{Envelope, Partition, PersonalFields, StreamId};
+use crate::envelope::{Envelope, Partition, PersonalFields, Seq, StreamId};
 use crate::seal::{self, SubjectKey};
 use crate::store::{Commit, Committed, JournalError, Timer, check_limits};
 
@@ -45,6 +45,34 @@ async fn stream_versions(session: &mut Session, commit: &Commit) -> Result<BTree
         );
     }
     Ok(versions)
+}
+
+/// Refuses streams with events that the writer has not seen.
+async fn check_unseen(session: &mut Session, since: &BTreeMap<StreamId, Seq>) -> Result<(), Fault> {
+    if since.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = since.keys().map(|stream| text(&stream.0).into_owned()).collect();
+    let seen: Vec<i64> = since.values().map(|seen| sql(seen.0)).collect();
+    let found = sqlx::query(
+        "SELECT name, seen, last.seq FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS wanted (name, seen)
+         CROSS JOIN LATERAL (
+             SELECT seq FROM event WHERE stream = name ORDER BY version DESC LIMIT 1
+         ) AS last
+         WHERE last.seq > seen LIMIT 1",
+    )
+    .bind(names)
+    .bind(seen)
+    .fetch_optional(&mut session.connection)
+    .await?;
+    let Some(row) = found else { return Ok(()) };
+    let (seen, last): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
+    Err(JournalError::Unseen {
+        stream: StreamId(untext(row.try_get(0)?)),
+        seen: Seq(seen.unsigned_abs()),
+        last: Seq(last.unsigned_abs()),
+    }
+    .into())
 }
 
 /// The ends of the chains that the commit's events go on.
@@ -126,6 +154,7 @@ pub(super) async fn apply(session: &mut Session, commit: &Commit) -> Result<Comm
             .into());
         }
     }
+    check_unseen(session, &commit.unchanged_since).await?;
     refuse_known_ids(session, commit).await?;
     let mut chains = chain_heads(session, commit).await?;
     let mut keys: BTreeMap<&str, SubjectKey> = BTreeMap::new();

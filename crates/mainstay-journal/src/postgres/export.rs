@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, QueryBuilder, Row as _};
 
 use super::PostgresJournal;
 use super::fault::Fault;
-use super::import::Form::{self, Bytes, Number, Text, Truth};
-use super::import::{ROWS_PER_STATEMENT, STATEMENT_BYTES, TABLES};
 use super::rows::untext;
+use super::tables::Form::{self, Bytes, Number, Text, Truth};
+use super::tables::{TABLES, names, next_piece};
 use crate::sqlite::Copy;
 use crate::store::JournalError;
 
@@ -58,32 +57,16 @@ async fn export_table(
     table: &str,
     columns: &[(&str, Form)],
 ) -> Result<(), Fault> {
-    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-    let names = names.join(", ");
+    let names = names(columns);
     let order = columns.first().map_or("1", |(name, _)| *name);
     let select = AssertSqlSafe(format!("SELECT {names} FROM {table} ORDER BY {order}"));
     let mut rows = sqlx::query(select).fetch(source);
-    let mut waiting: Vec<PgRow> = Vec::new();
-    let mut bytes = 0;
     loop {
-        let row = rows.try_next().await?;
-        let last = row.is_none();
-        if let Some(row) = row {
-            for (index, (_, form)) in columns.iter().enumerate() {
-                if let Bytes = form {
-                    bytes += row.try_get::<Option<&[u8]>, _>(index)?.map_or(0, <[u8]>::len);
-                }
-            }
-            waiting.push(row);
-        }
-        if waiting.len() >= ROWS_PER_STATEMENT || bytes >= STATEMENT_BYTES || (last && !waiting.is_empty()) {
-            insert(target, table, &names, columns, &waiting).await?;
-            waiting.clear();
-            bytes = 0;
-        }
-        if last {
+        let piece = next_piece(&mut rows, columns).await?;
+        if piece.is_empty() {
             return Ok(());
         }
+        insert(target, table, &names, columns, &piece).await?;
     }
 }
 

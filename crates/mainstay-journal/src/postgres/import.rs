@@ -3,105 +3,19 @@
 
 use std::collections::BTreeMap;
 
-use futures::TryStreamExt as _;
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, QueryBuilder, Row as _};
 
 use super::fault::Fault;
 use super::rows::text;
+use super::tables::Form::{self, Bytes, Number, Text, Truth};
+use super::tables::{TABLES, names, next_piece};
 use super::{PostgresJournal, writer};
 use crate::envelope::Partition;
 use crate::sqlite::SqliteJournal;
 use crate::store::JournalError;
 use crate::verify::{Chain, verify};
-
-/// The most rows of one statement (of at most 65,535 values), and the most bytes after which it ends.
-pub(super) const ROWS_PER_STATEMENT: usize = 1_000;
-pub(super) const STATEMENT_BYTES: usize = 16 << 20;
-
-/// What a column holds.
-#[derive(Clone, Copy)]
-pub(super) enum Form {
-    Number,
-    Text,
-    Bytes,
-    Truth,
-}
-
-use Form::{Bytes, Number, Text, Truth};
-
-/// The tables that are the same in both, in no order: nothing refers to anything.
-pub(super) const TABLES: &[(&str, &[(&str, Form)])] = &[
-    (
-        "event",
-        &[
-            ("seq", Number),
-            ("id", Bytes),
-            ("chain", Text),
-            ("position", Number),
-            ("stream", Text),
-            ("version", Number),
-            ("at_ms", Number),
-            ("recorded_at_ms", Number),
-            ("actor", Text),
-            ("cause", Bytes),
-            ("kind", Text),
-            ("schema", Number),
-            ("scope", Text),
-            ("epoch", Number),
-            ("catalog", Bytes),
-            ("payload_digest", Bytes),
-            ("prev", Bytes),
-            ("hash", Bytes),
-            ("payload", Bytes),
-            ("sealed", Bytes),
-        ],
-    ),
-    ("chain", &[("name", Text), ("position", Number), ("hash", Bytes)]),
-    (
-        "outbox",
-        &[
-            ("number", Number),
-            ("key", Text),
-            ("effect", Text),
-            ("cause", Bytes),
-            ("due_ms", Number),
-            ("attempts", Number),
-            ("claim_epoch", Number),
-            ("claim_until_ms", Number),
-            ("possible_duplicate", Truth),
-            ("over_at_ms", Number),
-            ("urgency", Number),
-            ("lane", Text),
-        ],
-    ),
-    (
-        "timer",
-        &[
-            ("key", Text),
-            ("due_ms", Number),
-            ("machine", Text),
-            ("payload", Text),
-            ("cause", Bytes),
-        ],
-    ),
-    ("cursor", &[("subscription", Text), ("seq", Number)]),
-    ("catalog", &[("digest", Bytes), ("bytes", Bytes)]),
-    (
-        "snapshot",
-        &[
-            ("machine", Text),
-            ("seq", Number),
-            ("schema", Number),
-            ("bytes", Bytes),
-        ],
-    ),
-    (
-        "subject_key",
-        &[("subject", Text), ("id", Bytes), ("secret", Bytes)],
-    ),
-];
 
 impl PostgresJournal {
     /// Copies everything in `source`, which nobody may write to meanwhile, into this journal, which must be empty; then
@@ -193,31 +107,15 @@ async fn copy_table(
     table: &str,
     columns: &[(&str, Form)],
 ) -> Result<(), Fault> {
-    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-    let names = names.join(", ");
+    let names = names(columns);
     let select = AssertSqlSafe(format!("SELECT {names} FROM {table} ORDER BY rowid"));
     let mut rows = sqlx::query(select).fetch(source.readers());
-    let mut waiting: Vec<SqliteRow> = Vec::new();
-    let mut bytes = 0;
     loop {
-        let row = rows.try_next().await?;
-        let last = row.is_none();
-        if let Some(row) = row {
-            for (index, (_, form)) in columns.iter().enumerate() {
-                if let Bytes = form {
-                    bytes += row.try_get::<Option<&[u8]>, _>(index)?.map_or(0, <[u8]>::len);
-                }
-            }
-            waiting.push(row);
-        }
-        if waiting.len() >= ROWS_PER_STATEMENT || bytes >= STATEMENT_BYTES || (last && !waiting.is_empty()) {
-            insert(target, table, &names, columns, &waiting).await?;
-            waiting.clear();
-            bytes = 0;
-        }
-        if last {
+        let piece = next_piece(&mut rows, columns).await?;
+        if piece.is_empty() {
             return Ok(());
         }
+        insert(target, table, &names, columns, &piece).await?;
     }
 }
 

@@ -14,6 +14,7 @@ mod import;
 mod outbox;
 mod rows;
 mod schema;
+mod tables;
 mod terms;
 mod writer;
 
@@ -34,6 +35,8 @@ use crate::envelope::{Epoch, Record, Seq, StreamId};
 use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Room, Snapshot, Timer, check_blob};
 
 pub use self::schema::FORMAT;
+#[cfg(test)]
+pub(crate) use self::schema::FORMATS;
 
 /// What an operator may want to set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,6 +208,28 @@ impl PostgresJournal {
             Ok::<bool, Fault>(there)
         };
         Ok(within(patience, ask).await?)
+    }
+
+    /// Brings the journal in the database at `url`, in the schema of default [`Options`], back to an earlier format, with
+    /// everything that is in it: for an earlier release. Gives the format that it had.
+    ///
+    /// # Errors
+    /// [`JournalError::LeaseHeld`] if somebody leads at `now`, [`JournalError::Format`] if a newer program wrote it,
+    /// [`JournalError::Storage`] if there is no journal, or no such way.
+    pub async fn downgrade(url: &str, to: i64, now: Timestamp) -> Result<i64, JournalError> {
+        if !Self::is_there(url).await? {
+            return Err(JournalError::Storage("the database holds no journal".to_owned()));
+        }
+        let Options { schema, patience, .. } = Options::default();
+        let connect = connect_options(url, &schema)?;
+        let go_back = async {
+            let mut connection = connect.connect().await?;
+            writer::durable(&mut connection).await?;
+            let found = schema::go_back(&mut connection, to, now).await?;
+            connection.close().await?;
+            Ok::<_, Fault>(found)
+        };
+        Ok(within(patience, go_back).await?)
     }
 
     /// Waits until everything is written and closes the connections.

@@ -89,9 +89,54 @@ pub(super) async fn finish(session: &mut Session, finished: &Finished, now: Time
     Ok(())
 }
 
+/// What is due at `$1` and held by nobody in the term `$2`.
+macro_rules! free {
+    () => {
+        "over_at_ms IS NULL AND due_ms <= $1 AND (claim_epoch IS NULL OR claim_epoch <> $2 OR claim_until_ms <= $1)"
+    };
+}
+
+/// Takes what `due` names for the term `$2` until `$4`.
+macro_rules! taken {
+    () => {
+        "taken AS (
+             UPDATE outbox SET possible_duplicate = possible_duplicate OR claim_epoch IS NOT NULL,
+                 attempts = attempts + 1, claim_epoch = $2, claim_until_ms = $4
+             FROM due WHERE outbox.number = due.number
+             RETURNING outbox.number, effect, cause, attempts, possible_duplicate, due_ms, urgency
+         )
+         SELECT number, effect, cause, attempts, possible_duplicate FROM taken
+         ORDER BY urgency, attempts > 1, due_ms, number"
+    };
+}
+
+const CLAIM: &str = concat!(
+    "WITH due AS (
+         SELECT number FROM outbox WHERE ",
+    free!(),
+    " ORDER BY urgency, attempts > 0, due_ms, number LIMIT $3
+         FOR UPDATE SKIP LOCKED
+     ), ",
+    taken!()
+);
+const CLAIM_WITHIN: &str = concat!(
+    "WITH room AS (
+         SELECT * FROM UNNEST($3::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[]) AS room (lane, least, most, count)
+     ), due AS (
+         SELECT waiting.number FROM room CROSS JOIN LATERAL (
+             SELECT number FROM outbox
+             WHERE outbox.lane = room.lane AND urgency BETWEEN room.least AND room.most AND ",
+    free!(),
+    " ORDER BY urgency, attempts > 0, due_ms, number LIMIT room.count
+             FOR UPDATE SKIP LOCKED
+         ) AS waiting
+     ), ",
+    taken!()
+);
+
 /// Takes up to `limit` due effects, the most urgent first, and of those the ones that were never tried: a storm of P2 must not
-/// keep a P0 waiting, nor a receiver that is down a new page behind its repetitions. A row that somebody else has locked (a statement of an operator) is passed over and
-/// not waited for.
+/// keep a P0 waiting, nor a receiver that is down a new page behind its repetitions. A row that somebody else has locked
+/// (a statement of an operator) is passed over and not waited for.
 pub(super) async fn claim(
     session: &mut Session,
     epoch: Epoch,
@@ -101,28 +146,13 @@ pub(super) async fn claim(
 ) -> Result<Vec<Claimed>, Fault> {
     session.fence(epoch)?;
     let lease_until = truncate_to_ms(now.saturating_add(lease).unwrap_or(Timestamp::MAX));
-    let rows = sqlx::query(
-        "WITH due AS (
-             SELECT number FROM outbox
-             WHERE over_at_ms IS NULL AND due_ms <= $1
-               AND (claim_epoch IS NULL OR claim_epoch <> $2 OR claim_until_ms <= $1)
-             ORDER BY urgency, attempts > 0, due_ms, number LIMIT $3
-             FOR UPDATE SKIP LOCKED
-         ), taken AS (
-             UPDATE outbox SET possible_duplicate = possible_duplicate OR claim_epoch IS NOT NULL,
-                 attempts = attempts + 1, claim_epoch = $2, claim_until_ms = $4
-             FROM due WHERE outbox.number = due.number
-             RETURNING outbox.number, effect, cause, attempts, possible_duplicate, due_ms, urgency
-         )
-         SELECT number, effect, cause, attempts, possible_duplicate FROM taken
-         ORDER BY urgency, attempts > 1, due_ms, number",
-    )
-    .bind(now.as_millisecond())
-    .bind(sql(epoch.0))
-    .bind(sql_limit(limit))
-    .bind(lease_until.as_millisecond())
-    .fetch_all(&mut session.connection)
-    .await?;
+    let rows = sqlx::query(CLAIM)
+        .bind(now.as_millisecond())
+        .bind(sql(epoch.0))
+        .bind(sql_limit(limit))
+        .bind(lease_until.as_millisecond())
+        .fetch_all(&mut session.connection)
+        .await?;
     claimed(&rows, lease_until)
 }
 
@@ -139,36 +169,16 @@ pub(super) async fn claim_within(
     let lanes: Vec<&str> = rooms.iter().map(|room| room.lane).collect();
     let (least, most): (Vec<i64>, Vec<i64>) = rooms.iter().map(Room::urgencies).unzip();
     let counts: Vec<i64> = rooms.iter().map(|room| sql_limit(room.count)).collect();
-    let rows = sqlx::query(
-        "WITH room AS (
-             SELECT * FROM UNNEST($3::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[]) AS room (lane, least, most, count)
-         ), due AS (
-             SELECT waiting.number FROM room CROSS JOIN LATERAL (
-                 SELECT number FROM outbox
-                 WHERE over_at_ms IS NULL AND due_ms <= $1 AND outbox.lane = room.lane
-                   AND urgency BETWEEN room.least AND room.most
-                   AND (claim_epoch IS NULL OR claim_epoch <> $2 OR claim_until_ms <= $1)
-                 ORDER BY urgency, attempts > 0, due_ms, number LIMIT room.count
-                 FOR UPDATE SKIP LOCKED
-             ) AS waiting
-         ), taken AS (
-             UPDATE outbox SET possible_duplicate = possible_duplicate OR claim_epoch IS NOT NULL,
-                 attempts = attempts + 1, claim_epoch = $2, claim_until_ms = $4
-             FROM due WHERE outbox.number = due.number
-             RETURNING outbox.number, effect, cause, attempts, possible_duplicate, due_ms, urgency
-         )
-         SELECT number, effect, cause, attempts, possible_duplicate FROM taken
-         ORDER BY urgency, attempts > 1, due_ms, number",
-    )
-    .bind(now.as_millisecond())
-    .bind(sql(epoch.0))
-    .bind(lanes)
-    .bind(lease_until.as_millisecond())
-    .bind(least)
-    .bind(most)
-    .bind(counts)
-    .fetch_all(&mut session.connection)
-    .await?;
+    let rows = sqlx::query(CLAIM_WITHIN)
+        .bind(now.as_millisecond())
+        .bind(sql(epoch.0))
+        .bind(lanes)
+        .bind(lease_until.as_millisecond())
+        .bind(least)
+        .bind(most)
+        .bind(counts)
+        .fetch_all(&mut session.connection)
+        .await?;
     claimed(&rows, lease_until)
 }
 

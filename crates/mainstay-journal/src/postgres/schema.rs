@@ -1,13 +1,14 @@
 //! The tables, and how older ones become newer ones.
 
+use jiff::Timestamp;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
 
 use super::fault::Fault;
+use super::rows::instant;
+use crate::formats::Formats;
 use crate::store::JournalError;
 
-/// Step `n` brings the tables from format `n` to format `n + 1`. Steps are only ever added.
-///
 /// Instants are milliseconds since the epoch; ids and digests are their bytes; scopes and effects are JSON. Names are
 /// compared byte by byte, whatever the language of the database.
 const MIGRATIONS: &[&str] = &[
@@ -118,8 +119,15 @@ const MIGRATIONS: &[&str] = &[
 "#,
 ];
 
+const WAYS_BACK: &[&str] = &["DROP INDEX outbox_lane; ALTER TABLE outbox DROP COLUMN lane;"];
+
 /// The newest format that this program reads and the one that it writes.
-pub const FORMAT: i64 = MIGRATIONS.len() as i64;
+pub const FORMAT: i64 = FORMATS.newest();
+
+pub(crate) const FORMATS: Formats = Formats {
+    ahead: MIGRATIONS,
+    back: WAYS_BACK,
+};
 
 /// Replicas that start together migrate one after the other. The number is "mainstay" in ASCII.
 const MIGRATION_LOCK: i64 = 0x6d61_696e_7374_6179;
@@ -160,22 +168,10 @@ pub(super) async fn migrate(connection: &mut PgConnection, schema: &str) -> Resu
         .fetch_optional(&mut *transaction)
         .await?
         .unwrap_or(0);
-    let steps = usize::try_from(found)
-        .ok()
-        .and_then(|done| MIGRATIONS.get(done..))
-        .ok_or(JournalError::Format {
-            found,
-            supported: FORMAT,
-        })?;
-    for step in steps {
-        sqlx::raw_sql(*step).execute(&mut *transaction).await?;
+    for (_, step) in FORMATS.ahead(found)? {
+        sqlx::raw_sql(step).execute(&mut *transaction).await?;
     }
-    sqlx::query(
-        "INSERT INTO meta (name, value) VALUES ('format', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )
-    .bind(FORMAT)
-    .execute(&mut *transaction)
-    .await?;
+    is_of_format(&mut transaction, FORMAT).await?;
     let unfinished: Option<i64> = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'copying'")
         .fetch_optional(&mut *transaction)
         .await?;
@@ -187,4 +183,40 @@ pub(super) async fn migrate(connection: &mut PgConnection, schema: &str) -> Resu
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// Writes the number of the format down.
+async fn is_of_format(connection: &mut PgConnection, format: i64) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO meta (name, value) VALUES ('format', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(format)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Brings the tables back to format `to`, in one transaction, unless somebody leads at `now`. Gives the format that they had.
+pub(super) async fn go_back(connection: &mut PgConnection, to: i64, now: Timestamp) -> Result<i64, Fault> {
+    let mut transaction = connection.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)")
+        .bind(MIGRATION_LOCK)
+        .execute(&mut *transaction)
+        .await?;
+    let (holder, until_ms): (String, i64) = sqlx::query_as("SELECT holder, until_ms FROM lead FOR UPDATE")
+        .fetch_one(&mut *transaction)
+        .await?;
+    let until = instant(until_ms)?;
+    if now < until {
+        return Err(JournalError::LeaseHeld { holder, until }.into());
+    }
+    let found: i64 = sqlx::query_scalar("SELECT value FROM meta WHERE name = 'format'")
+        .fetch_one(&mut *transaction)
+        .await?;
+    for (_, step) in FORMATS.back(found, to)? {
+        sqlx::raw_sql(step).execute(&mut *transaction).await?;
+    }
+    is_of_format(&mut transaction, to).await?;
+    transaction.commit().await?;
+    Ok(found)
 }

@@ -12,7 +12,7 @@ use super::row::{self, columns, sql};
 use super::writer::Session;
 use super::{outbox, storage};
 use crate::chain::{ChainHead, Place};
-use crate::envelope::{Envelope, Partition, PersonalFields, StreamId};
+use crate::envelope::{Envelope, Partition, PersonalFields, Seq, StreamId};
 use crate::seal::{self, SubjectKey};
 use crate::store::{Commit, Committed, JournalError, Timer, check_limits};
 
@@ -59,6 +59,27 @@ async fn stream_versions(
     Ok(versions)
 }
 
+/// Refuses streams with events that the writer has not seen.
+async fn check_unseen(session: &mut Session, since: &BTreeMap<StreamId, Seq>) -> Result<(), JournalError> {
+    for (stream, seen) in since {
+        let last: Option<i64> =
+            sqlx::query_scalar("SELECT seq FROM event WHERE stream = $1 ORDER BY version DESC LIMIT 1")
+                .bind(&stream.0)
+                .fetch_optional(&mut session.connection)
+                .await
+                .map_err(storage)?;
+        let last = Seq(last.unwrap_or(0).unsigned_abs());
+        if last > *seen {
+            return Err(JournalError::Unseen {
+                stream: stream.clone(),
+                seen: *seen,
+                last,
+            });
+        }
+    }
+    Ok(())
+}
+
 async fn chain_head(session: &mut Session, partition: &Partition) -> Result<ChainHead, JournalError> {
     let row = sqlx::query("SELECT position, hash FROM chain WHERE name = $1")
         .bind(partition.to_string())
@@ -95,6 +116,7 @@ pub(super) async fn apply(session: &mut Session, commit: Commit) -> Result<Commi
             });
         }
     }
+    check_unseen(session, &commit.unchanged_since).await?;
     let mut chains: BTreeMap<Partition, ChainHead> = BTreeMap::new();
     let mut rows = Vec::with_capacity(commit.events.len());
     for event in &commit.events {

@@ -17,21 +17,8 @@ impl SqliteJournal {
     /// # Errors
     /// If there is a journal at `to` already, or the copy cannot be written. What is left is then no journal.
     pub async fn backup(&self, to: &Path) -> Result<(), JournalError> {
-        let target = to.join(DATABASE_FILE);
-        let partial = to.join("journal.db.partial");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(to)
-            .map_err(failed_on(to))?;
-        if target.exists() {
-            return Err(JournalError::Storage(format!(
-                "{} is there already; give a new directory",
-                target.display()
-            )));
-        }
-        // SQLite copies only into an empty file: an earlier attempt is cleared.
-        for_owner(&partial, true)?;
+        // SQLite copies only into an empty file.
+        let (partial, target) = begin(to)?;
         sqlx::query("VACUUM INTO $1")
             .bind(partial.to_string_lossy().into_owned())
             .execute(&self.readers)
@@ -90,6 +77,25 @@ impl SqliteJournal {
     }
 }
 
+/// An empty file for a copy in `dir`, of which an earlier attempt is cleared, and the name that it gets once it is finished.
+fn begin(dir: &Path) -> Result<(PathBuf, PathBuf), JournalError> {
+    let target = dir.join(DATABASE_FILE);
+    let partial = dir.join("journal.db.partial");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(failed_on(dir))?;
+    if target.exists() {
+        return Err(JournalError::Storage(format!(
+            "{} is there already; give a new directory",
+            target.display()
+        )));
+    }
+    for_owner(&partial, true)?;
+    Ok((partial, target))
+}
+
 /// A finished copy gets its name. It is in the form in which a journal is opened, so that looking at it changes no byte.
 async fn put_in_place(partial: &Path, target: &Path) -> Result<(), JournalError> {
     let connection = SqliteConnectOptions::new()
@@ -118,20 +124,7 @@ pub(crate) struct Copy {
 
 impl Copy {
     pub(crate) async fn begin(dir: &Path) -> Result<Self, JournalError> {
-        let target = dir.join(DATABASE_FILE);
-        let partial = dir.join("journal.db.partial");
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(failed_on(dir))?;
-        if target.exists() {
-            return Err(JournalError::Storage(format!(
-                "{} is there already; give a new directory",
-                target.display()
-            )));
-        }
-        for_owner(&partial, true)?;
+        let (partial, target) = begin(dir)?;
         let mut connection = SqliteConnectOptions::new()
             .filename(&partial)
             .synchronous(SqliteSynchronous::Off)

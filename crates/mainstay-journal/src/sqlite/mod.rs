@@ -35,6 +35,8 @@ use crate::envelope::{Epoch, Record, Seq, StreamId};
 use crate::store::{Claimed, Commit, Committed, Journal, JournalError, Room, Snapshot, Timer, check_blob};
 
 pub use self::schema::FORMAT;
+#[cfg(test)]
+pub(crate) use self::schema::FORMATS;
 
 /// The name of the database in the journal's directory.
 pub const DATABASE_FILE: &str = "journal.db";

@@ -3,10 +3,9 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::storage;
+use crate::formats::Formats;
 use crate::store::JournalError;
 
-/// Step `n` brings a file from format `n` to format `n + 1`. Steps are only ever added.
-///
 /// The statements keep to what PostgreSQL has too (partial indexes, `ON CONFLICT`), but for the names of the types.
 /// Instants are milliseconds since the epoch; ids and digests are their bytes; scopes and effects are JSON.
 const MIGRATIONS: &[&str] = &[
@@ -104,17 +103,48 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX outbox_lane ON outbox (lane, urgency, due_ms, number) WHERE over_at_ms IS NULL;",
 ];
 
-/// Step `n` brings a file from format `n + 2` back to format `n + 1`, for the release before. Every later migration has
-/// one: whoever upgrades must be able to go back with everything that came since.
 const WAYS_BACK: &[&str] = &[
     "ALTER TABLE outbox DROP COLUMN urgency;",
     "DROP INDEX outbox_lane; ALTER TABLE outbox DROP COLUMN lane;",
 ];
 
 /// The newest format that this program reads and the one that it writes.
-pub const FORMAT: i64 = MIGRATIONS.len() as i64;
+pub const FORMAT: i64 = FORMATS.newest();
 
-/// Brings the file to [`FORMAT`]. Each step is one transaction with the format number that it reaches.
+pub(crate) const FORMATS: Formats = Formats {
+    ahead: MIGRATIONS,
+    back: WAYS_BACK,
+};
+
+/// Takes one step, in one transaction with the number of the format that it reaches.
+async fn take(
+    connection: &mut SqliteConnection,
+    step: &'static str,
+    format: i64,
+) -> Result<(), JournalError> {
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut *connection)
+        .await
+        .map_err(storage)?;
+    sqlx::raw_sql(step)
+        .execute(&mut *connection)
+        .await
+        .map_err(storage)?;
+    sqlx::query(
+        "INSERT INTO meta (name, value) VALUES ('format', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(format)
+    .execute(&mut *connection)
+    .await
+    .map_err(storage)?;
+    sqlx::raw_sql("COMMIT")
+        .execute(&mut *connection)
+        .await
+        .map_err(storage)?;
+    Ok(())
+}
+
+/// Brings the file to [`FORMAT`], each step in one transaction.
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), JournalError> {
     sqlx::raw_sql(
         "CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT",
@@ -127,33 +157,8 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Jou
         .await
         .map_err(storage)?
         .unwrap_or(0);
-    let steps = usize::try_from(found)
-        .ok()
-        .and_then(|done| MIGRATIONS.get(done..))
-        .ok_or(JournalError::Format {
-            found,
-            supported: FORMAT,
-        })?;
-    for (format, step) in (found + 1..).zip(steps) {
-        sqlx::raw_sql("BEGIN IMMEDIATE")
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::raw_sql(*step)
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::query(
-            "INSERT INTO meta (name, value) VALUES ('format', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(format)
-        .execute(&mut *connection)
-        .await
-        .map_err(storage)?;
-        sqlx::raw_sql("COMMIT")
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
+    for (format, step) in FORMATS.ahead(found)? {
+        take(connection, step, format).await?;
     }
     Ok(())
 }
@@ -164,49 +169,8 @@ pub(super) async fn go_back(connection: &mut SqliteConnection, to: i64) -> Resul
         .fetch_one(&mut *connection)
         .await
         .map_err(storage)?;
-    if found > FORMAT {
-        return Err(JournalError::Format {
-            found,
-            supported: FORMAT,
-        });
-    }
-    if to < 1 || to > found {
-        return Err(JournalError::Storage(format!(
-            "the journal is of format {found}: it can be brought back to 1 and up to that, not to {to}"
-        )));
-    }
-    for format in (to..found).rev() {
-        let step = usize::try_from(format - 1).ok();
-        let step = step
-            .and_then(|step| WAYS_BACK.get(step))
-            .ok_or_else(|| JournalError::Storage(format!("there is no way back to format {format}")))?;
-        sqlx::raw_sql("BEGIN IMMEDIATE")
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::raw_sql(*step)
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::query("UPDATE meta SET value = $1 WHERE name = 'format'")
-            .bind(format)
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
-        sqlx::raw_sql("COMMIT")
-            .execute(&mut *connection)
-            .await
-            .map_err(storage)?;
+    for (format, step) in FORMATS.back(found, to)? {
+        take(connection, step, format).await?;
     }
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_migration_but_the_first_has_a_way_back() {
-        assert_eq!(WAYS_BACK.len() + 1, MIGRATIONS.len());
-    }
 }

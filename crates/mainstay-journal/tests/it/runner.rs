@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
+use mainstay_journal::runner::AT_HAND;
 use mainstay_journal::{
     Claimed, Commit, Committed, Context, Epoch, ExecuteError, Finished, Journal, JournalError, MemoryJournal,
     NewEvent, Record, Room, Runner, Seq, Settle, Snapshot, SqliteJournal, StreamId, Timer,
@@ -167,6 +168,66 @@ async fn a_failed_commit_reloads_the_state() {
         "{stale:?}"
     );
     assert_eq!(desk.value("a"), 8);
+    assert_eq!(desk.folded().await, *desk.runner.state());
+}
+
+/// An event that somebody else writes.
+fn strange(name: &str, entropy: &SeededEntropy) -> NewEvent {
+    let payload = format!(r#"{{"event":"added","name":"{name}","tenant":null,"amount":1}}"#);
+    NewEvent {
+        kind: "counter.added".to_owned(),
+        payload: payload.into_bytes(),
+        ..event(entropy, &format!("counter/{name}"), None)
+    }
+}
+
+#[tokio::test]
+async fn of_many_streams_only_the_recent_are_at_hand_and_none_is_written_unseen() {
+    let mut desk = Desk::new(memory()).await;
+    let entropy = entropy(15);
+    let names: Vec<String> = (0..5 * AT_HAND / 2).map(|number| number.to_string()).collect();
+    for some in names.chunks(AT_HAND) {
+        let events = some.iter().map(|name| strange(name, &entropy)).collect();
+        append(&desk.journal, desk.epoch, events).await;
+    }
+    desk.runner
+        .catch_up(&desk.journal)
+        .await
+        .expect("they can be read");
+    let snapshot = desk.runner.snapshot().expect("the state is JSON");
+    let kept: serde_json::Value = serde_json::from_slice(&snapshot.bytes).expect("JSON");
+    let recent = kept["recent_versions"].as_object().expect("the recent ones");
+    assert!((AT_HAND..2 * AT_HAND).contains(&recent.len()), "{}", recent.len());
+    desk.journal
+        .put_snapshot(desk.epoch, "counter", snapshot)
+        .await
+        .expect("put");
+    for round in 0..2 {
+        // One that is forgotten, one that is at hand, and a new one.
+        for name in ["0", names[names.len() - 1].as_str(), ["new", "newer"][round]] {
+            desk.execute(add(name, 1)).await.expect("all of it was seen");
+        }
+        desk.runner = Runner::load(&desk.journal).await.expect("it loads");
+        desk.runner
+            .catch_up(&desk.journal)
+            .await
+            .expect("the tail can be read");
+    }
+    for name in ["1", names[names.len() - 2].as_str()] {
+        append(&desk.journal, desk.epoch, vec![strange(name, &entropy)]).await;
+        let refused = desk.execute(add(name, 1)).await;
+        assert!(
+            matches!(
+                refused,
+                Err(ExecuteError::Journal(
+                    JournalError::Unseen { .. } | JournalError::VersionConflict { .. }
+                ))
+            ),
+            "{refused:?}"
+        );
+        assert_eq!(desk.value(name), 2, "it is seen now");
+        desk.execute(add(name, 1)).await.expect("all of it was seen");
+    }
     assert_eq!(desk.folded().await, *desk.runner.state());
 }
 

@@ -42,34 +42,17 @@ fn hold(rota: &Rota, expected: &[&str]) {
 #[test]
 fn handoffs_across_clock_changes() {
     let half_past = |hour| time(hour, 30, 0, 0);
+    let back = [
+        "2020-10-30T01:30-05",
+        "2020-10-31T01:30-05",
+        "2020-11-01T01:30-05",
+        "2020-11-02T01:30-06",
+        "2020-11-03T01:30-06",
+    ];
     let tables: [(&str, Date, Time, &str, &[&str]); 9] = [
         // Clocks go back: 24 hours are a day.
-        (
-            CHICAGO,
-            date(2020, 10, 30),
-            half_past(1),
-            "24 hours",
-            &[
-                "2020-10-30T01:30-05",
-                "2020-10-31T01:30-05",
-                "2020-11-01T01:30-05",
-                "2020-11-02T01:30-06",
-                "2020-11-03T01:30-06",
-            ],
-        ),
-        (
-            CHICAGO,
-            date(2020, 10, 30),
-            half_past(1),
-            "daily",
-            &[
-                "2020-10-30T01:30-05",
-                "2020-10-31T01:30-05",
-                "2020-11-01T01:30-05",
-                "2020-11-02T01:30-06",
-                "2020-11-03T01:30-06",
-            ],
-        ),
+        (CHICAGO, date(2020, 10, 30), half_past(1), "24 hours", &back),
+        (CHICAGO, date(2020, 10, 30), half_past(1), "daily", &back),
         // Clocks go forward over the handoff.
         (
             CHICAGO,
@@ -202,13 +185,8 @@ fn how_long_shifts_are() {
 
 #[test]
 fn turns_go_back_before_the_first_handoff() {
-    let theirs = rota(
-        "UTC",
-        date(2020, 6, 1),
-        time(3, 0, 0, 0),
-        "10 hours",
-        DstConvention::Goalert,
-    );
+    let with = |dst| rota("UTC", date(2020, 6, 1), time(3, 0, 0, 0), "10 hours", dst);
+    let theirs = with(DstConvention::Goalert);
     hold(
         &theirs,
         &[
@@ -232,13 +210,7 @@ fn turns_go_back_before_the_first_handoff() {
         PEOPLE[2],
         "the last one comes before the first"
     );
-    let ours = rota(
-        "UTC",
-        date(2020, 6, 1),
-        time(3, 0, 0, 0),
-        "10 hours",
-        DstConvention::FirstInstant,
-    );
+    let ours = with(DstConvention::FirstInstant);
     assert_eq!(
         schedule(
             "r",

@@ -5,7 +5,6 @@
 //! stopped), a beat may have been sent and found nobody: whoever sends then has the whole interval and grace once more.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,15 +14,18 @@ use mainstay_catalog::response::{HEARTBEAT_ALERT, HEARTBEAT_LABEL, HEARTBEATS_MA
 use mainstay_kernel::Labels;
 use mainstay_kernel::fact::AlertFact;
 use mainstay_kernel::labels::ALERT_NAME;
-use mainstay_segment::{Sealed, SealedWriter, SegmentError};
 
 use super::TelemetryError;
+use super::state_file::Format;
 
 /// The file of the beats.
 pub(super) const HEARTBEATS_FILE: &str = "heartbeats.state";
-const MAGIC: [u8; 8] = *b"MBEATS\n\n";
-const VERSION: u32 = 1;
-const STATE_MAX_BYTES: u64 = 1 << 20;
+const FORMAT: Format = Format {
+    magic: *b"MBEATS\n\n",
+    version: 1,
+    max_bytes: 1 << 20,
+    damaged: "the times of the heartbeats are damaged and were put aside: each is expected anew",
+};
 /// If nobody looked for longer than this, beats may have found nobody.
 const LOOK_GAP: SignedDuration = SignedDuration::from_secs(30);
 /// The annotation by which our own alerts are known. Not that of rules and objectives, which answer for theirs.
@@ -140,32 +142,7 @@ impl Heartbeats {
     /// Reads what is kept in `dir`. A file that is damaged is put aside: then every heartbeat is expected anew.
     pub(super) fn open(dir: &Path) -> Result<Self, TelemetryError> {
         let file = dir.join(HEARTBEATS_FILE);
-        let failed = |error: &dyn std::fmt::Display| TelemetryError::File {
-            file: file.clone(),
-            reason: error.to_string(),
-        };
-        let read = Sealed::open(&file, MAGIC, VERSION, STATE_MAX_BYTES);
-        let beats = match read {
-            Ok(sealed) => serde_json::from_slice(sealed.index()).map_err(|error| error.to_string()),
-            Err(SegmentError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                Ok(BTreeMap::new())
-            }
-            Err(error @ SegmentError::Corrupt { .. }) => Err(error.to_string()),
-            Err(error) => return Err(failed(&error)),
-        };
-        let beats = match beats {
-            Ok(beats) => beats,
-            Err(damage) => {
-                let aside = file.with_extension("damaged");
-                std::fs::rename(&file, &aside).map_err(|error| failed(&error))?;
-                tracing::error!(
-                    damage,
-                    aside = %aside.display(),
-                    "the times of the heartbeats are damaged and were put aside: each is expected anew"
-                );
-                BTreeMap::new()
-            }
-        };
+        let beats = FORMAT.read(&file)?;
         Ok(Self {
             file,
             kept: Mutex::new(Kept {
@@ -333,13 +310,11 @@ impl Kept {
 }
 
 fn write(file: &Path, beats: &BTreeMap<String, i64>) -> Result<(), TelemetryError> {
-    let failed = |error: &dyn std::fmt::Display| TelemetryError::File {
+    let bytes = serde_json::to_vec(beats).map_err(|error| TelemetryError::File {
         file: file.to_owned(),
         reason: error.to_string(),
-    };
-    let bytes = serde_json::to_vec(beats).map_err(|error| failed(&error))?;
-    let written = SealedWriter::create(file, MAGIC, VERSION).and_then(|writer| writer.finish(&bytes));
-    written.map(drop).map_err(|error| failed(&error))
+    })?;
+    FORMAT.write(file, &bytes)
 }
 
 impl super::Telemetry {

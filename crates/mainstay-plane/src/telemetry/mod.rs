@@ -21,6 +21,7 @@ mod receive;
 pub mod remote;
 mod rule_state;
 mod rules;
+mod state_file;
 mod store;
 mod tenants;
 

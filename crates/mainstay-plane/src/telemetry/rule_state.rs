@@ -5,20 +5,23 @@
 //! knows of an alert is then never newer than this file, unless the file was lost. The format is a sealed file whose
 //! index is JSON; see `docs/decisions/0011-alert-state.md`.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use mainstay_kernel::Labels;
 use mainstay_rules::{AlertState, GroupMemory};
-use mainstay_segment::{Sealed, SealedWriter, SegmentError};
 use serde::{Deserialize, Serialize};
 
 use super::TelemetryError;
+use super::state_file::Format;
 
-const MAGIC: [u8; 8] = *b"MALERTS\n";
-const VERSION: u32 = 1;
 /// How large the file may be: about 100,000 alerts.
 const STATE_MAX_BYTES: usize = 64 << 20;
+const FORMAT: Format = Format {
+    magic: *b"MALERTS\n",
+    version: 1,
+    max_bytes: STATE_MAX_BYTES,
+    damaged: "the state of the alerts is damaged and was put aside: what fires is taken from the journal, what was pending begins anew",
+};
 
 /// The state of all rules.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -103,9 +106,7 @@ fn write_within(
             bytes.len()
         )));
     }
-    SealedWriter::create(path, MAGIC, VERSION)
-        .and_then(|writer| writer.finish(&bytes))
-        .map_err(|error| failed(error.to_string()))?;
+    FORMAT.write(path, &bytes)?;
     Ok((!left_out.is_empty()).then(|| {
         format!(
             "the state of the alerts takes more than {max_bytes} bytes: a restart would lose {}",
@@ -120,34 +121,14 @@ fn write_within(
 /// # Errors
 /// If there is a file that cannot be read, or that a later version wrote: it would be lost.
 pub(super) fn read(path: &Path) -> Result<RuleMemories, TelemetryError> {
-    let failed = |error: &dyn std::fmt::Display| TelemetryError::File {
-        file: path.to_owned(),
-        reason: error.to_string(),
-    };
-    let damage = match Sealed::open(path, MAGIC, VERSION, STATE_MAX_BYTES as u64) {
-        Ok(sealed) => match serde_json::from_slice(sealed.index()) {
-            Ok(memories) => return Ok(memories),
-            Err(error) => error.to_string(),
-        },
-        Err(SegmentError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
-            return Ok(RuleMemories::default());
-        }
-        Err(error @ SegmentError::Corrupt { .. }) => error.to_string(),
-        Err(error) => return Err(failed(&error)),
-    };
-    let aside = path.with_extension("damaged");
-    std::fs::rename(path, &aside).map_err(|error| failed(&error))?;
-    tracing::error!(
-        damage,
-        aside = %aside.display(),
-        "the state of the alerts is damaged and was put aside: what fires is taken from the journal, what was pending begins anew"
-    );
-    Ok(RuleMemories::default())
+    FORMAT.read(path)
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+
+    use mainstay_segment::SealedWriter;
 
     use super::*;
 
@@ -209,7 +190,7 @@ mod tests {
         }
         std::fs::write(&path, &bytes[..bytes.len() - 1]).expect("written");
         assert_eq!(read(&path).expect("put aside"), RuleMemories::default());
-        let later = SealedWriter::create(&path, MAGIC, VERSION + 1).expect("created");
+        let later = SealedWriter::create(&path, FORMAT.magic, FORMAT.version + 1).expect("created");
         later.finish(b"{}").expect("written");
         let refused = read(&path).expect_err("it would be lost").to_string();
         assert!(refused.contains("format version 2"), "{refused}");

@@ -7,7 +7,7 @@ use mainstay_incident::IncidentEvent;
 use mainstay_journal::runner::decode;
 use mainstay_journal::{JournalError, Record};
 use mainstay_kernel::Digest;
-use mainstay_kernel::effect::{Channel, Recipient};
+use mainstay_kernel::effect::Channel;
 use mainstay_oncall::OncallEvent;
 
 use super::Step;
@@ -150,14 +150,6 @@ pub(super) fn grouped(event: &AlertEvent, fingerprint: Digest) -> Option<(Step, 
     })
 }
 
-fn addressee(to: &Recipient) -> String {
-    match to {
-        Recipient::Person(person) => person.to_string(),
-        Recipient::ChatChannel(channel) => channel.to_string(),
-        Recipient::Receiver(name) => name.clone(),
-    }
-}
-
 fn people(people: &[mainstay_kernel::PersonId]) -> String {
     let names: Vec<&str> = people.iter().map(|person| person.as_str()).collect();
     names.join(" and ")
@@ -279,7 +271,7 @@ fn delivery(event: DeliveryEvent) -> Option<(Step, String)> {
             } else {
                 ""
             };
-            let (channel, to) = (fact.channel.name(), addressee(&fact.to));
+            let (channel, to) = (fact.channel.name(), fact.to.name());
             (
                 Step::Receipt,
                 format!(
@@ -299,28 +291,20 @@ fn delivery(event: DeliveryEvent) -> Option<(Step, String)> {
             format!(
                 "{} to {}: attempt {attempt} failed, another follows; {reason}.",
                 channel.name(),
-                addressee(&to)
+                to.name()
             ),
         ),
         DeliveryEvent::Refused {
             channel, to, reason, ..
         } => (
             Step::Receipt,
-            format!(
-                "{} to {}: refused for good; {reason}.",
-                channel.name(),
-                addressee(&to)
-            ),
+            format!("{} to {}: refused for good; {reason}.", channel.name(), to.name()),
         ),
         DeliveryEvent::Withdrawn {
             channel, to, reason, ..
         } => (
             Step::Receipt,
-            format!(
-                "{} to {}: not tried again; {reason}.",
-                channel.name(),
-                addressee(&to)
-            ),
+            format!("{} to {}: not tried again; {reason}.", channel.name(), to.name()),
         ),
         DeliveryEvent::Withheld {
             channel, to, subject, ..
@@ -329,7 +313,7 @@ fn delivery(event: DeliveryEvent) -> Option<(Step, String)> {
             format!(
                 "In shadow: {:?} would have been sent to {} by {}; nothing left.",
                 subject,
-                addressee(&to),
+                to.name(),
                 channel.name()
             ),
         ),
@@ -339,11 +323,7 @@ fn delivery(event: DeliveryEvent) -> Option<(Step, String)> {
         ),
         DeliveryEvent::FellOver { next, .. } => (
             Step::Channel,
-            format!(
-                "{} is tried too, for {}.",
-                next.channel.name(),
-                addressee(&next.to)
-            ),
+            format!("{} is tried too, for {}.", next.channel.name(), next.to.name()),
         ),
     })
 }

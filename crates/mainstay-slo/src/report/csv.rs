@@ -1,5 +1,7 @@
 //! A report as CSV (RFC 4180): one line per figure, for spreadsheets and scripts.
 
+use mainstay_kernel::csv::field;
+
 use super::edition::Signed;
 use super::model::{Credit, Figure, Promised, Report};
 
@@ -95,23 +97,7 @@ fn row(
     cells.extend(tail.iter().map(String::as_str));
     cells.extend(credit.map_or(["", ""], |credit| [&*credit.percent, &credit.table]));
     cells.extend(queries);
-    let quoted: Vec<String> = cells.into_iter().map(cell).collect();
+    let quoted: Vec<String> = cells.into_iter().map(field).collect();
     out.push_str(&quoted.join(","));
     out.push_str("\r\n");
-}
-
-/// Quoted where it must be; what a spreadsheet would take for a formula is kept from being one.
-fn cell(text: &str) -> String {
-    let formula =
-        text.starts_with(['=', '+', '@']) || (text.starts_with('-') && text.parse::<i64>().is_err());
-    let text = if formula {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
 }

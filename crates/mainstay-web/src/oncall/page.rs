@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_ui::status::status_word;
@@ -15,7 +14,7 @@ use super::calendar::{Calendar, Piece, Who};
 use crate::app::App;
 use crate::error::WebError;
 use crate::events::Topic;
-use crate::request::{Head, Params, Visit, show};
+use crate::request::{Head, Params, Visit, show, typed_instant};
 use crate::view::{DutyAsked, RotaDuty, RotaSchedule, RotaShift, ShiftsAsked};
 
 /// How far ahead gaps are looked for.
@@ -45,7 +44,7 @@ pub(super) async fn duty(
     let explained = match asked.at.trim() {
         "" => None,
         text => {
-            let at = instant(text, &zone).ok_or_else(|| {
+            let at = typed_instant(text, &zone).ok_or_else(|| {
                 WebError::invalid(
                     format!("at: {text:?} is no instant"),
                     "Write 2025-12-24T18:00, by the clock of the zone, or 2025-12-24T18:00:00Z.",
@@ -113,14 +112,6 @@ fn zone_of(name: &str) -> Result<(&str, TimeZone), WebError> {
             )
         }),
     }
-}
-
-/// An instant, or a wall clock in the zone.
-fn instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| {
-        let wall: DateTime = text.parse().ok()?;
-        zone.to_ambiguous_timestamp(wall).compatible().ok()
-    })
 }
 
 /// How instants are shown.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::answer::{Answered, Good};
 use super::given::Given;
-use super::{END, START, optional, required};
+use super::{END, START};
 use crate::app::App;
 use crate::guard::Caller;
 use crate::route::{Gives, Parameter, Route};
@@ -19,18 +19,18 @@ use crate::view::{Deletion, QueryError};
 const TIMEOUT_MS: u64 = 300_000;
 
 const DELETE: &[Parameter] = &[
-    required(
+    Parameter::required(
         "match[]",
         "A selector of series, such as up{job=\"a\"}; may be given several times.",
     ),
     START,
     END,
-    optional(
+    Parameter::optional(
         "dry_run",
         "true: delete nothing, and say how many series and samples it would be. Prometheus does not know it.",
     ),
 ];
-const SNAPSHOT: &[Parameter] = &[optional(
+const SNAPSHOT: &[Parameter] = &[Parameter::optional(
     "skip_head",
     "true: without the samples that are not in files yet.",
 )];

@@ -1,11 +1,11 @@
 //! A silence as it is typed, and what it would hold back.
 
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::{Labels, Matcher, Severity, parse_matchers};
 use serde::Deserialize;
 
+use crate::request::typed_instant;
 use crate::view::GettableAlert;
 
 /// The most bytes of matchers that are read.
@@ -64,7 +64,7 @@ impl Draft {
         let (_, seconds) = seconds.ok_or_else(|| format!("for: {length:?} is none of the choices"))?;
         let starts_at = match asked.from.trim() {
             "" => now,
-            text => instant(text)
+            text => typed_instant(text, &TimeZone::UTC)
                 .ok_or_else(|| format!("from: {text:?} is no instant such as 2025-01-15T22:00 (UTC)"))?,
         };
         let starts_at = starts_at.max(now);
@@ -95,14 +95,6 @@ impl Draft {
         let mut about = self.matchers.iter().filter(about);
         about.all(|matcher| matcher.matches(&worst))
     }
-}
-
-/// An instant with its zone, or a wall clock in UTC.
-fn instant(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| {
-        let wall: DateTime = text.parse().ok()?;
-        TimeZone::UTC.to_ambiguous_timestamp(wall).compatible().ok()
-    })
 }
 
 /// How bad an alert is.

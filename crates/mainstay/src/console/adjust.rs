@@ -13,7 +13,7 @@ use mainstay_slo::window::Bounds;
 use mainstay_web::Failure;
 use mainstay_web::view::{Adjustment, Done, NewAdjustment};
 
-use super::{PlaneConsole, failure, sight};
+use super::{PlaneConsole, sight};
 
 /// How far before and after now maintenance is listed, in milliseconds.
 const LISTED_MS: i64 = 31 * 86_400_000;
@@ -75,9 +75,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             entry.of, entry.from, entry.to, entry.scope
         );
         let command = Command::Ledger(LedgerCommand::Exclude(Box::new(entry)));
-        let events = self.submit(&who.actor, command).await;
-        let events =
-            events.map_err(|error| failure(error, "Counts are kept in quarter hours, for 400 days."))?;
+        let help = "Counts are kept in quarter hours, for 400 days.";
+        let events = self.order(who, command, help).await?;
         self.plane.exclude().await;
         let number = self
             .plane
@@ -102,9 +101,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             number,
             reason: reason.to_owned(),
         });
-        let events = self.submit(&who.actor, command).await;
-        let events =
-            events.map_err(|error| failure(error, "`mainstay slo adjust list` shows what is in force."))?;
+        let help = "`mainstay slo adjust list` shows what is in force.";
+        let events = self.order(who, command, help).await?;
         self.plane.exclude().await;
         Ok(Done {
             message: format!(

@@ -18,7 +18,7 @@ use mainstay_web::view::{Alert, AlertState, Look};
 
 use super::expression::{AlertQueries, Filter, Reading};
 use super::question::Questions;
-use super::{PlaneConsole, before, held, page, sight};
+use super::{PlaneConsole, before, held, sight};
 
 /// The most alerts that a list has.
 const LIST_MAX: usize = 10_000;
@@ -130,9 +130,7 @@ fn told(states: &States<'_>, alert: &AlertFact, incident: Option<&Incident>) -> 
         let receipts = states.delivery.receipts_under(&prefix);
         let reached = receipts.filter(|(_, receipt)| receipt.delivered_at.is_some());
         told.extend(
-            reached.map(|(_, receipt)| {
-                format!("{} to {}", receipt.channel.name(), page::addressee(&receipt.to))
-            }),
+            reached.map(|(_, receipt)| format!("{} to {}", receipt.channel.name(), receipt.to.name())),
         );
     }
     told.into_iter().collect()

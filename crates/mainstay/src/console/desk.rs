@@ -77,7 +77,7 @@ pub(crate) fn links(key: &SigningKey) -> AckLinks {
 }
 
 /// A person of the catalog at work.
-fn responder(person: &str) -> Principal {
+pub(crate) fn responder(person: &str) -> Principal {
     Principal {
         actor: Actor::person(person),
         role: Role::Responder,
@@ -154,14 +154,13 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let (id, person) = self.verify_link(link)?;
         let known = |states: &States<'_>| {
             let page = states.oncall.page(&id)?;
-            let named = states.catalog.platform.people.get(&person);
             Some(LinkedPage {
                 page: id.clone(),
                 incident: page.request.incident.clone(),
                 severity: page.request.severity,
                 title: page.request.title.clone(),
                 person: person.to_string(),
-                name: named.map_or_else(|| person.to_string(), |named| named.name.clone()),
+                name: states.catalog.platform.name_of(&person).to_owned(),
                 acknowledged: page
                     .acknowledged
                     .as_ref()

@@ -20,10 +20,7 @@ const NEWEST_SAMPLES_MAX: usize = 1_000_000;
 
 /// Who is on call now and next, one entry per rota.
 pub(super) fn duties(catalog: &Catalog, overrides: &[Override], now: Timestamp) -> Vec<Duty> {
-    let name = |person: PersonId| {
-        let known = catalog.platform.people.get(&person);
-        known.map_or_else(|| person.to_string(), |person| person.name.clone())
-    };
+    let name = |person: PersonId| catalog.platform.name_of(&person).to_owned();
     let rotas = catalog.response.rotas.iter();
     rotas
         .map(|(id, rota)| {

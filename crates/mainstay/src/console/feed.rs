@@ -16,7 +16,9 @@ use mainstay_web::Failure;
 use mainstay_web::view::{Done, DutyFeed, Handover, HandoverNote, NewFeed, NewHandover};
 
 use super::rota::{NEXT_WITHIN, chosen};
-use super::{PlaneConsole, failure, not_found};
+use super::{PlaneConsole, not_found};
+
+const SHOWS: &str = "`mainstay oncall feed list` shows those in force.";
 
 /// What a calendar shows of the past and of the future.
 const PAST: SignedDuration = SignedDuration::from_hours(31 * 24);
@@ -101,29 +103,17 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             digest,
         };
         let command = Command::Oncall(OncallCommand::OpenFeed(feed));
-        let help = "`mainstay oncall feed list` shows those in force.";
-        let done = self.submit(&who.actor, command).await;
-        done.map_err(|error| failure(error, help))?;
+        self.order(who, command, SHOWS).await?;
         let id =
             |states: &mainstay_plane::States<'_>| states.oncall.feed(&digest).map(|feed| feed.id.clone());
         Ok(self.plane.look(id).await.unwrap_or_default())
     }
 
     pub(super) async fn close_feed(&self, who: &Principal, id: String) -> Result<Done, Failure> {
-        let by = if who.has(Role::Admin) {
-            None
-        } else {
-            let person = self.person(who).await;
-            Some(person.ok_or_else(|| Failure::Refused {
-                message: "this account stands for no person of the catalog".to_owned(),
-                help: "Ask with a person's token, or as an administrator.".to_owned(),
-            })?)
-        };
+        let by = self.decides_for(who).await?;
         let message = format!("Calendar {id} is revoked: its link shows nothing any more.");
         let command = Command::Oncall(OncallCommand::CloseFeed { id, by });
-        let events = self.submit(&who.actor, command).await;
-        let events =
-            events.map_err(|error| failure(error, "`mainstay oncall feed list` shows those in force."))?;
+        let events = self.order(who, command, SHOWS).await?;
         Ok(Done { message, events })
     }
 
@@ -154,8 +144,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                             FeedOf::Person(person) if *person != shift.person => continue,
                             FeedOf::Person(_) => rota.title.clone(),
                             FeedOf::Rota(_) => {
-                                let known = states.catalog.platform.people.get(&shift.person);
-                                let name = known.map_or(shift.person.as_str(), |known| &known.name);
+                                let name = states.catalog.platform.name_of(&shift.person);
                                 format!("{}: {name}", rota.title)
                             }
                         };
@@ -220,8 +209,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             rota: note.rota,
             text: note.text,
         });
-        let events = self.submit(&who.actor, command).await;
-        let events = events.map_err(|error| failure(error, "See `mainstay oncall who` for the rotas."))?;
+        let help = "See `mainstay oncall who` for the rotas.";
+        let events = self.order(who, command, help).await?;
         Ok(Done { message, events })
     }
 }

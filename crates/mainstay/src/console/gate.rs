@@ -120,11 +120,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             role: who.role,
         };
         let command = Command::Gate(GateCommand::Approve(approve));
-        let events = self.submit(&who.actor, command).await;
+        let help = "Say why, and for how long: seven days at most.";
+        let events = self.order(who, command, help).await?;
         Ok(Done {
             message: format!("Changes of {what} are approved until {until}."),
-            events: events
-                .map_err(|error| failure(error, "Say why, and for how long: seven days at most."))?,
+            events,
         })
     }
 

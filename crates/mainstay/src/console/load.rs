@@ -13,7 +13,7 @@ use mainstay_plane::events_within;
 use mainstay_web::Failure;
 use mainstay_web::view::{LoadAsked, OncallLoad, PersonLoad, RotaLoad};
 
-use super::rota::{LONGEST, chosen};
+use super::rota::{bounded, chosen};
 use super::{PlaneConsole, unavailable};
 
 /// How long a time is if nothing is said.
@@ -65,24 +65,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let until = asked.until.unwrap_or(now);
         let usual = || until.saturating_sub(USUAL).unwrap_or(Timestamp::MIN);
         let from = asked.from.unwrap_or_else(usual);
-        if until <= from || until.duration_since(from) > LONGEST {
-            return Err(Failure::Invalid {
-                message: format!("from {from} until {until} is no time of at most 366 days"),
-                help: "give `until` after `from`, and ask for longer times in pieces".to_owned(),
-            });
-        }
+        bounded(from, until)?;
         let pages = self.pages_within(from, until).await?;
         let load = self.load_of(asked.rota.as_deref(), &pages, from, until).await?;
         let own = self.person(who).await;
-        let names = self
+        let names: Vec<String> = self
             .plane
             .look(|states| {
-                let people = states.catalog.platform.people.iter();
-                let names = people.map(|(id, person)| (id.clone(), person.name.clone()));
-                names.collect::<std::collections::BTreeMap<_, _>>()
+                let name = |one: &load::PersonLoad| states.catalog.platform.name_of(&one.person).to_owned();
+                load.people.iter().map(name).collect()
             })
             .await;
-        let people = load.people.into_iter().map(|one| {
+        let people = load.people.into_iter().zip(names).map(|(one, name)| {
             // What somebody is paid is theirs to know, and an administrator's.
             let tells = who.has(Role::Admin) || own.as_ref() == Some(&one.person);
             let rotas = one.rotas.into_iter().map(|rota| RotaLoad {
@@ -94,10 +88,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 currency: rota.currency.filter(|_| tells),
             });
             PersonLoad {
-                name: names
-                    .get(&one.person)
-                    .cloned()
-                    .unwrap_or_else(|| one.person.to_string()),
+                name,
                 person: one.person.to_string(),
                 on_call_ms: one.on_call_ms,
                 off_hours_ms: one.off_hours_ms,

@@ -150,6 +150,12 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let done = self.plane.submit(who.clone(), command).await?;
         Ok(done.into_iter().map(|done| done.id).collect())
     }
+
+    /// As [`Self::submit`]; `help` says what to do where it is refused.
+    async fn order(&self, who: &Principal, command: Command, help: &str) -> Result<Vec<EventId>, Failure> {
+        let done = self.submit(&who.actor, command).await;
+        done.map_err(|error| failure(error, help))
+    }
 }
 
 fn not_found(what: impl Into<String>) -> Failure {

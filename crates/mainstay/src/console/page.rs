@@ -9,7 +9,7 @@ use mainstay_delivery::DeliveryEvent;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::runner::decode;
-use mainstay_journal::{DomainEvent, Journal};
+use mainstay_journal::{DomainEvent, Journal, Record};
 use mainstay_kernel::PageId;
 use mainstay_kernel::effect::{Channel, Recipient};
 use mainstay_oncall::Page as Climbing;
@@ -20,15 +20,6 @@ use super::PlaneConsole;
 
 /// How many attempts of one message are shown.
 const ATTEMPTS_MAX: usize = 20;
-
-/// Whom a message is for, as a human names them.
-pub(super) fn addressee(to: &Recipient) -> String {
-    match to {
-        Recipient::Person(person) => person.to_string(),
-        Recipient::ChatChannel(channel) => channel.to_string(),
-        Recipient::Receiver(name) => name.clone(),
-    }
-}
 
 /// What states know of a page.
 pub(super) struct Known {
@@ -125,76 +116,51 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 return Vec::new();
             }
         };
-        let receipt = |record: &mainstay_journal::Record| {
-            let at = record.envelope.at;
-            let receipt =
-                |channel: Channel, to: &Recipient, attempt, answer: String, possible_duplicate| Receipt {
-                    channel: channel.name().to_owned(),
-                    to: addressee(to),
-                    at,
-                    answer,
-                    attempt,
-                    possible_duplicate,
-                };
-            match decode::<DeliveryEvent>(record).ok()?? {
-                DeliveryEvent::Delivered { fact, .. } => Some(receipt(
-                    fact.channel,
-                    &fact.to,
-                    fact.attempt,
-                    fact.receipt,
-                    fact.possible_duplicate,
-                )),
-                DeliveryEvent::Delayed {
-                    channel,
-                    to,
-                    attempt,
-                    reason,
-                    ..
-                } => Some(receipt(
-                    channel,
-                    &to,
-                    attempt,
-                    format!("not yet: {reason}"),
-                    false,
-                )),
-                DeliveryEvent::Refused {
-                    channel,
-                    to,
-                    attempt,
-                    reason,
-                    ..
-                } => Some(receipt(
-                    channel,
-                    &to,
-                    attempt,
-                    format!("refused: {reason}"),
-                    false,
-                )),
-                DeliveryEvent::Withdrawn {
-                    channel,
-                    to,
-                    attempt,
-                    reason,
-                    ..
-                } => Some(receipt(
-                    channel,
-                    &to,
-                    attempt,
-                    format!("not tried again: {reason}"),
-                    false,
-                )),
-                DeliveryEvent::Withheld { channel, to, .. } => Some(receipt(
-                    channel,
-                    &to,
-                    0,
-                    "in shadow: it would have been sent".to_owned(),
-                    false,
-                )),
-                DeliveryEvent::FellOver { .. } | DeliveryEvent::Undeliverable { .. } => None,
-            }
-        };
         records.iter().filter_map(receipt).collect()
     }
+}
+
+/// What a receiver answered to an attempt; nothing of what is no attempt.
+fn receipt(record: &Record) -> Option<Receipt> {
+    use DeliveryEvent::{Delayed, Delivered, FellOver, Refused, Undeliverable, Withdrawn, Withheld};
+    let mut possible_duplicate = false;
+    let (channel, to, attempt, answer) = match decode(record).ok()?? {
+        Delivered { fact, .. } => {
+            possible_duplicate = fact.possible_duplicate;
+            (fact.channel, fact.to, fact.attempt, fact.receipt)
+        }
+        Delayed {
+            channel,
+            to,
+            attempt,
+            reason,
+            ..
+        } => (channel, to, attempt, format!("not yet: {reason}")),
+        Refused {
+            channel,
+            to,
+            attempt,
+            reason,
+            ..
+        } => (channel, to, attempt, format!("refused: {reason}")),
+        Withdrawn {
+            channel,
+            to,
+            attempt,
+            reason,
+            ..
+        } => (channel, to, attempt, format!("not tried again: {reason}")),
+        Withheld { channel, to, .. } => (channel, to, 0, "in shadow: it would have been sent".to_owned()),
+        FellOver { .. } | Undeliverable { .. } => return None,
+    };
+    Some(Receipt {
+        channel: channel.name().to_owned(),
+        to: to.name().to_owned(),
+        at: record.envelope.at,
+        answer,
+        attempt,
+        possible_duplicate,
+    })
 }
 
 fn view(known: Known, receipts: Vec<Receipt>) -> Page {

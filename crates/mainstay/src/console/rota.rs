@@ -6,7 +6,7 @@ use mainstay_catalog::response::Rota;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::Journal;
-use mainstay_kernel::{PersonId, Principal};
+use mainstay_kernel::Principal;
 use mainstay_oncall::rota::{Shift, Source, Verdict, explain, gaps, next_shift, schedule, shift_at};
 use mainstay_oncall::{OncallCommand, Override};
 use mainstay_plane::Command;
@@ -15,23 +15,21 @@ use mainstay_web::view::{
     Done, DutyAsked, DutyStep, NewOverride, RotaDuty, RotaGap, RotaSchedule, RotaShift, ShiftsAsked,
 };
 
-use super::{PlaneConsole, failure};
+use super::PlaneConsole;
 
 /// How far ahead the next shift is looked for.
 pub(super) const NEXT_WITHIN: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How long a schedule is if nothing is said.
 const USUAL: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// How long it may be.
-pub(super) const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
+const LONGEST: SignedDuration = SignedDuration::from_hours(366 * 24);
 /// The most shifts in an answer.
 const SHIFTS_MAX: usize = 100_000;
 
 fn shown(catalog: &Catalog, rota: &Rota, shift: Shift) -> RotaShift {
-    let person: &PersonId = &shift.person;
-    let known = catalog.platform.people.get(person);
     RotaShift {
-        name: known.map_or_else(|| person.to_string(), |known| known.name.clone()),
-        person: person.to_string(),
+        name: catalog.platform.name_of(&shift.person).to_owned(),
+        person: shift.person.to_string(),
         from: shift.from,
         until: shift.until,
         by: match shift.source {
@@ -42,6 +40,17 @@ fn shown(catalog: &Catalog, rota: &Rota, shift: Shift) -> RotaShift {
                 .map_or_else(String::new, |layer| format!("layer {}", layer.name)),
         },
     }
+}
+
+/// Checks that a time that is asked for is one, and not too long.
+pub(super) fn bounded(from: Timestamp, until: Timestamp) -> Result<(), Failure> {
+    if until <= from || until.duration_since(from) > LONGEST {
+        return Err(Failure::Invalid {
+            message: format!("from {from} until {until} is no time of at most 366 days"),
+            help: "give `until` after `from`, and ask for longer times in pieces".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 pub(super) fn chosen<'a>(
@@ -103,12 +112,7 @@ fn shifts(
     let from = asked.from.unwrap_or(now);
     let usual = || from.saturating_add(USUAL).unwrap_or(Timestamp::MAX);
     let until = asked.until.unwrap_or_else(usual);
-    if until <= from || until.duration_since(from) > LONGEST {
-        return Err(Failure::Invalid {
-            message: format!("from {from} until {until} is no time of at most 366 days"),
-            help: "give `until` after `from`, and ask for longer times in pieces".to_owned(),
-        });
-    }
+    bounded(from, until)?;
     let mut schedules = Vec::new();
     let mut count = 0;
     for (id, rota) in chosen(catalog, asked.rota.as_deref())? {
@@ -181,12 +185,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             entry.person, entry.rota, entry.from, entry.until
         );
         let command = Command::Oncall(OncallCommand::Override(entry));
-        let events = self.submit(&who.actor, command).await.map_err(|error| {
-            failure(
-                error,
-                "See `mainstay oncall schedule` for the rotas and their people.",
-            )
-        })?;
+        let help = "See `mainstay oncall schedule` for the rotas and their people.";
+        let events = self.order(who, command, help).await?;
         let id = self
             .plane
             .look(|states| states.oncall.overrides().last().map(Override::handle))

@@ -13,7 +13,7 @@ use mainstay_runbook::{Answer, RunbookCommand, StepRun, StepStatus};
 use mainstay_web::Failure;
 use mainstay_web::view::{Done, Runbook, Step, StepState};
 
-use super::{PlaneConsole, act, failure, not_found};
+use super::{PlaneConsole, act, not_found};
 
 /// The runbooks whose alerts the incident has, or that its alerts name.
 pub(super) fn serving(states: &States<'_>, incident: &Incident) -> Vec<Runbook> {
@@ -144,10 +144,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             answer,
         };
         let help = "Look at the step's state on the incident's page.";
-        let events = self
-            .submit(&who.actor, Command::Runbook(command))
-            .await
-            .map_err(|error| failure(error, help))?;
+        let events = self.order(who, Command::Runbook(command), help).await?;
         let newest = |states: &States<'_>| {
             let runs = states
                 .runbooks

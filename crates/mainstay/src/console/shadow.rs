@@ -10,7 +10,7 @@ use mainstay_journal::{Journal, JournalError, Record, Seq};
 use mainstay_kernel::fact::AlertFact;
 use mainstay_kernel::notification::GroupKey;
 use mainstay_kernel::{Digest, Principal};
-use mainstay_plane::Command;
+use mainstay_plane::{Command, last_before};
 use mainstay_web::Failure;
 use mainstay_web::view::{CutOver, Done, RouteInForce, ShadowPair, ShadowReport, ShadowTold, ToldElsewhere};
 
@@ -149,7 +149,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     /// What both told since an instant, and whether there was more.
     async fn both_since(&self, since: Timestamp) -> Result<(Vec<Told>, Vec<Told>, bool), JournalError> {
         let journal = &**self.plane.journal();
-        let mut after = before(journal, since).await?;
+        let mut after = last_before(journal, since).await?;
         let end = Seq(after.0.saturating_add(EVENTS_MAX));
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         loop {
@@ -170,20 +170,6 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             }
         }
     }
-}
-
-/// The last event before an instant: numbers have no gaps, and time goes with them.
-async fn before(journal: &impl Journal, since: Timestamp) -> Result<Seq, JournalError> {
-    let (mut low, mut high) = (0, journal.head().await?.0);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let next = journal.read(Seq(middle), 1).await?;
-        match next.first() {
-            Some(record) if record.envelope.at < since => low = middle + 1,
-            _ => high = middle,
-        }
-    }
-    Ok(Seq(low))
 }
 
 /// What an event says was told, and whether by us.

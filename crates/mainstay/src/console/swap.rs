@@ -10,7 +10,7 @@ use mainstay_plane::Command;
 use mainstay_web::Failure;
 use mainstay_web::view::{Done, DutyOverride, DutyStretch, DutySwap, NewSwap, SwapAnswer};
 
-use super::{PlaneConsole, failure};
+use super::PlaneConsole;
 
 const SHOWS: &str =
     "`mainstay oncall overrides` shows overrides, `mainstay oncall swap list` what waits for an answer.";
@@ -84,13 +84,13 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
     }
 
     /// For whom an account decides: nobody in particular if it may for all.
-    async fn decides_for(&self, who: &Principal) -> Result<Option<PersonId>, Failure> {
+    pub(super) async fn decides_for(&self, who: &Principal) -> Result<Option<PersonId>, Failure> {
         if who.has(Role::Admin) {
             return Ok(None);
         }
         let person = self.person(who).await;
         person.map(Some).ok_or_else(|| {
-            let help = "Ask with the token of the person whose shift it is, or as an administrator.";
+            let help = "Ask with the token of the person whose it is, or as an administrator.";
             refused(
                 "this account stands for no person of the catalog".to_owned(),
                 help,
@@ -102,8 +102,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let by = self.decides_for(who).await?;
         let message = format!("{id} is withdrawn: what of it was to come is the rota's again.");
         let command = Command::Oncall(OncallCommand::Withdraw { id, by });
-        let events = self.submit(&who.actor, command).await;
-        let events = events.map_err(|error| failure(error, SHOWS))?;
+        let events = self.order(who, command, SHOWS).await?;
         Ok(Done { message, events })
     }
 
@@ -137,8 +136,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         };
         let command = Command::Oncall(OncallCommand::AskSwap(swap.clone()));
         let help = "See `mainstay oncall schedule` for who is on call when.";
-        let events = self.submit(&who.actor, command).await;
-        let events = events.map_err(|error| failure(error, help))?;
+        let events = self.order(who, command, help).await?;
         let Swap { by, to, give, .. } = &swap;
         let same = |other: &&Swap| (&other.by, &other.to, &other.give) == (by, to, give);
         let id = self
@@ -169,8 +167,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         };
         let message = format!("Swap {id} is {}.", end.name());
         let command = Command::Oncall(OncallCommand::AnswerSwap { swap: id, by, end });
-        let events = self.submit(&who.actor, command).await;
-        let events = events.map_err(|error| failure(error, SHOWS))?;
+        let events = self.order(who, command, SHOWS).await?;
         Ok(Done { message, events })
     }
 }

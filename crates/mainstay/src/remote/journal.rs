@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mainstay_journal::verify::{Chain, verify};
 use mainstay_journal::{JournalError, Partition, PostgresJournal, SqliteJournal};
-use mainstay_kernel::EventId;
+use mainstay_kernel::{Clock as _, EventId};
 use serde_json::{Value, json};
 
 use super::{Ask, Remote, path};
@@ -39,8 +39,21 @@ pub(crate) enum Command {
     /// before can go on with it.
     Downgrade {
         /// The data directory, while no server runs on it.
-        #[arg(long, env = "MAINSTAY_DATA", value_name = "DIR")]
-        data: PathBuf,
+        #[arg(
+            long,
+            env = "MAINSTAY_DATA",
+            required_unless_present = "database_url",
+            value_name = "DIR"
+        )]
+        data: Option<PathBuf>,
+        /// Instead, the journal in PostgreSQL, while no replica runs on it.
+        #[arg(
+            long,
+            env = "MAINSTAY_DATABASE_URL",
+            hide_env_values = true,
+            value_name = "URL"
+        )]
+        database_url: Option<DatabaseUrl>,
         /// The format that the earlier release reads: it names it when it refuses.
         #[arg(long, value_name = "NUMBER")]
         format: i64,
@@ -130,7 +143,19 @@ impl Command {
                 let report = remote.order("/api/v1/journal/verify").await?;
                 Ok(show(&report, ask.output))
             }),
-            Self::Downgrade { data, format } => downgrade(&data.join("journal"), *format),
+            Self::Downgrade {
+                data,
+                database_url,
+                format,
+            } => downgrade(*format, async {
+                match database_url {
+                    Some(url) => PostgresJournal::downgrade(url.secret(), *format, SystemClock.now()).await,
+                    None => {
+                        let data = data.as_deref().unwrap_or(Path::new(""));
+                        SqliteJournal::downgrade(&data.join("journal"), *format).await
+                    }
+                }
+            }),
             Self::Migrate { data, to, output } => offline(*output, "migrate", async {
                 let from = sqlite(&data.join("journal")).await?;
                 postgres(to).await?.copy_from(&from).await
@@ -233,12 +258,11 @@ fn show(report: &Value, form: Form) -> Exit {
     if whole { Exit::Ok } else { Exit::Problems }
 }
 
-fn downgrade(directory: &Path, to: i64) -> Exit {
+/// Goes back to a format; `work` gives the one before.
+fn downgrade(to: i64, work: impl Future<Output = Result<i64, JournalError>>) -> Exit {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let done = match runtime {
-        Ok(runtime) => runtime
-            .block_on(SqliteJournal::downgrade(directory, to))
-            .map_err(|error| error.to_string()),
+        Ok(runtime) => runtime.block_on(work).map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match done {

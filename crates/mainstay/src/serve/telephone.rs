@@ -5,13 +5,13 @@ use std::sync::Arc;
 use mainstay_catalog::Catalog;
 use mainstay_delivery::signature::SignatureError;
 use mainstay_delivery::telephone::{Acknowledge, Callbacks};
-use mainstay_kernel::principal::Tenants;
-use mainstay_kernel::{Actor, PageId, PersonId, Principal, Role};
+use mainstay_kernel::{PageId, PersonId};
 use mainstay_web::Console;
 use mainstay_web::view::AckTarget;
 use tokio::net::TcpListener;
 
 use super::{ServeError, environment};
+use crate::console::desk::responder;
 
 /// Listens where the catalog says that the provider of telephony calls back.
 pub(super) async fn listen(
@@ -44,11 +44,7 @@ impl<C: Console + 'static> Desk<C> {
 
 impl<C: Console + 'static> Acknowledge for Desk<C> {
     async fn acknowledge(&self, person: PersonId, page: PageId) -> Option<String> {
-        let who = Principal {
-            actor: Actor::person(person.as_str()),
-            role: Role::Responder,
-            tenants: Tenants::All,
-        };
+        let who = responder(person.as_str());
         match self.0.acknowledge(&who, &AckTarget::Page(page)).await {
             Ok(done) => Some(done.message),
             Err(failure) => {

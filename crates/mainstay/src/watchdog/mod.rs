@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::clock::SystemClock;
 use crate::exit::Exit;
-use crate::serve::{start_logging, told_to_stop};
+use crate::serve::{environment, start_logging, told_to_stop};
 use file::Kept;
 use machine::{Notice, Patience, State};
 use ways::Ways;
@@ -129,10 +129,6 @@ impl Watching {
         }
         changed
     }
-}
-
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 fn read(path: &Path) -> Result<WatchdogHost, WatchdogError> {

@@ -11,10 +11,12 @@ mod zombie;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mainstay_journal::postgres::{FORMAT, Options};
-use mainstay_journal::{JournalError, PostgresJournal, conformance};
+use mainstay_journal::verify::verify;
+use mainstay_journal::{Commit, Journal as _, JournalError, NewEffect, PostgresJournal, conformance};
 
 pub(crate) use self::server::{Server, open, try_open};
-use crate::support::{clock, entropy};
+use crate::counter::page;
+use crate::support::{MINUTE, clock, entropy, event, everything, lead, start};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms() {
@@ -53,6 +55,56 @@ async fn a_newer_schema_is_refused_and_an_older_one_opens_again() {
         panic!("a newer schema must be refused, got {refused:?}");
     };
     assert_eq!((found, supported), (99, FORMAT));
+}
+
+/// To the first format and up again, as a file does: the same events, and what waits still waits.
+#[tokio::test]
+async fn a_journal_goes_back_and_comes_again_with_everything_in_it() {
+    let Some(server) = Server::start().await else {
+        return;
+    };
+    let url = server.url();
+    let nothing = PostgresJournal::downgrade(&url, 1, start()).await;
+    assert!(matches!(nothing, Err(JournalError::Storage(_))), "{nothing:?}");
+    let journal = open(&url, "mainstay", entropy(1)).await;
+    let epoch = lead(&journal).await;
+    let random = entropy(2);
+    let events = vec![event(&random, "a/1", None), event(&random, "b/1", None)];
+    let effect = NewEffect {
+        effect: page("waiting"),
+        cause: events[0].id,
+        due: start(),
+    };
+    let commit = Commit {
+        epoch,
+        events,
+        effects: vec![effect],
+        ..Commit::default()
+    };
+    journal.commit(commit).await.expect("commit");
+    let before = everything(&journal).await;
+    journal.close().await;
+    let led = PostgresJournal::downgrade(&url, 1, start()).await;
+    assert!(matches!(led, Err(JournalError::LeaseHeld { .. })), "{led:?}");
+    let later = start().saturating_add(MINUTE * 60).expect("in range");
+    for nowhere in [0, FORMAT + 1] {
+        let refused = PostgresJournal::downgrade(&url, nowhere, later).await;
+        assert!(matches!(refused, Err(JournalError::Storage(_))), "{refused:?}");
+    }
+    for found in [FORMAT, 1] {
+        let back = PostgresJournal::downgrade(&url, 1, later).await;
+        assert_eq!(back.expect("back"), found);
+    }
+    server
+        .run("ALTER TABLE mainstay.outbox ADD COLUMN lane TEXT; ALTER TABLE mainstay.outbox DROP COLUMN lane")
+        .await;
+    let again = open(&url, "mainstay", entropy(3)).await;
+    assert_eq!(everything(&again).await, before);
+    verify(&again).await.expect("whole");
+    assert_eq!(
+        again.waiting_effects(10).await.expect("effects"),
+        [page("waiting")]
+    );
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use mainstay_catalog::response::{Delay, Routing};
 use mainstay_journal::Machine as _;
 use mainstay_journal::machine::Meta;
 use mainstay_kernel::{Actor, EventId, Severity};
+use mainstay_segment::SealedWriter;
 
 use super::*;
 
@@ -181,7 +182,7 @@ fn a_damaged_file_is_put_aside_and_one_of_the_future_is_refused() {
     world.restart();
     assert_eq!(world.heartbeats.kept().last("backup"), None);
     assert!(file.with_extension("damaged").exists());
-    let later = SealedWriter::create(&file, MAGIC, VERSION + 1).expect("created");
+    let later = SealedWriter::create(&file, FORMAT.magic, FORMAT.version + 1).expect("created");
     later.finish(b"{}").expect("written");
     let refused = Heartbeats::open(world.dir.path()).expect_err("it would be lost");
     assert!(refused.to_string().contains("version 2"), "{refused}");

@@ -1,6 +1,7 @@
 //! `mainstay oncall load`.
 
 use jiff::Timestamp;
+use mainstay_kernel::csv::field;
 use serde_json::Value;
 
 use super::{Remote, Server, given};
@@ -68,20 +69,6 @@ fn amounts(person: &Value) -> String {
         .map(|rota| format!("{} {}", text(rota, "amount"), text(rota, "currency")))
         .collect();
     amounts.join(" + ")
-}
-
-/// A field of CSV (RFC 4180). What a spreadsheet would take for a formula is text.
-fn field(text: &str) -> String {
-    let text = if text.starts_with(['=', '+', '-', '@', '\t']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
 }
 
 fn csv(load: &Value) -> String {

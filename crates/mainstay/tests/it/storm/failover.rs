@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::alerts::{Alert, post};
-use super::postgres::{Network, Postgres};
+use super::postgres::{self, Network};
 use super::receiver::{Manner, Receiver};
 use super::site::{Life, Site};
 use super::{catalog, is_full, seed};
@@ -63,7 +63,7 @@ fn told(address: &str, numbers: std::ops::Range<u64>) {
 
 #[test]
 fn a_lost_leader_is_followed_within_fifteen_seconds() {
-    let Some(database) = Postgres::start() else {
+    let Some(database) = postgres::start() else {
         return;
     };
     let seed = seed();

@@ -13,7 +13,7 @@ use mainstay_oncall::OncallEvent;
 use serde_json::{Value, json};
 
 use super::alerts::{Alert, mark, marked, post, request};
-use super::postgres::Postgres;
+use super::postgres::{self, Postgres};
 use super::receiver::{Arrival, Manner, Receiver};
 use super::site::Site;
 use super::{catalog, is_full, seed, setting};
@@ -343,7 +343,7 @@ fn kill_9_loses_no_page_over_sqlite() {
 
 #[test]
 fn kill_9_loses_no_page_over_postgresql() {
-    if let Some(database) = Postgres::start() {
+    if let Some(database) = postgres::start() {
         no_page_is_lost("PostgreSQL", size(10, 200), Some(&database));
     }
 }
