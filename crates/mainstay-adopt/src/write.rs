@@ -72,7 +72,7 @@ fn routing(moved: &Moved) -> String {
     if let Some(first) = moved.policies.first() {
         let _ = write!(
             text,
-            "    routes:\n      # In shadow: decided and recorded, and nobody is told before `mainstay route cut-over page-{0}`.\n      \
+            "    routes:\n      # In shadow: decided and recorded, and nobody is told before `mainstay route cut-over --receiver page-{0}`.\n      \
              - {{receiver: page-{0}, matchers: ['priority=~\"P[01]\"'], shadow: true}}\n",
             first.id
         );

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use mainstay_catalog::response::{Routing, is_beat};
+use mainstay_catalog::response::{RouteNameError, Routing, is_beat};
 use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
 use mainstay_kernel::{Digest, Scope, Severity};
 
@@ -12,7 +12,7 @@ use crate::event::{AlertEvent, HeldAlert, Placement};
 use crate::fold::{ActiveAlert, AlertState, Group, after, common_scope};
 use crate::observation::Observation;
 use crate::placement::place;
-use crate::shadow;
+use crate::shadow::{self, CUTS_MAX};
 use crate::silence::SilenceId;
 
 /// The most alerts that may fire at once; what is new beyond that is not taken, until others have ended.
@@ -36,6 +36,12 @@ pub enum AlertRefusal {
     /// No route tells it.
     #[error("no route tells a receiver {0:?}")]
     UnknownReceiver(String),
+    /// It is no route.
+    #[error(transparent)]
+    UnknownRoute(#[from] RouteNameError),
+    /// Too many are kept.
+    #[error("{CUTS_MAX} routes and receivers were cut over or back: say it of a route above them")]
+    TooManyCuts,
     /// Too many are kept.
     #[error("there are 10,000 silences: wait until some have been over for 5 days")]
     TooManySilences,
@@ -119,7 +125,7 @@ fn resolved(draft: &Draft<'_>, name: &str, group: &Group) -> AlertEvent {
             resolved: draft.over(name),
             key: group.placement.key.clone(),
             // Whoever heard of the beginning hears of the end.
-            shadow: group.shadow,
+            shadow: !group.was_heard(),
         },
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::draft::HeldBy;
 use crate::flap::FlapLimit;
-use crate::shadow::Elsewhere;
+use crate::shadow::{CutOf, Elsewhere};
 use crate::silence::{Silence, SilenceId};
 
 /// Where a route put an alert, with the clocks of that route.
@@ -97,8 +97,12 @@ pub enum AlertEvent {
     },
     /// A silence was made, or is another from now on.
     Silenced { silence: Silence },
-    /// What a receiver is told leaves from now on, or is only recorded, whatever its routes say; none: as they say.
-    CutOver { receiver: String, live: Option<bool> },
+    /// What routes tell leaves from now on, or is only recorded, whatever the catalog says; none: as it says.
+    CutOver {
+        #[serde(flatten)]
+        of: CutOf,
+        live: Option<bool>,
+    },
     /// Another system says that it told somebody.
     ToldElsewhere { told: Elsewhere },
     /// A silence was ended.
@@ -136,8 +140,12 @@ impl DomainEvent for AlertEvent {
             Self::Held { group: name, .. } => group(name),
             Self::Silenced { silence } => StreamId::new("silence", &silence.id),
             Self::Unsilenced { silence, .. } => StreamId::new("silence", silence),
-            Self::CutOver { receiver, .. } => {
-                StreamId::new("receiver", Digest::of(receiver.as_bytes()).short())
+            Self::CutOver { of, .. } => {
+                let (kind, name) = match of {
+                    CutOf::Receiver(name) => ("receiver", name),
+                    CutOf::Route(name) => ("route", name),
+                };
+                StreamId::new(kind, Digest::of(name.as_bytes()).short())
             }
             Self::ToldElsewhere { told } => {
                 StreamId::new("elsewhere", Digest::of(told.source.as_bytes()).short())

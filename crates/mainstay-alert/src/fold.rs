@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::draft::HeldBy;
 use crate::event::{AlertEvent, Placement};
 use crate::flap::{Flap, Flaps};
+use crate::shadow::{Cut, cut};
 use crate::silence::{KEPT, Silence, SilenceId};
 
 /// An alert that fires.
@@ -48,6 +49,9 @@ pub struct Group {
     /// Whether what it was last told was only recorded.
     #[serde(default)]
     pub shadow: bool,
+    /// Whether anything it was told since it was last over left.
+    #[serde(default)]
+    pub heard: bool,
 }
 
 impl Group {
@@ -55,6 +59,19 @@ impl Group {
     pub(crate) fn due(&self, now: Timestamp) -> Timestamp {
         let interval_ms = self.placement.group_interval_ms;
         self.told_at.map_or(now, |told| after(told, interval_ms).max(now))
+    }
+
+    /// It is told, or would be were it not in shadow.
+    fn tell(&mut self, shadow: bool) {
+        // What was told before that was noted left unless it is said to have been in shadow.
+        let left_before = self.told_at.is_some() && !self.shadow;
+        self.heard |= left_before || !shadow;
+        self.shadow = shadow;
+    }
+
+    /// Whether somebody heard of it.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.heard || !self.shadow
     }
 
     /// Whether an alert of it was not told yet and may be.
@@ -77,9 +94,9 @@ pub struct AlertState {
     pub(crate) silences: BTreeMap<SilenceId, Silence>,
     #[serde(default, skip_serializing_if = "Flaps::is_empty")]
     pub(crate) flaps: Flaps,
-    /// Receivers that somebody cut over, or back: what their routes say of shadow does not count then.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) cut: BTreeMap<String, bool>,
+    /// What somebody cut over, or back, in the order in which it was said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cut: Vec<Cut>,
 }
 
 impl AlertState {
@@ -105,9 +122,9 @@ impl AlertState {
         self.silences.values()
     }
 
-    /// The receivers that were cut over (true) or back (false), whatever their routes say.
+    /// What was cut over or back, in the order in which it was said: the last that is said of a route counts.
     #[must_use]
-    pub fn cut(&self) -> &BTreeMap<String, bool> {
+    pub fn cut(&self) -> &[Cut] {
         &self.cut
     }
 
@@ -183,6 +200,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                         flush_at: None,
                         held: BTreeMap::new(),
                         shadow: false,
+                        heard: false,
                     });
                 group.firing.insert(alert.fingerprint);
                 let due = group.told_at.map_or_else(
@@ -241,8 +259,8 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
         AlertEvent::Reminded { fact } => {
             // Whoever was told of an alert that is over since has not been told so yet: `told` stays as it is.
             if let Some(group) = state.groups.get_mut(&fact.group) {
+                group.tell(fact.shadow);
                 group.told_at = Some(meta.at);
-                group.shadow = fact.shadow;
                 group.held.retain(|id, _| !group.told.contains_key(id));
             }
         }
@@ -260,8 +278,8 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 let firing = firing.map(|alert| (alert.fingerprint, alert.clone()));
                 group.told.extend(firing);
                 group.ended.clear();
+                group.tell(fact.shadow);
                 group.told_at = Some(meta.at);
-                group.shadow = fact.shadow;
                 group.flush_at = None;
                 group.held.retain(|id, _| !group.told.contains_key(id));
             }
@@ -300,12 +318,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
             }
             state.flaps.settle(name, alerts);
         }
-        AlertEvent::CutOver { receiver, live } => {
-            match live {
-                Some(live) => state.cut.insert(receiver.clone(), *live),
-                None => state.cut.remove(receiver),
-            };
-        }
+        AlertEvent::CutOver { of, live } => cut(&mut state.cut, of, *live),
         AlertEvent::ToldElsewhere { .. } => {}
         AlertEvent::Silenced { silence } => {
             let is_kept = |silence: &Silence| after_kept(silence) > meta.at;
@@ -324,6 +337,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 group.told.clear();
                 group.ended.clear();
                 group.told_at = None;
+                group.heard = false;
                 if !group.has_news() {
                     group.flush_at = None;
                 }

@@ -65,10 +65,10 @@ pub enum AlertCommand {
     Review(Option<String>),
     /// What flapped in a group may be stable by now.
     Settle(String),
-    /// What a receiver is told is to leave, or only to be recorded, whatever its routes say; none: as they say.
+    /// What routes tell is to leave, or only to be recorded, whatever the catalog says; none: as it says.
     CutOver {
-        /// The receiver.
-        receiver: String,
+        /// Which.
+        of: shadow::CutOf,
         /// Whether it leaves.
         live: Option<bool>,
     },
@@ -98,7 +98,7 @@ impl Machine for Alerts {
                 let events = silence::set(state, id, draft, now)?;
                 Ok(decide::with_what_follows(events, Draft::new(state, routing, now)))
             }
-            AlertCommand::CutOver { receiver, live } => shadow::cut(state, routing, receiver, live, now),
+            AlertCommand::CutOver { of, live } => shadow::cut_over(state, routing, of, live, now),
             AlertCommand::ToldElsewhere(told) => Ok(vec![AlertEvent::ToldElsewhere { told: told.bounded() }]),
             AlertCommand::EndSilence(id) => {
                 let events = silence::end(state, id, now)?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_catalog::response::{Route, Routing, is_beat};
+use mainstay_catalog::response::{NamedRoute, ROOT, Route, Routing, is_beat, is_within};
 use mainstay_kernel::{Digest, EventId, Labels};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ use crate::placement::group_name;
 const TEXT_MAX_BYTES: usize = 1_024;
 /// The most alerts of one of its notifications that are kept.
 const ALERTS_MAX: usize = 1_000;
+/// Of so many routes and receivers it is kept that they were cut over or back.
+pub const CUTS_MAX: usize = 1_000;
 /// Two notifications this far apart may be one.
 pub const MATCHES_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
@@ -117,23 +119,119 @@ pub fn report(ours: Vec<Told>, theirs: Vec<Told>) -> ShadowReport {
     report
 }
 
-/// Whether what a group says now is only recorded. A route that is not there any more is no reason for silence.
+/// Which routes are cut over, or back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutOf {
+    /// The route of this name and all below it.
+    Route(String),
+    /// Every route that tells this receiver.
+    Receiver(String),
+}
+
+impl CutOf {
+    /// Whether it says something of a route.
+    fn covers(&self, name: &str, route: &Route) -> bool {
+        match self {
+            Self::Route(above) => is_within(name, above),
+            Self::Receiver(receiver) => route.receiver == *receiver,
+        }
+    }
+
+    /// Whether nothing is left of what was said of another.
+    fn covers_all_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Route(above), Self::Route(name)) => is_within(name, above),
+            (Self::Route(above), Self::Receiver(_)) => above == ROOT,
+            (Self::Receiver(one), other) => *other == Self::Receiver(one.clone()),
+        }
+    }
+}
+
+/// What somebody said of routes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Of which.
+    pub of: CutOf,
+    /// Whether what they tell leaves; none: as the catalog says.
+    pub live: Option<bool>,
+}
+
+/// A route with what becomes of that which it tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce<'a> {
+    /// The route.
+    pub route: NamedRoute<'a>,
+    /// Whether what it tells is only recorded.
+    pub shadow: bool,
+    /// What somebody said of it that counts; none: it is as the catalog says.
+    pub by: Option<&'a Cut>,
+}
+
+/// Every route, and whether it is in shadow now.
+#[must_use]
+pub fn in_force<'a>(state: &'a AlertState, routing: &'a Routing) -> Vec<InForce<'a>> {
+    let routes = routing.routes().into_iter();
+    let said = |route: NamedRoute<'a>| {
+        let by = counts(&state.cut, &route.name, route.route);
+        InForce {
+            shadow: by
+                .and_then(|cut| cut.live)
+                .map_or(route.route.shadow, |live| !live),
+            by: by.filter(|cut| cut.live.is_some()),
+            route,
+        }
+    };
+    routes.map(said).collect()
+}
+
+/// What was cut over or back of which there is no route.
+#[must_use]
+pub fn without_route<'a>(state: &'a AlertState, routing: &Routing) -> Vec<&'a Cut> {
+    let routes = routing.routes();
+    let names_none = |cut: &&Cut| !routes.iter().any(|named| cut.of.covers(&named.name, named.route));
+    state.cut.iter().filter(names_none).collect()
+}
+
+/// The last that was said of a route.
+fn counts<'a>(cut: &'a [Cut], name: &str, route: &Route) -> Option<&'a Cut> {
+    cut.iter().rev().find(|cut| cut.of.covers(name, route))
+}
+
+fn is_route_in_shadow(draft: &Draft<'_>, path: &[usize], route: &Route) -> bool {
+    let cut = &draft.state.cut;
+    // Most of the time there is nothing to look up by name.
+    let by = match cut.is_empty() {
+        true => None,
+        false => counts(cut, &draft.routing.route_name(path), route),
+    };
+    by.and_then(|cut| cut.live).map_or(route.shadow, |live| !live)
+}
+
+/// Whether what a group says now is only recorded.
 pub(crate) fn is_shadow(draft: &Draft<'_>, group: &str, labels: Option<&Labels>) -> bool {
     let Some(labels) = labels else {
-        return draft.state.groups.get(group).is_some_and(|group| group.shadow);
+        // Nothing of it fires: it is an end.
+        return draft
+            .state
+            .groups
+            .get(group)
+            .is_some_and(|group| !group.was_heard());
     };
     // That Mainstay itself lives is always told.
     if is_beat(labels) {
         return false;
     }
-    let routes = draft.routing.route.matching(labels).into_iter();
-    let mut named = routes.filter(|(path, route)| group_name(path, route, labels) == group);
-    let Some((_, route)) = named.next() else {
-        return false;
-    };
-    match draft.state.cut.get(&route.receiver) {
-        Some(live) => !live,
-        None => route.shadow,
+    let routes = draft.routing.route.matching(labels);
+    let named = routes
+        .iter()
+        .find(|(path, route)| group_name(path, route, labels) == group);
+    match named {
+        Some((path, route)) => is_route_in_shadow(draft, path, route),
+        // Its route is not there any more, or at another place: it is told unless all that take it now are in shadow.
+        None => routes
+            .iter()
+            .all(|(path, route)| is_route_in_shadow(draft, path, route)),
     }
 }
 
@@ -143,30 +241,44 @@ pub(crate) fn has_left(draft: &Draft<'_>, name: &str, group: &Group) -> bool {
     group.shadow && labels.is_some_and(|active| !is_shadow(draft, name, Some(&active.alert.labels)))
 }
 
-fn tells(route: &Route, receiver: &str) -> bool {
-    route.receiver == receiver || route.routes.iter().any(|below| tells(below, receiver))
+/// Takes down what was said of routes; what was said before of the same, or below, does not count any more.
+pub(crate) fn cut(cuts: &mut Vec<Cut>, of: &CutOf, live: Option<bool>) {
+    cuts.retain(|cut| !of.covers_all_of(&cut.of));
+    // That something is as the catalog says is of no news unless something else was said.
+    if live.is_some() || !cuts.is_empty() {
+        cuts.push(Cut { of: of.clone(), live });
+    }
 }
 
-/// A receiver is cut over or back. What fires and was only recorded is told at once.
-pub(crate) fn cut(
+/// Routes are cut over or back. What fires and was only recorded is told at once.
+pub(crate) fn cut_over(
     state: &AlertState,
     routing: &Routing,
-    receiver: String,
+    of: CutOf,
     live: Option<bool>,
     now: Timestamp,
 ) -> Result<Vec<AlertEvent>, AlertRefusal> {
-    if !tells(&routing.route, &receiver) {
-        return Err(AlertRefusal::UnknownReceiver(receiver));
-    }
-    if state.cut.get(&receiver).copied() == live {
+    let of = match of {
+        // An end of a name may become that of another route some day.
+        CutOf::Route(name) => CutOf::Route(routing.find_route(&name)?.name),
+        CutOf::Receiver(name) => {
+            let of = CutOf::Receiver(name.clone());
+            let mut routes = routing.routes().into_iter();
+            if !routes.any(|named| of.covers(&named.name, named.route)) {
+                return Err(AlertRefusal::UnknownReceiver(name));
+            }
+            of
+        }
+    };
+    let mut then = state.clone();
+    cut(&mut then.cut, &of, live);
+    if then.cut == state.cut {
         return Ok(Vec::new());
     }
-    let mut then = state.clone();
-    match live {
-        Some(live) => then.cut.insert(receiver.clone(), live),
-        None => then.cut.remove(&receiver),
-    };
+    if then.cut.len() > CUTS_MAX {
+        return Err(AlertRefusal::TooManyCuts);
+    }
     let told = out_of_shadow(&Draft::new(&then, routing, now));
-    let event = AlertEvent::CutOver { receiver, live };
+    let event = AlertEvent::CutOver { of, live };
     Ok(std::iter::once(event).chain(told).collect())
 }

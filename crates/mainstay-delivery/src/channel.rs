@@ -1,6 +1,7 @@
 //! Where messages leave: one trait with one method, which the simulator fakes, and the real channels behind it.
 
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -306,11 +307,16 @@ pub enum ChannelError {
 
 /// The channels of the real world.
 pub struct RealChannels {
-    smtp: Option<Smtp>,
+    smtp: RwLock<Option<Arc<Smtp>>>,
+    /// Authorities that mail servers are trusted by, too.
+    trust_pem: Option<Vec<u8>>,
     ack_links: Option<AckLinks>,
     telephone: Option<Telephone>,
     http: HttpClient,
 }
+
+/// A mail server that can be used, or none.
+pub struct MailServer(Option<Arc<Smtp>>);
 
 impl RealChannels {
     /// Sets the channels up; no connection is made yet.
@@ -321,6 +327,7 @@ impl RealChannels {
         let trust = options.trust_pem.as_deref();
         let http = HttpClient::new(options.http_timeout, options.http_plaintext, trust)?;
         let smtp = options.smtp.map(|smtp| Smtp::new(smtp, trust)).transpose()?;
+        let smtp = RwLock::new(smtp.map(Arc::new));
         let telephone = match options.telephone {
             Some(telephone) => {
                 http.check(&telephone.url).map_err(ChannelError::Telephone)?;
@@ -335,10 +342,30 @@ impl RealChannels {
         };
         Ok(Self {
             smtp,
+            trust_pem: options.trust_pem,
             ack_links: None,
             telephone,
             http,
         })
+    }
+
+    /// A mail server, for [`RealChannels::set_mail`]: whatever may be wrong with it is wrong here.
+    ///
+    /// # Errors
+    /// If the options contradict themselves or TLS cannot be set up.
+    pub fn prepare_mail(&self, smtp: Option<SmtpOptions>) -> Result<MailServer, ChannelError> {
+        let trust = self.trust_pem.as_deref();
+        let smtp = smtp.map(|smtp| Smtp::new(smtp, trust)).transpose()?;
+        Ok(MailServer(smtp.map(Arc::new)))
+    }
+
+    /// Mail goes by another server from now on, or with another password; what is on its way goes by the one before.
+    pub fn set_mail(&self, server: MailServer) {
+        *self.smtp.write().unwrap_or_else(PoisonError::into_inner) = server.0;
+    }
+
+    fn mail(&self) -> Option<Arc<Smtp>> {
+        self.smtp.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts a link into mails about pages by which they are acknowledged.
@@ -369,7 +396,7 @@ impl Channels for RealChannels {
     async fn send(&self, outgoing: Outgoing<'_>) -> Sent {
         let http = &self.http;
         match outgoing.address {
-            Address::Email(to) => match &self.smtp {
+            Address::Email(to) => match self.mail() {
                 Some(smtp) => smtp.send(&outgoing, to, self.ack_links.as_ref()).await,
                 None => Sent::failed("no mail server is configured"),
             },
@@ -389,7 +416,7 @@ impl Channels for RealChannels {
             Address::Webhook { url } => webhook::send(http, &outgoing, url, None).await,
             Address::SignedWebhook { url, secret } => webhook::send(http, &outgoing, url, Some(secret)).await,
             Address::AlertmanagerWebhook { url } => alertmanager::send(http, &outgoing, url).await,
-            Address::Templated(to) => templated::send(http, self.smtp.as_ref(), &outgoing, to).await,
+            Address::Templated(to) => templated::send(http, self.mail().as_deref(), &outgoing, to).await,
             Address::PagerDuty { url, routing_key } => {
                 pagerduty::send(http, &outgoing, url, routing_key).await
             }

@@ -119,10 +119,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             return false;
         };
         let core = self.core.lock().await;
-        core.incidents
-            .state()
-            .get(incident)
-            .is_some_and(|incident| incident.shadow)
+        let incident = core.incidents.state().get(incident);
+        incident.is_some_and(|incident| incident.shadow)
+    }
+
+    /// Whether an act is of an incident all whose alerts are in shadow: another system has people at work on it.
+    async fn is_act_in_shadow(&self, key: &str) -> bool {
+        let core = self.core.lock().await;
+        let run = core.runbooks.state().run(key);
+        let incident = run.and_then(|run| core.incidents.state().get(&run.incident));
+        incident.is_some_and(|incident| incident.shadow)
     }
 
     /// Why a page need not be tried again: somebody has taken it on, or it is over. Nobody is called again after that.
@@ -139,7 +145,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
 
     async fn act(&self, claimed: &Claimed, act: &Act) -> Result<(), PlaneError> {
         let key = &claimed.effect.key;
-        let (ok, text) = match self.parts.hands.act(key, act).await {
+        let outcome = match self.is_act_in_shadow(key).await {
+            true => Outcome::Withheld,
+            false => self.parts.hands.act(key, act).await,
+        };
+        let (ok, text) = match outcome {
             Outcome::Done { receipt } => (true, receipt),
             Outcome::Retry { after_ms, reason } if claimed.attempt < ACT_ATTEMPTS_MAX => {
                 let outcome = Outcome::Retry { after_ms, reason };
@@ -158,7 +168,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             Outcome::Retry { reason, .. } | Outcome::Failed { reason } | Outcome::Withdrawn { reason } => {
                 (false, reason)
             }
-            Outcome::Withheld => (false, "in shadow".to_owned()),
+            Outcome::Withheld => {
+                let text =
+                    "nothing was done: the incident is in shadow; by hand, or after its route is cut over";
+                (false, text.to_owned())
+            }
         };
         let finished = Finished::Over { key: key.clone() };
         let command = RunbookCommand::Finished {

@@ -10,8 +10,10 @@ use crate::app::App;
 use crate::error::WebError;
 use crate::guard::Caller;
 use crate::request::{ApiAnswer, parse_json};
-use crate::route::{Parameter, Route};
-use crate::view::{CutOver, Done, PagerDutyMessage, ShadowReport, ToldElsewhere, WebhookMessage};
+use crate::route::{INGEST_MAX_BYTES, Parameter, Route};
+use crate::view::{
+    CutOver, Done, PagerDutyMessage, RouteInForce, ShadowReport, ToldElsewhere, WebhookMessage,
+};
 
 const SINCE: &[Parameter] = &[Parameter::optional(
     "since",
@@ -28,12 +30,20 @@ pub(crate) fn routes() -> Vec<Route> {
         .platform()
         .query(SINCE)
         .gives::<ShadowReport>(),
+        Route::get(
+            "/api/v1/shadow/routes",
+            "Every route in force, by its name, and whether what it tells leaves",
+            in_force,
+        )
+        .platform()
+        .gives::<Vec<RouteInForce>>(),
         Route::post(
             "/api/v1/shadow/alertmanager",
             "A copy of what an Alertmanager tells: its webhook, version 4; nobody is told of it",
             alertmanager,
         )
         .platform()
+        .body_max_bytes(INGEST_MAX_BYTES)
         .takes::<WebhookMessage>()
         .gives::<Done>(),
         Route::post(
@@ -42,11 +52,12 @@ pub(crate) fn routes() -> Vec<Route> {
             pagerduty,
         )
         .platform()
+        .body_max_bytes(INGEST_MAX_BYTES)
         .takes::<PagerDutyMessage>()
         .gives::<Done>(),
         Route::post(
             "/api/v1/shadow/cut",
-            "Let what a receiver is told leave, or only be recorded, whatever its routes say",
+            "Let what routes tell leave, or only be recorded, whatever the catalog says",
             cut,
         )
         .role(Role::Admin)
@@ -76,6 +87,10 @@ async fn report(
     Ok(app.envelope(app.console.shadow_report(&caller.principal, since).await?))
 }
 
+async fn in_force(State(app): State<App>, caller: Caller) -> ApiAnswer<Vec<RouteInForce>> {
+    Ok(app.envelope(app.console.routes_in_force(&caller.principal).await?))
+}
+
 async fn alertmanager(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<Done> {
     let message: WebhookMessage = parse_json(&body)?;
     let told = ToldElsewhere::Alertmanager(message);
@@ -90,5 +105,11 @@ async fn pagerduty(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAn
 
 async fn cut(State(app): State<App>, caller: Caller, body: Bytes) -> ApiAnswer<Done> {
     let cut: CutOver = parse_json(&body)?;
+    if cut.route.is_some() == cut.receiver.is_some() {
+        return Err(WebError::invalid(
+            "name a route or a receiver".to_owned(),
+            "Give `route`, as GET /api/v1/shadow/routes names it, or `receiver`.",
+        ));
+    }
     Ok(app.envelope(app.console.cut_over(&caller.principal, cut).await?))
 }

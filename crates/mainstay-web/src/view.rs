@@ -70,8 +70,8 @@ pub use report::{
     ReportIndex, SigningKeyInfo, Wanted,
 };
 pub use shadow::{
-    CutOver, PagerDutyEvent, PagerDutyIncident, PagerDutyMessage, PagerDutyReference, ShadowPair,
-    ShadowReport, ShadowTold, ToldElsewhere,
+    CutOver, PagerDutyEvent, PagerDutyIncident, PagerDutyMessage, PagerDutyReference, RouteInForce,
+    ShadowPair, ShadowReport, ShadowTold, ToldElsewhere,
 };
 pub use share::Share;
 pub use slo::{

@@ -134,7 +134,9 @@ pub(crate) fn apply(options: &ApplyOptions) -> Exit {
             anstream::println!("{}", change.as_str().unwrap_or_default());
         }
         if changes.is_empty() {
-            anstream::eprintln!("The server runs this very catalog already.");
+            anstream::eprintln!(
+                "The server runs this very catalog already; files that hold secrets were read anew."
+            );
         } else {
             anstream::eprintln!("{} in force.", counted(changes.len(), "change"));
         }

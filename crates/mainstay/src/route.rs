@@ -1,4 +1,4 @@
-//! `mainstay route`: where an alert would go.
+//! `mainstay route`: where an alert would go, and whether it would leave.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::adopt;
 use crate::exit::Exit;
 use crate::output::{self, Form, Table};
-use crate::remote::{Ask, cut};
+use crate::remote::{Ask, cut, list};
 
 /// What is asked about routes.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -25,18 +25,24 @@ pub(crate) enum Command {
         #[arg(short, long, value_enum, default_value_t)]
         output: Form,
     },
-    /// Let what a receiver is told leave from now on, whatever its routes say; what fires already is told at once.
-    CutOver {
-        /// The receiver.
-        receiver: String,
+    /// Say of every route of a server whom it tells, and whether that leaves or is only recorded.
+    List {
         #[command(flatten)]
         ask: Ask,
     },
-    /// Only record what a receiver is told, from now on.
+    /// Let what a route and those below it tell leave from now on, whatever the catalog says; what fires already is told
+    /// at once.
+    CutOver {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Only record what a route and those below it tell, from now on.
     CutBack {
-        /// The receiver.
-        receiver: String,
-        /// Forget what was said by `cut-over` and `cut-back`: its routes say it again.
+        #[command(flatten)]
+        which: Which,
+        /// Forget what was said by `cut-over` and `cut-back`: the catalog says it again.
         #[arg(long)]
         as_written: bool,
         #[command(flatten)]
@@ -47,6 +53,19 @@ pub(crate) enum Command {
         #[command(flatten)]
         of: Of,
     },
+}
+
+/// Which routes are cut over or back.
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Which {
+    /// The route, as `route list` and `route explain` name it, or the end of its name if no other ends so; `root` is all
+    /// of them.
+    #[arg(value_name = "ROUTE")]
+    pub(crate) route: Option<String>,
+    /// Every route that tells this receiver.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) receiver: Option<String>,
 }
 
 /// Where the routes are.
@@ -79,12 +98,13 @@ impl Command {
     pub(crate) fn run(&self) -> Exit {
         let catalog = match self {
             Self::Explain { of, .. } | Self::Export { of } => of.read(),
-            Self::CutOver { receiver, ask } => return cut(receiver, Some(true), ask),
+            Self::List { ask } => return list(ask),
+            Self::CutOver { which, ask } => return cut(which, Some(true), ask),
             Self::CutBack {
-                receiver,
+                which,
                 as_written,
                 ask,
-            } => return cut(receiver, (!as_written).then_some(false), ask),
+            } => return cut(which, (!as_written).then_some(false), ask),
         };
         match (self, catalog) {
             (_, Err(exit)) => exit,
@@ -96,7 +116,7 @@ impl Command {
                 explain(&catalog, labels, *output);
                 Exit::Ok
             }
-            (Self::CutOver { .. } | Self::CutBack { .. }, Ok(_)) => Exit::Ok,
+            (Self::List { .. } | Self::CutOver { .. } | Self::CutBack { .. }, Ok(_)) => Exit::Ok,
         }
     }
 }
@@ -106,22 +126,12 @@ fn explain(catalog: &Catalog, labels: &[(String, String)], form: Form) {
     let labels: Labels = pairs.collect();
     let routing = &catalog.response.routing;
     let taken = routing.route.matching(&labels);
-    let in_words = |path: &[usize]| {
-        let mut route = &routing.route;
-        let mut words = vec!["root".to_owned()];
-        for index in path {
-            route = &route.routes[*index];
-            let matchers: Vec<String> = route.matchers.iter().map(ToString::to_string).collect();
-            words.push(format!("{{{}}}", matchers.join(", ")));
-        }
-        words.join(" > ")
-    };
     if form == Form::Json {
         let taken: Vec<serde_json::Value> = taken
             .iter()
             .map(|(path, route)| {
                 json!({
-                    "path": in_words(path),
+                    "path": routing.route_name(path),
                     "receiver": route.receiver,
                     "group": route.group_by.of(&labels),
                     "group_wait": mainstay_catalog::duration::format(route.group_wait),
@@ -141,7 +151,7 @@ fn explain(catalog: &Catalog, labels: &[(String, String)], form: Form) {
             mainstay_catalog::duration::format(route.group_wait),
             mainstay_catalog::duration::format(route.group_interval),
             mainstay_catalog::duration::format(route.repeat_interval),
-            in_words(path),
+            routing.route_name(path),
         ]);
     }
     table.print("No route takes it.");

@@ -207,14 +207,15 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         .no_proxy()
         .build()
         .map_err(|error| ServeError::Web(error.to_string()))?;
+    let channels = Arc::new(Fenced {
+        inner: channels.with_ack_links(desk::links(&key)),
+        lead: lead.clone(),
+    });
     let parts = Parts {
         journal: journal.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
-        channels: Arc::new(Fenced {
-            inner: channels.with_ack_links(desk::links(&key)),
-            lead: lead.clone(),
-        }),
+        channels: channels.clone(),
         hands: Arc::new(Fenced {
             inner: SupervisorHand::new(client.clone(), &options.supervisor),
             lead,
@@ -254,6 +255,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             plane: plane.clone(),
             journal,
             telemetry: telemetry.clone(),
+            channels,
             data: options.data.clone(),
             backups: options.data.join("backups"),
             catalog: options.catalog.clone(),

@@ -13,6 +13,8 @@ use crate::spanned::Spanned;
 const SLACK_API: &str = "https://slack.com/api";
 const POST_MESSAGE: &str = "/chat.postMessage";
 const ENQUEUE: &str = "/v2/enqueue";
+/// Where Mainstay takes copies of what an Alertmanager tells.
+const COPIES: &str = "/api/v1/shadow/alertmanager";
 
 /// Keys that are followed, by the kind of the integration.
 const FOLLOWED: [(&str, &[&str]); 6] = [
@@ -118,13 +120,6 @@ pub(super) fn read(root: &Node, findings: &mut Findings<'_>, found: &mut Found) 
     }
     found.smtp = smtp(root, findings, found);
     if let Some(global) = global {
-        let followed = [
-            "slack_",
-            "pagerduty_url",
-            "smtp_",
-            "http_config",
-            "resolve_timeout",
-        ];
         for (key, value) in global.entries() {
             if let Value::Null = value.value {
                 continue;
@@ -138,7 +133,7 @@ pub(super) fn read(root: &Node, findings: &mut Findings<'_>, found: &mut Found) 
                 "smtp_hello" | "smtp_auth_identity" | "smtp_auth_secret" | "smtp_auth_secret_file" | "smtp_tls_config" => {
                     findings.without_effect("global", key);
                 }
-                key if followed.iter().any(|prefix| key.starts_with(prefix)) => {}
+                "http_config" => global_http(root, value, findings),
                 // What belongs to integrations without a channel is said where they are used.
                 _ => {}
             }
@@ -151,6 +146,51 @@ pub(super) fn read(root: &Node, findings: &mut Findings<'_>, found: &mut Found) 
             "leave it out",
         );
     }
+}
+
+/// What of the `http_config` in `global` has no effect, or not on all that it has one on in an Alertmanager.
+fn global_http(root: &Node, http: &Node, findings: &mut Findings<'_>) {
+    let receivers = root.list("receivers").iter();
+    let configs = receivers.flat_map(|receiver| receiver.entries());
+    let without_own = configs.filter(|(kind, configs)| {
+        let is_told = kind.value != "email_configs" && FOLLOWED.iter().any(|(known, _)| *known == kind.value);
+        is_told
+            && configs
+                .items()
+                .iter()
+                .any(|config| config.get("http_config").is_none())
+    });
+    let kinds: std::collections::BTreeSet<&str> = without_own
+        .map(|(kind, _)| kind.value.trim_end_matches("_configs"))
+        .collect();
+    let others: Vec<&str> = kinds.iter().copied().filter(|kind| *kind != "webhook").collect();
+    for (name, value) in http.entries() {
+        if matches!(value.value, Value::Null) {
+            continue;
+        }
+        match name.as_str() {
+            "basic_auth" | "bearer_token" | "bearer_token_file" | "authorization" if !others.is_empty() => {
+                findings.loss(
+                    name.at,
+                    format!(
+                        "`{}` of `http_config` in `global` is followed for webhooks, and not for {}",
+                        name.value,
+                        others.join(", ")
+                    ),
+                    "nothing is done in its place: see to it that it is not needed",
+                );
+            }
+            "basic_auth" | "bearer_token" | "bearer_token_file" | "authorization" | "enable_http2" => {}
+            "follow_redirects" if value.text().and_then(truth) == Some(false) => {}
+            _ => findings.without_effect("`http_config` in `global`", name),
+        }
+    }
+}
+
+/// Whether a webhook is one by which a Mainstay hears what this Alertmanager tells.
+fn is_for_copies(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    path.trim_end_matches('/').ends_with(COPIES)
 }
 
 struct Reader<'r, 'f, 'd> {
@@ -169,6 +209,14 @@ impl Reader<'_, '_, '_> {
             for (index, config) in configs.items().iter().enumerate() {
                 let kind = key.trim_end_matches("_configs");
                 let name = format!("{}/{kind}[{index}]", self.receiver.value);
+                if let Some(url) = config.filled("url").filter(|url| is_for_copies(url)) {
+                    self.findings.loss(
+                        url.at,
+                        "this webhook takes copies for Mainstay: it tells itself nothing",
+                        "take it out when the Alertmanager that sends them is gone",
+                    );
+                    continue;
+                }
                 match self.integration(&key.value, &name, config) {
                     Some(integration) => integrations.push(integration),
                     None => lost.push((kind.to_owned(), config.at)),

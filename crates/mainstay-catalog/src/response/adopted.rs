@@ -42,6 +42,9 @@ pub(super) struct AdoptedSpec {
     /// Receivers that page by an escalation policy, too.
     #[serde(default)]
     pub(super) pages: BTreeMap<Spanned<String>, Spanned<String>>,
+    /// Whether all its routes only record what they tell: beside the Alertmanager that it was written for.
+    #[serde(default)]
+    pub(super) shadow: bool,
 }
 
 /// A configuration that was read.
@@ -145,6 +148,7 @@ pub(super) fn take(
 ) -> (RoutingSpec, Adopted) {
     let mut spec = found.spec;
     if let Some(Sourced { document, value }) = named {
+        spec.route.value.shadow = Some(value.shadow);
         for (name, policy) in value.pages {
             if !policies.contains_key(&policy.value) {
                 let known = policies.keys().map(String::as_str);

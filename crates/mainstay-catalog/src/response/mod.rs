@@ -11,6 +11,7 @@ mod escalation;
 mod heartbeat;
 mod pay;
 mod rota;
+mod route_name;
 mod routing;
 pub(crate) mod time_interval;
 mod watchdog;
@@ -29,6 +30,7 @@ pub use pay::{BusinessHours, Decimal, DecimalError, Pay};
 pub use rota::{
     BASE_LAYER, DstConvention, Handoff, Layer, Restriction, Rota, TurnLength, TurnLengthError, TurnUnit,
 };
+pub use route_name::{NamedRoute, ROOT, RouteNameError, is_within};
 pub use routing::{Flapping, GroupBy, InhibitRule, Integration, Receiver, Route, Routing};
 pub(crate) use routing::{InhibitSpec, RouteSpec, RoutingSpec};
 pub use time_interval::TimeInterval;

@@ -120,7 +120,7 @@ fn published_files_are_accepted_and_refused_as_by_alertmanager() {
     assert!(good >= 18 && bad >= 20, "{good} accepted, {bad} refused");
 }
 
-fn check(text: &str) -> (Catalog, Diagnostics) {
+pub(crate) fn check(text: &str) -> (Catalog, Diagnostics) {
     let (documents, mut found) = Documents::from_texts([("alertmanager.yml", text)]);
     let catalog = Catalog::build(documents, &mut found);
     (catalog, found)

@@ -1,5 +1,6 @@
 //! What a user of the catalog would notice.
 
+mod adopted;
 mod alertmanager;
 mod archive;
 mod as_written;

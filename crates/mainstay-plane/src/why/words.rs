@@ -100,11 +100,13 @@ pub(super) fn grouped(event: &AlertEvent, fingerprint: Digest) -> Option<(Step, 
     let has = |alerts: &[mainstay_kernel::fact::AlertFact]| {
         alerts.iter().any(|alert| alert.fingerprint == fingerprint)
     };
+    let mode = |shadow: bool| if shadow { "In shadow: told" } else { "Told" };
     Some(match event {
         AlertEvent::Fired { fact } if has(&fact.firing) => (
             Step::Grouping,
             format!(
-                "Told to receiver {}, {}, as a {}.",
+                "{} to receiver {}, {}, as a {}.",
+                mode(fact.shadow),
                 fact.receiver,
                 others(&fact.firing),
                 fact.severity
@@ -112,7 +114,11 @@ pub(super) fn grouped(event: &AlertEvent, fingerprint: Digest) -> Option<(Step, 
         ),
         AlertEvent::Reminded { fact } if has(&fact.firing) => (
             Step::Grouping,
-            format!("Told again to receiver {}: nothing changed.", fact.receiver),
+            format!(
+                "{} again to receiver {}: nothing changed.",
+                mode(fact.shadow),
+                fact.receiver
+            ),
         ),
         AlertEvent::Flapping { fact, flapping } if has(&fact.firing) => {
             let by = flapping.iter().find(|one| one.fingerprint == fingerprint);
@@ -134,7 +140,8 @@ pub(super) fn grouped(event: &AlertEvent, fingerprint: Digest) -> Option<(Step, 
         AlertEvent::Resolved { fact } if has(&fact.resolved) => (
             Step::Grouping,
             format!(
-                "Its end told to receiver {}, {}.",
+                "{}ts end told to receiver {}, {}.",
+                if fact.shadow { "In shadow: i" } else { "I" },
                 fact.receiver,
                 others(&fact.resolved)
             ),

@@ -21,7 +21,7 @@ use mainstay_review::facts::BudgetCost;
 
 /// Receivers that take everything, unless they are too busy to.
 #[derive(Default)]
-pub(crate) struct Outside(Mutex<Vec<(String, String)>>, AtomicBool);
+pub(crate) struct Outside(Mutex<Vec<(String, String)>>, AtomicBool, Mutex<Vec<String>>);
 
 impl Channels for Outside {
     async fn send(&self, outgoing: Outgoing<'_>) -> Sent {
@@ -38,7 +38,8 @@ impl Channels for Outside {
 }
 
 impl Hands for Outside {
-    async fn act(&self, _key: &str, _act: &Act) -> Outcome {
+    async fn act(&self, key: &str, _act: &Act) -> Outcome {
+        self.2.lock().expect("not poisoned").push(key.to_owned());
         Outcome::Failed {
             reason: "no platform here".to_owned(),
         }
@@ -187,6 +188,11 @@ impl Bench {
     /// The keys and subjects of what left, in order.
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
         self.outside.0.lock().expect("not poisoned").clone()
+    }
+
+    /// The keys of what was done to the platform, in order.
+    pub(crate) fn acted(&self) -> Vec<String> {
+        self.outside.2.lock().expect("not poisoned").clone()
     }
 }
 

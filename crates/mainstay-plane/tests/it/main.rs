@@ -13,6 +13,7 @@ mod precision;
 mod received;
 mod repeat;
 mod scripts;
+mod shadow;
 mod shifts;
 mod telemetry;
 mod tenants;

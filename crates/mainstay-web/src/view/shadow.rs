@@ -99,12 +99,33 @@ pub struct PagerDutyReference {
     pub summary: String,
 }
 
-/// Whether what a receiver is told leaves.
+/// Whether what routes tell leaves: those of a name and all below it, or those that tell a receiver.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CutOver {
-    /// The receiver, as the catalog names it.
-    pub receiver: String,
-    /// true: it leaves; false: it is only recorded; null: as its routes say.
+    /// The route, by its name or the end of it: `root > {team="shop"}`. Either this or `receiver`.
+    #[serde(default)]
+    pub route: Option<String>,
+    /// The receiver, as the catalog names it. Either this or `route`.
+    #[serde(default)]
+    pub receiver: Option<String>,
+    /// true: it leaves; false: it is only recorded; null: as the catalog says.
     pub live: Option<bool>,
+}
+
+/// A route, and whether what it tells leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RouteInForce {
+    /// Its name: the conditions that lead to it.
+    pub route: String,
+    /// Whom it tells.
+    pub receiver: String,
+    /// Whether what it tells is only recorded.
+    pub shadow: bool,
+    /// Whether the catalog says so.
+    pub written: bool,
+    /// The route that was cut over or back, if that is why: it, or one above it.
+    pub by_route: Option<String>,
+    /// The receiver that was cut over or back, if that is why.
+    pub by_receiver: Option<String>,
 }

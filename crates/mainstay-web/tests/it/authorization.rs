@@ -120,7 +120,7 @@ pub(crate) fn body(info: &RouteInfo) -> &'static str {
         "/api/v2/alerts" | "/api/v1/completions" => "[]",
         "/api/v1/shadow/alertmanager" => r#"{"version":"4","groupKey":"g","status":"firing","alerts":[]}"#,
         "/api/v1/shadow/pagerduty" => r#"{"event":{"event_type":"incident.triggered","data":{"id":"P1"}}}"#,
-        "/api/v1/shadow/cut" => r#"{"receiver":"team","live":true}"#,
+        "/api/v1/shadow/cut" => r#"{"route":"root","live":true}"#,
         "/api/v1/alerts/webhook" => r#"{"version":"4","groupKey":"g","status":"firing","alerts":[]}"#,
         "/api/v2/silences" => {
             r#"{"matchers":[{"name":"cell","value":"cell-5","isRegex":false,"isEqual":true}],"comment":"planned",

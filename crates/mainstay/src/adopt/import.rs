@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use mainstay_adopt::System;
 use mainstay_catalog::{Diagnostics, Document, Documents, Format, Level, Platform};
 
@@ -22,6 +23,9 @@ pub(crate) struct Options {
     /// The directory to write into, one file for each that is read; no file is replaced. Without it, standard output.
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Of an on-call system: compare who is on call in the 90 days from this instant on, RFC 3339; without it, from now on.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -85,7 +89,7 @@ impl Options {
             return self.routing();
         }
         if let Some(system) = self.tool.system() {
-            return moving::run(system, &self.files, self.output.as_deref());
+            return moving::run(system, &self.files, self.output.as_deref(), self.at);
         }
         let mut made = Vec::new();
         let (mut errors, mut warnings, mut objectives) = (0, 0, 0);

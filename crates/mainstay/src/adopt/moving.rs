@@ -19,7 +19,7 @@ use crate::exit::Exit;
 const SHOWN: usize = 50;
 
 /// Reads the files, writes the catalog's, reads those back and compares.
-pub(super) fn run(system: System, paths: &[PathBuf], output: Option<&Path>) -> Exit {
+pub(super) fn run(system: System, paths: &[PathBuf], output: Option<&Path>, at: Option<Timestamp>) -> Exit {
     let Some(directory) = output else {
         anstream::eprintln!(
             "mainstay import: name the catalog's directory with -o: what is written is read back from there"
@@ -37,7 +37,7 @@ pub(super) fn run(system: System, paths: &[PathBuf], output: Option<&Path>) -> E
         }
     }
     let there = directory.exists().then(|| Catalog::check(directory).0);
-    let now = SystemClock.now();
+    let now = at.unwrap_or_else(|| SystemClock.now());
     let moved = match read(system, &texts, &known(there.as_ref()), now) {
         Ok(moved) => moved,
         Err(error) => {
@@ -57,29 +57,54 @@ pub(super) fn run(system: System, paths: &[PathBuf], output: Option<&Path>) -> E
                 .as_ref()
                 .is_some_and(|catalog| catalog.response.alertmanager.is_some()),
     };
-    if let Err(error) = files::make(directory, &written(&moved, system, has)) {
+    let made = written(&moved, system, has);
+    if let Err(error) = files::make(directory, &made) {
         anstream::eprintln!("mainstay import: {error}");
         return Exit::Failure;
+    }
+    let names: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
+    anstream::eprintln!("written to {}: {}", directory.display(), names.join(", "));
+    if !moved.losses.is_empty() {
+        anstream::eprintln!("not carried over as it was:");
     }
     for loss in &moved.losses {
         anstream::eprintln!("{loss}");
     }
     let (catalog, findings) = check::examine(directory);
     anstream::eprint!("{}", findings.render(check::root(directory), true));
-    let differing = say(&moved, &catalog, now);
+    let said = say(&moved, &catalog, now);
+    let compared = match moved.schedules.len() {
+        0 => "no schedule to compare".to_owned(),
+        all if said.compared == 0 => format!("{} not compared", counted(all, "schedule")),
+        all => format!(
+            "{} in the 90 days from {} on, {} of {} compared",
+            counted(said.differing, "difference"),
+            now.strftime("%Y-%m-%d"),
+            said.compared,
+            counted(all, "schedule")
+        ),
+    };
     anstream::eprintln!(
-        "{}, {}, {}; {} to look at; {} of the next 90 days",
+        "{}, {}, {}; {} to look at; {compared}",
         counted(moved.people.len(), "person").replace("persons", "people"),
         counted(catalog.response.rotas.len(), "rota"),
         counted(moved.policies.len(), "policy").replace("policys", "policies"),
         counted(moved.losses.len(), "thing"),
-        counted(differing, "difference"),
     );
-    if findings.has_errors() {
+    if findings.has_errors() || said.differing > 0 {
         Exit::Problems
     } else {
         Exit::Ok
     }
+}
+
+/// What was compared.
+#[derive(Default)]
+struct Said {
+    /// So many schedules.
+    compared: usize,
+    /// So much differs in them.
+    differing: usize,
 }
 
 /// The people whom the catalog has, by their address.
@@ -90,16 +115,19 @@ fn known(catalog: Option<&Catalog>) -> BTreeMap<String, PersonId> {
         .collect()
 }
 
-/// Says what differs, and what is to be done on the server; how much differs.
-fn say(moved: &Moved, catalog: &Catalog, now: Timestamp) -> usize {
-    let mut differing = 0;
+/// Says what differs, and what is to be done on the server.
+fn say(moved: &Moved, catalog: &Catalog, now: Timestamp) -> Said {
+    let mut said = Said::default();
     for schedule in &moved.schedules {
         let title = &schedule.title;
         match compare(moved, schedule, &catalog.response.rotas, now) {
             Compared::NotRendered => anstream::println!(
-                "{title}: not compared: the export has no rendered schedule of the next 90 days"
+                "{title}: not compared: no file has the schedule that the system itself renders for the next 90 days"
             ),
-            Compared::Past => anstream::println!("{title}: not compared: its rendered schedule is over"),
+            Compared::Past => anstream::println!(
+                "{title}: not compared: the schedule that the system rendered ends before {}; export it anew",
+                now.strftime("%Y-%m-%d")
+            ),
             Compared::Over {
                 from,
                 until,
@@ -115,7 +143,8 @@ fn say(moved: &Moved, catalog: &Catalog, now: Timestamp) -> usize {
                 if let Some(more) = differences.len().checked_sub(SHOWN).filter(|more| *more > 0) {
                     anstream::println!("  and {more} more");
                 }
-                differing += differences.len();
+                said.compared += 1;
+                said.differing += differences.len();
             }
         }
     }
@@ -131,7 +160,7 @@ fn say(moved: &Moved, catalog: &Catalog, now: Timestamp) -> usize {
             one.until
         );
     }
-    differing
+    said
 }
 
 fn line(one: &Difference) -> String {

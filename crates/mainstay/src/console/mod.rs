@@ -62,8 +62,8 @@ use mainstay_web::view::{
     CatalogInfo, Change, CutOver, Done, Explained, GateAnswer, GateApproval, GatePlace, GatePolicies,
     GateRequest, GateStatement, GettableAlert, GettableSilence, Heartbeat, InboxMessage, Incident,
     IncidentSummary, IssuedReport, JournalReport, Look, Named, NewAdjustment, Overview, PostableAlert,
-    PostableSilence, ReportAsk, ReportFile, ReportIndex, ReviewAsked, ShadowReport, SigningKeyInfo,
-    Situation, Slo, SloDetail, ToldElsewhere, WhatIf, WhatIfAsked, Why,
+    PostableSilence, ReportAsk, ReportFile, ReportIndex, ReviewAsked, RouteInForce, ShadowReport,
+    SigningKeyInfo, Situation, Slo, SloDetail, ToldElsewhere, WhatIf, WhatIfAsked, Why,
 };
 use mainstay_web::{Alertmanager, Answer, Console, Failure, Reports, Shadow, Turn};
 use serde_json::Value;
@@ -415,6 +415,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Shadow for PlaneConsole<J, C, 
         since: Option<Timestamp>,
     ) -> Answer<'a, ShadowReport> {
         Box::pin(self.compare_shadow(since))
+    }
+
+    fn routes_in_force<'a>(&'a self, _who: &'a Principal) -> Answer<'a, Vec<RouteInForce>> {
+        Box::pin(async move { Ok(self.list_routes().await) })
     }
 
     fn cut_over<'a>(&'a self, who: &'a Principal, cut: CutOver) -> Answer<'a, Done> {

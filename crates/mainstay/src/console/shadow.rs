@@ -1,7 +1,7 @@
 //! What routes in shadow would have told, and what others told.
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_alert::shadow::{Elsewhere, Told, report};
+use mainstay_alert::shadow::{CutOf, Elsewhere, Told, in_force, report};
 use mainstay_alert::{AlertCommand, AlertEvent};
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
@@ -12,9 +12,10 @@ use mainstay_kernel::notification::GroupKey;
 use mainstay_kernel::{Digest, Principal};
 use mainstay_plane::{Command, last_before};
 use mainstay_web::Failure;
-use mainstay_web::view::{CutOver, Done, ShadowPair, ShadowReport, ShadowTold, ToldElsewhere};
+use mainstay_web::view::{CutOver, Done, RouteInForce, ShadowPair, ShadowReport, ShadowTold, ToldElsewhere};
 
 use super::{PlaneConsole, failure, unavailable};
+use crate::check::counted;
 
 /// How many events are read at once, and how many are looked through at most.
 const PAGE: usize = 1_000;
@@ -32,32 +33,82 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             });
         };
         let message = format!("Noted what {} told {}.", told.source, told.receiver);
-        self.alert_command(who, AlertCommand::ToldElsewhere(told), message)
-            .await
+        let command = Command::Alert(AlertCommand::ToldElsewhere(told));
+        let done = self.plane.submit(who.actor.clone(), command).await;
+        let done = done.map_err(|error| failure(error, "It may be told once more."))?;
+        Ok(Done {
+            message,
+            events: done.into_iter().map(|done| done.id).collect(),
+        })
+    }
+
+    pub(super) async fn list_routes(&self) -> Vec<RouteInForce> {
+        let look = self.plane.look(|states| {
+            let routes = in_force(states.alerts, &states.catalog.response.routing).into_iter();
+            let shown = routes.map(|one| {
+                let of = one.by.map(|cut| &cut.of);
+                RouteInForce {
+                    receiver: one.route.route.receiver.clone(),
+                    written: one.route.route.shadow,
+                    route: one.route.name,
+                    shadow: one.shadow,
+                    by_route: of.and_then(|of| match of {
+                        CutOf::Route(name) => Some(name.clone()),
+                        CutOf::Receiver(_) => None,
+                    }),
+                    by_receiver: of.and_then(|of| match of {
+                        CutOf::Receiver(name) => Some(name.clone()),
+                        CutOf::Route(_) => None,
+                    }),
+                }
+            });
+            shown.collect()
+        });
+        look.await
     }
 
     pub(super) async fn cut(&self, who: &Principal, cut: CutOver) -> Result<Done, Failure> {
-        let CutOver { receiver, live } = cut;
-        let message = match live {
-            Some(true) => format!("What {receiver} is told leaves from now on."),
-            Some(false) => format!("What {receiver} is told is only recorded from now on."),
-            None => format!("What {receiver} is told leaves or not, as its routes say."),
+        let CutOver {
+            route,
+            receiver,
+            live,
+        } = cut;
+        let of = match (route, receiver) {
+            (Some(name), _) => CutOf::Route(name),
+            (None, name) => CutOf::Receiver(name.unwrap_or_default()),
         };
-        self.alert_command(who, AlertCommand::CutOver { receiver, live }, message)
-            .await
-    }
-
-    async fn alert_command(
-        &self,
-        who: &Principal,
-        command: AlertCommand,
-        message: String,
-    ) -> Result<Done, Failure> {
-        let done = self
-            .plane
-            .submit(who.actor.clone(), Command::Alert(command))
-            .await;
-        let done = done.map_err(|error| failure(error, "See `mainstay route explain`."))?;
+        let found = self.plane.look(|states| {
+            let routing = &states.catalog.response.routing;
+            match &of {
+                CutOf::Route(name) => routing.find_route(name).map(|named| named.name).ok(),
+                CutOf::Receiver(_) => None,
+            }
+        });
+        let what = match (&of, found.await) {
+            (CutOf::Receiver(name), _) => format!("what the receiver {name} is told"),
+            (CutOf::Route(name), found) => format!(
+                "what the route {} and those below it tell",
+                found.as_ref().unwrap_or(name)
+            ),
+        };
+        let becomes = match live {
+            Some(true) => "leaves",
+            Some(false) => "is only recorded",
+            None => "leaves or not, as the catalog says",
+        };
+        let command = Command::Alert(AlertCommand::CutOver { of, live });
+        let done = self.plane.submit(who.actor.clone(), command).await;
+        let done = done.map_err(|error| failure(error, "See `mainstay route list`."))?;
+        let told = done.iter().filter(|one| one.kind == "alert.fired").count();
+        let message = match (done.is_empty(), told) {
+            (true, _) => format!("Nothing changes: {what} {becomes} already."),
+            (false, 0) => format!("From now on: {what} {becomes}."),
+            (false, told) => format!(
+                "From now on: {what} {becomes}; {} that fired in shadow {} told now.",
+                counted(told, "group"),
+                if told == 1 { "is" } else { "are" }
+            ),
+        };
         Ok(Done {
             message,
             events: done.into_iter().map(|done| done.id).collect(),

@@ -344,6 +344,6 @@ pub(crate) use metrics::Command as MetricsCommand;
 pub(crate) use oncall::Command as OncallCommand;
 pub(crate) use query::Options as QueryOptions;
 pub(crate) use runbook::Command as RunbookCommand;
-pub(crate) use shadow::{Command as ShadowCommand, cut};
+pub(crate) use shadow::{Command as ShadowCommand, cut, list};
 pub(crate) use silence::Command as SilenceCommand;
 pub(crate) use slo::Command as SloCommand;

@@ -1,4 +1,4 @@
-//! `mainstay shadow`, `mainstay route cut-over` and `cut-back`.
+//! `mainstay shadow`, `mainstay route list`, `cut-over` and `cut-back`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{Ask, Remote};
 use crate::exit::Exit;
 use crate::output::{self, Form, Table, clock, text};
+use crate::route::Which;
 
 /// What is asked about routes in shadow.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -36,13 +37,13 @@ impl Command {
             }
             let differs = ["only_ours", "only_theirs"]
                 .iter()
-                .any(|side| !list(&report, side).is_empty());
+                .any(|side| !items(&report, side).is_empty());
             Ok(if differs { Exit::Problems } else { Exit::Ok })
         })
     }
 }
 
-fn list<'a>(report: &'a Value, key: &str) -> &'a [Value] {
+fn items<'a>(report: &'a Value, key: &str) -> &'a [Value] {
     report[key].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -63,23 +64,64 @@ fn table(report: &Value, now: Timestamp) -> Table {
             text(told, "event"),
         ]);
     };
-    for one in list(report, "only_ours") {
+    for one in items(report, "only_ours") {
         row("only ours", one);
     }
-    for one in list(report, "only_theirs") {
+    for one in items(report, "only_theirs") {
         row("only theirs", one);
     }
-    for pair in list(report, "both") {
+    for pair in items(report, "both") {
         row("both: ours", &pair["ours"]);
         row("both: theirs", &pair["theirs"]);
     }
     table
 }
 
-/// Lets what a receiver is told leave, or only be recorded, or as its routes say.
-pub(crate) fn cut(receiver: &str, live: Option<bool>, ask: &Ask) -> Exit {
+/// Every route with whom it tells, and whether that leaves.
+pub(crate) fn list(ask: &Ask) -> Exit {
     Remote::run(&ask.server, async |remote| {
-        let body = json!({"receiver": receiver, "live": live});
+        let (routes, _) = remote.look("/api/v1/shadow/routes", &[]).await?;
+        match ask.output {
+            Form::Json => output::json(&routes),
+            Form::Table => {
+                let mut table = Table::new(&["ROUTE", "RECEIVER", "TELLS", "BECAUSE"]);
+                for route in routes.as_array().into_iter().flatten() {
+                    let tells = match route["shadow"] == true {
+                        true => "in shadow",
+                        false => "live",
+                    };
+                    table.row([
+                        text(route, "route"),
+                        text(route, "receiver"),
+                        tells.to_owned(),
+                        because(route),
+                    ]);
+                }
+                table.print("There are no routes.");
+            }
+        }
+        Ok(Exit::Ok)
+    })
+}
+
+/// Why a route is in shadow or not.
+fn because(route: &Value) -> String {
+    let cut = match route["shadow"] == true {
+        true => "cut back",
+        false => "cut over",
+    };
+    match (route["by_route"].as_str(), route["by_receiver"].as_str()) {
+        (Some(name), _) if route["route"] == name => cut.to_owned(),
+        (Some(name), _) => format!("{cut} with {name}"),
+        (None, Some(name)) => format!("{cut} with the receiver {name}"),
+        (None, None) => "as written".to_owned(),
+    }
+}
+
+/// Lets what routes tell leave, or only be recorded, or as the catalog says.
+pub(crate) fn cut(which: &Which, live: Option<bool>, ask: &Ask) -> Exit {
+    Remote::run(&ask.server, async |remote| {
+        let body = json!({"route": which.route, "receiver": which.receiver, "live": live});
         remote.act("/api/v1/shadow/cut", Some(body), ask.output).await?;
         Ok(Exit::Ok)
     })

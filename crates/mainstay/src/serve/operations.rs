@@ -6,8 +6,11 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mainstay_alert::shadow::{CutOf, without_route};
+use mainstay_catalog::Catalog;
 use mainstay_catalog::plan::plan;
 use mainstay_change::ChangeCommand;
+use mainstay_delivery::smtp::SmtpOptions;
 use mainstay_journal::StoredJournal;
 use mainstay_kernel::fact::{ChangeKind, ChangeRecorded};
 use mainstay_kernel::{Actor, Scope};
@@ -16,7 +19,7 @@ use mainstay_plane::{Command, Telemetry};
 use mainstay_web::view::{Applied, BackupMade};
 use mainstay_web::{Answer, Failure};
 
-use super::{LivePlane, environment, load_catalog};
+use super::{LiveChannels, LivePlane, channel_options, environment, load_catalog};
 use crate::adopt::alertmanager::settings;
 use crate::backup::manifest::Manifest;
 use crate::check::counted;
@@ -27,6 +30,7 @@ pub(super) struct DiskOperations {
     pub(super) plane: Arc<LivePlane>,
     pub(super) journal: Arc<StoredJournal>,
     pub(super) telemetry: Arc<Telemetry>,
+    pub(super) channels: Arc<LiveChannels>,
     /// The data directory.
     pub(super) data: PathBuf,
     /// `DATA/backups`: copies go into directories there, named by their instant.
@@ -64,6 +68,23 @@ fn copy_for_owner(from: &Path, to: &Path) -> std::io::Result<()> {
     let mut file = options.write(true).create_new(true).mode(0o600).open(to)?;
     std::io::copy(&mut std::fs::File::open(from)?, &mut file)?;
     file.sync_all()
+}
+
+impl DiskOperations {
+    /// All of it is in force, or nothing is.
+    async fn put_in_force(
+        &self,
+        catalog: Arc<Catalog>,
+        lookup: impl Fn(&str) -> Option<String>,
+        mail: Option<SmtpOptions>,
+    ) -> Result<(), String> {
+        let channels = &self.channels.inner;
+        let mail = channels.prepare_mail(mail).map_err(|error| error.to_string())?;
+        let applied = self.plane.apply_catalog(catalog, lookup).await;
+        applied.map_err(|error| error.to_string())?;
+        channels.set_mail(mail);
+        Ok(())
+    }
 }
 
 impl Operations for DiskOperations {
@@ -128,17 +149,24 @@ impl Operations for DiskOperations {
                 .map_err(|error| invalid(error.to_string()))?;
             let old = self.plane.look(|states| states.catalog.clone()).await;
             let digest = new.digest.to_string();
-            // Secrets and template files are no part of the digest.
-            if old.digest == new.digest && old.response.alertmanager == new.response.alertmanager {
+            if old.response.channels.telephone != new.response.channels.telephone {
+                return Err(Failure::Refused {
+                    message: "the new catalog names another telephone provider".to_owned(),
+                    help: "That is read at the start only: restart serve.".to_owned(),
+                });
+            }
+            let read = new.clone();
+            let lookup = settings(&read, &self.catalog, environment);
+            let mail = channel_options(&new.response.channels, &lookup)
+                .map_err(invalid)?
+                .smtp;
+            let same = old.digest == new.digest;
+            // Secrets and template files are no part of the digest, and files that hold secrets no part of the catalog.
+            if same && old.response.alertmanager == new.response.alertmanager {
+                self.put_in_force(new, &lookup, mail).await.map_err(invalid)?;
                 return Ok(Applied {
                     digest,
                     changes: Vec::new(),
-                });
-            }
-            if old.response.channels.smtp != new.response.channels.smtp {
-                return Err(Failure::Refused {
-                    message: "the new catalog names another mail server".to_owned(),
-                    help: "That is read at the start only: restart serve.".to_owned(),
                 });
             }
             let climbing = self.plane.look(|states| {
@@ -154,7 +182,12 @@ impl Operations for DiskOperations {
                     help: "Acknowledge it first, or keep the policy.".to_owned(),
                 });
             }
-            let changes: Vec<String> = plan(&old, &new).iter().map(ToString::to_string).collect();
+            let mut changes: Vec<String> = plan(&old, &new).iter().map(ToString::to_string).collect();
+            if changes.is_empty() {
+                changes.push(
+                    "read anew: secrets or template files of an Alertmanager's configuration".to_owned(),
+                );
+            }
             let now = self.plane.clock().now();
             let record = ChangeRecorded {
                 id: format!("{}@{now}", new.digest.short()),
@@ -167,10 +200,7 @@ impl Operations for DiskOperations {
                 at: now,
                 cause: None,
             };
-            let read = new.clone();
-            let lookup = settings(&read, &self.catalog, environment);
-            let applied = self.plane.apply_catalog(new, lookup).await;
-            applied.map_err(|error| invalid(error.to_string()))?;
+            self.put_in_force(new, &lookup, mail).await.map_err(invalid)?;
             let ended = self.telemetry.reconfigure(judged, now);
             self.plane.exclude().await;
             let told = self.plane.observe(&Actor::machine("telemetry"), ended).await;
@@ -178,6 +208,17 @@ impl Operations for DiskOperations {
             let command = Command::Change(ChangeCommand::Record(record));
             let recorded = self.plane.submit(who.clone(), command).await;
             recorded.map_err(|error| failed("that the catalog changed could not be recorded", &error))?;
+            let lost = self.plane.look(|states| {
+                let cuts = without_route(states.alerts, &states.catalog.response.routing);
+                cuts.into_iter().map(|cut| cut.of.clone()).collect::<Vec<_>>()
+            });
+            changes.extend(lost.await.into_iter().map(|of| {
+                let what = match of {
+                    CutOf::Route(name) => format!("no route is called {name} now"),
+                    CutOf::Receiver(name) => format!("no route tells the receiver {name} now"),
+                };
+                format!("{what}: that it was cut over or back has no effect, see `mainstay route list`")
+            }));
             tracing::info!(digest, by = %who, "a catalog was put in force");
             Ok(Applied { digest, changes })
         })

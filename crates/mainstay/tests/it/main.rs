@@ -18,6 +18,7 @@ mod help;
 mod hostile;
 mod hostile_alerts;
 mod import;
+mod moving;
 mod oncall;
 mod otlp;
 mod otlp_grpc;

@@ -1,7 +1,7 @@
 //! Nothing in shadow.
 
 use mainstay_kernel::Principal;
-use mainstay_web::view::{CutOver, Done, ShadowReport, ToldElsewhere};
+use mainstay_web::view::{CutOver, Done, RouteInForce, ShadowReport, ToldElsewhere};
 use mainstay_web::{Answer, Shadow};
 
 use super::{Fake, done};
@@ -27,6 +27,11 @@ impl Shadow for Fake {
                 truncated: false,
             })
         })
+    }
+
+    fn routes_in_force<'a>(&'a self, who: &'a Principal) -> Answer<'a, Vec<RouteInForce>> {
+        self.heard("routes_in_force", who);
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn cut_over<'a>(&'a self, who: &'a Principal, _: CutOver) -> Answer<'a, Done> {
