@@ -4,7 +4,8 @@
 # the newer one wrote, it says so before it writes anything, and `mainstay journal downgrade` is the way back.
 #
 #   MAINSTAY_OLD         the older program; without it, one is built from MAINSTAY_OLD_COMMIT
-#   MAINSTAY_OLD_COMMIT  the tag before this commit, or the commit before it, if nothing is said
+#   MAINSTAY_OLD_COMMIT  the tag before this commit, or the commit before it, if nothing is said; its catalog is used, for
+#                        an older program refuses what it does not know
 #   MAINSTAY_BIN         the newer program; without it, cargo builds it
 #   MAINSTAY_FULL        1: 10,000 alerts; else 600, and nothing but MAINSTAY_OLD is taken for the older program
 # needs: python3:python3 curl:curl git:git

@@ -345,7 +345,11 @@ fn policy(builder: &mut Builder<'_>, node: &Node<'_>) {
             .and_then(|node| node.text("type"))
             == Some("round_robin")
         {
-            builder.lose(&rule, "round robin: here all of a level are paged");
+            let mend = "add `round_robin: {every: 5m}` to the level to page in turn";
+            builder.lose(
+                &rule,
+                format!("round robin: all of the level are paged at once; {mend}"),
+            );
         }
         steps.push(Step { after, targets });
         after += rule.number("escalation_delay_in_minutes").unwrap_or(30);
