@@ -122,7 +122,10 @@ impl Flaps {
             }
         }
         let alerts = self.0.entry(group.to_owned()).or_default();
-        alerts.retain(|_, flap| flap.told || flap.stable_at() > at);
+        // Those that are stable are swept when the group has doubled: a storm pays for each of its alerts once.
+        if alerts.len().is_power_of_two() && !alerts.contains_key(&alert) {
+            alerts.retain(|_, flap| flap.told || flap.stable_at() > at);
+        }
         let flap = Flap::started(alerts.get(&alert), limit, at);
         alerts.insert(alert, flap);
     }
