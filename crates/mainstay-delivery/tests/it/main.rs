@@ -7,6 +7,7 @@ mod machine;
 mod matrix;
 mod pagerduty;
 mod provider;
+mod real_mail;
 mod receivers;
 mod support;
 mod telephone;
