@@ -98,7 +98,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         };
         let command = Command::Alert(AlertCommand::CutOver { of, live });
         let done = self.plane.submit(who.actor.clone(), command).await;
-        let done = done.map_err(|error| failure(error, "See `mainstay route list`."))?;
+        let done =
+            done.map_err(|error| failure(error, "The end of what it shows is enough, if no other ends so."))?;
         let told = done.iter().filter(|one| one.kind == "alert.fired").count();
         let message = match (done.is_empty(), told) {
             (true, _) => format!("Nothing changes: {what} {becomes} already."),
