@@ -30,6 +30,14 @@ impl<'a> Climbing<'a> {
         }
     }
 
+    fn at(&self, index: usize, level: &'a EscalationLevel) -> LevelOf<'a> {
+        LevelOf {
+            policy: self.name,
+            index,
+            level,
+        }
+    }
+
     fn notified(&self, level: usize, people: Vec<PersonId>, inform: bool) -> OncallEvent {
         OncallEvent::Notified {
             page: self.request.page.clone(),
@@ -80,25 +88,21 @@ fn has_paged(told: &[OncallEvent]) -> bool {
     told.iter().any(paged)
 }
 
-fn tell(
+fn tell<'a>(
     state: &OncallState,
     spec: &OncallSpec,
-    climbing: Climbing<'_>,
+    climbing: Climbing<'a>,
     index: usize,
-    level: &EscalationLevel,
+    level: &'a EscalationLevel,
     now: Timestamp,
 ) -> Vec<OncallEvent> {
     let request = climbing.request;
     let reached = ring::reached(state, spec, climbing.policy, level, request.severity, now);
-    if level.takes_turns() && !level.inform {
-        let at = LevelOf {
-            policy: climbing.name,
-            index,
-            level,
-        };
-        if let Some(turn) = ring::first(state, at, &reached, request) {
-            return climbing.turn_taken(index, turn).into();
-        }
+    if level.takes_turns()
+        && !level.inform
+        && let Some(turn) = ring::first(state, climbing.at(index, level), &reached, request)
+    {
+        return climbing.turn_taken(index, turn).into();
     }
     if reached.people.is_empty() {
         let why: Vec<String> = reached.missing.into_iter().map(|(_, why)| why).collect();
@@ -254,13 +258,9 @@ fn next_turn(
         return Vec::new();
     }
     let reached = ring::reached(state, spec, policy, level, severity, now);
-    let at = LevelOf {
-        policy: &open.policy,
-        index,
-        level,
-    };
-    let turn = ring::next(at, &reached, open, by);
-    let taken = turn.map(|turn| Climbing::of(open, policy).turn_taken(index, turn));
+    let climbing = Climbing::of(open, policy);
+    let turn = ring::next(climbing.at(index, level), &reached, open, by);
+    let taken = turn.map(|turn| climbing.turn_taken(index, turn));
     taken.into_iter().flatten().collect()
 }
 

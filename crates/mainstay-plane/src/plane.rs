@@ -223,9 +223,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         let firing: Vec<Digest> = firing.map(|one| one.labels.fingerprint()).collect();
         let mut done = Vec::new();
         // What one alert did stays in order: its severity is among the labels that make it the alert that it is.
-        let (urgent, rest): (Vec<_>, Vec<_>) = observations.into_iter().partition(|one| {
-            Severity::from_labels(&one.labels).is_some_and(|severity| severity <= Severity::P1)
-        });
+        let (urgent, rest): (Vec<_>, Vec<_>) = observations
+            .into_iter()
+            .partition(|one| Severity::from_labels(&one.labels).is_some_and(Severity::pages));
         for mut rest in [urgent, rest] {
             while !rest.is_empty() {
                 let later = rest.split_off(rest.len().min(OBSERVED_AT_ONCE));

@@ -159,9 +159,7 @@ fn storm(site: &Site<'_>, size: Size, chance: &SeededEntropy) -> (u64, Vec<usize
             );
         }
     }
-    let running = site.begin();
-    let address = running.address(PATIENCE);
-    let address = address.unwrap_or_else(|| panic!("it does not listen: {}", site.log()));
+    let (running, address) = site.serving();
     tell(&ledger, chance, &address, size.kills + 1, size.alerts);
     let acknowledged = ledger.lock().unwrap_or_else(PoisonError::into_inner).acknowledged;
     assert_eq!(

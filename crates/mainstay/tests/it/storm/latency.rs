@@ -12,7 +12,7 @@ use super::alerts::{Alert, mark, post};
 use super::receiver::{Arrival, Manner, Receiver};
 use super::site::Site;
 use super::{catalog, is_full, read, seed};
-use crate::harness::{PATIENCE, http, until};
+use crate::harness::{http, until};
 
 /// What a P0 may take, 99 times of a hundred.
 const CALM: Duration = Duration::from_secs(5);
@@ -89,9 +89,7 @@ fn a_page_is_out_in_time_in_calm_and_storm() {
         database: None,
         receiver: &receiver,
     };
-    let running = site.begin();
-    let address = running.address(PATIENCE);
-    let address = address.unwrap_or_else(|| panic!("it does not listen: {}", site.log()));
+    let (_running, address) = site.serving();
 
     let pages = if is_full() { 500 } else { 60 };
     let calm = tell_pages(&address, 0..pages, Duration::from_millis(50));
@@ -198,9 +196,7 @@ fn a_rule_that_fires_is_heard_of_in_time() {
         database: None,
         receiver: &receiver,
     };
-    let running = site.begin();
-    let address = running.address(PATIENCE);
-    let address = address.unwrap_or_else(|| panic!("it does not listen: {}", site.log()));
+    let (_running, address) = site.serving();
 
     let took = |numbers: std::ops::Range<u64>| -> Vec<u128> {
         let numbers: Vec<u64> = numbers.collect();

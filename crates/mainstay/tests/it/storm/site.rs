@@ -65,6 +65,14 @@ impl Site<'_> {
         }
     }
 
+    /// A server that listens, and where.
+    pub(crate) fn serving(&self) -> (Life, String) {
+        let life = self.begin();
+        let address = life.address(PATIENCE);
+        let address = address.unwrap_or_else(|| panic!("it does not listen: {}", self.log()));
+        (life, address)
+    }
+
     /// All that its servers logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.with_extension("log")).unwrap_or_default()
