@@ -70,6 +70,7 @@ fn started(
             alert,
             severity,
             groups,
+            believed_for_ms: observation.believed_for_ms,
             event: mainstay_kernel::EventId::from_bytes([0; 16]),
         },
         placements,
@@ -142,7 +143,8 @@ pub(crate) fn observe(
     for observation in observations {
         let fingerprint = observation.labels.fingerprint();
         match (
-            observation.ended_at.filter(|end| *end <= now),
+            // What is over stays so, even if the clock was set back since.
+            observation.ended_at.map(|end| end.min(now)),
             draft.alert(&fingerprint).is_some(),
         ) {
             (None, false) => {
@@ -155,6 +157,7 @@ pub(crate) fn observe(
                     alert: active.alert,
                     severity: active.severity,
                     placements,
+                    believed_for_ms: active.believed_for_ms,
                 });
                 ended.remove(&fingerprint);
             }

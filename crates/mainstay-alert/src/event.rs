@@ -61,6 +61,8 @@ pub enum AlertEvent {
         alert: AlertFact,
         severity: Severity,
         placements: Vec<Placement>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        believed_for_ms: Option<i64>,
     },
     /// It is over.
     Ended {

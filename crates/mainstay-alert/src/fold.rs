@@ -23,6 +23,9 @@ pub struct ActiveAlert {
     pub severity: Severity,
     /// The groups it is in.
     pub groups: Vec<String>,
+    /// For how long it is believed if it is not told again, in milliseconds; `None`: until its end is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub believed_for_ms: Option<i64>,
     /// The event by which it started: ask the journal why.
     pub event: EventId,
 }
@@ -182,6 +185,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
             alert,
             severity,
             placements,
+            believed_for_ms,
         } => {
             for placement in placements {
                 if let Some(limit) = placement.flap_limit {
@@ -222,6 +226,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 alert: alert.clone(),
                 severity: *severity,
                 groups,
+                believed_for_ms: *believed_for_ms,
                 event: meta.id,
             };
             state.alerts.insert(alert.fingerprint, active);

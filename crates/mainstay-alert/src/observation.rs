@@ -16,6 +16,8 @@ pub struct Observation {
     pub starts_at: Timestamp,
     /// When it ended; `None` while it fires.
     pub ended_at: Option<Timestamp>,
+    /// For how long it is believed if it is not told again, in milliseconds; `None`: until its end is told.
+    pub believed_for_ms: Option<i64>,
 }
 
 /// An alert in a `POST /api/v2/alerts` of the Alertmanager API.
@@ -138,12 +140,17 @@ pub fn from_api(alerts: Vec<PostableAlert>, now: Timestamp) -> (Vec<Observation>
             annotations: alert.annotations,
             starts_at: starts_at.unwrap_or(now),
             ended_at: ends_at,
+            believed_for_ms: None,
         };
         match check(index, observation) {
             // An end that lies ahead is how long to believe it, not an end.
-            Ok(taken) => good.push(Observation {
-                ended_at: taken.ended_at.filter(|end| *end <= now),
-                ..taken
+            Ok(taken) => good.push(match taken.ended_at.map(|end| end.duration_since(now)) {
+                Some(ahead) if ahead.is_positive() => Observation {
+                    ended_at: None,
+                    believed_for_ms: Some(i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)),
+                    ..taken
+                },
+                _ => taken,
             }),
             Err(error) => bad.push(error),
         }
@@ -167,6 +174,7 @@ pub fn from_webhook(webhook: Webhook, now: Timestamp) -> Result<Vec<Observation>
             annotations: alert.annotations,
             starts_at: alert.starts_at,
             ended_at,
+            believed_for_ms: None,
         };
         check(index, observation)
     });

@@ -10,6 +10,7 @@ use mainstay_kernel::effect::{Deliver, Outcome};
 use serde::Serialize;
 
 use crate::ack_link::AckLinks;
+use crate::fence::MaySend;
 use crate::http::HttpClient;
 use crate::smtp::{Smtp, SmtpOptions};
 use crate::telephone::{Callbacks, Telephone, TelephoneOptions};
@@ -373,6 +374,15 @@ impl RealChannels {
     pub fn with_ack_links(self, links: AckLinks) -> Self {
         Self {
             ack_links: Some(links),
+            ..self
+        }
+    }
+
+    /// Hands messages to the network only as long as it may, asked at the last moment.
+    #[must_use]
+    pub fn fenced(self, may_send: MaySend) -> Self {
+        Self {
+            http: self.http.fenced(may_send),
             ..self
         }
     }

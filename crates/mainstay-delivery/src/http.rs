@@ -1,15 +1,17 @@
 //! Requests with a limit on everything, telling "did not arrive" from "nobody knows".
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Response, Url};
+use reqwest::{Body, Certificate, Client, Response, Url};
 use serde_json::Value;
 
 use crate::channel::{ChannelError, Outgoing, Plaintext, Sent};
+use crate::fence::{FencedBody, MaySend};
 use crate::wording;
 
 /// How much of an answer is read, in bytes.
@@ -23,6 +25,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 pub(crate) struct HttpClient {
     client: Client,
     plaintext: Plaintext,
+    may_send: MaySend,
 }
 
 /// A request to a receiver or a provider.
@@ -136,7 +139,16 @@ impl HttpClient {
             .user_agent(concat!("mainstay/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(tls)?;
-        Ok(Self { client, plaintext })
+        Ok(Self {
+            client,
+            plaintext,
+            may_send: Arc::new(|| true),
+        })
+    }
+
+    /// Sends only as long as it may.
+    pub(crate) fn fenced(self, may_send: MaySend) -> Self {
+        Self { may_send, ..self }
     }
 
     /// Posts `body` with the effect's key as `Idempotency-Key`. `Err` is the result when there was no answer.
@@ -158,7 +170,7 @@ impl HttpClient {
                 .post(url)
                 .header(CONTENT_TYPE, media_type)
                 .header("Idempotency-Key", outgoing.key)
-                .body(bytes),
+                .body(Body::wrap(FencedBody::new(bytes, Arc::clone(&self.may_send)))),
             None => self.client.get(url),
         };
         let request = match call.login {

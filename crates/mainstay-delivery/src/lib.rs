@@ -5,6 +5,7 @@
 pub mod ack_link;
 pub mod alertmanager;
 pub mod channel;
+pub mod fence;
 mod http;
 pub mod inbox;
 pub mod machine;

@@ -216,10 +216,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         actor: &Actor,
         observations: Vec<Observation>,
     ) -> Result<(Vec<Done>, usize), PlaneError> {
-        let now = self.parts.clock.now();
-        let firing = observations
-            .iter()
-            .filter(|one| one.ended_at.is_none_or(|end| end > now));
+        let firing = observations.iter().filter(|one| one.ended_at.is_none());
         let firing: Vec<Digest> = firing.map(|one| one.labels.fingerprint()).collect();
         let mut done = Vec::new();
         // What one alert did stays in order: its severity is among the labels that make it the alert that it is.

@@ -29,6 +29,7 @@ pub fn beat(watchdog: Option<&Watchdog>, alerts: &AlertState, now: Timestamp) ->
             annotations: alert.annotations.clone(),
             starts_at: alert.starts_at,
             ended_at: Some(now),
+            believed_for_ms: None,
         });
     }
     if let Some((labels, beat)) = wanted.filter(|_| !raised) {
@@ -41,6 +42,7 @@ pub fn beat(watchdog: Option<&Watchdog>, alerts: &AlertState, now: Timestamp) ->
                 .with("description", description),
             starts_at: now,
             ended_at: None,
+            believed_for_ms: None,
         });
     }
     told

@@ -244,6 +244,7 @@ impl Player {
             annotations: notes,
             starts_at: now,
             ended_at: over.then_some(now),
+            believed_for_ms: None,
         })
     }
 

@@ -208,7 +208,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         .build()
         .map_err(|error| ServeError::Web(error.to_string()))?;
     let channels = Arc::new(Fenced {
-        inner: channels.with_ack_links(desk::links(&key)),
+        inner: channels.with_ack_links(desk::links(&key)).fenced(lead.may_send()),
         lead: lead.clone(),
     });
     let parts = Parts {
@@ -268,6 +268,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             scrapes: scrapes.clone(),
         },
     );
+    console.believe_again().await;
     let console = Arc::new(console);
     let setup = Setup {
         console: console.clone(),

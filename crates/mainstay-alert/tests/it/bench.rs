@@ -77,12 +77,14 @@ impl Bench {
             annotations: Labels::new(),
             starts_at: self.now,
             ended_at: None,
+            believed_for_ms: None,
         }
     }
 
     pub(crate) fn over(&self, text: &str) -> Observation {
         Observation {
             ended_at: Some(self.now),
+            believed_for_ms: None,
             ..self.fires(text)
         }
     }

@@ -287,6 +287,7 @@ fn no_more_alerts_are_taken_than_there_is_room_for_and_ends_always_are() {
         alert,
         severity,
         placements,
+        believed_for_ms,
     } = started
     else {
         panic!("an alert starts first");
@@ -299,6 +300,7 @@ fn no_more_alerts_are_taken_than_there_is_room_for_and_ends_always_are() {
             },
             severity,
             placements: placements.clone(),
+            believed_for_ms,
         };
         Alerts::apply(&mut bench.state, &event, &meta);
     }

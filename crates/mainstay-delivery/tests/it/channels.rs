@@ -1,6 +1,8 @@
 //! Every channel against everything that a receiver can do to it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mainstay_delivery::channel::{Address, ChannelOptions, Plaintext, RealChannels};
 use mainstay_delivery::inbox::{Faults, HttpFault, SmtpFault, Via};
@@ -377,4 +379,23 @@ async fn no_mail_goes_out_unencrypted_when_the_server_offers_no_tls() {
     .await;
     assert_eq!(word(&sent), "retry 0", "{sent:?}");
     assert!(inbox.received().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_may_not_be_sent_any_more_never_arrives_though_it_was_handed_over() {
+    let inbox = Running::start().await;
+    let may = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&may);
+    let channels = channels(inbox.smtp, PATIENT).fenced(Arc::new(move || asked.load(Ordering::SeqCst)));
+    let hook = inbox.address(Channel::Webhook);
+    let first = send(&channels, &hook, Channel::Webhook, 1, false).await;
+    assert_eq!(word(&first), "done", "{first:?}");
+    may.store(false, Ordering::SeqCst);
+    // On the connection that is open, and on a new one.
+    for address in [hook, inbox.address(Channel::Chat)] {
+        let held_back = send(&channels, &address, Channel::Webhook, 1, false).await;
+        assert_eq!(word(&held_back), "unknown 0", "{held_back:?}");
+    }
+    may.store(true, Ordering::SeqCst);
+    assert_eq!(inbox.received().await.len(), 1);
 }

@@ -102,6 +102,7 @@ fn over(alert: &AlertFact, at: Timestamp) -> Observation {
         annotations: alert.annotations.clone(),
         starts_at: alert.starts_at,
         ended_at: Some(at),
+        believed_for_ms: None,
     }
 }
 
@@ -135,6 +136,7 @@ fn firing(heartbeat: &Heartbeat, last: Option<Timestamp>, since: Timestamp) -> O
         annotations,
         starts_at: since,
         ended_at: None,
+        believed_for_ms: None,
     }
 }
 

@@ -485,5 +485,6 @@ fn observation(transition: AlertTransition) -> Observation {
         annotations,
         starts_at,
         ended_at: (!transition.firing).then_some(transition.at),
+        believed_for_ms: None,
     }
 }

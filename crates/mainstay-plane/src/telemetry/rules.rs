@@ -374,6 +374,7 @@ fn observation(alert: &ActiveAlert, ended_at_ms: Option<i64>) -> Observation {
         annotations,
         starts_at: instant(alert.fired_at_ms.unwrap_or(alert.active_at_ms)),
         ended_at: ended_at_ms.map(instant),
+        believed_for_ms: None,
     }
 }
 
@@ -384,6 +385,7 @@ fn over(alert: &AlertFact, at: Timestamp) -> Observation {
         annotations: alert.annotations.clone(),
         starts_at: alert.starts_at,
         ended_at: Some(at.max(alert.starts_at)),
+        believed_for_ms: None,
     }
 }
 

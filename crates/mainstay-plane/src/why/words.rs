@@ -22,6 +22,7 @@ pub(super) fn started(record: &Record) -> Result<Vec<(Step, String)>, JournalErr
         alert,
         severity,
         placements,
+        believed_for_ms,
     }) = decode(record)?
     else {
         return Ok(Vec::new());
@@ -34,9 +35,14 @@ pub(super) fn started(record: &Record) -> Result<Vec<(Step, String)>, JournalErr
     let name = alert.name();
     let summary = alert.annotations.get("summary");
     let summary = summary.map(|text| format!(" \"{text}\".")).unwrap_or_default();
+    let whole_seconds = |ms: i64| milliseconds((ms / 1_000).max(1) * 1_000);
+    let believed =
+        believed_for_ms.map(|ms| format!(" Believed for {} unless it is told again.", whole_seconds(ms)));
     let fires = format!(
-        "{name} {} fires since {}, {source}, as a {severity}.{summary}",
-        alert.labels, alert.starts_at
+        "{name} {} fires since {}, {source}, as a {severity}.{summary}{}",
+        alert.labels,
+        alert.starts_at,
+        believed.unwrap_or_default()
     );
     let mut decisions = vec![(Step::Rule, fires)];
     if placements.is_empty() {

@@ -144,6 +144,7 @@ impl Bench {
             annotations: Labels::new(),
             starts_at: now,
             ended_at: over.then_some(now),
+            believed_for_ms: None,
         };
         self.submit(Command::Alert(AlertCommand::Observe(vec![seen])))
     }

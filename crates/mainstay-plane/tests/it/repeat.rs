@@ -261,6 +261,7 @@ fn observation(alert: mainstay_slo::AlertTransition) -> Observation {
         annotations: alert.alert.annotations.with("mainstay_source", "slo"),
         starts_at: alert.alert.starts_at,
         ended_at: (!alert.firing).then_some(alert.at),
+        believed_for_ms: None,
     }
 }
 

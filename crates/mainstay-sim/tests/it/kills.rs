@@ -34,6 +34,7 @@ fn alert<S: Storage>(world: &World<S>, tenant: &str, over: bool) -> Command {
         annotations,
         starts_at: now,
         ended_at: over.then_some(now),
+        believed_for_ms: None,
     }]))
 }
 

@@ -59,6 +59,7 @@ fn tell<S: Storage>(world: &mut World<S>, alerts: &[Alert]) -> Result<(), WorldE
         annotations: [("summary", "Payments fail")].into_iter().collect(),
         starts_at: alert.starts_at,
         ended_at: None,
+        believed_for_ms: None,
     });
     let command = Command::Alert(AlertCommand::Observe(observations.collect()));
     match world.submit(&Actor::token("prometheus"), &command) {

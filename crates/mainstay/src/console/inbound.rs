@@ -1,9 +1,9 @@
 //! What comes in: changes, other systems' alerts; and what the demo's inbox received.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::observation::{PostableAlert as Posted, from_api};
 use mainstay_alert::{FIRING_MAX, Observation};
 use mainstay_catalog::response::is_beat;
@@ -34,6 +34,12 @@ const INBOX_WITHIN: std::time::Duration = std::time::Duration::from_secs(3);
 const INBOX_MAX_BYTES: usize = 64 << 20;
 /// How many messages are shown.
 const MESSAGES_MAX: usize = 500;
+
+/// So many milliseconds from now.
+fn ahead(now: Timestamp, ms: i64) -> Timestamp {
+    now.saturating_add(SignedDuration::from_millis(ms))
+        .unwrap_or(Timestamp::MAX)
+}
 
 pub(super) fn change_view(event: EventId, change: &ChangeRecorded) -> Change {
     Change {
@@ -142,20 +148,34 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
 
     /// Notes until when alerts are to be believed: a Prometheus says with each repetition that an alert ends in a few
     /// minutes unless it is told again.
-    fn believe(&self, ends: &[(Labels, Option<Timestamp>)]) {
-        let now = self.now();
+    fn believe(&self, told: &[Observation], now: Timestamp) {
         let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
-        for (labels, ends_at) in ends {
-            let fingerprint = labels.fingerprint();
-            match ends_at.filter(|end| *end > now) {
-                Some(end) if believed.len() < FIRING_MAX => {
-                    believed.insert(fingerprint, (labels.clone(), end));
+        for one in told {
+            let fingerprint = one.labels.fingerprint();
+            match one.believed_for_ms {
+                Some(ms) if believed.len() < FIRING_MAX => {
+                    believed.insert(fingerprint, (one.labels.clone(), ahead(now, ms)));
                 }
                 _ => {
                     believed.remove(&fingerprint);
                 }
             }
         }
+    }
+
+    /// After a start: whoever told of alerts before has as long as at first to tell of them again.
+    pub(crate) async fn believe_again(&self) {
+        let now = self.now();
+        let look = self.plane.look(|states| {
+            let told = states.alerts.firing().filter_map(|active| {
+                let until = ahead(now, active.believed_for_ms?);
+                Some((active.alert.fingerprint, (active.alert.labels.clone(), until)))
+            });
+            told.collect::<Vec<_>>()
+        });
+        let told = look.await;
+        let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+        believed.extend(told);
     }
 
     /// Until when alerts of others are believed.
@@ -176,6 +196,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 annotations: Labels::new(),
                 starts_at: until,
                 ended_at: Some(until),
+                believed_for_ms: None,
             })
             .collect()
         };
@@ -203,10 +224,6 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 help: "Call the alert something else; none of these alerts was taken.".to_owned(),
             });
         }
-        let ends: Vec<(Labels, Option<Timestamp>)> = alerts
-            .iter()
-            .map(|alert| (alert.labels.clone(), alert.ends_at))
-            .collect();
         let posted = alerts.into_iter().map(|alert| {
             let link = alert.generator_url.unwrap_or_default();
             let annotations: Labels = alert.annotations.with(GENERATOR_URL, link);
@@ -217,14 +234,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
                 ends_at: alert.ends_at,
             }
         });
-        let (good, bad) = from_api(posted.collect(), self.now());
+        // One reading of the clock: what had not ended by it is believed until it has.
+        let now = self.now();
+        let (good, bad) = from_api(posted.collect(), now);
         self.counts.malformed.add(bad.len());
-        // What is refused leaves nothing behind.
-        let known: BTreeSet<Digest> = good.iter().map(|one| one.labels.fingerprint()).collect();
-        let ends: Vec<(Labels, Option<Timestamp>)> = ends
-            .into_iter()
-            .filter(|(labels, _)| known.contains(&labels.fingerprint()))
-            .collect();
         let help = "Resolve some, or group them at their source.";
         let full = Failure::Unavailable {
             message: "more alerts fire than are kept, and not all of these were taken".to_owned(),
@@ -236,7 +249,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             return Err(full);
         }
         let told = good.len();
-        self.believe(&ends);
+        self.believe(&good, now);
         let (done, shed) = self
             .plane
             .observe(&who.actor, good)

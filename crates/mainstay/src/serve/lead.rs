@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_delivery::channel::{Channels, Outgoing, Sent};
+use mainstay_delivery::fence::MaySend;
 use mainstay_hands::Hands;
 use mainstay_journal::{Epoch, Journal, StoredJournal};
 use mainstay_kernel::Clock;
@@ -56,6 +57,12 @@ impl Lead {
         self.until
             .as_ref()
             .is_none_or(|until| Instant::now() < *until.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the same, wherever it is asked.
+    pub(super) fn may_send(&self) -> MaySend {
+        let lead = self.clone();
+        Arc::new(move || lead.is_held())
     }
 
     /// Goes on with `work` only as long as the lead is held. Without it, gives whether the work had begun.

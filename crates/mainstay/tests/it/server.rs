@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::catalogs::copy_of_catalog;
-use crate::harness::{PATIENCE, Server};
+use crate::harness::{PATIENCE, Server, until};
 use crate::{mainstay, told};
 
 #[test]
@@ -191,6 +191,30 @@ fn an_alert_that_is_not_told_again_in_time_is_over() {
         std::thread::sleep(Duration::from_millis(200));
     }
     assert_eq!(firing(), ["Firm"]);
+}
+
+#[test]
+fn an_alert_whose_sender_is_gone_since_before_a_restart_is_over_in_time() {
+    let server = Server::start();
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(5);
+    let alert = |name: &str, end: Option<String>| json!([{ "labels": {"alertname": name}, "endsAt": end }]);
+    server.post("/api/v2/alerts", &alert("Believed", Some(soon.to_string())));
+    server.post("/api/v2/alerts", &alert("Firm", None));
+    let server = Server::start_on(server.kill());
+    let firing = || {
+        let alerts = server.json(&["alert", "list", "--firing"]);
+        let name = |alert: &serde_json::Value| alert["labels"]["alertname"].to_string();
+        alerts
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(firing().len(), 2, "its sender may be there still");
+    until("what nobody tells of any more is over", || {
+        firing() == ["\"Firm\""]
+    });
 }
 
 /// A copy made under way is a data directory like any other.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::alerts::{Alert, post};
 use super::postgres::{self, Network};
-use super::receiver::{Manner, Receiver};
+use super::receiver::{Arrival, Manner, Receiver};
 use super::site::{Life, Site};
 use super::{catalog, is_full, seed};
 use crate::harness::{PATIENCE, until};
@@ -66,7 +66,7 @@ fn a_lost_leader_is_followed_within_fifteen_seconds() {
     let Some(database) = postgres::start() else {
         return;
     };
-    let seed = seed();
+    let (seed, begun) = (seed(), Instant::now());
     let catalog = catalog();
     let directory = tempfile::tempdir().expect("a directory");
     // Answers take a while: some messages are on their way whenever a leader is lost.
@@ -131,7 +131,8 @@ fn a_lost_leader_is_followed_within_fifteen_seconds() {
                 .duration_since(lost_at)
                 .as_millis();
             println!(
-                "round {round}, {loss:?}: the other leads after {} ms, the next page is out after {took_ms} ms",
+                "round {round}, {loss:?} at {:?}: the other leads after {} ms, the next page is out after {took_ms} ms",
+                lost_at.duration_since(begun),
                 listened.as_millis()
             );
             took.entry(match loss {
@@ -158,18 +159,22 @@ fn a_lost_leader_is_followed_within_fifteen_seconds() {
         let bodies: String = desk.map(|arrival| arrival.body.as_str()).collect();
         all.iter().all(|number| bodies.contains(&alert(*number).mark()))
     });
-    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    let (mut repeated, mut unlabelled) = (0, Vec::new());
+    let mut seen: BTreeMap<String, Vec<Arrival>> = BTreeMap::new();
     for arrival in receiver.since(0) {
-        let count = seen.entry(arrival.key.clone()).or_insert(0);
-        *count += 1;
-        if *count > 1 {
-            repeated += 1;
-            if !arrival.labelled {
-                unlabelled.push(arrival.key);
-            }
-        }
+        seen.entry(arrival.key.clone()).or_default().push(arrival);
     }
+    let repeats = seen.values().flat_map(|arrivals| &arrivals[1..]);
+    let repeated = repeats.clone().count();
+    let unlabelled: Vec<String> = repeats
+        .filter(|arrival| !arrival.labelled)
+        .map(|arrival| {
+            let times = seen[&arrival.key].iter();
+            let times: Vec<_> = times
+                .map(|one| (one.at.duration_since(begun), one.labelled))
+                .collect();
+            format!("{} arrived at (labelled) {times:?}", arrival.key)
+        })
+        .collect();
     for (how, took_ms) in &took {
         let most = took_ms.iter().max().expect("it was measured");
         println!("leader {how}: the next page is out after at most {most} ms of {took_ms:?}");
