@@ -147,15 +147,17 @@ impl Command {
                 data,
                 database_url,
                 format,
-            } => downgrade(*format, async {
-                match database_url {
-                    Some(url) => PostgresJournal::downgrade(url.secret(), *format, SystemClock.now()).await,
-                    None => {
-                        let data = data.as_deref().unwrap_or(Path::new(""));
-                        SqliteJournal::downgrade(&data.join("journal"), *format).await
-                    }
+            } => {
+                // As `serve`: with a database, the journal is there.
+                if let Some(url) = database_url {
+                    let done = PostgresJournal::downgrade(url.secret(), *format, SystemClock.now());
+                    downgraded(&url.to_string(), *format, wait(done))
+                } else {
+                    let journal = data.as_deref().unwrap_or(Path::new("")).join("journal");
+                    let done = wait(SqliteJournal::downgrade(&journal, *format));
+                    downgraded(&journal.display().to_string(), *format, done)
                 }
-            }),
+            }
             Self::Migrate { data, to, output } => offline(*output, "migrate", async {
                 let from = sqlite(&data.join("journal")).await?;
                 postgres(to).await?.copy_from(&from).await
@@ -258,20 +260,22 @@ fn show(report: &Value, form: Form) -> Exit {
     if whole { Exit::Ok } else { Exit::Problems }
 }
 
-/// Goes back to a format; `work` gives the one before.
-fn downgrade(to: i64, work: impl Future<Output = Result<i64, JournalError>>) -> Exit {
+/// Does something of its own, without a server.
+fn wait<T>(work: impl Future<Output = Result<T, JournalError>>) -> Result<T, JournalError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = match runtime {
-        Ok(runtime) => runtime.block_on(work).map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    match done {
+    let runtime = runtime.map_err(|error| JournalError::Storage(error.to_string()))?;
+    runtime.block_on(work)
+}
+
+/// Tells that a journal went back to a format, from the one that `found` says.
+fn downgraded(journal: &str, to: i64, found: Result<i64, JournalError>) -> Exit {
+    match found {
         Ok(found) if found == to => {
-            anstream::println!("It is of format {to} already.");
+            anstream::println!("{journal} is of format {to} already.");
             Exit::Ok
         }
         Ok(found) => {
-            anstream::println!("It was of format {found} and is of format {to}: nothing is lost.");
+            anstream::println!("{journal} was of format {found} and is of format {to}: nothing is lost.");
             Exit::Ok
         }
         Err(error) => {
@@ -287,14 +291,7 @@ fn offline(
     verb: &str,
     work: impl Future<Output = Result<BTreeMap<Partition, Chain>, JournalError>>,
 ) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            anstream::eprintln!("mainstay journal {verb}: {error}");
-            return Exit::Failure;
-        }
-    };
-    match runtime.block_on(work) {
+    match wait(work) {
         Ok(chains) => {
             let partition = |(partition, chain): (&Partition, &Chain)| json!({ "partition": partition.to_string(), "events": chain.events, "head": chain.head.to_string(), "problem": null });
             let partitions: Vec<Value> = chains.iter().map(partition).collect();
