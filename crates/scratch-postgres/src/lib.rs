@@ -1,9 +1,13 @@
-//! A real PostgreSQL that a test starts, kills and starts again: Debian's binaries, a directory of its own, a socket there
-//! and no port. How long to wait until it is ready is the test's business.
+//! A real PostgreSQL that a test starts, kills and starts again: Debian's binaries, a directory of its own, a socket there,
+//! and a port of loopback only where it is to encrypt. How long to wait until it is ready is the test's business.
 
-use std::os::unix::fs::chown;
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+/// By which its socket is called, where there is no port.
+const DEFAULT_PORT: u16 = 5432;
 
 /// A server and its directory; both go when it is dropped.
 pub struct Postgres {
@@ -11,6 +15,8 @@ pub struct Postgres {
     dir: tempfile::TempDir,
     /// What PostgreSQL runs as, where the test is root: it refuses root.
     user: Option<u32>,
+    port: u16,
+    settings: Vec<String>,
     postmaster: Child,
 }
 
@@ -53,13 +59,14 @@ fn as_user(user: Option<u32>, program: &Path) -> Command {
     command
 }
 
-fn spawn(bin: &Path, dir: &Path, user: Option<u32>) -> Child {
+fn spawn(bin: &Path, dir: &Path, user: Option<u32>, settings: &[String]) -> Child {
     as_user(user, &bin.join("postgres"))
         .arg("-D")
         .arg(dir.join("data"))
-        .args(["-c", "listen_addresses=", "-c", "shared_buffers=32MB"])
+        .args(["-c", "shared_buffers=32MB"])
         .arg("-c")
         .arg(format!("unix_socket_directories={}", dir.display()))
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .stderr(Stdio::null())
         .spawn()
         .expect("the server starts")
@@ -72,6 +79,35 @@ impl Postgres {
     /// If a PostgreSQL that is there cannot be used.
     #[must_use]
     pub fn start() -> Option<Self> {
+        Self::start_with(DEFAULT_PORT, |_, _| vec!["listen_addresses=".to_owned()])
+    }
+
+    /// One that encrypts, on a port of 127.0.0.1 and 127.0.0.2, with a certificate and its key as PEM.
+    ///
+    /// # Panics
+    /// If a PostgreSQL that is there cannot be used.
+    #[must_use]
+    pub fn start_encrypted(port: u16, certificate: &str, key: &str) -> Option<Self> {
+        Self::start_with(port, |dir, user| {
+            let file = |name: &str, text: &str| {
+                let path = dir.join(name);
+                let mut open = std::fs::OpenOptions::new();
+                let mut file = open.write(true).create_new(true).mode(0o600).open(&path);
+                let file = file.as_mut().expect("a file that is only the server's");
+                file.write_all(text.as_bytes()).expect("written");
+                chown(&path, user, user).expect("root may give a file away");
+                path.display().to_string()
+            };
+            vec![
+                "listen_addresses=127.0.0.1,127.0.0.2".to_owned(),
+                "ssl=on".to_owned(),
+                format!("ssl_cert_file={}", file("server.pem", certificate)),
+                format!("ssl_key_file={}", file("server.key", key)),
+            ]
+        })
+    }
+
+    fn start_with(port: u16, settings: impl FnOnce(&Path, Option<u32>) -> Vec<String>) -> Option<Self> {
         let Some(bin) = installed() else {
             println!("not run: no PostgreSQL in /usr/lib/postgresql (Debian's package postgresql)");
             return None;
@@ -102,11 +138,15 @@ impl Postgres {
             .status()
             .expect("initdb runs");
         assert!(made.success(), "initdb: {made}");
-        let postmaster = spawn(&bin, dir.path(), user);
+        let mut settings = settings(dir.path(), user);
+        settings.push(format!("port={port}"));
+        let postmaster = spawn(&bin, dir.path(), user, &settings);
         Some(Self {
             bin,
             dir,
             user,
+            port,
+            settings,
             postmaster,
         })
     }
@@ -116,6 +156,7 @@ impl Postgres {
     pub fn is_ready(&self) -> bool {
         let mut ask = as_user(self.user, &self.bin.join("pg_isready"));
         ask.arg("-q").arg("-h").arg(self.dir.path());
+        ask.arg("-p").arg(self.port.to_string());
         ask.status().is_ok_and(|status| status.success())
     }
 
@@ -142,20 +183,21 @@ impl Postgres {
     /// # Panics
     /// If the program cannot be run.
     pub fn start_again(&mut self) {
-        self.postmaster = spawn(&self.bin, self.dir.path(), self.user);
+        self.postmaster = spawn(&self.bin, self.dir.path(), self.user, &self.settings);
     }
 
     /// Where the socket is.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.dir.path().join(".s.PGSQL.5432")
+        self.dir.path().join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// Where it is reached without any network.
     #[must_use]
     pub fn url(&self) -> String {
         format!(
-            "postgres://mainstay@localhost/postgres?host={}&sslmode=disable",
+            "postgres://mainstay@localhost:{}/postgres?host={}&sslmode=disable",
+            self.port,
             self.dir.path().display()
         )
     }

@@ -6,6 +6,10 @@ use tokio::time::Instant;
 
 use crate::store::JournalError;
 
+/// How to mend what is wrong with TLS.
+const TLS_HELP: &str = "a database on another machine must encrypt and prove its name, by an authority of this machine or of \
+                        `sslrootcert=FILE` in the URL; `sslmode` in the URL asks for less";
+
 /// Why a piece of work did not succeed.
 #[derive(Debug)]
 pub(super) enum Fault {
@@ -39,11 +43,20 @@ fn kind_of_state(state: &str) -> Kind {
     }
 }
 
+/// Whether the server does not encrypt, or did not prove who it is: it will not the next time either.
+fn is_distrust(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
+        _ => false,
+    }
+}
+
 fn kind(error: &sqlx::Error) -> Kind {
     match error {
+        _ if is_distrust(error) => Kind::Final,
         sqlx::Error::Database(error) => error.code().map_or(Kind::Final, |state| kind_of_state(&state)),
         sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::WorkerCrashed => Kind::Lost,
@@ -86,6 +99,7 @@ impl From<Fault> for JournalError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Refused(error) => error,
+            Fault::Sql(error) if is_distrust(&error) => Self::Storage(format!("{error}; {TLS_HELP}")),
             Fault::Sql(error) => Self::Storage(error.to_string()),
         }
     }

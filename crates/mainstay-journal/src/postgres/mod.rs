@@ -8,6 +8,7 @@
 //! sessions, not transactions.
 
 mod commit;
+mod connect;
 mod export;
 mod fault;
 mod import;
@@ -18,16 +19,16 @@ mod tables;
 mod terms;
 mod writer;
 
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::effect::Effect;
 use mainstay_kernel::{Clock, Digest, Entropy, EventId};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
+use self::connect::connect_options;
 use self::fault::{Fault, Kind, Patience, within};
 use self::rows::{columns, sql, sql_limit, text};
 use self::writer::{State, Writer};
@@ -69,33 +70,6 @@ pub struct PostgresJournal {
     writer: Writer,
     effect_retention: SignedDuration,
     patience: Duration,
-}
-
-fn connect_options(url: &str, schema: &str) -> Result<PgConnectOptions, JournalError> {
-    schema::check_name(schema)?;
-    // The parser's own words could hold a part of the password.
-    let unreadable = || {
-        JournalError::Storage(
-            "the database's URL cannot be read: it is to be postgres://USER:PASSWORD@HOST:PORT/DATABASE"
-                .to_owned(),
-        )
-    };
-    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-        return Err(unreadable());
-    }
-    let options = PgConnectOptions::from_str(url).map_err(|_| unreadable())?;
-    Ok(options
-        .application_name("mainstay")
-        .options([
-            ("search_path", schema),
-            // A leader that was stopped in a transaction, or whose machine is gone, must not keep the lock.
-            ("idle_in_transaction_session_timeout", "5s"),
-            ("tcp_keepalives_idle", "10"),
-            ("tcp_keepalives_interval", "5"),
-            ("tcp_keepalives_count", "3"),
-            ("lock_timeout", "5s"),
-        ])
-        .disable_statement_logging())
 }
 
 /// Reads, and reads again while the connection was lost or others were in the way and patience lasts.

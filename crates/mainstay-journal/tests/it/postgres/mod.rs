@@ -1,6 +1,7 @@
 //! What only a shared backend has to prove, over a real PostgreSQL that the tests start and kill themselves.
 
 mod copy;
+mod encrypted;
 mod lost;
 mod proxy;
 mod rates;

@@ -49,7 +49,16 @@ impl DerefMut for Server {
 impl Server {
     /// A fresh server; `None` where there is no PostgreSQL.
     pub(crate) async fn start() -> Option<Self> {
-        let mut server = Self(Postgres::start()?);
+        Self::waited_for(Postgres::start()).await
+    }
+
+    /// The same, on a port of loopback and with TLS.
+    pub(crate) async fn start_encrypted(port: u16, certificate: &str, key: &str) -> Option<Self> {
+        Self::waited_for(Postgres::start_encrypted(port, certificate, key)).await
+    }
+
+    async fn waited_for(server: Option<Postgres>) -> Option<Self> {
+        let mut server = Self(server?);
         assert!(server.becomes_ready().await, "the server does not start");
         Some(server)
     }
