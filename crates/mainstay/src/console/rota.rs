@@ -222,12 +222,22 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             "{} is on call in rota {} from {} until {}",
             entry.person, entry.rota, entry.from, entry.until
         );
-        let command = Command::Oncall(OncallCommand::Override(entry));
+        let command = Command::Oncall(OncallCommand::Override(entry.clone()));
         let help = "See `mainstay oncall schedule` for the rotas and their people.";
         let events = self.order(who, command, help).await?;
         let id = self
             .plane
-            .look(|states| states.oncall.overrides().last().map(Override::handle))
+            .look(|states| {
+                // Others may have made some since.
+                let given = states.oncall.overrides().iter().rev().find(|given| {
+                    let numbered = Override {
+                        id: given.id.clone(),
+                        ..entry.clone()
+                    };
+                    **given == numbered
+                });
+                given.map(Override::handle)
+            })
             .await
             .unwrap_or_default();
         let message = format!("{message} ({id}).");

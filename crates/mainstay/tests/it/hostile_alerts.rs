@@ -1,12 +1,12 @@
 //! Alerts of senders who mean harm, or are broken: refused with the reason, counted, and of no concern to others.
 
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mainstay_kernel::Digest;
 use serde_json::{Value, json};
 
+use crate::beside::free_port;
 use crate::blackbox::request;
 use crate::harness::{SERVE, Server, http, quiet_catalog};
 use crate::mainstay;
@@ -215,8 +215,7 @@ fn an_acknowledgement_that_comes_again_changes_nothing_and_is_counted() {
 #[test]
 fn a_call_that_the_provider_did_not_sign_is_refused_and_counted() {
     let (catalog, data) = (quiet_catalog(), tempfile::tempdir().expect("a directory"));
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let listen = free.expect("a port").to_string();
+    let listen = format!("127.0.0.1:{}", free_port());
     let mut command = mainstay(&SERVE);
     command.env("MAINSTAY_TELEPHONE_CALLBACK_LISTEN", &listen);
     command.arg("--catalog").arg(catalog.path());

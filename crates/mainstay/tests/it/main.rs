@@ -22,6 +22,7 @@ mod moving;
 mod oncall;
 mod otlp;
 mod otlp_grpc;
+mod posts;
 mod restore;
 mod scraping;
 mod server;

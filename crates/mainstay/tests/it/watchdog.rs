@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::beside::free_port;
 use crate::catalogs::{copy_of_catalog, edit};
 use crate::harness::{PATIENCE, SERVE, Server, http, until};
 use crate::mainstay;
@@ -25,11 +26,6 @@ fn timing() -> (&'static str, &'static str, Duration) {
         true => ("1m", "2m30s", Duration::from_secs(180)),
         false => ("5s", "12s", Duration::from_secs(25)),
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }
 
 /// A process that ends with the test.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -12,6 +10,7 @@ use serde_json::Value;
 
 use super::own;
 use super::scenarios::Scenario;
+use crate::posts::{Answer, Post, listen};
 
 /// A notification.
 #[derive(Debug, Clone)]
@@ -51,16 +50,9 @@ pub(super) struct Recorder {
 
 impl Recorder {
     pub(super) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("bound"));
         let shared = Arc::new(Mutex::new(Shared::default()));
         let taking = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let taking = Arc::clone(&taking);
-                std::thread::spawn(move || take(stream, &taking));
-            }
-        });
+        let address = listen(move |post| take(&post, &taking));
         Self { address, shared }
     }
 
@@ -131,42 +123,14 @@ fn plain(mut document: Value) -> Value {
     document
 }
 
-fn take(stream: TcpStream, shared: &Mutex<Shared>) {
-    let mut reader = BufReader::new(stream);
-    let mut head = String::new();
-    let mut line = String::new();
-    while reader.read_line(&mut line).is_ok_and(|bytes| bytes > 0) && line != "\r\n" {
-        head.push_str(&line);
-        line.clear();
-    }
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        (name.eq_ignore_ascii_case("content-length")).then(|| value.parse().ok())?
-    });
-    let mut body = vec![0; length.unwrap_or(0)];
-    if reader.read_exact(&mut body).is_err() {
-        return;
-    }
-    let path = head
-        .split(' ')
-        .nth(1)
-        .unwrap_or_default()
-        .trim_start_matches('/')
-        .to_owned();
+fn take(post: &Post, shared: &Mutex<Shared>) -> Answer {
+    let receiver = post.path.trim_start_matches('/').to_owned();
     let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let status = match shared.refuse.get_mut(&path).filter(|left| **left > 0) {
-        Some(left) => {
-            *left -= 1;
-            "500 Internal Server Error"
-        }
-        None => {
-            let document = serde_json::from_slice(&body).expect("JSON");
-            shared.told.push((Instant::now(), path, document));
-            "200 OK"
-        }
-    };
-    drop(shared);
-    // Who hangs up has heard enough.
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    let _ = reader.get_mut().write_all(answer.as_bytes());
+    if let Some(left) = shared.refuse.get_mut(&receiver).filter(|left| **left > 0) {
+        *left -= 1;
+        return Answer::of("500 Internal Server Error");
+    }
+    let document = serde_json::from_slice(&post.body).expect("JSON");
+    shared.told.push((Instant::now(), receiver, document));
+    Answer::of("200 OK")
 }

@@ -1,10 +1,10 @@
 //! Receivers that write down who told them what.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
+
+use crate::posts::{Answer, listen};
 
 /// What came.
 #[derive(Debug, Clone)]
@@ -53,17 +53,18 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("bound"));
         let told = Arc::new(Mutex::new(Vec::new()));
         let taking = Arc::clone(&told);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let taking = Arc::clone(&taking);
-                std::thread::spawn(move || {
-                    // Who hangs up told nothing.
-                    let _ = take(stream, &taking);
-                });
+        let address = listen(move |post| {
+            let told = Told {
+                theirs: post.header("user-agent").starts_with("Alertmanager"),
+                body: serde_json::from_slice(&post.body).unwrap_or_default(),
+                path: post.path,
+            };
+            taking.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+            Answer {
+                body: "ok",
+                ..Answer::of("200 OK")
             }
         });
         Self { address, told }
@@ -81,37 +82,5 @@ impl Desk {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
         told.retain(|told| told.theirs == theirs);
         told
-    }
-}
-
-fn take(stream: TcpStream, told: &Mutex<Vec<Told>>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        let (mut length, mut theirs) = (0, false);
-        loop {
-            line.clear();
-            reader.read_line(&mut line)?;
-            let Some((name, value)) = line.trim_end().split_once(": ") else {
-                break;
-            };
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" => length = value.parse().unwrap_or(0),
-                "user-agent" => theirs = value.starts_with("Alertmanager"),
-                _ => {}
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        let body = serde_json::from_slice(&body).unwrap_or_default();
-        let mut kept = told.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.push(Told { theirs, path, body });
-        drop(kept);
-        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        reader.get_mut().write_all(answer.as_bytes())?;
     }
 }

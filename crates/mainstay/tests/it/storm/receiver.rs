@@ -1,13 +1,11 @@
 //! A receiver of webhooks and chat posts that remembers what reached it, in the order in which it came.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mainstay_kernel::testing::SeededEntropy;
 
-use crate::harness::PATIENCE;
+use crate::posts::{Answer, Post, listen};
 
 /// A message that was taken.
 #[derive(Debug, Clone)]
@@ -51,23 +49,13 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// One whose manners depend on the path.
     pub(crate) fn start(seed: u64, manners: impl Fn(&str) -> Manner + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = format!("http://{}", listener.local_addr().expect("an address"));
         let shared = Arc::new(Shared {
             seen: Mutex::default(),
             chance: SeededEntropy::new(seed),
             manners: Box::new(manners),
         });
         let takes = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&takes);
-                std::thread::spawn(move || {
-                    // A sender that is killed leaves half a message, which is none.
-                    let _ = converse(&shared, stream);
-                });
-            }
-        });
+        let address = listen(move |post| take(&takes, post));
         Self { address, shared }
     }
 
@@ -87,54 +75,31 @@ impl Receiver {
     }
 }
 
-fn converse(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        let (mut length, mut key) = (0, String::new());
-        loop {
-            line.clear();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            let Some((name, value)) = line.trim_end().split_once(": ") else {
-                break;
-            };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.parse().unwrap_or(0);
-            } else if name.eq_ignore_ascii_case("idempotency-key") {
-                value.clone_into(&mut key);
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        let body = String::from_utf8_lossy(&body).into_owned();
-        let manner = (shared.manners)(&path);
-        let most_us = u64::try_from(manner.answers_within.as_micros()).unwrap_or(u64::MAX);
-        let wait = Duration::from_micros(shared.chance.below(most_us));
-        let answer = if shared.chance.below(100) < manner.busy_percent {
-            "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
-        } else {
-            // Taken is taken, whether or not the sender lives to hear of it.
-            let arrival = Arrival {
-                at: Instant::now(),
-                labelled: is_labelled(&body),
-                path,
-                key,
-                body,
-            };
-            let mut seen = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.push(arrival);
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+fn take(shared: &Shared, post: Post) -> Answer {
+    let manner = (shared.manners)(&post.path);
+    let most_us = u64::try_from(manner.answers_within.as_micros()).unwrap_or(u64::MAX);
+    let wait = Duration::from_micros(shared.chance.below(most_us));
+    if shared.chance.below(100) < manner.busy_percent {
+        return Answer {
+            wait,
+            ..Answer::of("503 Service Unavailable\r\nRetry-After: 1")
         };
-        std::thread::sleep(wait);
-        reader.get_mut().write_all(answer.as_bytes())?;
+    }
+    // Taken is taken, whether or not the sender lives to hear of it.
+    let body = String::from_utf8_lossy(&post.body).into_owned();
+    let arrival = Arrival {
+        at: Instant::now(),
+        labelled: is_labelled(&body),
+        key: post.header("idempotency-key").to_owned(),
+        path: post.path,
+        body,
+    };
+    let mut seen = shared.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.push(arrival);
+    Answer {
+        head: "200 OK",
+        body: "ok",
+        wait,
     }
 }
 
