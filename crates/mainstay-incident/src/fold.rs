@@ -34,6 +34,7 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
                     alert: alert.clone(),
                     group: group.clone(),
                     ended_at: None,
+                    attached_at: Some(meta.at),
                 };
                 incident.alerts.insert(alert.fingerprint, attached);
             }
@@ -61,7 +62,10 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
                 change: change.clone(),
             });
         }
-        IncidentEvent::PageRequested(request) => incident.pages.push(request.page.clone()),
+        IncidentEvent::PageRequested(request) => {
+            incident.pages.push(request.page.clone());
+            incident.asked_since += 1;
+        }
         IncidentEvent::PageDelivered { .. } => {
             incident.page_delivered_at = incident.page_delivered_at.or(Some(meta.at))
         }
@@ -71,6 +75,8 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
                 |person: &PersonId| Actor::person(person.as_str()),
             );
             incident.acknowledged.get_or_insert((meta.at, by));
+            incident.taken_on_at = incident.taken_on_at.max(Some(meta.at));
+            incident.asked_since = 0;
         }
         IncidentEvent::ImpactMeasured { impact, .. } => incident.impact = impact.clone(),
         IncidentEvent::Recovered { at: last_bad, .. } => {
@@ -112,6 +118,8 @@ fn declared(fact: &IncidentDeclared, began_at: Timestamp, meta: &Meta) -> Incide
         declared_at: meta.at,
         page_delivered_at: None,
         acknowledged: None,
+        taken_on_at: None,
+        asked_since: 0,
         mitigated_at: None,
         all_clear_at: None,
         resolved_at: None,

@@ -146,6 +146,9 @@ pub struct AttachedAlert {
     pub group: String,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// When it became part of the incident; `None` where that was not noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached_at: Option<Timestamp>,
 }
 
 /// One incident.
@@ -172,6 +175,12 @@ pub struct Incident {
     pub page_delivered_at: Option<Timestamp>,
     /// When a human took it on, and who.
     pub acknowledged: Option<(Timestamp, Actor)>,
+    /// When a human last acknowledged a page of it: what fired by then is known to whoever has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_on_at: Option<Timestamp>,
+    /// How many pages were asked for since: nobody acknowledged those.
+    #[serde(default)]
+    pub asked_since: usize,
     /// When the platform worked again: the last bad event.
     pub mitigated_at: Option<Timestamp>,
     /// When the last of its alerts ended; `None` while one fires.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_catalog::Platform;
 use mainstay_catalog::response::Response;
-use mainstay_kernel::fact::AlertFired;
+use mainstay_kernel::fact::{AlertFact, AlertFired};
 use mainstay_kernel::{CellId, RegionId, Scope, TenantId};
 
 use crate::model::{AttachedAlert, Incident, IncidentState};
@@ -76,6 +76,40 @@ impl IncidentSpec {
         let told = |attached: &AttachedAlert| of(&attached.group) == Some(policy);
         let known = incident.alerts.is_empty() || incident.alerts.values().any(told);
         (!known).then_some(policy)
+    }
+
+    /// The policy by which a receiver pages.
+    pub(crate) fn policy_of(&self, receiver: &str) -> Option<&str> {
+        self.policy_of.get(receiver).map(String::as_str)
+    }
+
+    /// Whether any of these alerts may be another trouble than whoever took the incident on knows of: of a name and at a
+    /// place that no alert had when they did. Until somebody acknowledges a page, that page tells of all of it.
+    /// Cost: the alerts at hand of the incident.
+    pub(crate) fn is_unknown(&self, incident: &Incident, fact: &AlertFired) -> bool {
+        let taken_on_at = incident
+            .taken_on_at
+            .or(incident.acknowledged.as_ref().map(|(at, _)| *at));
+        let Some(taken_on_at) = taken_on_at.filter(|_| incident.asked_since == 0) else {
+            return false;
+        };
+        let place = |alert: &AlertFact| {
+            let placed = self.placed(&Scope::from_labels(&alert.labels));
+            (placed.cell, placed.zone, placed.region)
+        };
+        let attached = incident.alerts.values();
+        let known = attached.filter(|one| one.attached_at.is_none_or(|at| at <= taken_on_at));
+        let known = known.map(|one| (one.alert.name(), place(&one.alert)));
+        let (names, places): (BTreeSet<_>, BTreeSet<_>) = known.unzip();
+        let is_unknown = |alert: &&AlertFact| {
+            let here = place(alert);
+            let is_nowhere = here == (None, None, None);
+            !names.contains(alert.name()) && (is_nowhere || !places.contains(&here))
+        };
+        let new = fact.firing.iter();
+        let mut new = new.filter(|alert| !incident.alerts.contains_key(&alert.fingerprint));
+        // An incident without alerts was declared by a human, who is at work on it.
+        !names.is_empty() && new.any(|alert| is_unknown(&alert))
     }
 
     /// The scope with what follows from it: a tenant's cell where no place is named, a cell's region.

@@ -7,10 +7,10 @@ use mainstay_delivery::machine::settle;
 use mainstay_hands::Hands;
 use mainstay_journal::{Claimed, Finished, Journal, Room, Settle};
 use mainstay_kernel::Actor;
-use mainstay_kernel::effect::{Act, Deliver, EffectBody, Outcome};
+use mainstay_kernel::effect::{Act, Channel, Deliver, EffectBody, Outcome};
 use mainstay_runbook::RunbookCommand;
 
-use crate::core::Command;
+use crate::core::{Command, Core};
 use crate::error::PlaneError;
 use crate::judge::Judge;
 use crate::plane::Plane;
@@ -64,11 +64,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         let directory = self.directory();
         let address = directory.address(deliver);
         let unwanted = match claimed.attempt {
-            // What is told for the first time is told: it may be why somebody stops looking for others. What may have
-            // arrived is asked for, or told again, until there is a receipt.
+            // What is told for the first time is told: it may be why somebody stops looking for others.
             0 | 1 => None,
-            _ if claimed.possible_duplicate => None,
-            _ => self.unwanted(deliver).await,
+            _ => self.unwanted(deliver, claimed.possible_duplicate).await,
         };
         let sent = match (&address, unwanted) {
             _ if self.is_shadow(deliver).await => Sent {
@@ -131,11 +129,18 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         incident.is_some_and(|incident| incident.shadow)
     }
 
-    /// Why a page need not be tried again: somebody has taken it on, or it is over. Nobody is called again after that.
-    async fn unwanted(&self, deliver: &Deliver) -> Option<String> {
-        let id = deliver.message.page.as_ref()?;
+    /// Why a message need not be tried again: somebody has taken the page on, or it is over. Nobody is called again after
+    /// that.
+    async fn unwanted(&self, deliver: &Deliver, may_have_arrived: bool) -> Option<String> {
         let core = self.core.lock().await;
-        let page = core.oncall.state().page(id)?;
+        if ends_first(&core, deliver) {
+            return Some("it is over, and that is told".to_owned());
+        }
+        // What may have arrived is asked for, or told again, until there is a receipt; of a call nothing can be asked.
+        if may_have_arrived && deliver.channel != Channel::Voice {
+            return None;
+        }
+        let page = core.oncall.state().page(deliver.message.page.as_ref()?)?;
         match (&page.acknowledged, page.closed_at) {
             (Some((_, by)), _) => Some(format!("acknowledged by {}", by.subject)),
             (None, Some(_)) => Some("it is over".to_owned()),
@@ -201,6 +206,29 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             .await
             .map(|_| ())
     }
+}
+
+/// Whether a message says that a group of alerts fires which does not any more, to somebody who is told of its end. Told after
+/// that end, it would stay open there for good.
+fn ends_first(core: &Core, deliver: &Deliver) -> bool {
+    let notification = deliver.message.notification.as_ref();
+    let Some(told) = notification.filter(|told| told.is_firing()) else {
+        return false;
+    };
+    let routing = &core.specs.catalog.response.routing;
+    let Some(receiver) = routing.receivers.get(&told.receiver) else {
+        return false;
+    };
+    let to = (deliver.channel, deliver.to.clone());
+    let mut by_end = receiver.by_end().into_iter();
+    let hears_of_ends = by_end.any(|part| part.send_resolved && part.recipients().contains(&to));
+    let mut groups = core.alerts.state().groups();
+    let fires = groups.any(|(name, group)| {
+        let placement = &group.placement;
+        let is_it = placement.key.text == told.group.text || name == told.group.text;
+        is_it && placement.receiver == told.receiver && !group.firing.is_empty()
+    });
+    hears_of_ends && !fires
 }
 
 /// The address as a receipt keeps it: never a secret URL.

@@ -29,7 +29,7 @@ pub use directory::Directory;
 pub use error::{PlaneError, Refused};
 pub use history::{events_within, last_before};
 pub use judge::{Blind, Judge};
-pub use plane::{ApplyError, LEAD_TTL, Parts, Plane, States};
+pub use plane::{ApplyError, LEAD_TTL, OBSERVED_AT_ONCE, Parts, Plane, States};
 pub use shifts::open_matters;
 pub use telemetry::{Telemetry, TelemetryError};
 pub use why::{Decision, Step, Subject, why};

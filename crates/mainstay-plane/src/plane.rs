@@ -35,7 +35,7 @@ const SAVE_AFTER: u64 = 2_000;
 const CURSOR_LAG_MAX: u64 = 500;
 const PAGE: usize = 200;
 /// How many observations one commit takes: what is urgent waits for one of them at most.
-const OBSERVED_AT_ONCE: usize = 200;
+pub const OBSERVED_AT_ONCE: usize = 200;
 
 /// What a plane is made of.
 pub struct Parts<J, C, H, G> {
@@ -216,21 +216,37 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         actor: &Actor,
         observations: Vec<Observation>,
     ) -> Result<(Vec<Done>, usize), PlaneError> {
+        self.observe_noting(actor, observations, |_| {}).await
+    }
+
+    /// The same; `note` is given each part under the lock under which it is decided, so that what it keeps of alerts and what
+    /// they are cannot differ.
+    ///
+    /// # Errors
+    /// As [`Plane::submit`].
+    pub async fn observe_noting(
+        &self,
+        actor: &Actor,
+        observations: Vec<Observation>,
+        mut note: impl FnMut(&[Observation]) + Send,
+    ) -> Result<(Vec<Done>, usize), PlaneError> {
         let firing = observations.iter().filter(|one| one.ended_at.is_none());
         let firing: Vec<Digest> = firing.map(|one| one.labels.fingerprint()).collect();
-        let mut done = Vec::new();
         // What one alert did stays in order: its severity is among the labels that make it the alert that it is.
         let (urgent, rest): (Vec<_>, Vec<_>) = observations
             .into_iter()
             .partition(|one| Severity::from_labels(&one.labels).is_some_and(Severity::pages));
-        for mut rest in [urgent, rest] {
-            while !rest.is_empty() {
-                let later = rest.split_off(rest.len().min(OBSERVED_AT_ONCE));
-                let command = Command::Alert(AlertCommand::Observe(rest));
-                done.extend(self.submit(actor.clone(), command).await?);
-                rest = later;
-            }
-        }
+        let mut parts = [urgent, rest];
+        let next = || {
+            let part = parts.iter_mut().find(|part| !part.is_empty());
+            let told = part.map_or_else(Vec::new, |part| {
+                let later = part.split_off(part.len().min(OBSERVED_AT_ONCE));
+                std::mem::replace(part, later)
+            });
+            note(&told);
+            told
+        };
+        let done = self.observe_each(actor, next).await?;
         let unknown = |states: &States<'_>| {
             firing
                 .iter()
@@ -244,6 +260,32 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         Ok((done, shed))
     }
 
+    /// Takes in what `next` gives, commit by commit, until it gives nothing. It is asked under the lock under which that is
+    /// decided, for no more than [`OBSERVED_AT_ONCE`].
+    ///
+    /// # Errors
+    /// As [`Plane::submit`].
+    pub async fn observe_each(
+        &self,
+        actor: &Actor,
+        mut next: impl FnMut() -> Vec<Observation> + Send,
+    ) -> Result<Vec<Done>, PlaneError> {
+        let mut done = Vec::new();
+        loop {
+            let mut core = self.core.lock().await;
+            let told = next();
+            if told.is_empty() {
+                return Ok(done);
+            }
+            let command = Command::Alert(AlertCommand::Observe(told));
+            let actor = actor.clone();
+            done.extend(
+                self.execute_under(&mut core, actor, None, command, Settle::default())
+                    .await?,
+            );
+        }
+    }
+
     pub(crate) async fn execute(
         &self,
         actor: Actor,
@@ -252,6 +294,17 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         settle: Settle,
     ) -> Result<Vec<Done>, PlaneError> {
         let mut core = self.core.lock().await;
+        self.execute_under(&mut core, actor, cause, command, settle).await
+    }
+
+    async fn execute_under(
+        &self,
+        core: &mut Core,
+        actor: Actor,
+        cause: Option<EventId>,
+        command: Command,
+        settle: Settle,
+    ) -> Result<Vec<Done>, PlaneError> {
         let asked = Asked {
             actor,
             cause,
@@ -263,7 +316,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             .await
         {
             Ok(done) => {
-                self.pump(&mut core).await?;
+                self.pump(core).await?;
                 Ok(done)
             }
             Err(PlaneError::Refused(refused)) => {

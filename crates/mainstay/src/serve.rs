@@ -2,6 +2,7 @@
 
 mod announce;
 mod channels;
+mod configured;
 mod discovery;
 mod engines;
 mod lanes;
@@ -20,26 +21,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_delivery::channel::RealChannels;
 use mainstay_hands::SupervisorHand;
 use mainstay_ingest::Scraper;
 use mainstay_journal::StoredJournal;
 use mainstay_kernel::{Actor, Clock, Entropy};
 use mainstay_plane::signing::{SigningError, SigningKey};
-use mainstay_plane::telemetry::Judged;
-use mainstay_plane::{Directory, Parts, Plane, PlaneError, Telemetry, watchdog};
+use mainstay_plane::{Parts, Plane, PlaneError, Telemetry, watchdog};
 use mainstay_web::{Auth, Settings, Setup, Tokens, Topic, check_bind};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
-use crate::adopt::alertmanager::settings;
 use crate::backup;
-use crate::check;
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::console::{PlaneConsole, Program, Scrapes, desk};
 use crate::database::DatabaseUrl;
 use crate::exit::Exit;
+use configured::Configured;
 use discovery::Sources;
 use lead::Fenced;
 use operations::DiskOperations;
@@ -59,6 +57,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(15);
 /// How often the states are kept, so that the next start is quick.
 const SAVE_EVERY: Duration = Duration::from_secs(300);
 
+/// Held while rules and objectives are judged, and while another catalog is put in force: otherwise what a rule found that is
+/// gone could be taken in after its alerts were ended, and nothing would ever end it.
+type Judging = Arc<tokio::sync::Mutex<()>>;
 type LiveChannels = Fenced<RealChannels>;
 type LiveHands = Fenced<SupervisorHand>;
 type LivePlane = Plane<StoredJournal, LiveChannels, LiveHands, Telemetry>;
@@ -137,24 +138,11 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     {
         check_bind(address, &auth).map_err(|refused| ServeError::Web(refused.to_string()))?;
     }
-    let (catalog, judged) = load_catalog(&options.catalog)?;
+    let configured = Configured::read(&options.catalog)?;
     let interval = Duration::from_secs(options.scrape_interval_s.into());
     let flags = Arc::new(options.shown());
     let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
-    let lookup = settings(&catalog, &options.catalog, environment);
-    let directory = Directory::new(&catalog, &lookup)?;
-    let channels =
-        RealChannels::new(channel_options(&catalog.response.channels, &lookup).map_err(ServeError::Channel)?)
-            .map_err(|error| ServeError::Channel(error.to_string()))?;
-    drop(lookup);
-    let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
-
-    for (what, url) in directory.urls() {
-        let bad = |reason| ServeError::Channel(format!("the URL of {what} cannot be used: {reason}"));
-        channels.check_url(url).map_err(bad)?;
-    }
-
     // The journal's lock, or the replica's, keeps a second process out before anything else is touched.
     let url = options.database_url.as_ref().map(DatabaseUrl::secret);
     let kept = options.data.join("journal");
@@ -170,12 +158,28 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             let _ = stopped.changed().await;
         }
     };
+    let (leave, left) = tokio::sync::watch::channel(());
     let mut tasks: JoinSet<Result<(), ServeError>> = JoinSet::new();
+    let mut leading: JoinSet<Result<(), ServeError>> = JoinSet::new();
     if let Some(epoch) = epoch {
-        // From now on, however long recovery takes.
-        let (journal, lead, clock) = (journal.clone(), lead.clone(), clock.clone());
-        tasks.spawn(lead::keep(journal, epoch, lead, clock, until_stopped()));
+        // From now on, however long recovery takes, and until the last word is written down.
+        let (journal, lead, clock, mut left) = (journal.clone(), lead.clone(), clock.clone(), left);
+        let until_left = async move {
+            let _ = left.changed().await;
+        };
+        leading.spawn(lead::keep(journal, epoch, lead, clock, until_left));
     }
+    let Configured {
+        catalog,
+        judged,
+        directory,
+        channels,
+    } = match epoch {
+        Some(_) => configured.read_again(&options.catalog),
+        None => configured,
+    };
+    // Not before: whoever stands by must take no call that it does not answer.
+    let callbacks = telephone::listen(&catalog, channels.callbacks()).await?;
     let key = Arc::new(SigningKey::open(&options.data, &*entropy)?);
     let settings = mainstay_slo::Settings {
         scrape_interval_ms: i64::try_from(sources.slowest().as_millis()).unwrap_or(i64::MAX),
@@ -245,6 +249,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         None => None,
     };
     let (live, _) = broadcast::channel(256);
+    let judging = Judging::default();
     let scrapes = Arc::new(Scrapes::new(telemetry.clone()));
     let console = PlaneConsole::new(
         plane.clone(),
@@ -259,6 +264,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             data: options.data.clone(),
             backups: options.data.join("backups"),
             catalog: options.catalog.clone(),
+            judging: judging.clone(),
         }),
         Program {
             started_at: clock.now(),
@@ -317,6 +323,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
         telemetry.clone(),
         clock.clone(),
         live.clone(),
+        judging,
         until_stopped(),
     ));
     if let Some(puller) = puller {
@@ -332,10 +339,16 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     tasks.spawn(announce::announce(plane.clone(), live, until_stopped()));
     anstream::println!("mainstay listens on http://{address}");
 
-    let first_failure = tokio::select! {
+    let ended = tokio::select! {
         () = told_to_stop(options.exit_with_parent) => None,
-        ended = tasks.join_next() => ended.and_then(|ended| ended.unwrap_or_else(|panic| Err(ServeError::Web(panic.to_string()))).err()),
+        ended = tasks.join_next() => ended,
+        Some(ended) = leading.join_next() => Some(ended),
     };
+    let first_failure = ended.and_then(|ended| {
+        ended
+            .unwrap_or_else(|panic| Err(ServeError::Web(panic.to_string())))
+            .err()
+    });
     drop(stop);
     while let Some(ended) = tasks.join_next().await {
         if let Ok(Err(error)) = ended {
@@ -349,6 +362,7 @@ async fn serve(options: Options) -> Result<(), ServeError> {
             lead::resign(plane.journal(), epoch).await;
         }
     }
+    drop(leave);
     first_failure.map_or(Ok(()), Err)
 }
 
@@ -367,23 +381,13 @@ fn read_tokens(path: &std::path::Path) -> Result<Tokens, ServeError> {
     Tokens::parse(&file, &text).map_err(|error| ServeError::Web(error.to_string()))
 }
 
-fn load_catalog(path: &std::path::Path) -> Result<(Arc<Catalog>, Judged), ServeError> {
-    let bad =
-        |text: String| ServeError::Catalog(format!("the catalog {} cannot be used\n{text}", path.display()));
-    let (catalog, findings) = check::examine(path);
-    if findings.has_errors() {
-        return Err(bad(findings.render_short()));
-    }
-    let judged = Judged::of(&catalog, &mut Diagnostics::default());
-    Ok((Arc::new(catalog), judged))
-}
-
 /// Judges objectives and rules on a clock, and asks the counts about open incidents.
 async fn judge(
     plane: Arc<LivePlane>,
     telemetry: Arc<Telemetry>,
     clock: Arc<dyn Clock>,
     live: broadcast::Sender<Topic>,
+    judging: Judging,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let mut ticks = Ticks::new(clock, EVALUATE_EVERY);
@@ -393,9 +397,10 @@ async fn judge(
             () = &mut stop => return Ok(()),
             now = ticks.next() => now,
         };
+        let _turn = judging.lock().await;
         plane.exclude().await;
-        let judging = telemetry.clone();
-        let found = tokio::task::spawn_blocking(move || judging.evaluate(now)).await;
+        let evaluating = telemetry.clone();
+        let found = tokio::task::spawn_blocking(move || evaluating.evaluate(now)).await;
         let found = found.map_err(|panic| ServeError::Web(panic.to_string()))?;
         for failure in found.failures {
             tracing::warn!(failure, "a rule failed");

@@ -10,10 +10,10 @@ use mainstay_incident::{
 };
 use mainstay_journal::machine::Meta;
 use mainstay_journal::{DomainEvent, Machine};
-use mainstay_kernel::fact::{AlertFact, AlertFired, AlertResolved};
+use mainstay_kernel::fact::{Acknowledged, AlertFact, AlertFired, AlertResolved};
 use mainstay_kernel::notification::GroupKey;
 use mainstay_kernel::testing::SeededEntropy;
-use mainstay_kernel::{Actor, CellId, EventId, IncidentId, Labels, Scope, Severity, TenantId};
+use mainstay_kernel::{Actor, CellId, EventId, IncidentId, Labels, PersonId, Scope, Severity, TenantId};
 
 pub(crate) struct Bench {
     pub(crate) state: IncidentState,
@@ -52,6 +52,18 @@ pub(crate) fn impact(tenants: &[&str], bad: u64, last_bad_at: Timestamp) -> Impa
         total: bad * 10,
         first_bad_at: None,
         last_bad_at: Some(last_bad_at),
+    }
+}
+
+/// Somebody acknowledges a page of an incident.
+pub(crate) fn acknowledged(id: &IncidentId, by: &str) -> IncidentCommand {
+    IncidentCommand::Acknowledged {
+        fact: Acknowledged {
+            page: "p1".parse().expect("a name"),
+            incident: id.clone(),
+            by: PersonId::new(by).ok(),
+        },
+        elsewhere: Vec::new(),
     }
 }
 
@@ -144,6 +156,11 @@ impl Bench {
 
     pub(crate) fn does(&mut self, command: IncidentCommand) -> Vec<&'static str> {
         self.ask(command).expect("not refused")
+    }
+
+    /// Ana acknowledges it.
+    pub(crate) fn acknowledge(&mut self, id: &IncidentId) {
+        self.does(acknowledged(id, "ana"));
     }
 
     pub(crate) fn pass(&mut self, minutes: i64) {

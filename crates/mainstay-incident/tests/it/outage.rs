@@ -216,3 +216,49 @@ fn ten_thousand_groups_are_one_incident_and_one_page() {
     assert_eq!(incident.scope.to_string(), "in south-africa-north");
     assert_eq!(incident.firing().count(), 10_000, "the rest is linked");
 }
+
+/// Whoever acknowledged knows what fired by then. What else begins may be another trouble, and nobody else hears of it.
+#[test]
+fn what_is_new_by_name_and_by_place_pages_whoever_has_the_incident() {
+    let mut bench = Bench::of_payments();
+    let fire = |bench: &mut Bench, name, cell| {
+        bench.fire_labelled(Severity::P0, &[("alertname", name), ("cell", cell)])
+    };
+    fire(&mut bench, "PaymentServiceDown", "cell-1");
+    bench.pass(1);
+    fire(&mut bench, "PaymentServiceDown", "cell-4");
+    // Until somebody takes it on, the page that climbs is that of the whole region.
+    assert_eq!(fire(&mut bench, "DnsBad", "cell-2"), JOINED);
+    let id = bench.last().id.clone();
+    bench.acknowledge(&id);
+    bench.pass(30);
+    assert_eq!(
+        fire(&mut bench, "PaymentServiceDown", "cell-5"),
+        JOINED,
+        "more of it"
+    );
+    assert_eq!(
+        fire(&mut bench, "QueueFull", "cell-1"),
+        JOINED,
+        "in a cell that is known"
+    );
+    assert_eq!(
+        fire(&mut bench, "LedgerCorrupt", "cell-6"),
+        ["alerts_attached", "page_requested"]
+    );
+    let IncidentEvent::PageRequested(page) = &bench.events.last().expect("an event").0 else {
+        panic!("a page is asked for");
+    };
+    assert_eq!(page.title, "also: LedgerCorrupt in cell-6");
+    // That page climbs: what comes meanwhile is told with it.
+    assert_eq!(fire(&mut bench, "DiskFull", "cell-7"), JOINED);
+    bench.acknowledge(&id);
+    bench.pass(1);
+    assert_eq!(fire(&mut bench, "DiskFull", "cell-8"), JOINED);
+    assert_eq!(pages(&bench), 2);
+    assert_eq!(
+        fire(&mut bench, "KeysExpired", "cell-8"),
+        ["alerts_attached", "page_requested"]
+    );
+    assert_eq!(bench.replayed(), bench.state);
+}

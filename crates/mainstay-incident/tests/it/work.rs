@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use mainstay_incident::model::LinkedChange;
 use mainstay_incident::{IncidentCommand, IncidentRefusal, Phase, TimelineKind};
 use mainstay_kernel::effect::{Channel, Recipient};
-use mainstay_kernel::fact::{Acknowledged, ChangeKind, ChangeRecorded, Delivered};
-use mainstay_kernel::{EventId, IncidentId, PersonId, RunbookId, Scope, Severity};
+use mainstay_kernel::fact::{ChangeKind, ChangeRecorded, Delivered};
+use mainstay_kernel::{EventId, IncidentId, RunbookId, Scope, Severity};
 
-use crate::bench::{Bench, cell};
+use crate::bench::{Bench, acknowledged, cell};
 
 fn change(number: u8, kind: ChangeKind, scope: Scope, at: Timestamp) -> LinkedChange {
     LinkedChange {
@@ -29,17 +29,6 @@ fn change(number: u8, kind: ChangeKind, scope: Scope, at: Timestamp) -> LinkedCh
 fn open(bench: &mut Bench) -> IncidentId {
     bench.fire("g1", &cell("c1"), Severity::P1, &["A"]);
     bench.last().id.clone()
-}
-
-fn acknowledged(id: &IncidentId, by: &str) -> IncidentCommand {
-    IncidentCommand::Acknowledged {
-        fact: Acknowledged {
-            page: "p1".parse().expect("a name"),
-            incident: id.clone(),
-            by: PersonId::new(by).ok(),
-        },
-        elsewhere: Vec::new(),
-    }
 }
 
 #[test]

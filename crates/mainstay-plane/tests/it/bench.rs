@@ -12,7 +12,7 @@ use mainstay_catalog::{Catalog, Diagnostics, Documents};
 use mainstay_delivery::channel::{Channels, Outgoing, Sent};
 use mainstay_hands::Hands;
 use mainstay_journal::{Journal, MemoryJournal, Record, Seq};
-use mainstay_kernel::effect::{Act, Outcome};
+use mainstay_kernel::effect::{Act, Channel, Outcome};
 use mainstay_kernel::testing::{ManualClock, SeededEntropy};
 use mainstay_kernel::{Actor, Clock, Labels, Scope};
 use mainstay_plane::judge::Verdict;
@@ -30,8 +30,12 @@ impl Channels for Outside {
             .lock()
             .expect("not poisoned")
             .push((outgoing.key.to_owned(), subject));
-        if self.1.load(Ordering::Relaxed) {
-            return Sent::retry("421 busy", 0);
+        let is_busy = self.1.load(Ordering::Relaxed);
+        match outgoing.deliver.channel {
+            // Nobody presses a key.
+            Channel::Voice if is_busy => return Sent::unknown("it rings", 0),
+            _ if is_busy => return Sent::retry("421 busy", 0),
+            _ => {}
         }
         Sent::done("250 ok")
     }

@@ -71,6 +71,28 @@ fn what_is_acknowledged_is_not_tried_again() {
     assert_eq!(withdrawn, before);
 }
 
+/// Not even where a call that rang may have been heard.
+#[test]
+fn who_has_taken_it_on_is_not_called_again() {
+    let bench = Bench::new();
+    bench.busy(true);
+    bench.observe("LedgerDown", "cell=cell-5 priority=P0 job=ledger-service", false);
+    bench.work();
+    let calls = |bench: &Bench| {
+        let sent = bench.sent();
+        sent.iter()
+            .filter(|(key, _)| key.ends_with("/thandi/voice"))
+            .count()
+    };
+    assert_eq!(calls(&bench), 1);
+    bench.submit(Command::Oncall(OncallCommand::AcknowledgeIncident {
+        incident: IncidentId::new("2026-03-02-001").expect("an id"),
+        by: None,
+    }));
+    bench.pass(5);
+    assert_eq!(calls(&bench), 1);
+}
+
 #[test]
 fn a_new_process_repeats_nothing_and_forgets_nothing() {
     let mut bench = Bench::new();
@@ -227,4 +249,22 @@ fn relief_travels_too() {
         block_on(bench.plane.look(|states| states.incidents.open().next().cloned())).expect("open");
     assert_eq!(incident.firing().count(), 0, "{:?}", incident.alerts);
     assert!(incident.all_clear_at.is_some());
+}
+
+/// Told after the end that it is told of, a beginning would stay open at its receiver for good.
+#[test]
+fn a_beginning_that_could_not_be_told_is_not_told_after_its_end() {
+    const P3: &str = "cell=cell-5 priority=P3 job=payment-service";
+    let bench = Bench::new();
+    bench.busy(true);
+    bench.observe("Slow", P3, false);
+    bench.pass(6);
+    let tried = bench.sent().len();
+    assert!(tried > 0, "it is tried, and refused");
+    bench.observe("Slow", P3, true);
+    bench.busy(false);
+    bench.pass(6);
+    let delivered = |kind: &str| bench.kinds().iter().filter(|found| *found == kind).count();
+    assert_eq!(delivered("delivery.withdrawn"), 1, "{:?}", bench.kinds());
+    assert_eq!(delivered("delivery.delivered"), 1, "the end");
 }

@@ -17,7 +17,7 @@ use mainstay_kernel::labels::ALERT_NAME;
 use mainstay_kernel::notification::GENERATOR_URL;
 use mainstay_kernel::{Actor, Digest, EventId, IncidentId, Labels, Principal};
 use mainstay_plane::telemetry::completions::CompletionsError;
-use mainstay_plane::{Command, PlaneError};
+use mainstay_plane::{Command, OBSERVED_AT_ONCE, PlaneError};
 use mainstay_slo::completion::from_cloud_events;
 use mainstay_web::Failure;
 use mainstay_web::view::{Change, Done, InboxMessage, Look, PostableAlert};
@@ -187,26 +187,31 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
 
     /// Ends the alerts of others that were not told again in time: their rule or their sender is gone.
     pub(crate) async fn expire(&self) -> Result<(), PlaneError> {
-        let now = self.now();
-        let over: Vec<Observation> = {
+        let mut over = Vec::new();
+        // Whoever tells one of them again meanwhile is believed.
+        let next = || {
+            let now = self.now();
             let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
-            let over = believed.extract_if(.., |_, (_, until)| *until <= now);
-            over.map(|(_, (labels, until))| Observation {
-                labels,
+            let due = believed.extract_if(.., |_, (_, until)| *until <= now);
+            over = due.take(OBSERVED_AT_ONCE).collect();
+            let ended = over.iter().map(|(_, (labels, until))| Observation {
+                labels: labels.clone(),
                 annotations: Labels::new(),
-                starts_at: until,
-                ended_at: Some(until),
+                starts_at: *until,
+                ended_at: Some(*until),
                 believed_for_ms: None,
-            })
-            .collect()
+            });
+            ended.collect()
         };
-        if over.is_empty() {
-            return Ok(());
+        let ended = self.plane.observe_each(&Actor::machine("alert"), next).await;
+        if ended.is_err() {
+            // It is tried again.
+            let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+            for (fingerprint, kept) in over {
+                believed.entry(fingerprint).or_insert(kept);
+            }
         }
-        self.plane
-            .observe(&Actor::machine("alert"), over)
-            .await
-            .map(|_| ())
+        ended.map(|_| ())
     }
 
     pub(super) async fn take_alerts(
@@ -236,26 +241,33 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         });
         // One reading of the clock: what had not ended by it is believed until it has.
         let now = self.now();
-        let (good, bad) = from_api(posted.collect(), now);
+        let (mut good, bad) = from_api(posted.collect(), now);
         self.counts.malformed.add(bad.len());
         let help = "Resolve some, or group them at their source.";
         let full = Failure::Unavailable {
             message: "more alerts fire than are kept, and not all of these were taken".to_owned(),
         };
-        // Whoever floods us must not keep our own alerts out.
-        let firing = self.plane.look(|states| states.alerts.firing().count()).await;
-        if firing + good.len() > FIRING_MAX - RESERVED && good.iter().any(|one| one.ended_at.is_none()) {
-            self.counts.no_room.add(good.len());
-            return Err(full);
-        }
+        // Whoever floods us must not keep our own alerts out. What fires already is told again, or over, in any case.
         let told = good.len();
-        self.believe(&good, now);
+        let looked = self.plane.look(|states| {
+            let is_new = |one: &Observation| {
+                one.ended_at.is_none() && states.alerts.alert(&one.labels.fingerprint()).is_none()
+            };
+            let firing = states.alerts.firing().count();
+            let new = good.iter().filter(|one| is_new(one)).count();
+            if firing + new > FIRING_MAX - RESERVED {
+                good.retain(|one| !is_new(one));
+            }
+        });
+        looked.await;
+        let without_room = told - good.len();
         let (done, shed) = self
             .plane
-            .observe(&who.actor, good)
+            .observe_noting(&who.actor, good, |told| self.believe(told, now))
             .await
             .map_err(|error| failure(error, help))?;
         let events = done.into_iter().map(|done| done.id).collect();
+        let shed = shed + without_room;
         let taken = told - shed;
         self.counts.taken.add(taken);
         self.counts.no_room.add(shed);

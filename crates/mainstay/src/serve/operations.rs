@@ -19,7 +19,8 @@ use mainstay_plane::{Command, Telemetry};
 use mainstay_web::view::{Applied, BackupMade};
 use mainstay_web::{Answer, Failure};
 
-use super::{LiveChannels, LivePlane, channel_options, environment, load_catalog};
+use super::configured::load_catalog;
+use super::{Judging, LiveChannels, LivePlane, channel_options, environment};
 use crate::adopt::alertmanager::settings;
 use crate::backup::manifest::Manifest;
 use crate::check::counted;
@@ -36,6 +37,7 @@ pub(super) struct DiskOperations {
     /// `DATA/backups`: copies go into directories there, named by their instant.
     pub(super) backups: PathBuf,
     pub(super) catalog: PathBuf,
+    pub(super) judging: Judging,
 }
 
 fn failed(what: &str, error: &dyn Display) -> Failure {
@@ -142,6 +144,8 @@ impl Operations for DiskOperations {
                 help: "Run `mainstay check` on the server's catalog directory; the one in force stays."
                     .to_owned(),
             };
+            // One after the other, and not in the middle of a judgement.
+            let _turn = self.judging.lock().await;
             let directory = self.catalog.clone();
             let loaded = tokio::task::spawn_blocking(move || load_catalog(&directory)).await;
             let (new, judged) = loaded

@@ -12,6 +12,7 @@ use super::receiver::{Arrival, Manner, Receiver};
 use super::site::{Life, Site};
 use super::{catalog, is_full, seed};
 use crate::harness::{PATIENCE, until};
+use crate::mainstay;
 
 /// From the loss of the leader to the next page at its receiver.
 const WITHIN: Duration = Duration::from_secs(15);
@@ -187,4 +188,54 @@ fn a_lost_leader_is_followed_within_fifteen_seconds() {
     );
     assert!(unlabelled.is_empty(), "repeated without a word: {unlabelled:?}");
     leader.end();
+}
+
+/// What was put in force while it stood by was told to the one that led.
+#[test]
+fn a_replica_that_takes_over_leads_by_the_catalog_of_now() {
+    let Some(database) = postgres::start() else {
+        return;
+    };
+    let catalog = catalog();
+    let directory = tempfile::tempdir().expect("a directory");
+    let receiver = Receiver::start(seed(), |_| Manner {
+        answers_within: Duration::from_millis(1),
+        busy_percent: 0,
+    });
+    let data = ["one", "other"].map(|name| directory.path().join(name));
+    let network = Network::to(&database);
+    let site = |index: usize| Site {
+        catalog: catalog.path(),
+        data: &data[index],
+        database: Some(network.url.clone()),
+        receiver: &receiver,
+    };
+    let pair = Pair {
+        sites: [site(0), site(1)],
+    };
+    let (leader, address) = pair.sites[0].serving();
+    let follower = pair.stand_by(1);
+    let file = catalog.path().join("routing.yaml");
+    let (before, after) = (
+        "page: payments, webhooks: [desk]}",
+        "page: payments, webhooks: [slow]}",
+    );
+    std::fs::write(&file, super::read(&file).replace(before, after)).expect("written");
+    let applied = mainstay(&["apply", "--server", &address])
+        .output()
+        .expect("it runs");
+    assert!(applied.status.success(), "{}", crate::told(&applied));
+    leader.kill();
+    let address = follower.address(PATIENCE).expect("the other takes over");
+    told(&address, 0..1);
+    until("the receiver of the new catalog is told", || {
+        let arrivals = receiver.since(0);
+        arrivals
+            .iter()
+            .any(|arrival| arrival.path == "/slow" && arrival.body.contains(&alert(0).mark()))
+    });
+    let arrivals = receiver.since(0);
+    let old = arrivals.iter().any(|arrival| arrival.path == "/desk");
+    assert!(!old, "nobody of the old one is told");
+    follower.end();
 }
