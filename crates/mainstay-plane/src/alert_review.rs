@@ -25,7 +25,7 @@ pub struct NameReview {
     pub fired: u64,
     /// How often in an incident.
     pub in_incident: u64,
-    /// How often in one that paged somebody.
+    /// How often somebody was paged for it.
     pub paged: u64,
     /// How often in one that somebody acknowledged and worked on.
     pub actionable: u64,
@@ -69,7 +69,8 @@ struct Firing {
 struct Known {
     declared: Option<Unannounced>,
     alerts: Vec<(Digest, Timestamp)>,
-    paged: bool,
+    /// When pages were asked for.
+    pages: BTreeSet<Timestamp>,
     acknowledged: bool,
     worked: bool,
 }
@@ -114,8 +115,9 @@ impl Gathered {
         Ok(())
     }
 
-    /// The incident that a firing belongs to: the first that took the alert in from then on, before it began again.
-    fn incident_of(&self, firing: &Firing, joined: &Joined<'_>) -> Option<&Known> {
+    /// The incident that a firing belongs to, and since when: the first that took the alert in from then on, before it began
+    /// again.
+    fn incident_of(&self, firing: &Firing, joined: &Joined<'_>) -> Option<(Timestamp, &Known)> {
         let later = |times: &Vec<Timestamp>| {
             let place = times.partition_point(|at| *at <= firing.at);
             times.get(place).copied()
@@ -125,7 +127,8 @@ impl Gathered {
         let place = joins.partition_point(|(at, _)| *at < firing.at);
         let (at, incident) = joins.get(place)?;
         let is_its = again.is_none_or(|again| *at < again);
-        is_its.then(|| self.incidents.get(*incident)).flatten()
+        let known = self.incidents.get(*incident).filter(|_| is_its)?;
+        Some((*at, known))
     }
 }
 
@@ -176,7 +179,9 @@ impl Known {
                 self.alerts
                     .extend(alerts.into_iter().map(|alert| (alert.fingerprint, at)));
             }
-            IncidentEvent::PageRequested(_) => self.paged = true,
+            IncidentEvent::PageRequested(_) => {
+                self.pages.insert(at);
+            }
             IncidentEvent::Acknowledged(_) => self.acknowledged = true,
             IncidentEvent::RunbookStep { .. } => self.worked = true,
             IncidentEvent::Noted { .. } => self.worked |= by.kind != ActorKind::Machine,
@@ -210,9 +215,10 @@ pub async fn alert_review(
         let known = gathered.incident_of(firing, &joined);
         let name = names.entry(firing.name.clone()).or_default();
         name.fired += 1;
-        if let Some(known) = known {
+        if let Some((joined_at, known)) = known {
             name.in_incident += 1;
-            name.paged += u64::from(known.paged);
+            // Those for which somebody was paged, not all that the incident then had.
+            name.paged += u64::from(known.pages.contains(&joined_at));
             name.actionable += u64::from(known.acknowledged && known.worked);
         }
     }

@@ -98,7 +98,8 @@ fn incident_of<'a>(states: &States<'a>, alert: &AlertFact) -> Option<&'a Inciden
     newest_first.find(|incident| incident.alerts.contains_key(&alert.fingerprint))
 }
 
-/// Whom its groups told, and whom the pages of its incident reached.
+/// Whom its groups told, and whom the pages of its incident reached since it belongs to that: what joined later, nobody was
+/// paged for.
 fn told(states: &States<'_>, alert: &AlertFact, incident: Option<&Incident>) -> Vec<String> {
     let receivers = &states.catalog.response.routing.receivers;
     let groups = states
@@ -124,11 +125,13 @@ fn told(states: &States<'_>, alert: &AlertFact, incident: Option<&Incident>) -> 
         );
         told.extend(receiver.email.iter().map(|address| format!("email to {address}")));
     }
+    let attached = incident.and_then(|incident| incident.alerts.get(&alert.fingerprint));
+    let since = attached.and_then(|attached| attached.attached_at);
     let pages = incident.iter().flat_map(|incident| &incident.pages);
     for page in pages {
         let prefix = format!("page/{page}/");
         let receipts = states.delivery.receipts_under(&prefix);
-        let reached = receipts.filter(|(_, receipt)| receipt.delivered_at.is_some());
+        let reached = receipts.filter(|(_, receipt)| receipt.delivered_at.is_some_and(|at| since <= Some(at)));
         told.extend(
             reached.map(|(_, receipt)| format!("{} to {}", receipt.channel.name(), receipt.to.name())),
         );
