@@ -131,7 +131,8 @@ fn told(states: &States<'_>, alert: &AlertFact, incident: Option<&Incident>) -> 
     for page in pages {
         let prefix = format!("page/{page}/");
         let receipts = states.delivery.receipts_under(&prefix);
-        let reached = receipts.filter(|(_, receipt)| receipt.delivered_at.is_some_and(|at| since <= Some(at)));
+        let reached =
+            receipts.filter(|(_, receipt)| receipt.delivered_at.is_some_and(|at| since <= Some(at)));
         told.extend(
             reached.map(|(_, receipt)| format!("{} to {}", receipt.channel.name(), receipt.to.name())),
         );

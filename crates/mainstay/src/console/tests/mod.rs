@@ -2,6 +2,7 @@
 
 mod desk;
 mod editions;
+mod full_house;
 mod gate;
 mod pages;
 mod reports;
