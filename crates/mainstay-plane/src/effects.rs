@@ -61,6 +61,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
 
     async fn deliver(&self, claimed: &Claimed, deliver: &Deliver) -> Result<(), PlaneError> {
         let key = &claimed.effect.key;
+        let _turn = self.turns.take(deliver).await;
         let directory = self.directory();
         let address = directory.address(deliver);
         let unwanted = match claimed.attempt {

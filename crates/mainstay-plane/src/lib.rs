@@ -20,6 +20,7 @@ pub mod reports;
 mod shifts;
 pub mod signing;
 pub mod telemetry;
+mod turns;
 pub mod watchdog;
 mod why;
 

@@ -25,6 +25,7 @@ use crate::directory::Directory;
 use crate::error::PlaneError;
 use crate::facts::{SUBSCRIPTIONS, command_for};
 use crate::judge::Judge;
+use crate::turns::Turns;
 
 /// How long a lead lasts without being renewed, where the journal is shared.
 pub const LEAD_TTL: SignedDuration = SignedDuration::from_secs(6);
@@ -61,6 +62,7 @@ pub struct Plane<J, C, H, G> {
     pub(crate) core: Mutex<Core>,
     directory: RwLock<Arc<Directory>>,
     changed: watch::Sender<Seq>,
+    pub(crate) turns: Turns,
 }
 
 /// What the capabilities remember, looked at in one instant.
@@ -130,6 +132,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             core: Mutex::new(core),
             directory: RwLock::new(Arc::new(directory)),
             changed,
+            turns: Turns::default(),
         };
         plane.review_alerts().await?;
         Ok(plane)

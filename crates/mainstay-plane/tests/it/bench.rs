@@ -21,7 +21,13 @@ use mainstay_review::facts::BudgetCost;
 
 /// Receivers that take everything, unless they are too busy to.
 #[derive(Default)]
-pub(crate) struct Outside(Mutex<Vec<(String, String)>>, AtomicBool, Mutex<Vec<String>>);
+pub(crate) struct Outside(
+    Mutex<Vec<(String, String)>>,
+    AtomicBool,
+    Mutex<Vec<String>>,
+    /// The next message is not answered before this comes.
+    Mutex<Option<futures::channel::oneshot::Receiver<()>>>,
+);
 
 impl Channels for Outside {
     async fn send(&self, outgoing: Outgoing<'_>) -> Sent {
@@ -30,6 +36,10 @@ impl Channels for Outside {
             .lock()
             .expect("not poisoned")
             .push((outgoing.key.to_owned(), subject));
+        let answer = self.3.lock().expect("not poisoned").take();
+        if let Some(answer) = answer {
+            answer.await.expect("it is answered");
+        }
         let is_busy = self.1.load(Ordering::Relaxed);
         match outgoing.deliver.channel {
             // Nobody presses a key.
@@ -191,6 +201,13 @@ impl Bench {
     }
 
     /// The keys and subjects of what left, in order.
+    /// The next message is answered when told so.
+    pub(crate) fn hold_next(&self) -> futures::channel::oneshot::Sender<()> {
+        let (answer, waits) = futures::channel::oneshot::channel();
+        *self.outside.3.lock().expect("not poisoned") = Some(waits);
+        answer
+    }
+
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
         self.outside.0.lock().expect("not poisoned").clone()
     }

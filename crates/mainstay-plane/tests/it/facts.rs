@@ -268,3 +268,39 @@ fn a_beginning_that_could_not_be_told_is_not_told_after_its_end() {
     assert_eq!(delivered("delivery.withdrawn"), 1, "{:?}", bench.kinds());
     assert_eq!(delivered("delivery.delivered"), 1, "the end");
 }
+
+/// Nor does the end overtake a beginning that is on its way.
+#[test]
+fn an_end_waits_for_the_beginning_that_is_on_its_way() {
+    let bench = Bench::new();
+    bench.observe("Slow", "cell=cell-5 priority=P3 job=payment-service", false);
+    bench.clock.advance(jiff::SignedDuration::from_mins(6));
+    block_on(bench.plane.tick()).expect("the journal works");
+    let claim = || {
+        block_on(bench.plane.claim(1))
+            .expect("the journal works")
+            .remove(0)
+    };
+    let beginning = claim();
+    let answer = bench.hold_next();
+    bench.observe("Slow", "cell=cell-5 priority=P3 job=payment-service", true);
+    let end = claim();
+    let mut both = Box::pin(futures::future::join(
+        bench.plane.perform(beginning),
+        bench.plane.perform(end),
+    ));
+    let said = |bench: &Bench| bench.sent().len();
+    block_on(futures::future::poll_fn(|context| {
+        // Neither goes on by itself.
+        for _ in 0..10 {
+            assert!(both.as_mut().poll(context).is_pending());
+        }
+        std::task::Poll::Ready(())
+    }));
+    assert_eq!(said(&bench), 1, "the beginning");
+    answer.send(()).expect("it waits");
+    let (first, second) = block_on(both);
+    first.and(second).expect("the journal works");
+    let sent: Vec<String> = bench.sent().into_iter().map(|(_, subject)| subject).collect();
+    assert!(sent[0].starts_with("firing") && sent.len() == 2, "{sent:?}");
+}
