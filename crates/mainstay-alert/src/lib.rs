@@ -9,6 +9,7 @@
 mod decide;
 mod draft;
 mod event;
+mod firing;
 mod flap;
 mod fold;
 pub mod observation;
@@ -21,6 +22,7 @@ mod status;
 pub use decide::{AlertRefusal, FIRING_MAX, GROUP_MAX_BYTES};
 pub use draft::HeldBy;
 pub use event::{AlertEvent, HeldAlert, Placement};
+pub use firing::FIRING_MAX_BYTES;
 pub use flap::{Flap, FlapLimit};
 pub use fold::{ActiveAlert, AlertState, Group};
 pub use observation::Observation;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::observation::{PostableAlert as Posted, from_api};
-use mainstay_alert::{FIRING_MAX, Observation};
+use mainstay_alert::{FIRING_MAX, FIRING_MAX_BYTES, Observation};
 use mainstay_catalog::response::is_beat;
 use mainstay_change::{ChangeCommand, CloudEvent};
 use mainstay_delivery::channel::Channels;
@@ -27,6 +27,8 @@ use super::{PlaneConsole, before, failure, not_found, sight};
 
 /// Room among the alerts that fire which is kept for Mainstay's own.
 const RESERVED: usize = 10_000;
+/// The same of their weight, in bytes.
+const RESERVED_BYTES: usize = 32 << 20;
 /// The most changes that a list has.
 const CHANGES_MAX: usize = 1_000;
 /// How long the inbox may take to answer, and how large its answer may be.
@@ -243,8 +245,13 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             message: "more alerts fire than are kept, and not all of these were taken".to_owned(),
         };
         // Whoever floods us must not keep our own alerts out.
-        let firing = self.plane.look(|states| states.alerts.firing().count()).await;
-        if firing + good.len() > FIRING_MAX - RESERVED && good.iter().any(|one| one.ended_at.is_none()) {
+        let (firing, firing_bytes) = self
+            .plane
+            .look(|states| (states.alerts.firing().count(), states.alerts.firing_bytes()))
+            .await;
+        let is_full =
+            firing + good.len() > FIRING_MAX - RESERVED || firing_bytes > FIRING_MAX_BYTES - RESERVED_BYTES;
+        if is_full && good.iter().any(|one| one.ended_at.is_none()) {
             self.counts.no_room.add(good.len());
             return Err(full);
         }
