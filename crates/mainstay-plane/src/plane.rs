@@ -137,16 +137,21 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
 
     /// What was held back under another catalog may be told under this one.
     async fn review_alerts(&self) -> Result<(), JournalError> {
-        let holds = |states: &States<'_>| states.alerts.groups().any(|(_, group)| !group.held.is_empty());
-        if !self.look(holds).await {
-            return Ok(());
+        let holding = |states: &States<'_>| {
+            let groups = states.alerts.groups();
+            groups.filter(|(_, group)| !group.held.is_empty()).count()
+        };
+        // Each time some are told or noted, and those have nothing to say the next time.
+        for _ in 0..self.look(holding).await {
+            let review = Command::Alert(AlertCommand::Review(None));
+            match self.submit(Actor::machine("alert"), review).await {
+                Err(PlaneError::Journal(error)) => return Err(error),
+                Ok(told) if !told.is_empty() => {}
+                // It refuses nothing.
+                Ok(_) | Err(PlaneError::Refused(_)) => break,
+            }
         }
-        let review = Command::Alert(AlertCommand::Review(None));
-        match self.submit(Actor::machine("alert"), review).await {
-            Err(PlaneError::Journal(error)) => Err(error),
-            // It refuses nothing.
-            Ok(_) | Err(PlaneError::Refused(_)) => Ok(()),
-        }
+        Ok(())
     }
 
     /// The journal.
@@ -210,7 +215,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     /// them again later.
     ///
     /// # Errors
-    /// As [`Plane::submit`].
+    /// As [`Plane::submit`]. What is refused keeps nothing else from being taken.
     pub async fn observe(
         &self,
         actor: &Actor,
@@ -218,7 +223,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     ) -> Result<(Vec<Done>, usize), PlaneError> {
         let firing = observations.iter().filter(|one| one.ended_at.is_none());
         let firing: Vec<Digest> = firing.map(|one| one.labels.fingerprint()).collect();
-        let mut done = Vec::new();
+        let (mut done, mut first_refusal) = (Vec::new(), None);
         // What one alert did stays in order: its severity is among the labels that make it the alert that it is.
         let (urgent, rest): (Vec<_>, Vec<_>) = observations
             .into_iter()
@@ -227,7 +232,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             while !rest.is_empty() {
                 let later = rest.split_off(rest.len().min(OBSERVED_AT_ONCE));
                 let command = Command::Alert(AlertCommand::Observe(rest));
-                done.extend(self.submit(actor.clone(), command).await?);
+                match self.submit(actor.clone(), command).await {
+                    Ok(events) => done.extend(events),
+                    Err(PlaneError::Refused(refused)) => first_refusal = first_refusal.or(Some(refused)),
+                    Err(fatal) => return Err(fatal),
+                }
                 rest = later;
             }
         }
@@ -241,7 +250,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         if shed > 0 {
             tracing::error!(shed, %actor, "alerts were not taken: more fire than are kept");
         }
-        Ok((done, shed))
+        match first_refusal {
+            Some(refused) => Err(refused.into()),
+            None => Ok((done, shed)),
+        }
     }
 
     pub(crate) async fn execute(
@@ -344,9 +356,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     /// If the journal fails.
     pub async fn tick(&self) -> Result<Option<Timestamp>, PlaneError> {
         let journal = &*self.parts.journal;
-        let mut core = self.core.lock().await;
-        self.pump(&mut core).await?;
         loop {
+            // Between two rounds others have their turn: what a silence held back may take many.
+            let mut core = self.core.lock().await;
+            self.pump(&mut core).await?;
             let due = journal.due_timers(self.parts.clock.now(), PAGE).await?;
             if due.is_empty() {
                 return Ok(journal.next_due().await?);
@@ -366,16 +379,23 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
                     cause: Some(timer.cause),
                     now: self.parts.clock.now(),
                 };
+                // It tells no more than one commit takes: its timer stays due until nothing is left.
+                let in_portions = command == Command::Alert(AlertCommand::Review(None));
+                let with_it = if in_portions {
+                    Settle::default()
+                } else {
+                    settle.clone()
+                };
                 match core
-                    .execute(journal, &*self.parts.entropy, asked, command, settle.clone())
+                    .execute(journal, &*self.parts.entropy, asked, command, with_it)
                     .await
                 {
+                    Ok(told) if in_portions && told.is_empty() => core.settle(journal, settle).await?,
                     Ok(_) => {}
                     Err(PlaneError::Refused(_)) => core.settle(journal, settle).await?,
                     Err(fatal) => return Err(fatal),
                 }
             }
-            self.pump(&mut core).await?;
         }
     }
 
