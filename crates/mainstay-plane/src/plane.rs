@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::{AlertCommand, AlertState, Observation};
 use mainstay_catalog::Catalog;
-use mainstay_catalog::response::SettingError;
 use mainstay_change::ChangeState;
 use mainstay_delivery::DeliveryState;
 use mainstay_delivery::channel::Channels;
@@ -22,7 +21,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::core::{Asked, Command, Core, Done, Specs};
 use crate::directory::Directory;
-use crate::error::PlaneError;
+use crate::error::{ApplyError, PlaneError};
 use crate::facts::{SUBSCRIPTIONS, command_for};
 use crate::judge::Judge;
 
@@ -182,7 +181,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     /// Puts another catalog in force. What was decided under the old one stays as it is.
     ///
     /// # Errors
-    /// If the journal fails, or a variable of the catalog's channels is not set.
+    /// If the journal fails, a variable of the catalog's channels is not set, or a page climbs by a policy that it does
+    /// away with.
     pub async fn apply_catalog(
         &self,
         catalog: Arc<Catalog>,
@@ -190,6 +190,15 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     ) -> Result<(), ApplyError> {
         let directory = Directory::new(&catalog, lookup)?;
         let mut core = self.core.lock().await;
+        let is_gone = |policy: &&String| {
+            core.specs.oncall.policies.contains_key(*policy)
+                && !catalog.response.policies.contains_key(*policy)
+        };
+        let climbing = core.oncall.state().climbing();
+        let in_use = climbing.map(|page| &page.policy).find(is_gone).cloned();
+        if let Some(policy) = in_use {
+            return Err(ApplyError::PolicyInUse(policy));
+        }
         self.parts
             .journal
             .put_catalog(catalog.digest, &catalog.documents.to_bytes())
@@ -486,15 +495,4 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     pub async fn save(&self) -> Result<(), JournalError> {
         self.core.lock().await.save(&*self.parts.journal).await
     }
-}
-
-/// Why a catalog could not be put in force.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// A setting of its channels.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// The journal.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
 }
