@@ -182,7 +182,7 @@ pub(crate) fn after(at: Timestamp, wait_ms: i64) -> Timestamp {
 }
 
 /// When a silence is forgotten.
-fn after_kept(silence: &Silence) -> Timestamp {
+pub(crate) fn after_kept(silence: &Silence) -> Timestamp {
     silence.ends_at.saturating_add(KEPT).unwrap_or(Timestamp::MAX)
 }
 

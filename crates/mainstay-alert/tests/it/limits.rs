@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use mainstay_alert::{AlertEvent, AlertState, Alerts, FIRING_MAX_BYTES};
+use mainstay_alert::silence::SILENCES_MAX;
+use mainstay_alert::{
+    AlertCommand, AlertEvent, AlertRefusal, AlertState, Alerts, FIRING_MAX_BYTES, SilenceDraft, SilenceId,
+};
 use mainstay_journal::Machine;
 use mainstay_journal::store::COMMIT_MAX_EVENTS;
-use mainstay_kernel::Digest;
 use mainstay_kernel::fact::AlertFact;
+use mainstay_kernel::{Digest, Matcher};
+use serde_json::{Value, json};
 
 use crate::bench::{Bench, labels, routing, routing_with};
 
@@ -161,4 +165,35 @@ fn no_more_is_taken_than_a_snapshot_has_room_for_and_its_weight_is_known_of_any_
     let read: AlertState = serde_json::from_str(&text).expect("it can be read");
     assert_eq!(read.firing_bytes(), bench.state.firing_bytes());
     assert_eq!(read, bench.state);
+}
+
+/// Only a new silence makes those forgotten whose time is over: it must not be refused because they are there.
+#[test]
+fn old_silences_keep_nobody_from_making_another() {
+    let mut bench = Bench::new(routing(&["team"], ROUTE));
+    bench.silence("s", "cell=c1", 20);
+    let mut state = serde_json::to_value(&bench.state).expect("a state is JSON");
+    let one = state["silences"]["s"].clone();
+    let many = (0..SILENCES_MAX).map(|number| {
+        let mut silence = one.clone();
+        silence["id"] = json!(format!("s{number}"));
+        (format!("s{number}"), silence)
+    });
+    state["silences"] = Value::Object(many.collect());
+    bench.state = serde_json::from_value(state).expect("it can be read");
+    let ask = |bench: &mut Bench| {
+        let draft = SilenceDraft {
+            changes: None,
+            matchers: vec![Matcher::equal("cell", "c2")],
+            starts_at: bench.now,
+            ends_at: bench.now + minutes(60),
+            created_by: "thandi".to_owned(),
+            comment: "planned".to_owned(),
+        };
+        bench.ask(AlertCommand::Silence(SilenceId::new("new"), draft))
+    };
+    assert_eq!(ask(&mut bench), Err(AlertRefusal::TooManySilences));
+    bench.sleep(minutes(60 * 24 * 6));
+    assert_eq!(ask(&mut bench), Ok(()));
+    assert_eq!(bench.state.silences().count(), 1);
 }
