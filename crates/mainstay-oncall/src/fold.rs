@@ -254,11 +254,10 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
             ..
         } => {
             if let Some(page) = state.pages.get_mut(page) {
-                page.told.extend(
-                    people
-                        .iter()
-                        .map(|person| (meta.at, *level, person.clone(), *inform)),
-                );
+                // They were told in this round, even if the clock was set back since it began.
+                let at = meta.at.max(page.round_began_at);
+                let told = people.iter().map(|person| (at, *level, person.clone(), *inform));
+                page.told.extend(told);
             }
         }
         OncallEvent::RoundBegan { page, round } => {
