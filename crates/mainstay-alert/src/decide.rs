@@ -9,9 +9,10 @@ use mainstay_kernel::{Digest, Scope, Severity};
 
 use crate::draft::{Draft, HeldBy, weight_bytes};
 use crate::event::{AlertEvent, HeldAlert, Placement};
-use crate::fold::{ActiveAlert, AlertState, Group, after, common_scope};
+use crate::fold::{ActiveAlert, AlertState, Group, common_scope};
 use crate::observation::Observation;
 use crate::placement::place;
+use crate::review::review_groups;
 use crate::shadow::{self, CUTS_MAX};
 use crate::silence::SilenceId;
 
@@ -174,6 +175,7 @@ pub(crate) fn observe(
                     scope,
                     ended_at,
                     groups,
+                    releases_more: false,
                 });
             }
             _ => {}
@@ -198,22 +200,28 @@ pub(crate) fn observe(
         }
         events.extend(news);
     }
-    for name in released {
-        events.extend(review_group(&draft, name, false));
+    let (news, is_all) = review_groups(&draft, released.into_iter(), false);
+    let mut said = events.iter_mut().rev();
+    if !is_all
+        && let Some(AlertEvent::Ended { releases_more, .. }) =
+            said.find(|event| matches!(event, AlertEvent::Ended { .. }))
+    {
+        *releases_more = true;
     }
+    events.extend(news);
     Ok(events)
 }
 
 /// The alerts of a group: those to be named when it is told, and those held back.
-struct Sorted<'a> {
+pub(crate) struct Sorted<'a> {
     named: Vec<&'a ActiveAlert>,
     /// Whether any of them was not told yet.
-    has_news: bool,
-    held: Vec<HeldAlert>,
+    pub(crate) has_news: bool,
+    pub(crate) held: Vec<HeldAlert>,
 }
 
 impl<'a> Sorted<'a> {
-    fn of(draft: &'a Draft<'_>, name: &str) -> Self {
+    pub(crate) fn of(draft: &'a Draft<'_>, name: &str) -> Self {
         let mut sorted = Self {
             named: Vec::new(),
             has_news: false,
@@ -240,7 +248,7 @@ impl<'a> Sorted<'a> {
     }
 
     /// Whether all that would be named is held back.
-    fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.named.iter().all(|member| self.holds(member))
     }
 
@@ -250,7 +258,7 @@ impl<'a> Sorted<'a> {
     }
 
     /// What says that these are held back, where that is not known.
-    fn held_event(self, draft: &Draft<'_>, name: &str, even_if_known: bool) -> Option<AlertEvent> {
+    pub(crate) fn held_event(self, draft: &Draft<'_>, name: &str, even_if_known: bool) -> Option<AlertEvent> {
         let known = draft.state.groups.get(name).map(|group| &group.held);
         let is_known = match known {
             Some(known) => {
@@ -275,7 +283,7 @@ impl<'a> Sorted<'a> {
     }
 
     /// The group is told, and what is held back is noted.
-    fn tell(self, draft: &Draft<'_>, name: &str, placement: &Placement) -> Vec<AlertEvent> {
+    pub(crate) fn tell(self, draft: &Draft<'_>, name: &str, placement: &Placement) -> Vec<AlertEvent> {
         self.tell_with(draft, name, placement, Vec::new())
     }
 
@@ -450,47 +458,4 @@ pub(crate) fn out_of_shadow(draft: &Draft<'_>) -> Vec<AlertEvent> {
         sorted.tell(draft, name, &group.placement)
     })
     .collect()
-}
-
-/// What was held back may be told now: in one group, or in all that hold anything.
-pub(crate) fn review(draft: &Draft<'_>, name: Option<&str>) -> Vec<AlertEvent> {
-    let holding = draft.state.groups().filter(|(_, group)| !group.held.is_empty());
-    let names = holding
-        .map(|(name, _)| name)
-        .filter(|holding| name.is_none_or(|name| name == *holding));
-    let asked = name.is_some();
-    names.flat_map(|name| review_group(draft, name, asked)).collect()
-}
-
-/// `by_clock`: the clock of this group rang, and what it still holds needs another.
-fn review_group(draft: &Draft<'_>, name: &str, by_clock: bool) -> Vec<AlertEvent> {
-    let Some(group) = draft.state.groups.get(name) else {
-        return Vec::new();
-    };
-    let sorted = Sorted::of(draft, name);
-    let is_held = |id: &Digest| sorted.held.iter().any(|held| held.fingerprint == *id);
-    let released_by_an_end = group
-        .held
-        .iter()
-        .any(|(id, by)| matches!(by, HeldBy::Inhibited { .. }) && !is_held(id));
-    let repeat_due = group
-        .told_at
-        .is_some_and(|told| after(told, group.placement.repeat_interval_ms) <= draft.now);
-    // What one alert inhibited ends soon after it, most of the time.
-    let tells = if sorted.has_news {
-        !released_by_an_end && group.due(draft.now) <= draft.now
-    } else {
-        repeat_due && !group.told.is_empty() && !sorted.is_quiet()
-    };
-    if tells {
-        return sorted.tell(draft, name, &group.placement);
-    }
-    sorted.held_event(draft, name, by_clock).into_iter().collect()
-}
-
-/// What was decided about silences, and what that lets go.
-pub(crate) fn with_what_follows(mut events: Vec<AlertEvent>, mut draft: Draft<'_>) -> Vec<AlertEvent> {
-    events.iter().for_each(|event| draft.silence(event));
-    events.extend(review(&draft, None));
-    events
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::{FIRING_MAX, GROUP_MAX_BYTES};
 use crate::event::{AlertEvent, HeldAlert, Placement};
+use crate::firing::{FIRING_MAX_BYTES, kept_bytes};
 use crate::flap::Flap;
 use crate::fold::{ActiveAlert, AlertState};
 use crate::silence::{Silence, SilenceId};
@@ -83,6 +84,8 @@ pub(crate) struct Draft<'a> {
     settled: Vec<Digest>,
     /// How many alerts fire.
     firing: usize,
+    /// What they weigh in the state, in bytes.
+    firing_bytes: usize,
     /// What inhibits, found out when it is asked.
     sources: OnceCell<Vec<Sources>>,
 }
@@ -105,6 +108,7 @@ impl<'a> Draft<'a> {
             flapping: BTreeMap::new(),
             settled: Vec::new(),
             firing: state.alerts.len(),
+            firing_bytes: state.alerts.weight_bytes(),
             sources: OnceCell::new(),
         }
     }
@@ -146,10 +150,12 @@ impl<'a> Draft<'a> {
                 .get(group)
                 .is_none_or(|sum| sum + weight <= GROUP_MAX_BYTES)
         });
-        if self.firing >= FIRING_MAX || !fits {
+        let firing_bytes = self.firing_bytes + kept_bytes(active);
+        if self.firing >= FIRING_MAX || firing_bytes > FIRING_MAX_BYTES || !fits {
             return false;
         }
         self.firing += 1;
+        self.firing_bytes = firing_bytes;
         self.sources.take();
         let fingerprint = active.alert.fingerprint;
         for placement in placements {
@@ -170,6 +176,8 @@ impl<'a> Draft<'a> {
     }
 
     pub(crate) fn end(&mut self, fingerprint: Digest, ended_at: Timestamp) {
+        let gone_bytes = self.alert(&fingerprint).map_or(0, kept_bytes);
+        self.firing_bytes = self.firing_bytes.saturating_sub(gone_bytes);
         self.started.remove(&fingerprint);
         self.ended.insert(fingerprint, ended_at);
         self.firing = self.firing.saturating_sub(1);

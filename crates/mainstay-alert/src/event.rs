@@ -71,6 +71,9 @@ pub enum AlertEvent {
         ended_at: Timestamp,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         groups: Vec<String>,
+        /// Whether what it inhibited, and others that ended with it, is more than was let go with it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        releases_more: bool,
     },
     /// A group is told.
     Fired { fact: AlertFired },

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::draft::HeldBy;
 use crate::event::{AlertEvent, Placement};
+use crate::firing::Firing;
 use crate::flap::{Flap, Flaps};
 use crate::shadow::{Cut, cut};
 use crate::silence::{KEPT, Silence, SilenceId};
@@ -91,7 +92,7 @@ impl Group {
 /// All alerts that fire and all groups that are not over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertState {
-    pub(crate) alerts: BTreeMap<Digest, ActiveAlert>,
+    pub(crate) alerts: Firing,
     pub(crate) groups: BTreeMap<String, Group>,
     #[serde(default)]
     pub(crate) silences: BTreeMap<SilenceId, Silence>,
@@ -106,6 +107,12 @@ impl AlertState {
     /// The alerts that fire.
     pub fn firing(&self) -> impl Iterator<Item = &ActiveAlert> {
         self.alerts.values()
+    }
+
+    /// What the alerts that fire weigh, in bytes, of [`crate::FIRING_MAX_BYTES`]. Cost: none, it is known.
+    #[must_use]
+    pub fn firing_bytes(&self) -> usize {
+        self.alerts.weight_bytes()
     }
 
     /// One alert, if it fires.
@@ -175,7 +182,7 @@ pub(crate) fn after(at: Timestamp, wait_ms: i64) -> Timestamp {
 }
 
 /// When a silence is forgotten.
-fn after_kept(silence: &Silence) -> Timestamp {
+pub(crate) fn after_kept(silence: &Silence) -> Timestamp {
     silence.ends_at.saturating_add(KEPT).unwrap_or(Timestamp::MAX)
 }
 
@@ -229,7 +236,7 @@ pub(crate) fn apply(state: &mut AlertState, event: &AlertEvent, meta: &Meta) {
                 believed_for_ms: *believed_for_ms,
                 event: meta.id,
             };
-            state.alerts.insert(alert.fingerprint, active);
+            state.alerts.insert(active);
         }
         AlertEvent::Ended {
             fingerprint,

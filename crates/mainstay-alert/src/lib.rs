@@ -9,11 +9,13 @@
 mod decide;
 mod draft;
 mod event;
+mod firing;
 mod flap;
 mod fold;
 pub mod observation;
 mod placement;
 mod react;
+mod review;
 pub mod shadow;
 pub mod silence;
 mod status;
@@ -21,6 +23,7 @@ mod status;
 pub use decide::{AlertRefusal, FIRING_MAX, GROUP_MAX_BYTES};
 pub use draft::HeldBy;
 pub use event::{AlertEvent, HeldAlert, Placement};
+pub use firing::FIRING_MAX_BYTES;
 pub use flap::{Flap, FlapLimit};
 pub use fold::{ActiveAlert, AlertState, Group};
 pub use observation::Observation;
@@ -61,7 +64,8 @@ pub enum AlertCommand {
     Silence(SilenceId, SilenceDraft),
     /// A silence is to end.
     EndSilence(SilenceId),
-    /// What was held may be told now: in one group, or in any.
+    /// What was held may be told now: in one group, or in any. Of any, no more is told than one commit should hold: ask
+    /// again until there is nothing.
     Review(Option<String>),
     /// What flapped in a group may be stable by now.
     Settle(String),
@@ -96,17 +100,17 @@ impl Machine for Alerts {
             AlertCommand::Remind(group) => Ok(decide::remind(&Draft::new(state, routing, now), &group)),
             AlertCommand::Silence(id, draft) => {
                 let events = silence::set(state, id, draft, now)?;
-                Ok(decide::with_what_follows(events, Draft::new(state, routing, now)))
+                Ok(review::with_what_follows(events, Draft::new(state, routing, now)))
             }
             AlertCommand::CutOver { of, live } => shadow::cut_over(state, routing, of, live, now),
             AlertCommand::ToldElsewhere(told) => Ok(vec![AlertEvent::ToldElsewhere { told: told.bounded() }]),
             AlertCommand::EndSilence(id) => {
                 let events = silence::end(state, id, now)?;
-                Ok(decide::with_what_follows(events, Draft::new(state, routing, now)))
+                Ok(review::with_what_follows(events, Draft::new(state, routing, now)))
             }
             AlertCommand::Settle(group) => Ok(decide::settle(Draft::new(state, routing, now), &group)),
             AlertCommand::Review(group) => {
-                Ok(decide::review(&Draft::new(state, routing, now), group.as_deref()))
+                Ok(review::review(&Draft::new(state, routing, now), group.as_deref()))
             }
         }
     }
@@ -125,7 +129,7 @@ impl Machine for Alerts {
             react::REPEAT_TIMER => Some(AlertCommand::Remind(group.to_owned())),
             react::REVIEW_TIMER => Some(AlertCommand::Review(Some(group.to_owned()))),
             react::FLAP_TIMER => Some(AlertCommand::Settle(group.to_owned())),
-            react::SILENCE_TIMER => Some(AlertCommand::Review(None)),
+            react::SILENCE_TIMER | react::RELEASE_TIMER => Some(AlertCommand::Review(None)),
             _ => None,
         }
     }

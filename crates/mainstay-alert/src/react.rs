@@ -19,6 +19,8 @@ pub(crate) const REPEAT_TIMER: &str = "alert-repeat";
 pub(crate) const REVIEW_TIMER: &str = "alert-review";
 pub(crate) const FLAP_TIMER: &str = "alert-flap";
 pub(crate) const SILENCE_TIMER: &str = "alert-silence";
+/// By which what is left of that which ends let go is told.
+pub(crate) const RELEASE_TIMER: &str = "alert-release";
 
 fn timer(kind: &str, group: &str) -> String {
     format!("{kind}/{}", Digest::of(group.as_bytes()).short())
@@ -44,10 +46,17 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
             }
         }
         // A flush timer of a group that is gone finds nothing and says nothing.
-        AlertEvent::Ended { groups, .. } => Reaction {
-            timers: flushes(state, groups.iter()),
-            ..Reaction::default()
-        },
+        AlertEvent::Ended {
+            groups,
+            releases_more,
+            ..
+        } => {
+            let rest = releases_more.then(|| (format!("{RELEASE_TIMER}/rest"), meta.at, String::new()));
+            Reaction {
+                timers: flushes(state, groups.iter()).into_iter().chain(rest).collect(),
+                ..Reaction::default()
+            }
+        }
         AlertEvent::Fired { fact }
         | AlertEvent::Reminded { fact }
         | AlertEvent::Eased { fact }
@@ -96,7 +105,8 @@ pub(crate) fn react(state: &AlertState, routing: &Routing, event: &AlertEvent, m
         },
         AlertEvent::CutOver { .. } | AlertEvent::ToldElsewhere { .. } => Reaction::default(),
         AlertEvent::Unsilenced { silence, .. } => Reaction {
-            cancel: vec![format!("{SILENCE_TIMER}/{silence}")],
+            // What it let go may be more than one commit takes: the clock sees to the rest.
+            timers: vec![(format!("{SILENCE_TIMER}/{silence}"), meta.at, String::new())],
             ..Reaction::default()
         },
     }

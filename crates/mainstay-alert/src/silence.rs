@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::AlertRefusal;
 use crate::event::AlertEvent;
-use crate::fold::AlertState;
+use crate::fold::{AlertState, after_kept};
 
 /// The most silences that are kept, expired ones among them.
 pub const SILENCES_MAX: usize = 10_000;
@@ -185,7 +185,12 @@ pub(crate) fn set(
     }
     draft.starts_at = draft.starts_at.max(now);
     draft.check(now)?;
-    if state.silences.len() >= SILENCES_MAX {
+    // The next one makes those forgotten whose time is over.
+    let kept = state
+        .silences
+        .values()
+        .filter(|silence| after_kept(silence) > now);
+    if kept.count() >= SILENCES_MAX {
         return Err(AlertRefusal::TooManySilences);
     }
     events.push(AlertEvent::Silenced {

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use mainstay_journal::machine::Meta;
 use mainstay_kernel::effect::Recipient;
 use mainstay_kernel::fact::{AlertFact, IncidentDeclared};
-use mainstay_kernel::{Actor, PersonId};
+use mainstay_kernel::{Actor, Digest, PersonId};
 
 use crate::event::IncidentEvent;
 use crate::model::{
-    AttachedAlert, ENDED_AT_HAND, Impact, Incident, IncidentState, LinkedChange, Phase, TIMELINE_AT_HAND,
-    TimelineEntry, TimelineKind,
+    AttachedAlert, ENDED_ALERTS_AT_HAND, ENDED_ALERTS_AT_HAND_RESOLVED, ENDED_AT_HAND, Impact, Incident,
+    IncidentState, LinkedChange, Phase, TIMELINE_AT_HAND, TimelineEntry, TimelineKind,
 };
 
 pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Meta) {
@@ -45,6 +45,7 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
                     attached.ended_at = Some(meta.at);
                 }
             }
+            forget_oldest_ended_alerts(incident);
         }
         IncidentEvent::AllClear { .. } => incident.all_clear_at = Some(meta.at),
         IncidentEvent::SeverityChanged { to, .. } => incident.severity = *to,
@@ -87,6 +88,7 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
         IncidentEvent::Resolved { .. } => {
             incident.resolved_at = Some(meta.at);
             incident.phase = Phase::PostMortem;
+            forget_oldest_ended_alerts(incident);
         }
     }
     let (kind, text) = describe(event);
@@ -128,6 +130,30 @@ fn declared(fact: &IncidentDeclared, began_at: Timestamp, meta: &Meta) -> Incide
         pages: Vec::new(),
         impact: Impact::default(),
         timeline: Vec::new(),
+    }
+}
+
+/// An incident that goes on for weeks, or one of a storm, does not grow with every alert that came and went.
+fn forget_oldest_ended_alerts(incident: &mut Incident) {
+    let (at_hand, and_some) = match incident.is_open() {
+        // Not each time one more is over.
+        true => (ENDED_ALERTS_AT_HAND, ENDED_ALERTS_AT_HAND / 10),
+        false => (ENDED_ALERTS_AT_HAND_RESOLVED, 0),
+    };
+    if incident.alerts.len() <= at_hand + and_some {
+        return;
+    }
+    let ended = incident.alerts.iter();
+    let mut ended: Vec<(Timestamp, Digest)> = ended
+        .filter_map(|(id, attached)| Some((attached.ended_at?, *id)))
+        .collect();
+    if ended.len() <= at_hand + and_some {
+        return;
+    }
+    ended.sort_unstable();
+    let too_many = ended.len() - at_hand;
+    for (_, id) in ended.into_iter().take(too_many) {
+        incident.alerts.remove(&id);
     }
 }
 

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 /// How many ended incidents are kept at hand; older ones stay in the journal.
 pub const ENDED_AT_HAND: usize = 500;
+/// How many alerts that are over are kept at hand of an open incident, about; those that ended last. The journal has all.
+pub const ENDED_ALERTS_AT_HAND: usize = 5_000;
+/// The same of an incident that is resolved.
+pub const ENDED_ALERTS_AT_HAND_RESOLVED: usize = 200;
 /// The longest timeline kept at hand, in entries; the journal has all of it.
 pub const TIMELINE_AT_HAND: usize = 5_000;
 

@@ -8,7 +8,7 @@ use mainstay_kernel::{PageId, PersonId};
 use crate::event::OncallEvent;
 use crate::fold::{OncallState, Page};
 use crate::news;
-use crate::ring::{self, LevelOf, Turn, TurnBy};
+use crate::ring::{self, LevelOf, Reached, Turn, TurnBy};
 use crate::spec::OncallSpec;
 
 /// A page with the policy by which it climbs, in a round.
@@ -21,13 +21,26 @@ pub(crate) struct Climbing<'a> {
 }
 
 impl<'a> Climbing<'a> {
-    fn of(page: &'a Page, policy: &'a EscalationPolicy) -> Self {
-        Self {
+    fn of(page: &'a Page, spec: &'a OncallSpec) -> Option<Self> {
+        let (name, policy) = spec.policy(&page.policy)?;
+        Some(Self {
             request: &page.request,
-            name: &page.policy,
+            name,
             policy,
             round: page.round,
-        }
+        })
+    }
+
+    /// Whether the page began to climb by another policy, which the catalog lacks now.
+    fn stands_in(&self, open: &Page) -> bool {
+        self.name != open.policy
+    }
+
+    /// The levels that page, with their places.
+    fn paging(&self) -> impl DoubleEndedIterator<Item = (usize, &'a EscalationLevel)> + use<'a> {
+        let severity = self.request.severity;
+        let levels = self.policy.levels.iter().enumerate();
+        levels.filter(move |(_, level)| level.applies_to(severity) && !level.inform)
     }
 
     fn at(&self, index: usize, level: &'a EscalationLevel) -> LevelOf<'a> {
@@ -104,17 +117,44 @@ fn tell<'a>(
     {
         return climbing.turn_taken(index, turn).into();
     }
+    vec![tell_all(climbing, index, reached, level.inform)]
+}
+
+fn tell_all(climbing: Climbing<'_>, index: usize, reached: Reached, inform: bool) -> OncallEvent {
     if reached.people.is_empty() {
         let why: Vec<String> = reached.missing.into_iter().map(|(_, why)| why).collect();
-        return vec![OncallEvent::NobodyReached {
-            page: request.page.clone(),
+        return OncallEvent::NobodyReached {
+            page: climbing.request.page.clone(),
             round: climbing.round,
             level: index,
             why: why.join("; "),
-        }];
+        };
     }
     let people = reached.people.into_iter().map(|(_, person)| person);
-    vec![climbing.notified(index, people.collect(), level.inform)]
+    climbing.notified(index, people.collect(), inform)
+}
+
+/// What a level says that the page's own policy had, by one that stands in for it and has no such level: everybody of
+/// the next that pages or, after the last, of the last. Where it reaches nobody, of those before it.
+fn tell_instead(
+    state: &OncallState,
+    spec: &OncallSpec,
+    climbing: Climbing<'_>,
+    index: usize,
+    now: Timestamp,
+) -> Vec<OncallEvent> {
+    let later = climbing.paging().filter(|(at, _)| *at >= index);
+    let before = climbing.paging().rev().filter(|(at, _)| *at < index);
+    let mut said = Vec::new();
+    for (_, level) in later.chain(before) {
+        let severity = climbing.request.severity;
+        let reached = ring::reached(state, spec, climbing.policy, level, severity, now);
+        said = vec![tell_all(climbing, index, reached, false)];
+        if has_paged(&said) {
+            break;
+        }
+    }
+    said
 }
 
 /// What is said when the time of a level has come; where it reaches nobody, the next levels before their time.
@@ -129,14 +169,19 @@ pub(crate) fn climb(
     let Some(open) = state.page(page).filter(|page| page.closed_at.is_none()) else {
         return Vec::new();
     };
-    let Some(policy) = spec.policies.get(&open.policy) else {
+    let Some(climbing) = Climbing::of(open, spec) else {
         return Vec::new();
     };
-    let severity = open.request.severity;
-    let mut levels = policy
-        .levels_for(severity)
-        .skip_while(|(index, _)| *index < level);
-    let Some((_, entry)) = levels.next().filter(|(index, _)| *index == level) else {
+    let mut levels = climbing.policy.levels_for(open.request.severity);
+    let entry = levels.find(|(index, _)| *index == level).map(|(_, entry)| entry);
+    if climbing.stands_in(open) && entry.is_none_or(|entry| entry.inform) {
+        let waits = open.acknowledged.is_none() && open.round == round && !open.was_told(level);
+        return match waits {
+            true => tell_instead(state, spec, climbing, level, now),
+            false => Vec::new(),
+        };
+    }
+    let Some(entry) = entry else {
         return Vec::new();
     };
     // Those who are only informed hear of it although somebody acknowledged, or a new round began.
@@ -145,29 +190,25 @@ pub(crate) fn climb(
         return Vec::new();
     }
     if entry.inform {
-        let climbing = Climbing {
-            round,
-            ..Climbing::of(open, policy)
-        };
+        let climbing = Climbing { round, ..climbing };
         return tell(state, spec, climbing, level, entry, now);
     }
-    tell_from(state, spec, policy, open, level, now)
+    tell_from(state, spec, climbing, open, level, now)
 }
 
 /// Tells the first level from `level` on that was not told yet and reaches somebody; each that does not is said too.
 fn tell_from(
     state: &OncallState,
     spec: &OncallSpec,
-    policy: &EscalationPolicy,
+    climbing: Climbing<'_>,
     open: &Page,
     level: usize,
     now: Timestamp,
 ) -> Vec<OncallEvent> {
-    let severity = open.request.severity;
     let mut events = Vec::new();
-    let levels = policy.levels_for(severity).filter(|(_, entry)| !entry.inform);
+    let levels = climbing.paging();
     for (index, entry) in levels.filter(|(index, _)| *index >= level && !open.was_told(*index)) {
-        let told = tell(state, spec, Climbing::of(open, policy), index, entry, now);
+        let told = tell(state, spec, climbing, index, entry, now);
         let paged = has_paged(&told);
         events.extend(told);
         if paged {
@@ -192,11 +233,11 @@ pub(crate) fn undeliverable(
         page: page.clone(),
         person: person.clone(),
     }];
-    let Some(policy) = spec.policies.get(&open.policy) else {
+    let Some(climbing) = Climbing::of(open, spec) else {
         return events;
     };
     // Of a level that takes turns the next one does not wait for theirs.
-    let levels = policy.levels_for(open.request.severity);
+    let levels = climbing.policy.levels_for(open.request.severity);
     let turns = levels.filter(|(index, level)| {
         let mut asked = open.asked_in_round(*index);
         level.takes_turns() && asked.next_back() == Some(&person)
@@ -204,11 +245,19 @@ pub(crate) fn undeliverable(
     let passed: Vec<OncallEvent> = turns
         .flat_map(|(index, _)| {
             let why = TurnBy::Unreachable(person.clone());
-            next_turn(state, spec, policy, open, index, why, now)
+            next_turn(state, spec, climbing, open, index, why, now)
         })
         .collect();
     if passed.is_empty() && news::nobody_left(open, &person) {
-        events.extend(tell_from(state, spec, policy, open, 0, now));
+        let told = tell_from(state, spec, climbing, open, 0, now);
+        let nobody = !has_paged(&told);
+        events.extend(told);
+        if nobody && climbing.stands_in(open) {
+            // The places of its levels were taken by those of the page's own policy.
+            let told = open.told.iter().map(|(_, level, ..)| level + 1);
+            let next = told.max().unwrap_or_default();
+            events.extend(tell_instead(state, spec, climbing, next, now));
+        }
     }
     events.extend(passed);
     events
@@ -226,13 +275,20 @@ pub(crate) fn pass_turn(
     let open = state
         .page(page)
         .filter(|page| page.is_climbing() && page.round == round);
-    let found = open.and_then(|open| Some((open, spec.policies.get(&open.policy)?)));
-    let asked = found.and_then(|(open, policy)| {
+    let asked = open.and_then(|open| {
         let person = open.asked_in_round(level).next_back()?.clone();
-        Some((open, policy, person))
+        Some((open, Climbing::of(open, spec)?, person))
     });
-    asked.map_or_else(Vec::new, |(open, policy, person)| {
-        next_turn(state, spec, policy, open, level, TurnBy::Unanswered(person), now)
+    asked.map_or_else(Vec::new, |(open, climbing, person)| {
+        next_turn(
+            state,
+            spec,
+            climbing,
+            open,
+            level,
+            TurnBy::Unanswered(person),
+            now,
+        )
     })
 }
 
@@ -240,13 +296,13 @@ pub(crate) fn pass_turn(
 fn next_turn(
     state: &OncallState,
     spec: &OncallSpec,
-    policy: &EscalationPolicy,
+    climbing: Climbing<'_>,
     open: &Page,
     index: usize,
     by: TurnBy,
     now: Timestamp,
 ) -> Vec<OncallEvent> {
-    let severity = open.request.severity;
+    let (severity, policy) = (open.request.severity, climbing.policy);
     let mut levels = policy.levels_for(severity);
     let Some((_, level)) = levels.find(|(at, level)| *at == index && level.takes_turns()) else {
         return Vec::new();
@@ -258,7 +314,6 @@ fn next_turn(
         return Vec::new();
     }
     let reached = ring::reached(state, spec, policy, level, severity, now);
-    let climbing = Climbing::of(open, policy);
     let turn = ring::next(climbing.at(index, level), &reached, open, by);
     let taken = turn.map(|turn| climbing.turn_taken(index, turn));
     taken.into_iter().flatten().collect()
@@ -277,17 +332,14 @@ pub(crate) fn repeat(
     else {
         return Vec::new();
     };
-    let Some(policy) = spec.policies.get(&open.policy) else {
+    let Some(climbing) = Climbing::of(open, spec) else {
         return Vec::new();
     };
     let mut events = vec![OncallEvent::RoundBegan {
         page: page.clone(),
         round,
     }];
-    let climbing = Climbing {
-        round,
-        ..Climbing::of(open, policy)
-    };
+    let climbing = Climbing { round, ..climbing };
     events.extend(begin(state, spec, climbing, now));
     events
 }

@@ -212,19 +212,17 @@ fn open(
     if state.page(&request.page).is_some() {
         return Ok(Vec::new());
     }
-    let name = policy.or_else(|| spec.default_policy.clone());
-    let found = name
-        .as_ref()
-        .and_then(|name| spec.policies.get(name).map(|policy| (name.clone(), policy)));
-    let (name, policy) = found.ok_or(OncallRefusal::NoPolicy(name))?;
-    let mut events = news::superseded(state, &request, &name);
+    let asked = policy.or_else(|| spec.default_policy.clone());
+    let found = asked.as_ref().and_then(|name| spec.policy(name));
+    let (name, policy) = found.ok_or(OncallRefusal::NoPolicy(asked))?;
+    let mut events = news::superseded(state, &request, name);
     events.push(OncallEvent::Opened {
         request: request.clone(),
-        policy: name.clone(),
+        policy: name.to_owned(),
     });
     let climbing = climb::Climbing {
         request: &request,
-        name: &name,
+        name,
         policy,
         round: 0,
     };

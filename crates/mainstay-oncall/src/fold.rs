@@ -16,7 +16,7 @@ use crate::swap::{self, Swap};
 
 /// How many ended pages are kept at hand.
 const ENDED_AT_HAND: usize = 1_000;
-/// How many overrides are kept at hand.
+/// How many overrides are kept at hand: those that are over make room, and no more than this may be in force or to come.
 pub(crate) const OVERRIDES_AT_HAND: usize = 1_000;
 
 /// A page.
@@ -205,8 +205,10 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
         OncallEvent::Overridden { entry, .. } => {
             state.number(&entry.id);
             state.overrides.push(entry.clone());
-            if state.overrides.len() > OVERRIDES_AT_HAND {
-                state.overrides.remove(0);
+            if state.overrides.len() > OVERRIDES_AT_HAND
+                && let Some(over) = state.overrides.iter().position(|entry| entry.until <= meta.at)
+            {
+                state.overrides.remove(over);
             }
         }
         OncallEvent::Withdrawn { .. } | OncallEvent::SwapAsked(_) | OncallEvent::SwapEnded { .. } => {
@@ -252,11 +254,10 @@ pub(crate) fn apply(state: &mut OncallState, event: &OncallEvent, meta: &Meta) {
             ..
         } => {
             if let Some(page) = state.pages.get_mut(page) {
-                page.told.extend(
-                    people
-                        .iter()
-                        .map(|person| (meta.at, *level, person.clone(), *inform)),
-                );
+                // They were told in this round, even if the clock was set back since it began.
+                let at = meta.at.max(page.round_began_at);
+                let told = people.iter().map(|person| (at, *level, person.clone(), *inform));
+                page.told.extend(told);
             }
         }
         OncallEvent::RoundBegan { page, round } => {

@@ -129,7 +129,7 @@ pub(crate) fn insist(state: &OncallState, spec: &OncallSpec, asked: Insist) -> V
         .page(&asked.page)
         .filter(|page| page.is_climbing() && page.round == asked.round);
     let found = waiting.and_then(|page| {
-        let policy = spec.policies.get(&page.policy)?;
+        let (_, policy) = spec.policy(&page.policy)?;
         // Whose turn is over is left in peace.
         let takes_turns = policy
             .levels

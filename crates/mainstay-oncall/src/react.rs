@@ -51,7 +51,7 @@ pub(crate) fn parse_timer(payload: &str) -> Option<OncallCommand> {
 pub(crate) fn react(state: &OncallState, spec: &OncallSpec, event: &OncallEvent, meta: &Meta) -> Reaction {
     let of = |id| {
         let page: &Page = state.page(id)?;
-        Some((page, spec.policies.get(&page.policy)?))
+        Some((page, spec.policy(&page.policy)?.1))
     };
     match event {
         OncallEvent::Opened { request, .. } => of(&request.page)

@@ -54,4 +54,13 @@ impl OncallSpec {
                 .collect(),
         }
     }
+
+    /// The policy of this name or, where the catalog lacks it, the default one; with the name of the one that counts. A
+    /// process may start with a catalog that lacks the policy of an open page: that page climbs nevertheless.
+    #[must_use]
+    pub fn policy<'a>(&'a self, name: &str) -> Option<(&'a str, &'a EscalationPolicy)> {
+        let default = || self.policies.get_key_value(self.default_policy.as_ref()?);
+        let found = self.policies.get_key_value(name).or_else(default);
+        found.map(|(name, policy)| (name.as_str(), policy))
+    }
 }

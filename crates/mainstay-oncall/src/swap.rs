@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::{OncallCommand, OncallRefusal};
 use crate::event::OncallEvent;
-use crate::fold::{OncallState, Override};
+use crate::fold::{OVERRIDES_AT_HAND, OncallState, Override};
 use crate::rota::schedule;
 use crate::spec::OncallSpec;
 
@@ -78,6 +78,16 @@ fn bad<T>(text: String) -> Result<T, OncallRefusal> {
     Err(OncallRefusal::BadSwap(text))
 }
 
+/// Why so many more overrides cannot be kept, if they cannot: what is in force is never dropped for another.
+fn no_room(state: &OncallState, more: usize, now: Timestamp) -> Option<String> {
+    let kept = state.overrides.iter().filter(|entry| entry.until > now).count();
+    (kept + more > OVERRIDES_AT_HAND).then(|| {
+        format!(
+            "{OVERRIDES_AT_HAND} overrides may be in force or to come, and {kept} are: withdraw some, or wait until some are over"
+        )
+    })
+}
+
 pub(crate) fn give(
     state: &OncallState,
     spec: &OncallSpec,
@@ -93,6 +103,9 @@ pub(crate) fn give(
     }
     if entry.until <= entry.from || entry.until <= now {
         return bad("an override ends after it begins, and not in the past".to_owned());
+    }
+    if let Some(why) = no_room(state, 1, now) {
+        return bad(why);
     }
     let entry = Override {
         id: format!("o{}", state.numbered + 1),
@@ -257,6 +270,9 @@ pub(crate) fn answer(
     if let Some(take) = &swap.take {
         holds(state, spec, &swap.to, take, now)?;
         halves.push((take, &swap.by, &swap.to));
+    }
+    if let Some(why) = no_room(state, halves.len(), now) {
+        return bad(why);
     }
     let overridden = (1..).zip(halves).map(|(number, (stretch, person, of))| {
         let entry = Override {

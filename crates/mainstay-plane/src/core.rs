@@ -314,7 +314,19 @@ where
     M::State: Clone,
 {
     runner.pass_over(head);
-    journal.put_snapshot(epoch, M::NAME, runner.snapshot()?).await
+    let kept = journal.put_snapshot(epoch, M::NAME, runner.snapshot()?).await;
+    unless_too_large(M::NAME, kept)
+}
+
+/// A state that is too large to be kept ends nothing: the one that was kept last, and all events since, are there.
+fn unless_too_large(machine: &'static str, kept: Result<(), JournalError>) -> Result<(), JournalError> {
+    match kept {
+        Err(error @ JournalError::Limit { .. }) => {
+            tracing::error!(%error, machine, "a state is too large to be kept: the next start takes longer");
+            Ok(())
+        }
+        kept => kept,
+    }
 }
 
 fn done<E: DomainEvent>(recorded: Vec<Recorded<E>>) -> Vec<Done> {
@@ -324,4 +336,22 @@ fn done<E: DomainEvent>(recorded: Vec<Recorded<E>>) -> Vec<Done> {
         stream: recorded.event.stream().0,
     };
     recorded.into_iter().map(summary).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_is_too_large_ends_nothing_and_a_journal_that_fails_does() {
+        let too_large = JournalError::Limit {
+            what: "a snapshot in bytes",
+            actual: 300 << 20,
+            limit: 256 << 20,
+        };
+        assert!(unless_too_large("alert", Err(too_large)).is_ok());
+        assert!(unless_too_large("alert", Ok(())).is_ok());
+        let failed = unless_too_large("alert", Err(JournalError::Storage("the disk is full".to_owned())));
+        assert!(matches!(failed, Err(JournalError::Storage(_))), "{failed:?}");
+    }
 }

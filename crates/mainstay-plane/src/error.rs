@@ -1,6 +1,7 @@
 //! Why the plane could not do what it was asked.
 
 use mainstay_alert::AlertRefusal;
+use mainstay_catalog::response::SettingError;
 use mainstay_change::ChangeRefusal;
 use mainstay_incident::IncidentRefusal;
 use mainstay_journal::{ExecuteError, JournalError};
@@ -88,4 +89,18 @@ impl<R: std::error::Error + Into<Refused> + 'static> From<ExecuteError<R>> for P
             ExecuteError::Journal(error) => Self::Journal(error),
         }
     }
+}
+
+/// Why a catalog could not be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A setting of its channels.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// A page climbs by a policy that it lacks.
+    #[error("a page climbs by the escalation policy {0:?}, which the new catalog lacks")]
+    PolicyInUse(String),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }

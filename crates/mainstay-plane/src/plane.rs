@@ -3,16 +3,15 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
-use mainstay_alert::{AlertCommand, AlertState, Observation};
+use mainstay_alert::{AlertCommand, AlertState};
 use mainstay_catalog::Catalog;
-use mainstay_catalog::response::SettingError;
 use mainstay_change::ChangeState;
 use mainstay_delivery::DeliveryState;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_incident::{IncidentCommand, IncidentState};
 use mainstay_journal::{Epoch, Journal, JournalError, Seq, Settle};
-use mainstay_kernel::{Actor, Clock, Digest, Entropy, EventId, Severity};
+use mainstay_kernel::{Actor, Clock, Entropy, EventId};
 use mainstay_oncall::OncallState;
 use mainstay_runbook::RunbookState;
 use mainstay_slo::adjust::ledger::LedgerState;
@@ -22,7 +21,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::core::{Asked, Command, Core, Done, Specs};
 use crate::directory::Directory;
-use crate::error::PlaneError;
+use crate::error::{ApplyError, PlaneError};
 use crate::facts::{SUBSCRIPTIONS, command_for};
 use crate::judge::Judge;
 use crate::turns::Turns;
@@ -35,8 +34,6 @@ const SAVE_AFTER: u64 = 2_000;
 /// A cursor that has passed over this many events without a commit is written down by itself.
 const CURSOR_LAG_MAX: u64 = 500;
 const PAGE: usize = 200;
-/// How many observations one commit takes: what is urgent waits for one of them at most.
-pub const OBSERVED_AT_ONCE: usize = 200;
 
 /// What a plane is made of.
 pub struct Parts<J, C, H, G> {
@@ -140,16 +137,21 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
 
     /// What was held back under another catalog may be told under this one.
     async fn review_alerts(&self) -> Result<(), JournalError> {
-        let holds = |states: &States<'_>| states.alerts.groups().any(|(_, group)| !group.held.is_empty());
-        if !self.look(holds).await {
-            return Ok(());
+        let holding = |states: &States<'_>| {
+            let groups = states.alerts.groups();
+            groups.filter(|(_, group)| !group.held.is_empty()).count()
+        };
+        // Each time some are told or noted, and those have nothing to say the next time.
+        for _ in 0..self.look(holding).await {
+            let review = Command::Alert(AlertCommand::Review(None));
+            match self.submit(Actor::machine("alert"), review).await {
+                Err(PlaneError::Journal(error)) => return Err(error),
+                Ok(told) if !told.is_empty() => {}
+                // It refuses nothing.
+                Ok(_) | Err(PlaneError::Refused(_)) => break,
+            }
         }
-        let review = Command::Alert(AlertCommand::Review(None));
-        match self.submit(Actor::machine("alert"), review).await {
-            Err(PlaneError::Journal(error)) => Err(error),
-            // It refuses nothing.
-            Ok(_) | Err(PlaneError::Refused(_)) => Ok(()),
-        }
+        Ok(())
     }
 
     /// The journal.
@@ -180,7 +182,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     /// Puts another catalog in force. What was decided under the old one stays as it is.
     ///
     /// # Errors
-    /// If the journal fails, or a variable of the catalog's channels is not set.
+    /// If the journal fails, a variable of the catalog's channels is not set, or a page climbs by a policy that it does
+    /// away with.
     pub async fn apply_catalog(
         &self,
         catalog: Arc<Catalog>,
@@ -188,6 +191,15 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     ) -> Result<(), ApplyError> {
         let directory = Directory::new(&catalog, lookup)?;
         let mut core = self.core.lock().await;
+        let is_gone = |policy: &&String| {
+            core.specs.oncall.policies.contains_key(*policy)
+                && !catalog.response.policies.contains_key(*policy)
+        };
+        let climbing = core.oncall.state().climbing();
+        let in_use = climbing.map(|page| &page.policy).find(is_gone).cloned();
+        if let Some(policy) = in_use {
+            return Err(ApplyError::PolicyInUse(policy));
+        }
         self.parts
             .journal
             .put_catalog(catalog.digest, &catalog.documents.to_bytes())
@@ -208,87 +220,6 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         self.execute(actor, None, command, Settle::default()).await
     }
 
-    /// Tells what fires and what ended, in commits of bounded size, what is urgent first: its pages are on their way before
-    /// the rest is looked at. Gives the events, and how many alerts were not taken because more fire than are kept: tell
-    /// them again later.
-    ///
-    /// # Errors
-    /// As [`Plane::submit`].
-    pub async fn observe(
-        &self,
-        actor: &Actor,
-        observations: Vec<Observation>,
-    ) -> Result<(Vec<Done>, usize), PlaneError> {
-        self.observe_noting(actor, observations, |_| {}).await
-    }
-
-    /// The same; `note` is given each part under the lock under which it is decided, so that what it keeps of alerts and what
-    /// they are cannot differ.
-    ///
-    /// # Errors
-    /// As [`Plane::submit`].
-    pub async fn observe_noting(
-        &self,
-        actor: &Actor,
-        observations: Vec<Observation>,
-        mut note: impl FnMut(&[Observation]) + Send,
-    ) -> Result<(Vec<Done>, usize), PlaneError> {
-        let firing = observations.iter().filter(|one| one.ended_at.is_none());
-        let firing: Vec<Digest> = firing.map(|one| one.labels.fingerprint()).collect();
-        // What one alert did stays in order: its severity is among the labels that make it the alert that it is.
-        let (urgent, rest): (Vec<_>, Vec<_>) = observations
-            .into_iter()
-            .partition(|one| Severity::from_labels(&one.labels).is_some_and(Severity::pages));
-        let mut parts = [urgent, rest];
-        let next = || {
-            let part = parts.iter_mut().find(|part| !part.is_empty());
-            let told = part.map_or_else(Vec::new, |part| {
-                let later = part.split_off(part.len().min(OBSERVED_AT_ONCE));
-                std::mem::replace(part, later)
-            });
-            note(&told);
-            told
-        };
-        let done = self.observe_each(actor, next).await?;
-        let unknown = |states: &States<'_>| {
-            firing
-                .iter()
-                .filter(|id| states.alerts.alert(id).is_none())
-                .count()
-        };
-        let shed = self.look(unknown).await;
-        if shed > 0 {
-            tracing::error!(shed, %actor, "alerts were not taken: more fire than are kept");
-        }
-        Ok((done, shed))
-    }
-
-    /// Takes in what `next` gives, commit by commit, until it gives nothing. It is asked under the lock under which that is
-    /// decided, for no more than [`OBSERVED_AT_ONCE`].
-    ///
-    /// # Errors
-    /// As [`Plane::submit`].
-    pub async fn observe_each(
-        &self,
-        actor: &Actor,
-        mut next: impl FnMut() -> Vec<Observation> + Send,
-    ) -> Result<Vec<Done>, PlaneError> {
-        let mut done = Vec::new();
-        loop {
-            let mut core = self.core.lock().await;
-            let told = next();
-            if told.is_empty() {
-                return Ok(done);
-            }
-            let command = Command::Alert(AlertCommand::Observe(told));
-            let actor = actor.clone();
-            done.extend(
-                self.execute_under(&mut core, actor, None, command, Settle::default())
-                    .await?,
-            );
-        }
-    }
-
     pub(crate) async fn execute(
         &self,
         actor: Actor,
@@ -300,7 +231,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         self.execute_under(&mut core, actor, cause, command, settle).await
     }
 
-    async fn execute_under(
+    pub(crate) async fn execute_under(
         &self,
         core: &mut Core,
         actor: Actor,
@@ -400,9 +331,10 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     /// If the journal fails.
     pub async fn tick(&self) -> Result<Option<Timestamp>, PlaneError> {
         let journal = &*self.parts.journal;
-        let mut core = self.core.lock().await;
-        self.pump(&mut core).await?;
         loop {
+            // Between two rounds others have their turn: what a silence held back may take many.
+            let mut core = self.core.lock().await;
+            self.pump(&mut core).await?;
             let due = journal.due_timers(self.parts.clock.now(), PAGE).await?;
             if due.is_empty() {
                 return Ok(journal.next_due().await?);
@@ -422,16 +354,23 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
                     cause: Some(timer.cause),
                     now: self.parts.clock.now(),
                 };
+                // It tells no more than one commit takes: its timer stays due until nothing is left.
+                let in_portions = command == Command::Alert(AlertCommand::Review(None));
+                let with_it = if in_portions {
+                    Settle::default()
+                } else {
+                    settle.clone()
+                };
                 match core
-                    .execute(journal, &*self.parts.entropy, asked, command, settle.clone())
+                    .execute(journal, &*self.parts.entropy, asked, command, with_it)
                     .await
                 {
+                    Ok(told) if in_portions && told.is_empty() => core.settle(journal, settle).await?,
                     Ok(_) => {}
                     Err(PlaneError::Refused(_)) => core.settle(journal, settle).await?,
                     Err(fatal) => return Err(fatal),
                 }
             }
-            self.pump(&mut core).await?;
         }
     }
 
@@ -522,15 +461,4 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
     pub async fn save(&self) -> Result<(), JournalError> {
         self.core.lock().await.save(&*self.parts.journal).await
     }
-}
-
-/// Why a catalog could not be put in force.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// A setting of its channels.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// The journal.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
 }

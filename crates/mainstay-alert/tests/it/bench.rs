@@ -50,6 +50,8 @@ pub(crate) struct Bench {
     pub(crate) now: Timestamp,
     pub(crate) events: Vec<(AlertEvent, Meta)>,
     pub(crate) effects: Vec<Effect>,
+    /// The most events, and the most effects, of one command.
+    pub(crate) largest: (usize, usize),
     timers: BTreeMap<String, (Timestamp, String)>,
     entropy: SeededEntropy,
     start: Timestamp,
@@ -64,6 +66,7 @@ impl Bench {
             now: start,
             events: Vec::new(),
             effects: Vec::new(),
+            largest: (0, 0),
             timers: BTreeMap::new(),
             entropy: SeededEntropy::new(1),
             start,
@@ -146,6 +149,7 @@ impl Bench {
 
     pub(crate) fn ask(&mut self, command: AlertCommand) -> Result<(), AlertRefusal> {
         let decided = Alerts::decide(&self.state, &self.routing, command, self.now)?;
+        let (decided_many, effects_before) = (decided.len(), self.effects.len());
         for event in decided {
             let meta = Meta {
                 id: EventId::generate(self.now, &self.entropy),
@@ -164,6 +168,8 @@ impl Bench {
             }
             self.events.push((event, meta));
         }
+        let effects = self.effects.len() - effects_before;
+        self.largest = (self.largest.0.max(decided_many), self.largest.1.max(effects));
         Ok(())
     }
 
@@ -191,10 +197,18 @@ impl Bench {
             let Some((key, due, payload)) = next else { return };
             self.timers.remove(&key);
             at_once = if due > self.now { 0 } else { at_once + 1 };
-            assert!(at_once < 1_000, "{key} rings for ever: {:?}", self.events.last());
+            assert!(at_once < 10_000, "{key} rings for ever: {:?}", self.events.last());
             self.now = self.now.max(due);
             let command = Alerts::on_timer(&key, &payload).expect("a timer of its own");
-            self.ask(command).expect("timers are not refused");
+            // As the plane does: what is told in portions is asked for until nothing is left.
+            let in_portions = command == AlertCommand::Review(None);
+            loop {
+                let before = self.events.len();
+                self.ask(command.clone()).expect("timers are not refused");
+                if !in_portions || self.events.len() == before {
+                    break;
+                }
+            }
         }
     }
 

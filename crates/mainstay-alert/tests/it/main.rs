@@ -4,6 +4,7 @@
 mod bench;
 mod flapping;
 mod grouping;
+mod limits;
 mod observation;
 mod routing;
 mod sequences;

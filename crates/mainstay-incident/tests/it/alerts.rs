@@ -3,7 +3,7 @@
 use mainstay_incident::{IncidentCommand, IncidentRefusal};
 use mainstay_kernel::{Scope, Severity, TenantId};
 
-use crate::bench::{Bench, cell};
+use crate::bench::{Bench, alert, cell};
 
 const DECLARED: [&str; 3] = ["declared", "alerts_attached", "page_requested"];
 
@@ -262,4 +262,45 @@ fn an_incident_began_a_day_ago_at_the_earliest() {
         bench.now.duration_since(began),
         jiff::SignedDuration::from_hours(24)
     );
+}
+
+/// One that goes on for long, or through a storm, does not grow with every alert that came and went.
+#[test]
+fn of_alerts_that_are_over_those_that_ended_last_are_kept() {
+    use mainstay_incident::model::{ENDED_ALERTS_AT_HAND, ENDED_ALERTS_AT_HAND_RESOLVED};
+
+    let mut bench = Bench::new();
+    bench.fire("stays", &cell("c1"), Severity::P1, &["Stays"]);
+    let batch = 500;
+    let batches = ENDED_ALERTS_AT_HAND / batch + 4;
+    for number in 0..batches {
+        let names: Vec<String> = (0..batch).map(|n| format!("A{number}-{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        bench.fire("storm", &cell("c1"), Severity::P1, &names);
+        bench.pass(1);
+        bench.over("storm", &names);
+    }
+    let is_kept = |bench: &Bench, name: &str| {
+        let id = alert(name, bench.now).fingerprint;
+        bench
+            .state
+            .all()
+            .any(|incident| incident.alerts.contains_key(&id))
+    };
+    let kept = bench.last().alerts.len();
+    assert!(
+        (ENDED_ALERTS_AT_HAND..=ENDED_ALERTS_AT_HAND + batch + 1).contains(&kept),
+        "{kept}"
+    );
+    let newest = format!("A{}-0", batches - 1);
+    assert!(!is_kept(&bench, "A0-0") && is_kept(&bench, &newest));
+    assert!(is_kept(&bench, "Stays"), "what fires is kept however many ended");
+    assert_eq!(bench.last().firing().count(), 1);
+    bench.over("stays", &["Stays"]);
+    bench.pass(1);
+    let id = bench.last().id.clone();
+    bench.resolve(&id);
+    assert_eq!(bench.last().alerts.len(), ENDED_ALERTS_AT_HAND_RESOLVED);
+    assert!(is_kept(&bench, "Stays"), "the last to end");
+    assert_eq!(bench.replayed(), bench.state);
 }

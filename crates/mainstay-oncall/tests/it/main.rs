@@ -13,5 +13,6 @@ mod overrides;
 mod reach;
 mod ring;
 mod rota;
+mod stand_in;
 mod swap;
 mod timers;

@@ -1,7 +1,10 @@
 //! How one person is told: the policy's channels, what follows while nobody answers, and a person's own rules.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use mainstay_kernel::PageId;
 use mainstay_kernel::effect::{Channel, EffectBody, Recipient};
+use mainstay_oncall::OncallCommand;
+use mainstay_oncall::notify::Insist;
 
 use crate::escalation::{Bench, CHAIN, START, policy};
 use crate::rota::person;
@@ -117,4 +120,35 @@ fn a_page_waits_for_no_channel_that_is_not_there() {
     bench.spec.notify.insert(person("ana"), [(p1, never)].into());
     bench.page("p1", "P1");
     assert_eq!(told(&bench), ["0m ana sms", "0m ana email"], "the policy's hold");
+}
+
+/// Who was told after the clock was set back was told in this round, and is insisted on.
+#[test]
+fn a_clock_that_is_set_back_ends_no_insistence() {
+    let mut bench = Bench::with(|spec| {
+        let turns = r#"{"title": "Turns", "channels": {"P1": ["email"]},
+            "unacknowledged": {"P1": [{"after": "2m", "channels": ["chat"]}]},
+            "levels": [{"after": "0s", "targets": [{"person": "ana"}, {"person": "ben"}],
+                        "round_robin": {"every": "5m"}}]}"#;
+        spec.policies.insert("chain".to_owned(), policy(turns));
+    });
+    bench.page("p1", "P1");
+    bench.now = bench.now - SignedDuration::from_hours(1);
+    let page = PageId::new("p1").expect("a name");
+    let passed = bench.ask(OncallCommand::PassTurn {
+        page: page.clone(),
+        round: 0,
+        level: 0,
+    });
+    assert_eq!(passed, Ok(2), "it is ben's turn");
+    let insisted = bench.ask(OncallCommand::Insist(Insist {
+        page,
+        round: 0,
+        level: 0,
+        person: person("ben"),
+        step: 1,
+    }));
+    assert_eq!(insisted, Ok(1));
+    bench.restart();
+    assert_eq!(told(&bench), ["0m ana email", "-60m ben email", "-60m ben chat"]);
 }

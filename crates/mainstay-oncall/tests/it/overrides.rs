@@ -3,7 +3,7 @@
 use jiff::civil::{date, time};
 use jiff::{SignedDuration, Timestamp};
 use mainstay_oncall::rota::on_call_at;
-use mainstay_oncall::{OncallCommand, OncallRefusal, Override};
+use mainstay_oncall::{OncallCommand, OncallRefusal, Override, Stretch, Swap, SwapEnd};
 
 use crate::escalation::{Bench, START};
 use crate::rota::{person, rota};
@@ -58,4 +58,67 @@ fn an_override_is_checked_and_then_pages_reach_whoever_took_over() {
     assert_eq!(bench.state.overrides().len(), 1);
     bench.page("p1", "P1");
     assert_eq!(bench.said(), ["0m chi"]);
+}
+
+/// As many as are kept, the first of which ends before the others.
+fn full() -> Bench {
+    let mut bench = Bench::new();
+    let ask = |bench: &mut Bench, entry| bench.ask(OncallCommand::Override(entry));
+    ask(&mut bench, entry("chi", -5, 60)).expect("a good one");
+    ask(&mut bench, entry("ben", 10, 20)).expect("a good one");
+    for number in 2..1_000 {
+        ask(&mut bench, entry("dan", 1_000 + number, 1_001 + number)).expect("a good one");
+    }
+    bench
+}
+
+#[test]
+fn what_is_in_force_is_not_dropped_for_another() {
+    let mut bench = full();
+    let one_more = OncallCommand::Override(entry("ben", 5_000, 5_001));
+    let refused = bench
+        .ask(one_more.clone())
+        .expect_err("there is no room")
+        .to_string();
+    assert!(
+        refused.contains("1000 overrides") && refused.contains("withdraw some"),
+        "{refused}"
+    );
+    bench.page("p1", "P1");
+    assert_eq!(bench.said(), ["0m chi"], "hers is in force");
+    // When one is over, it is that one that makes room.
+    bench.pass(20);
+    bench.ask(one_more).expect("there is room");
+    assert_eq!(bench.state.overrides().len(), 1_000);
+    assert_eq!(bench.state.overrides()[0].person, person("chi"));
+    assert!(bench.state.overrides().iter().all(|kept| kept.until > at(20)));
+}
+
+#[test]
+fn a_swap_is_not_accepted_where_its_overrides_have_no_room() {
+    let mut bench = full();
+    let asked = Swap {
+        id: String::new(),
+        by: person("ana"),
+        to: person("ben"),
+        give: Stretch {
+            rota: "primary".to_owned(),
+            from: at(100),
+            until: at(200),
+        },
+        take: None,
+        lapses_at: at(90),
+    };
+    bench.ask(OncallCommand::AskSwap(asked)).expect("a good one");
+    let id = bench.state.swaps().next().expect("it waits").id.clone();
+    let accept = OncallCommand::AnswerSwap {
+        swap: id,
+        by: Some(person("ben")),
+        end: SwapEnd::Accepted,
+    };
+    let refused = bench.ask(accept.clone());
+    assert!(matches!(refused, Err(OncallRefusal::BadSwap(_))), "{refused:?}");
+    bench.pass(30);
+    bench.ask(accept).expect("there is room");
+    assert_eq!(bench.state.overrides().len(), 1_000);
 }

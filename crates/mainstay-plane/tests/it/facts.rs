@@ -6,8 +6,8 @@ use futures::executor::block_on;
 use mainstay_incident::Impact;
 use mainstay_kernel::{IncidentId, Severity, TenantId};
 use mainstay_oncall::OncallCommand;
-use mainstay_plane::Command;
 use mainstay_plane::judge::Verdict;
+use mainstay_plane::{ApplyError, Command};
 
 use crate::bench::{Bench, changed, lookup};
 
@@ -188,6 +188,27 @@ fn another_catalog_routes_what_comes_after_it() {
         last.envelope.catalog, digest,
         "events name the catalog that they were decided under"
     );
+}
+
+#[test]
+fn a_catalog_that_does_away_with_the_policy_of_an_open_page_waits_until_somebody_has_it() {
+    let bench = Bench::new();
+    bench.observe("HighErrorRate", P1, false);
+    let catalog = changed("oncall.yaml", |text| {
+        text.replace("metadata: {name: payments}", "metadata: {name: other}")
+    });
+    assert!(!catalog.response.policies.contains_key("payments"));
+    let refused = block_on(bench.plane.apply_catalog(catalog.clone(), lookup));
+    assert!(
+        matches!(&refused, Err(ApplyError::PolicyInUse(policy)) if policy == "payments"),
+        "{refused:?}"
+    );
+    let incident = IncidentId::new("2026-03-02-001").expect("a name");
+    bench.submit(Command::Oncall(OncallCommand::AcknowledgeIncident {
+        incident,
+        by: None,
+    }));
+    block_on(bench.plane.apply_catalog(catalog, lookup)).expect("nobody waits for it");
 }
 
 #[test]

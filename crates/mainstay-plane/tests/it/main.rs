@@ -9,6 +9,7 @@ mod engines;
 mod facts;
 mod indicators;
 mod pagerduty;
+mod portions;
 mod precision;
 mod received;
 mod repeat;

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_alert::observation::{PostableAlert as Posted, from_api};
-use mainstay_alert::{FIRING_MAX, Observation};
+use mainstay_alert::{FIRING_MAX, FIRING_MAX_BYTES, Observation};
 use mainstay_catalog::response::is_beat;
 use mainstay_change::{ChangeCommand, CloudEvent};
 use mainstay_delivery::channel::Channels;
@@ -27,6 +27,8 @@ use super::{PlaneConsole, before, failure, not_found, sight};
 
 /// Room among the alerts that fire which is kept for Mainstay's own.
 const RESERVED: usize = 10_000;
+/// The same of their weight, in bytes.
+const RESERVED_BYTES: usize = 32 << 20;
 /// The most changes that a list has.
 const CHANGES_MAX: usize = 1_000;
 /// How long the inbox may take to answer, and how large its answer may be.
@@ -193,15 +195,17 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             let now = self.now();
             let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
             let due = believed.extract_if(.., |_, (_, until)| *until <= now);
-            over = due.take(OBSERVED_AT_ONCE).collect();
-            let ended = over.iter().map(|(_, (labels, until))| Observation {
+            let due: Vec<_> = due.take(OBSERVED_AT_ONCE).collect();
+            let ended = due.iter().map(|(_, (labels, until))| Observation {
                 labels: labels.clone(),
                 annotations: Labels::new(),
                 starts_at: *until,
                 ended_at: Some(*until),
                 believed_for_ms: None,
             });
-            ended.collect()
+            let ended = ended.collect();
+            over.extend(due);
+            ended
         };
         let ended = self.plane.observe_each(&Actor::machine("alert"), next).await;
         if ended.is_err() {
@@ -255,7 +259,9 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             };
             let firing = states.alerts.firing().count();
             let new = good.iter().filter(|one| is_new(one)).count();
-            if firing + new > FIRING_MAX - RESERVED {
+            let is_full = firing + new > FIRING_MAX - RESERVED
+                || states.alerts.firing_bytes() > FIRING_MAX_BYTES - RESERVED_BYTES;
+            if is_full {
                 good.retain(|one| !is_new(one));
             }
         });

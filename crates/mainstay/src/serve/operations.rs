@@ -15,7 +15,7 @@ use mainstay_journal::StoredJournal;
 use mainstay_kernel::fact::{ChangeKind, ChangeRecorded};
 use mainstay_kernel::{Actor, Scope};
 use mainstay_plane::signing::KEY_FILE;
-use mainstay_plane::{Command, Telemetry};
+use mainstay_plane::{ApplyError, Command, Telemetry};
 use mainstay_web::view::{Applied, BackupMade};
 use mainstay_web::{Answer, Failure};
 
@@ -44,6 +44,13 @@ fn failed(what: &str, error: &dyn Display) -> Failure {
     tracing::error!(%error, "{what}");
     Failure::Unavailable {
         message: format!("{what}: {error}"),
+    }
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::Invalid {
+        message,
+        help: "Run `mainstay check` on the server's catalog directory; the one in force stays.".to_owned(),
     }
 }
 
@@ -79,11 +86,19 @@ impl DiskOperations {
         catalog: Arc<Catalog>,
         lookup: impl Fn(&str) -> Option<String>,
         mail: Option<SmtpOptions>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let channels = &self.channels.inner;
-        let mail = channels.prepare_mail(mail).map_err(|error| error.to_string())?;
+        let mail = channels
+            .prepare_mail(mail)
+            .map_err(|error| invalid(error.to_string()))?;
         let applied = self.plane.apply_catalog(catalog, lookup).await;
-        applied.map_err(|error| error.to_string())?;
+        applied.map_err(|error| match error {
+            ApplyError::PolicyInUse(_) => Failure::Refused {
+                message: error.to_string(),
+                help: "Acknowledge it first, or keep the policy.".to_owned(),
+            },
+            error => invalid(error.to_string()),
+        })?;
         channels.set_mail(mail);
         Ok(())
     }
@@ -139,11 +154,6 @@ impl Operations for DiskOperations {
 
     fn apply_catalog<'a>(&'a self, who: &'a Actor) -> Answer<'a, Applied> {
         Box::pin(async move {
-            let invalid = |message: String| Failure::Invalid {
-                message,
-                help: "Run `mainstay check` on the server's catalog directory; the one in force stays."
-                    .to_owned(),
-            };
             // One after the other, and not in the middle of a judgement.
             let _turn = self.judging.lock().await;
             let directory = self.catalog.clone();
@@ -167,23 +177,10 @@ impl Operations for DiskOperations {
             let same = old.digest == new.digest;
             // Secrets and template files are no part of the digest, and files that hold secrets no part of the catalog.
             if same && old.response.alertmanager == new.response.alertmanager {
-                self.put_in_force(new, &lookup, mail).await.map_err(invalid)?;
+                self.put_in_force(new, &lookup, mail).await?;
                 return Ok(Applied {
                     digest,
                     changes: Vec::new(),
-                });
-            }
-            let climbing = self.plane.look(|states| {
-                let policies = states.oncall.climbing().map(|page| page.policy.clone());
-                policies.collect::<Vec<_>>()
-            });
-            let gone = |policy: &String| !new.response.policies.contains_key(policy);
-            if let Some(policy) = climbing.await.into_iter().find(gone) {
-                return Err(Failure::Refused {
-                    message: format!(
-                        "a page climbs by the escalation policy {policy:?}, which the new catalog lacks"
-                    ),
-                    help: "Acknowledge it first, or keep the policy.".to_owned(),
                 });
             }
             let mut changes: Vec<String> = plan(&old, &new).iter().map(ToString::to_string).collect();
@@ -204,7 +201,7 @@ impl Operations for DiskOperations {
                 at: now,
                 cause: None,
             };
-            self.put_in_force(new, &lookup, mail).await.map_err(invalid)?;
+            self.put_in_force(new, &lookup, mail).await?;
             let ended = self.telemetry.reconfigure(judged, now);
             self.plane.exclude().await;
             let told = self.plane.observe(&Actor::machine("telemetry"), ended).await;

@@ -120,7 +120,11 @@ impl State {
         patience: Patience,
         ways: &[String],
     ) -> Verdict {
-        let last = self.last.map_or(i64::MIN, |last| last.beat.sequence);
+        // One of a clock that has been set back since says nothing of what comes after it.
+        let last = self
+            .last
+            .filter(|last| last.beat.at <= after(now, patience.page_after));
+        let last = last.map_or(i64::MIN, |last| last.beat.sequence);
         let verdict = if beat.at > after(now, patience.page_after) {
             Verdict::Ahead
         } else if now > after(beat.at, patience.page_after) {
@@ -169,7 +173,7 @@ impl State {
     }
 
     /// Looks at the clock. `awake_since`: since when the watchdog listens without a gap of its own; what came to nobody
-    /// before that is not held against Mainstay. Says whether anything changed.
+    /// before that is not held against Mainstay. Says whether a human is to be told.
     pub(super) fn look(
         &mut self,
         now: Timestamp,
@@ -177,6 +181,7 @@ impl State {
         patience: Patience,
         ways: &[String],
     ) -> bool {
+        self.clock_is(now);
         if let Some(alarm) = &mut self.alarm {
             if now < after(alarm.told_at, patience.repeat_every) {
                 return false;
@@ -203,6 +208,20 @@ impl State {
         self.tell(&alarm, Kind::Silent, told, now, ways);
         self.alarm = Some(alarm);
         true
+    }
+
+    /// What was noted under a clock that was ahead, and set back since, counts as of now: patience begins anew, and does
+    /// not wait until the clock is there again.
+    fn clock_is(&mut self, now: Timestamp) {
+        if let Some(last) = &mut self.last {
+            last.received_at = last.received_at.min(now);
+        }
+        if let Some(alarm) = &mut self.alarm {
+            alarm.told_at = alarm.told_at.min(now);
+        }
+        for notice in &mut self.notices {
+            notice.due = notice.due.min(after(now, BACK_OFF_MAX));
+        }
     }
 
     /// The words: what is known, and what to do.
@@ -323,146 +342,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PATIENCE: Patience = Patience {
-        page_after: SignedDuration::from_secs(150),
-        repeat_every: SignedDuration::from_secs(900),
-    };
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + seconds).expect("an instant")
-    }
-
-    fn beat(seconds: i64) -> Beat {
-        let ms = at(seconds).as_millisecond();
-        Beat {
-            sequence: ms / 60_000 * 60_000,
-            every_ms: 60_000,
-            at: at(seconds),
-        }
-    }
-
-    fn ways() -> Vec<String> {
-        vec!["email".to_owned(), "sms/+27115550100".to_owned()]
-    }
-
-    fn subjects(notices: &[Notice]) -> Vec<&str> {
-        notices.iter().map(|notice| notice.subject.as_str()).collect()
-    }
-
-    #[test]
-    fn whenever_it_dies_a_human_is_paged_within_three_minutes_and_hears_of_its_return() {
-        // The instant of death moves through the minute; detection is the page's due instant.
-        for death in 0..60 {
-            let mut state = State::default();
-            for minute in 0..10 {
-                let now = minute * 60;
-                assert!(!state.look(at(now), at(0), PATIENCE, &ways()));
-                assert_eq!(state.hear(beat(now), at(now), PATIENCE, &ways()), Verdict::Heard);
-            }
-            let died = 9 * 60 + death;
-            let paged = (died..).find(|now| state.look(at(*now), at(0), PATIENCE, &ways()));
-            let paged = paged.expect("it is paged");
-            assert!(paged - died <= 150, "{} s", paged - died);
-            let sent = state.take_due(at(paged));
-            assert_eq!(
-                subjects(&sent),
-                ["Mainstay is silent: nothing heard for 2 min 30 s"; 2]
-            );
-            state.settle(&sent[0].key, &Sent::done("250"), at(paged));
-            state.settle(&sent[1].key, &Sent::retry("busy", 0), at(paged));
-            assert_eq!(state.take_due(at(paged)), []);
-            let again = state.take_due(at(paged + 1));
-            assert_eq!(
-                (again.len(), again[0].attempts, &again[0].way),
-                (1, 2, &ways()[1])
-            );
-            state.settle(&again[0].key, &Sent::done("queued"), at(paged + 1));
-            assert!(!state.look(at(paged + 899), at(0), PATIENCE, &ways()));
-            assert!(
-                state.look(at(paged + 900), at(0), PATIENCE, &ways()),
-                "it is repeated"
-            );
-            assert_eq!(state.take_due(at(paged + 900)).len(), 2);
-            let back = paged + 1000;
-            assert_eq!(
-                state.hear(beat(back), at(back), PATIENCE, &ways()),
-                Verdict::Heard
-            );
-            let well = state.take_due(at(back));
-            assert_eq!(well.len(), 2);
-            assert!(well[0].subject.starts_with("Mainstay is heard again"), "{well:?}");
-            assert!(state.lost > 0);
-            assert!(!state.look(at(back + 1), at(0), PATIENCE, &ways()));
-        }
-    }
-
-    #[test]
-    fn one_lost_beat_is_no_alarm_and_replays_and_late_ones_keep_nobody_alive() {
-        let mut state = State::default();
-        assert_eq!(state.hear(beat(0), at(0), PATIENCE, &ways()), Verdict::Heard);
-        assert_eq!(state.hear(beat(0), at(1), PATIENCE, &ways()), Verdict::Before);
-        assert!(!state.look(at(125), at(0), PATIENCE, &ways()));
-        assert_eq!(state.hear(beat(121), at(126), PATIENCE, &ways()), Verdict::Heard);
-        assert_eq!((state.heard, state.lost), (2, 1));
-        // What was stuck in a queue for long says nothing of now.
-        assert_eq!(state.hear(beat(181), at(340), PATIENCE, &ways()), Verdict::Late);
-        assert_eq!(state.hear(beat(800), at(340), PATIENCE, &ways()), Verdict::Ahead);
-        assert!(state.look(at(340), at(0), PATIENCE, &ways()));
-        let body = &state.take_due(at(340))[0].body;
-        assert!(
-            body.contains("2 messages came since that prove nothing"),
-            "{body}"
-        );
-    }
-
-    /// Its own restart neither loses an alarm nor invents one.
-    #[test]
-    fn its_own_absence_is_not_held_against_anybody() {
-        let mut state = State::default();
-        state.hear(beat(0), at(0), PATIENCE, &ways());
-        let restarted = |state: &State| {
-            let text = serde_json::to_string(state).expect("written");
-            let mut state: State = serde_json::from_str(&text).expect("read");
-            state.reopened();
-            state
-        };
-        // It was away from 30 to 1000.
-        let mut state = restarted(&state);
-        assert!(!state.look(at(1000), at(1000), PATIENCE, &ways()));
-        assert!(!state.look(at(1149), at(1000), PATIENCE, &ways()));
-        assert!(state.look(at(1150), at(1000), PATIENCE, &ways()));
-        // It ends while the page is on its way.
-        assert_eq!(state.take_due(at(1150)).len(), 2);
-        let mut state = restarted(&state);
-        assert!(
-            !state.look(at(1200), at(1200), PATIENCE, &ways()),
-            "the alarm is known"
-        );
-        let sent = state.take_due(at(1200));
-        assert_eq!(sent.len(), 2);
-        assert!(
-            sent.iter()
-                .all(|notice| notice.possible_duplicate && notice.attempts == 2)
-        );
-        sent.iter()
-            .for_each(|notice| state.settle(&notice.key, &Sent::done("250"), at(1200)));
-        let mut state = restarted(&state);
-        assert_eq!(state.take_due(at(1300)), []);
-        assert_eq!(
-            state.hear(beat(1300), at(1300), PATIENCE, &ways()),
-            Verdict::Heard
-        );
-        assert_eq!(state.take_due(at(1300)).len(), 2, "and so is whom it told");
-    }
-
-    #[test]
-    fn a_watchdog_that_never_heard_anything_pages() {
-        let mut state = State::default();
-        assert!(!state.look(at(149), at(0), PATIENCE, &ways()));
-        assert!(state.look(at(150), at(0), PATIENCE, &ways()));
-        assert!(state.take_due(at(150))[0].body.contains("No beat ever came"));
-    }
-}
+mod tests;
