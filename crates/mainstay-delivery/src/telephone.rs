@@ -307,7 +307,8 @@ impl Telephone {
         }
     }
 
-    /// The SID of the newest message in the provider's log that bears the reference of this one.
+    /// The SID of the newest message in the provider's log that bears the reference of this one and is not known to be
+    /// over.
     async fn in_log(
         &self,
         http: &HttpClient,
@@ -333,13 +334,15 @@ impl Telephone {
             return Err(Sent::unknown("the provider's log cannot be read", wait));
         };
         let reference = reference(outgoing);
-        let mine = messages.iter().find(|message| {
+        let concluded = self.progress.concluded(outgoing.key);
+        let mine = messages.iter().filter(|message| {
             message["body"]
                 .as_str()
                 .is_some_and(|body| body.contains(&reference))
         });
-        let sid = mine.and_then(|message| message["sid"].as_str());
-        Ok(sid.filter(|sid| is_sid(sid)).map(str::to_owned))
+        let mut sids = mine.filter_map(|message| message["sid"].as_str());
+        let sid = sids.find(|sid| is_sid(sid) && !concluded.iter().any(|over| over == sid));
+        Ok(sid.map(str::to_owned))
     }
 
     /// The call as TwiML: read out twice, with a key to press where somebody hears of it.

@@ -216,6 +216,50 @@ async fn trouble_that_passes_is_sent_anew_five_times_and_other_trouble_never() {
     );
 }
 
+/// The first attempt ends before the provider says that the telephone is off: from then on each attempt is marked, and
+/// the provider's log has what did not arrive, under the same reference.
+#[tokio::test]
+async fn trouble_that_passes_is_sent_anew_though_the_log_has_what_did_not_arrive() {
+    let sent_bodies = Arc::<Mutex<Vec<String>>>::default();
+    let off = Arc::new(Mutex::new(false));
+    let (bodies, is_off) = (Arc::clone(&sent_bodies), Arc::clone(&off));
+    let provider = Provider::start(move |asked, _| {
+        let mut bodies = bodies.lock().expect("no panic");
+        if asked.is_post() {
+            bodies.push(asked.body.clone());
+            let body = format!(r#"{{"sid":"SM{}","status":"queued"}}"#, bodies.len());
+            return Some(answer("201 Created", "", &body));
+        }
+        let state = match *is_off.lock().expect("no panic") {
+            true => r#""status":"undelivered","error_code":30003"#,
+            false => r#""status":"sent""#,
+        };
+        if asked.line.contains('?') {
+            let newest_first = bodies.iter().enumerate().rev().map(|(at, body)| {
+                let reference = body.rsplit("ref+").next().expect("a reference");
+                format!(
+                    r#"{{"sid":"SM{}","body":"ref {}",{state}}}"#,
+                    at + 1,
+                    &reference[..12]
+                )
+            });
+            let log = newest_first.collect::<Vec<_>>().join(",");
+            return Some(answer("200 OK", "", &format!(r#"{{"messages":[{log}]}}"#)));
+        }
+        Some(answer("200 OK", "", &format!("{{{state}}}")))
+    })
+    .await;
+    let channels = telephone(&provider.url(), QUICK_MS, None);
+    let mut words = vec![word(&page(&channels, Channel::Sms, 1, false).await)];
+    *off.lock().expect("no panic") = true;
+    for attempt in 2..=6 {
+        words.push(word(&page(&channels, Channel::Sms, attempt, true).await));
+    }
+    let expected = ["unknown 0", "retry 0", "retry 0", "retry 0", "retry 0", "failed"];
+    assert_eq!(words, expected);
+    assert_eq!(provider.posts(), 5);
+}
+
 #[tokio::test]
 async fn a_number_that_said_stop_or_is_none_fails_at_once_and_is_not_told() {
     let words = format!(r#"{{"code":21610,"message":"Attempt to send to unsubscribed recipient {NUMBER}"}}"#);
