@@ -347,8 +347,7 @@ impl Telephone {
 
     /// The call as TwiML: read out twice, with a key to press where somebody hears of it.
     fn twiml(&self, outgoing: &Outgoing<'_>) -> String {
-        let subject = wording::subject(outgoing);
-        let what = escape(&wording::cut(&subject, SPEECH_MAX_BYTES));
+        let what = escape(&wording::subject_within(outgoing, SPEECH_MAX_BYTES));
         match self.callback(outgoing, "key") {
             Some(action) if outgoing.deliver.message.page.is_some() => {
                 let action = escape(&action);
@@ -401,9 +400,8 @@ fn text(outgoing: &Outgoing<'_>) -> String {
         bridge.unwrap_or_default(),
         reference(outgoing)
     );
-    let subject = wording::subject(outgoing);
     let room = TEXT_MAX_BYTES.saturating_sub(tail.len()).max(60);
-    format!("{}{tail}", wording::cut(&subject, room))
+    format!("{}{tail}", wording::subject_within(outgoing, room))
 }
 
 fn reference(outgoing: &Outgoing<'_>) -> String {

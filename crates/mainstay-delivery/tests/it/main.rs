@@ -4,6 +4,7 @@ mod bridge;
 mod channels;
 mod inbox;
 mod machine;
+mod marks;
 mod matrix;
 mod pagerduty;
 mod provider;
