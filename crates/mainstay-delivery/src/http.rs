@@ -21,6 +21,13 @@ const QUOTE_MAX_BYTES: usize = 200;
 /// The longest wait that a receiver may ask for: a page cannot wait for longer.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
+/// How long bytes that were written may go unacknowledged by the receiver's machine before the connection is given up. What
+/// was written into a partition is retransmitted until then, and by nobody after that: without a limit it could arrive long
+/// after another replica leads and has sent the same. It is less than the lease of 6 s, for a leader that is cut off goes on
+/// for no longer than that; 1 s would be too short for a slow link that loses packets and repeats them ever more slowly.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
+
 /// A client for webhooks.
 pub(crate) struct HttpClient {
     client: Client,
@@ -130,7 +137,10 @@ impl HttpClient {
         }
         // The first provider of the process stays: it is this one, or the one that the binary chose.
         let _already_chosen = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
+        let builder = Client::builder();
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(UNACKNOWLEDGED_MAX);
+        let client = builder
             .timeout(timeout)
             .connect_timeout(timeout / 2)
             .redirect(Policy::none())

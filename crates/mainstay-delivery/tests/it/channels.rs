@@ -9,7 +9,7 @@ use mainstay_delivery::inbox::{Faults, HttpFault, SmtpFault, Via};
 use mainstay_delivery::smtp::{Security, SmtpOptions};
 use mainstay_kernel::effect::{Channel, Outcome};
 
-use crate::support::{IMPATIENT, PATIENT, Running, channels, nobody, says, send, word};
+use crate::support::{IMPATIENT, PATIENT, Running, channels, deliver, nobody, says, send, send_this, word};
 
 /// Longer than an impatient sender waits.
 const LONGER_MS: u64 = 60_000;
@@ -160,6 +160,29 @@ async fn answers_are_read_as_their_standards_say() {
     assert_eq!(answers("").await, ["unknown 0", "unknown 0"]);
     let endless = with("500 Broken", "", &"x".repeat(200_000));
     assert_eq!(answers(&endless).await, ["unknown 0", "unknown 0"]);
+}
+
+/// A receiver that does not read stands for a way on which bytes are lost: what was written is tried again and again.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_nobody_acknowledges_is_not_transmitted_for_ever() {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("binds");
+    let listener = socket.listen(8).expect("listens");
+    let server = listener.local_addr().expect("an address");
+    let mut message = deliver(Channel::Webhook);
+    message.message.body = "x".repeat(64 * 1024);
+    let hook = Address::Webhook {
+        url: format!("http://{server}/"),
+    };
+    let channels = channels(server, PATIENT);
+    let begun = tokio::time::Instant::now();
+    let sent = send_this(&channels, &hook, &message, 1, false).await;
+    assert_eq!(word(&sent), "unknown 0", "{sent:?}");
+    assert!(begun.elapsed() < PATIENT / 2, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
