@@ -218,11 +218,72 @@ async fn a_mail_server_that_is_not_well_is_tried_again_and_one_that_says_no_is_n
     }
 }
 
+#[tokio::test]
+async fn a_mailbox_that_is_refused_does_not_take_the_mail_from_the_others() {
+    const TWO: [&str; 2] = ["ana@bank.example", "gone@bank.example"];
+    let ready = "220 hi\r\n250 hi\r\n250 ok\r\n";
+    for (to, replies, expected, said) in [
+        (
+            TWO,
+            "250 ok\r\n550 <gone@bank.example> unknown\r\n354 go\r\n250 queued\r\n",
+            "done",
+            "250 queued; 1 of 2 mailboxes refused",
+        ),
+        (
+            TWO,
+            "550 no\r\n250 ok\r\n354 go\r\n250 queued\r\n",
+            "done",
+            "250 queued; 1 of 2 mailboxes refused",
+        ),
+        // What cannot be read is not asked for.
+        (
+            [TWO[0], "gone at bank.example"],
+            "250 ok\r\n354 go\r\n250 queued\r\n",
+            "done",
+            "250 queued; 1 of 2 mailboxes refused",
+        ),
+        (
+            TWO,
+            "550 no\r\n550 no\r\n354 go\r\n250 queued\r\n",
+            "failed",
+            "550",
+        ),
+        // What passes is waited for before anybody has the mail: nobody gets it twice.
+        (
+            TWO,
+            "250 ok\r\n451 later\r\n354 go\r\n250 queued\r\n",
+            "retry 0",
+            "451",
+        ),
+        (
+            TWO,
+            "550 no\r\n451 later\r\n354 go\r\n250 queued\r\n",
+            "retry 0",
+            "451",
+        ),
+        (["gone", "gone at bank.example"], "", "failed", "no mail address"),
+    ] {
+        let server = speaks_first(format!("{ready}{replies}")).await;
+        let to = Address::Email(to.map(str::to_owned).into());
+        let sent = send(&channels(server, PATIENT), &to, Channel::Email, 1, false).await;
+        assert_eq!(word(&sent), expected, "{replies:?}: {sent:?}");
+        let (Outcome::Done { receipt: words }
+        | Outcome::Retry { reason: words, .. }
+        | Outcome::Failed { reason: words }) = &sent.outcome
+        else {
+            panic!("{sent:?}")
+        };
+        assert!(words.contains(said), "{words}");
+        assert!(!words.contains("gone") && !words.contains("ana"), "{words}");
+    }
+}
+
 /// A server that recites its half of a dialogue, one reply per line that it hears (the text counts as one), and hangs up.
-async fn speaks_first(dialogue: &'static str) -> SocketAddr {
+async fn speaks_first(dialogue: impl Into<String>) -> SocketAddr {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("an address");
+    let dialogue = dialogue.into();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("accepts");
         let (reader, mut writer) = stream.split();
