@@ -28,7 +28,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
 
-/// A client for webhooks.
+/// A client for webhooks. Clones share their connections.
+#[derive(Clone)]
 pub(crate) struct HttpClient {
     client: Client,
     plaintext: Plaintext,
@@ -173,13 +174,18 @@ impl HttpClient {
 
     /// Makes a request with the effect's key as `Idempotency-Key`. `Err` is the result when there was no answer.
     pub(crate) async fn call(&self, outgoing: &Outgoing<'_>, call: Call<'_>) -> Result<Answer, Sent> {
+        self.request(outgoing.key, outgoing.at, call).await
+    }
+
+    /// The same for what is asked at `at`, of whatever has this key.
+    pub(crate) async fn request(&self, key: &str, at: Timestamp, call: Call<'_>) -> Result<Answer, Sent> {
         let url = self.check(call.url).map_err(Sent::failed)?;
         let request = match call.body {
             Some((media_type, bytes)) => self
                 .client
                 .post(url)
                 .header(CONTENT_TYPE, media_type)
-                .header("Idempotency-Key", outgoing.key)
+                .header("Idempotency-Key", key)
                 .body(Body::wrap(FencedBody::new(bytes, Arc::clone(&self.may_send)))),
             None => self.client.get(url),
         };
@@ -195,7 +201,7 @@ impl HttpClient {
         let response = request.send().await.map_err(no_answer)?;
         Ok(Answer {
             status: response.status().as_u16(),
-            retry_after_ms: retry_after_ms(response.headers(), outgoing.at),
+            retry_after_ms: retry_after_ms(response.headers(), at),
             body: read_body(response, call.answer_max_bytes).await,
         })
     }

@@ -82,6 +82,18 @@ impl TelephoneOptions {
             poll: Duration::from_secs(2),
         }
     }
+
+    fn resource(&self, resource: Resource, rest: &str) -> String {
+        let Self { url, account_sid, .. } = self;
+        format!(
+            "{url}/2010-04-01/Accounts/{account_sid}/{}{rest}",
+            resource.name()
+        )
+    }
+
+    fn login(&self) -> Login<'_> {
+        Login::Basic(&self.account_sid, &self.auth_token)
+    }
 }
 
 impl std::fmt::Debug for TelephoneOptions {
@@ -125,13 +137,14 @@ impl Telephone {
         }
     }
 
-    pub(crate) fn callbacks(&self) -> Option<Callbacks> {
+    pub(crate) fn callbacks(&self, http: &HttpClient) -> Option<Callbacks> {
         let url = self.options.callback_url.clone()?;
-        Some(Callbacks::new(
+        Some(Callbacks {
             url,
-            self.options.auth_token.clone(),
-            Arc::clone(&self.progress),
-        ))
+            options: self.options.clone(),
+            http: http.clone(),
+            progress: Arc::clone(&self.progress),
+        })
     }
 
     /// Makes one attempt: sends, unless an earlier attempt did, and waits for a final state.
@@ -185,9 +198,9 @@ impl Telephone {
         if let Some(status) = &status {
             fields.push(("StatusCallback", status));
         }
-        let url = self.url(resource, ".json");
+        let url = self.options.resource(resource, ".json");
         let answer = http
-            .call(outgoing, Call::form(&url, &fields).by(self.login()))
+            .call(outgoing, Call::form(&url, &fields).by(self.options.login()))
             .await?;
         if !answer.is_success() {
             return Err(refusal(answer.status, answer.retry_after_ms, &answer.json()));
@@ -296,8 +309,10 @@ impl Telephone {
         resource: Resource,
         sid: &str,
     ) -> Result<(String, Option<u64>), Sent> {
-        let url = self.url(resource, &format!("/{sid}.json"));
-        let answer = http.call(outgoing, Call::get(&url).by(self.login())).await?;
+        let url = self.options.resource(resource, &format!("/{sid}.json"));
+        let answer = http
+            .call(outgoing, Call::get(&url).by(self.options.login()))
+            .await?;
         let document = answer.json();
         match document["status"].as_str() {
             Some(status) if answer.is_success() => {
@@ -318,10 +333,12 @@ impl Telephone {
         let since = outgoing.at.saturating_sub(LOG_BACK).unwrap_or(outgoing.at);
         let since = since.strftime("%Y-%m-%d").to_string();
         let query = encoded(&[("To", to), ("DateSent>", &since), ("PageSize", "100")]);
-        let url = self.url(Resource::Messages, &format!(".json?{query}"));
+        let url = self
+            .options
+            .resource(Resource::Messages, &format!(".json?{query}"));
         let call = Call {
             answer_max_bytes: LOG_MAX_BYTES,
-            ..Call::get(&url).by(self.login())
+            ..Call::get(&url).by(self.options.login())
         };
         let answer = http.call(outgoing, call).await;
         let document = match &answer {
@@ -372,18 +389,6 @@ impl Telephone {
             about.extend([("page", page.as_str()), ("person", person.as_str())]);
         }
         Some(format!("{base}{}{what}?{}", callback::PATH, encoded(&about)))
-    }
-
-    fn url(&self, resource: Resource, rest: &str) -> String {
-        let TelephoneOptions { url, account_sid, .. } = &self.options;
-        format!(
-            "{url}/2010-04-01/Accounts/{account_sid}/{}{rest}",
-            resource.name()
-        )
-    }
-
-    fn login(&self) -> Login<'_> {
-        Login::Basic(&self.options.account_sid, &self.options.auth_token)
     }
 }
 

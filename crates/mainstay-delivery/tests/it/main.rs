@@ -1,6 +1,7 @@
 //! The real channels against real sockets, the inbox, and the machine that remembers what became of every attempt.
 
 mod bridge;
+mod callbacks;
 mod channels;
 mod inbox;
 mod machine;
