@@ -221,13 +221,26 @@ impl HttpClient {
 impl Answer {
     /// The result when the status is not a success: worth another attempt, or a refusal for ever.
     pub(crate) fn refusal(&self) -> Sent {
-        let reason = format!("HTTP {}: {}", self.status, self.quote());
+        self.refused(format!("HTTP {}: {}", self.status, self.quote()))
+    }
+
+    /// The same in other words.
+    pub(crate) fn refused(&self, reason: String) -> Sent {
         match self.status {
             // Too busy is said before anything is taken.
             425 | 429 | 503 => Sent::retry(reason, self.retry_after_ms),
-            // It failed somewhere on the way to an answer: the message may have been taken before that.
-            408 | 500..=599 => Sent::unknown(reason, self.retry_after_ms),
+            // It failed somewhere on the way to an answer: the message may have been taken before that. So it may if the status
+            // is a success and the answer is not.
+            200..=299 | 408 | 500..=599 => Sent::unknown(reason, self.retry_after_ms),
             _ => Sent::failed(reason),
+        }
+    }
+
+    /// The result where any success is a receipt.
+    pub(crate) fn any_success(self) -> Sent {
+        match self.is_success() {
+            true => Sent::done(format!("{} {}", self.status, self.quote()).trim_end()),
+            false => self.refusal(),
         }
     }
 

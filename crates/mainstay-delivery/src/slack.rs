@@ -56,7 +56,7 @@ pub(crate) async fn send_document(
         Ok(answer) => answer,
         Err(sent) => return sent,
     };
-    if !(200..300).contains(&answer.status) {
+    if !answer.is_success() {
         return answer.refusal();
     }
     let status = answer.status;

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 pub use callback::{Acknowledge, Callbacks, Called, REPLY};
 
 use crate::channel::{Outgoing, Sent};
-use crate::http::{Call, HttpClient, Login, encoded};
+use crate::http::{Answer, Call, HttpClient, Login, encoded};
 use crate::wording;
 use progress::{Known, Progress, Verdict, judge};
 
@@ -203,7 +203,7 @@ impl Telephone {
             .call(outgoing, Call::form(&url, &fields).by(self.options.login()))
             .await?;
         if !answer.is_success() {
-            return Err(refusal(answer.status, answer.retry_after_ms, &answer.json()));
+            return Err(refusal(&answer, &answer.json()));
         }
         match answer.json()["sid"].as_str() {
             Some(sid) if is_sid(sid) => Ok(sid.to_owned()),
@@ -318,7 +318,7 @@ impl Telephone {
             Some(status) if answer.is_success() => {
                 Ok((progress::word(status), document["error_code"].as_u64()))
             }
-            _ => Err(refusal(answer.status, answer.retry_after_ms, &document)),
+            _ => Err(refusal(&answer, &document)),
         }
     }
 
@@ -413,20 +413,15 @@ fn reference(outgoing: &Outgoing<'_>) -> String {
     format!("ref {:.12}", Digest::of(outgoing.key.as_bytes()).to_string())
 }
 
-/// The result when the provider does not take it. `429` and `503` say so before anything is taken.
-fn refusal(status: u16, after_ms: u64, document: &Value) -> Sent {
+/// The result when the provider does not take it; of its own words only the code is told.
+fn refusal(answer: &Answer, document: &Value) -> Sent {
     let code = document["code"].as_u64();
     let words = code.map(|code| format!(", code {code}")).unwrap_or_default();
     let stopped = match code {
         Some(21610) => ": the receiver has said STOP to this number",
         _ => "",
     };
-    let reason = format!("HTTP {status}{words}{stopped}");
-    match status {
-        429 | 503 => Sent::retry(reason, after_ms),
-        200..=299 | 408 | 500..=599 => Sent::unknown(reason, after_ms),
-        _ => Sent::failed(reason),
-    }
+    answer.refused(format!("HTTP {}{words}{stopped}", answer.status))
 }
 
 fn retry_after_ms(sent: &Sent) -> u64 {

@@ -259,6 +259,16 @@ async fn trouble_that_passes_is_sent_anew_though_the_log_has_what_did_not_arrive
 }
 
 #[tokio::test]
+async fn a_provider_that_is_too_busy_has_taken_nothing() {
+    for status in ["425 Too Early", "429 Too Many Requests", "503 Busy"] {
+        let provider = Provider::start(move |_, _| Some(answer(status, "Retry-After: 3", "{}"))).await;
+        let channels = telephone(&provider.url(), PATIENT_MS, None);
+        let sent = page(&channels, Channel::Sms, 1, false).await;
+        assert_eq!(word(&sent), "retry 3000", "{status}: {sent:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_number_that_said_stop_or_is_none_fails_at_once_and_is_not_told() {
     let words = format!(r#"{{"code":21610,"message":"Attempt to send to unsubscribed recipient {NUMBER}"}}"#);
     let provider = Provider::start(move |_, _| Some(answer("400 Bad Request", "", &words))).await;

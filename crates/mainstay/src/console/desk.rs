@@ -16,7 +16,7 @@ use mainstay_kernel::{Actor, IncidentId, PageId, PersonId, Principal, Role};
 use mainstay_plane::States;
 use mainstay_plane::signing::SigningKey;
 use mainstay_web::view::{AckLink, AckTarget, Done, LinkedPage, SlackAnswer, SlackRequest};
-use mainstay_web::{Answer, Denied, Desk, Failure};
+use mainstay_web::{ACK_PATH, Answer, Denied, Desk, Failure};
 use serde_json::Value;
 
 use super::{PlaneConsole, not_found};
@@ -79,7 +79,7 @@ impl Doors {
 
 /// The links of a server: its signature over a fixed text is a secret that only it can make.
 pub(crate) fn links(key: &SigningKey) -> AckLinks {
-    AckLinks::new(key.sign(LINKS_CONTEXT).as_bytes())
+    AckLinks::new(key.sign(LINKS_CONTEXT).as_bytes(), ACK_PATH)
 }
 
 /// A person of the catalog at work.
