@@ -10,14 +10,15 @@ use ring::hmac;
 use crate::http::encoded;
 use crate::signature::{SignatureError, hex, unhex};
 
-/// Where the links lead, after the address of the console.
-pub const PATH: &str = "/ack";
 /// How long a link is good for.
 pub const GOOD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// Makes links and knows its own.
 #[derive(Clone)]
-pub struct AckLinks(hmac::Key);
+pub struct AckLinks {
+    key: hmac::Key,
+    path: &'static str,
+}
 
 impl std::fmt::Debug for AckLinks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -26,10 +27,11 @@ impl std::fmt::Debug for AckLinks {
 }
 
 impl AckLinks {
-    /// Signs with a secret that nobody else knows.
+    /// Signs with a secret that nobody else knows; `path` is where the links lead, after the address of the console.
     #[must_use]
-    pub fn new(secret: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    pub fn new(secret: &[u8], path: &'static str) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        Self { key, path }
     }
 
     /// The link for a person who was paged; `base_url` is where the console is.
@@ -38,14 +40,14 @@ impl AckLinks {
         let until = now.saturating_add(GOOD_FOR).unwrap_or(Timestamp::MAX);
         let until = until.as_second().to_string();
         let (page, person) = (page.as_str(), person.as_str());
-        let signature = hmac::sign(&self.0, signed(page, person, &until).as_bytes());
+        let signature = hmac::sign(&self.key, signed(page, person, &until).as_bytes());
         let query = encoded(&[
             ("page", page),
             ("person", person),
             ("until", &until),
             ("signature", &hex(signature.as_ref())),
         ]);
-        format!("{}{PATH}?{query}", base_url.trim_end_matches('/'))
+        format!("{}{}?{query}", base_url.trim_end_matches('/'), self.path)
     }
 
     /// Whose link it is, and to which page.
@@ -61,7 +63,7 @@ impl AckLinks {
         now: Timestamp,
     ) -> Result<(PageId, PersonId), SignatureError> {
         let given = unhex(signature).ok_or(SignatureError::Malformed)?;
-        hmac::verify(&self.0, signed(page, person, until).as_bytes(), &given)
+        hmac::verify(&self.key, signed(page, person, until).as_bytes(), &given)
             .map_err(|_| SignatureError::Wrong)?;
         let until: i64 = until.parse().map_err(|_| SignatureError::Malformed)?;
         if now.as_second() >= until {
@@ -90,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_link_is_good_for_its_page_its_person_and_a_day() {
-        let links = AckLinks::new(b"secret");
+        let links = AckLinks::new(b"secret", "/ack");
         let (page, person) = (
             PageId::new("page-7").expect("an id"),
             PersonId::new("ana").expect("an id"),
@@ -136,7 +138,7 @@ mod tests {
             check("page-7", "ana", &until, "", 1_000),
             Err(SignatureError::Wrong)
         );
-        let others = AckLinks::new(b"another");
+        let others = AckLinks::new(b"another", "/ack");
         let forged = others.verify("page-7", "ana", &until, &signature, at(1_000));
         assert_eq!(forged, Err(SignatureError::Wrong));
     }

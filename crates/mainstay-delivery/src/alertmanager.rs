@@ -17,7 +17,7 @@ use mainstay_kernel::notification::{GroupKey, Notification, NotifiedAlert};
 use serde::Serialize;
 
 use crate::channel::{Outgoing, Sent};
-use crate::http::{Call, HttpClient, Login};
+use crate::http::{Answer, Call, HttpClient, Login};
 use crate::wording;
 
 /// What Go programs write for a time that there is not: an alert that fires has no end.
@@ -169,11 +169,7 @@ async fn post(
         login,
         ..Call::get(url)
     };
-    match http.call(outgoing, call).await {
-        Ok(answer) if (200..300).contains(&answer.status) => {
-            Sent::done(format!("{} {}", answer.status, answer.quote()).trim_end())
-        }
-        Ok(answer) => answer.refusal(),
-        Err(sent) => sent,
-    }
+    http.call(outgoing, call)
+        .await
+        .map_or_else(|sent| sent, Answer::any_success)
 }

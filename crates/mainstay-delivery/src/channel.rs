@@ -390,7 +390,7 @@ impl RealChannels {
     /// The receiving end of what the telephone provider tells, if it was told where that is.
     #[must_use]
     pub fn callbacks(&self) -> Option<Callbacks> {
-        self.telephone.as_ref()?.callbacks()
+        self.telephone.as_ref()?.callbacks(&self.http)
     }
 
     /// Whether a URL could be posted to: at the start is a better time to hear of it than when somebody is to be paged.

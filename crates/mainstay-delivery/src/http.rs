@@ -21,7 +21,15 @@ const QUOTE_MAX_BYTES: usize = 200;
 /// The longest wait that a receiver may ask for: a page cannot wait for longer.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
-/// A client for webhooks.
+/// How long bytes that were written may go unacknowledged by the receiver's machine before the connection is given up. What
+/// was written into a partition is retransmitted until then, and by nobody after that: without a limit it could arrive long
+/// after another replica leads and has sent the same. It is less than the lease of 6 s, for a leader that is cut off goes on
+/// for no longer than that; 1 s would be too short for a slow link that loses packets and repeats them ever more slowly.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(5);
+
+/// A client for webhooks. Clones share their connections.
+#[derive(Clone)]
 pub(crate) struct HttpClient {
     client: Client,
     plaintext: Plaintext,
@@ -130,7 +138,10 @@ impl HttpClient {
         }
         // The first provider of the process stays: it is this one, or the one that the binary chose.
         let _already_chosen = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
+        let builder = Client::builder();
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(UNACKNOWLEDGED_MAX);
+        let client = builder
             .timeout(timeout)
             .connect_timeout(timeout / 2)
             .redirect(Policy::none())
@@ -163,13 +174,18 @@ impl HttpClient {
 
     /// Makes a request with the effect's key as `Idempotency-Key`. `Err` is the result when there was no answer.
     pub(crate) async fn call(&self, outgoing: &Outgoing<'_>, call: Call<'_>) -> Result<Answer, Sent> {
+        self.request(outgoing.key, outgoing.at, call).await
+    }
+
+    /// The same for what is asked at `at`, of whatever has this key.
+    pub(crate) async fn request(&self, key: &str, at: Timestamp, call: Call<'_>) -> Result<Answer, Sent> {
         let url = self.check(call.url).map_err(Sent::failed)?;
         let request = match call.body {
             Some((media_type, bytes)) => self
                 .client
                 .post(url)
                 .header(CONTENT_TYPE, media_type)
-                .header("Idempotency-Key", outgoing.key)
+                .header("Idempotency-Key", key)
                 .body(Body::wrap(FencedBody::new(bytes, Arc::clone(&self.may_send)))),
             None => self.client.get(url),
         };
@@ -185,7 +201,7 @@ impl HttpClient {
         let response = request.send().await.map_err(no_answer)?;
         Ok(Answer {
             status: response.status().as_u16(),
-            retry_after_ms: retry_after_ms(response.headers(), outgoing.at),
+            retry_after_ms: retry_after_ms(response.headers(), at),
             body: read_body(response, call.answer_max_bytes).await,
         })
     }
@@ -205,13 +221,26 @@ impl HttpClient {
 impl Answer {
     /// The result when the status is not a success: worth another attempt, or a refusal for ever.
     pub(crate) fn refusal(&self) -> Sent {
-        let reason = format!("HTTP {}: {}", self.status, self.quote());
+        self.refused(format!("HTTP {}: {}", self.status, self.quote()))
+    }
+
+    /// The same in other words.
+    pub(crate) fn refused(&self, reason: String) -> Sent {
         match self.status {
             // Too busy is said before anything is taken.
             425 | 429 | 503 => Sent::retry(reason, self.retry_after_ms),
-            // It failed somewhere on the way to an answer: the message may have been taken before that.
-            408 | 500..=599 => Sent::unknown(reason, self.retry_after_ms),
+            // It failed somewhere on the way to an answer: the message may have been taken before that. So it may if the status
+            // is a success and the answer is not.
+            200..=299 | 408 | 500..=599 => Sent::unknown(reason, self.retry_after_ms),
             _ => Sent::failed(reason),
+        }
+    }
+
+    /// The result where any success is a receipt.
+    pub(crate) fn any_success(self) -> Sent {
+        match self.is_success() {
+            true => Sent::done(format!("{} {}", self.status, self.quote()).trim_end()),
+            false => self.refusal(),
         }
     }
 

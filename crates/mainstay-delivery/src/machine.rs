@@ -23,6 +23,16 @@ const FALL_OVER_AFTER: u32 = 2;
 /// attempts and the wait between them stay within 30 s.
 const FALL_OVER_WAIT_MS: u64 = 8_000;
 
+/// How long after a message was called for the first failure is enough. Behind a receiver that hangs, the second attempt
+/// comes only after the first of all others that wait there, however many they are.
+fn fall_over_age(channel: Channel) -> SignedDuration {
+    match channel {
+        // That an attempt ends without a final state says little of a text or a call that is on its way.
+        Channel::Sms | Channel::Voice => SignedDuration::from_secs(15),
+        _ => SignedDuration::from_secs(10),
+    }
+}
+
 /// The delivery capability.
 pub struct Delivery;
 
@@ -42,6 +52,8 @@ pub struct Attempted {
     pub deliver: Deliver,
     /// Which attempt it was; 1 is the first.
     pub attempt: u32,
+    /// When the message was called for.
+    pub caused_at: Timestamp,
     /// Whether an earlier attempt may have arrived too: the message said so.
     pub possible_duplicate: bool,
     /// The address that was used, where one was known.
@@ -305,7 +317,7 @@ impl Machine for Delivery {
         state: &DeliveryState,
         spec: &DeliverySpec,
         attempted: Attempted,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Vec<DeliveryEvent>, DeliveryRefusal> {
         let Attempted {
             key,
@@ -342,7 +354,9 @@ impl Machine for Delivery {
                     attempt,
                     reason: reason.clone(),
                 });
-                attempt >= FALL_OVER_AFTER || *after_ms > FALL_OVER_WAIT_MS
+                attempt >= FALL_OVER_AFTER
+                    || *after_ms > FALL_OVER_WAIT_MS
+                    || now.duration_since(attempted.caused_at) >= fall_over_age(channel)
             }
             Outcome::Withheld => {
                 events.push(DeliveryEvent::Withheld {

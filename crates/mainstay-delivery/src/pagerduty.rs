@@ -74,7 +74,6 @@ pub(crate) fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
         });
     }
     let action = if message.resolved { "resolve" } else { "trigger" };
-    let summary = wording::subject(outgoing);
     let mut links = vec![json!({ "href": wording::link(outgoing), "text": "Open in Mainstay" })];
     links.extend(
         outgoing
@@ -86,7 +85,7 @@ pub(crate) fn render(outgoing: &Outgoing<'_>, routing_key: &str) -> Value {
         "event_action": action,
         "dedup_key": dedup_key(outgoing),
         "payload": {
-            "summary": wording::cut(&summary, SUMMARY_MAX_BYTES),
+            "summary": wording::subject_within(outgoing, SUMMARY_MAX_BYTES),
             "source": "mainstay",
             "severity": match message.severity {
                 Severity::P0 => "critical",

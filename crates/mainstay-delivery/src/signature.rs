@@ -25,6 +25,9 @@ pub enum SignatureError {
     /// It does not belong to this secret and this content.
     #[error("the signature does not fit")]
     Wrong,
+    /// It was told before.
+    #[error("it was told before")]
+    Repeated,
 }
 
 impl SignatureError {
@@ -36,6 +39,7 @@ impl SignatureError {
             Self::Stale => "stale",
             Self::Expired => "expired",
             Self::Wrong => "wrong",
+            Self::Repeated => "repeated",
         }
     }
 }
@@ -71,7 +75,12 @@ pub fn verify_webhook(
     let mut signed = format!("{seconds}.").into_bytes();
     signed.extend_from_slice(body);
     hmac::verify(&key, &signed, &given).map_err(|_| SignatureError::Wrong)?;
-    match now.as_second().abs_diff(signed_s) > SKEW_MAX_S.unsigned_abs() {
+    fresh(signed_s, now)
+}
+
+/// Whether what was made at that second is not old, and not of a clock that is ahead.
+pub(crate) fn fresh(made_s: i64, now: Timestamp) -> Result<(), SignatureError> {
+    match now.as_second().abs_diff(made_s) > SKEW_MAX_S.unsigned_abs() {
         true => Err(SignatureError::Stale),
         false => Ok(()),
     }
@@ -129,9 +138,7 @@ pub fn slack(
     now: Timestamp,
 ) -> Result<(), SignatureError> {
     let seconds: i64 = timestamp.parse().map_err(|_| SignatureError::Malformed)?;
-    if now.as_second().abs_diff(seconds) > SKEW_MAX_S.unsigned_abs() {
-        return Err(SignatureError::Stale);
-    }
+    fresh(seconds, now)?;
     let given = signature
         .strip_prefix("v0=")
         .and_then(unhex)

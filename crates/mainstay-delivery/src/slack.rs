@@ -56,7 +56,7 @@ pub(crate) async fn send_document(
         Ok(answer) => answer,
         Err(sent) => return sent,
     };
-    if !(200..300).contains(&answer.status) {
+    if !answer.is_success() {
         return answer.refusal();
     }
     let status = answer.status;
@@ -191,7 +191,7 @@ fn render(outgoing: &Outgoing<'_>, channel: Option<&str>) -> Value {
     }));
     let mut blocks = vec![json!({
         "type": "header",
-        "text": { "type": "plain_text", "text": wording::cut(&subject, HEADER_MAX_BYTES) },
+        "text": { "type": "plain_text", "text": wording::subject_within(outgoing, HEADER_MAX_BYTES) },
     })];
     let body = escape(wording::body(outgoing).trim());
     if !body.is_empty() {

@@ -112,6 +112,23 @@ enum Early {
     Message(Error),
 }
 
+/// Whom a mail is for, as far as mailboxes can be read.
+struct Recipients {
+    mailboxes: Vec<Mailbox>,
+    unreadable: usize,
+}
+
+impl Recipients {
+    fn of(to: &[String]) -> Self {
+        let mailboxes: Vec<_> = to.iter().filter_map(|to| to.parse().ok()).collect();
+        let unreadable = to.len() - mailboxes.len();
+        Self {
+            mailboxes,
+            unreadable,
+        }
+    }
+}
+
 impl Smtp {
     pub(crate) fn new(options: SmtpOptions, trust: Option<&[u8]>) -> Result<Self, ChannelError> {
         let from = options
@@ -157,13 +174,21 @@ impl Smtp {
 
     /// The same with a mail that is written already.
     pub(crate) async fn send_mail(&self, outgoing: &Outgoing<'_>, to: &[String], mail: Letter) -> Sent {
-        let message = match self.render(outgoing, to, mail) {
+        let Recipients {
+            mailboxes,
+            unreadable,
+        } = Recipients::of(to);
+        if mailboxes.is_empty() {
+            // Reasons are kept for ever, addresses are not.
+            return Sent::failed("it is for no mail address, or for none that can be read");
+        }
+        let message = match self.render(outgoing, mailboxes, mail) {
             Ok(message) => message,
             Err(reason) => return Sent::failed(reason),
         };
         let deadline = Instant::now() + self.options.timeout;
-        let mut connection = match timeout_at(deadline, self.open(&message)).await {
-            Ok(Ok(connection)) => connection,
+        let (mut connection, refused) = match timeout_at(deadline, self.open(&message)).await {
+            Ok(Ok(opened)) => opened,
             Ok(Err(early)) => return early.into(),
             Err(_late) => return Sent::retry("the mail server did not answer in time", 0),
         };
@@ -171,7 +196,11 @@ impl Smtp {
             Ok(Ok(reply)) => {
                 // The receipt is in hand: a server that does not say goodbye changes nothing.
                 let _farewell = timeout(QUIT_TIMEOUT, connection.quit()).await;
-                Sent::done(receipt(&reply))
+                let receipt = receipt(&reply);
+                Sent::done(match refused + unreadable {
+                    0 => receipt,
+                    passed_over => format!("{receipt}; {passed_over} of {} mailboxes refused", to.len()),
+                })
             }
             Ok(Err(error)) if error.status().is_some() => Early::Message(error).into(),
             Ok(Err(error)) => Sent::unknown(format!("the mail server hung up: {}", chain(&error)), 0),
@@ -179,8 +208,9 @@ impl Smtp {
         }
     }
 
-    /// Opens a session and leads it up to the server's go-ahead for the text.
-    async fn open(&self, message: &Message) -> Result<AsyncSmtpConnection, Early> {
+    /// Opens a session and leads it up to the server's go-ahead for the text. Gives how many mailboxes the server refuses for
+    /// ever, too: they are passed over while somebody is left, for a list of addresses has no other channel to fall over to.
+    async fn open(&self, message: &Message) -> Result<(AsyncSmtpConnection, usize), Early> {
         let Self { options, tls, .. } = self;
         let hello = ClientId::default();
         let implicit = tls.clone().filter(|_| options.security == Security::Implicit);
@@ -213,19 +243,26 @@ impl Smtp {
             .command(Mail::new(envelope.from().cloned(), parameters))
             .await
             .map_err(Early::Message)?;
+        let mut refusals = Vec::new();
         for to in envelope.to() {
-            connection
-                .command(Rcpt::new(to.clone(), Vec::new()))
-                .await
-                .map_err(Early::Message)?;
+            match connection.command(Rcpt::new(to.clone(), Vec::new())).await {
+                Ok(_) => {}
+                Err(error) if error.is_permanent() => refusals.push(error),
+                // Nothing was sent to anybody yet: the next attempt reaches all of them.
+                Err(error) => return Err(Early::Message(error)),
+            }
+        }
+        let refused = refusals.len();
+        if let (true, Some(refusal)) = (refused == envelope.to().len(), refusals.pop()) {
+            return Err(Early::Message(refusal));
         }
         connection.command(Data).await.map_err(Early::Message)?;
-        Ok(connection)
+        Ok((connection, refused))
     }
 
     /// The mail. Its `Message-ID` comes from the effect's key, so that a repetition is recognised; mails about one
     /// incident refer to one id, so that mail clients show them together.
-    fn render(&self, outgoing: &Outgoing<'_>, to: &[String], mail: Letter) -> Result<Message, String> {
+    fn render(&self, outgoing: &Outgoing<'_>, to: Vec<Mailbox>, mail: Letter) -> Result<Message, String> {
         let domain = self.from.email.domain();
         let id = |text: &str| format!("<{:.32}@{domain}>", Digest::of(text.as_bytes()).to_string());
         let mut builder = Message::builder()
@@ -239,8 +276,7 @@ impl Smtp {
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("X-Mainstay-Key", outgoing.key));
         for to in to {
-            let mailbox = to.parse::<Mailbox>();
-            builder = builder.to(mailbox.map_err(|error| format!("{to:?} is not a mail address: {error}"))?);
+            builder = builder.to(to);
         }
         if let Some(incident) = &outgoing.deliver.message.incident {
             let thread = id(&format!("incident {incident}"));
@@ -296,7 +332,6 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
 }
 
-/// The server's reply on one line: `250 2.0.0 queued as 4F1A`.
 /// A server's words without mail addresses: reasons are kept for ever, addresses are not.
 fn without_addresses(text: &str) -> String {
     let words = text.split(' ').map(|word| match word.contains('@') {
@@ -306,6 +341,7 @@ fn without_addresses(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// The server's reply on one line: `250 2.0.0 queued as 4F1A`.
 fn receipt(reply: &Response) -> String {
     let lines: Vec<_> = reply.message().collect();
     let words = without_addresses(&lines.join(" "));

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 pub use callback::{Acknowledge, Callbacks, Called, REPLY};
 
 use crate::channel::{Outgoing, Sent};
-use crate::http::{Call, HttpClient, Login, encoded};
+use crate::http::{Answer, Call, HttpClient, Login, encoded};
 use crate::wording;
 use progress::{Known, Progress, Verdict, judge};
 
@@ -82,6 +82,18 @@ impl TelephoneOptions {
             poll: Duration::from_secs(2),
         }
     }
+
+    fn resource(&self, resource: Resource, rest: &str) -> String {
+        let Self { url, account_sid, .. } = self;
+        format!(
+            "{url}/2010-04-01/Accounts/{account_sid}/{}{rest}",
+            resource.name()
+        )
+    }
+
+    fn login(&self) -> Login<'_> {
+        Login::Basic(&self.account_sid, &self.auth_token)
+    }
 }
 
 impl std::fmt::Debug for TelephoneOptions {
@@ -125,13 +137,14 @@ impl Telephone {
         }
     }
 
-    pub(crate) fn callbacks(&self) -> Option<Callbacks> {
+    pub(crate) fn callbacks(&self, http: &HttpClient) -> Option<Callbacks> {
         let url = self.options.callback_url.clone()?;
-        Some(Callbacks::new(
+        Some(Callbacks {
             url,
-            self.options.auth_token.clone(),
-            Arc::clone(&self.progress),
-        ))
+            options: self.options.clone(),
+            http: http.clone(),
+            progress: Arc::clone(&self.progress),
+        })
     }
 
     /// Makes one attempt: sends, unless an earlier attempt did, and waits for a final state.
@@ -185,12 +198,12 @@ impl Telephone {
         if let Some(status) = &status {
             fields.push(("StatusCallback", status));
         }
-        let url = self.url(resource, ".json");
+        let url = self.options.resource(resource, ".json");
         let answer = http
-            .call(outgoing, Call::form(&url, &fields).by(self.login()))
+            .call(outgoing, Call::form(&url, &fields).by(self.options.login()))
             .await?;
         if !answer.is_success() {
-            return Err(refusal(answer.status, answer.retry_after_ms, &answer.json()));
+            return Err(refusal(&answer, &answer.json()));
         }
         match answer.json()["sid"].as_str() {
             Some(sid) if is_sid(sid) => Ok(sid.to_owned()),
@@ -296,18 +309,21 @@ impl Telephone {
         resource: Resource,
         sid: &str,
     ) -> Result<(String, Option<u64>), Sent> {
-        let url = self.url(resource, &format!("/{sid}.json"));
-        let answer = http.call(outgoing, Call::get(&url).by(self.login())).await?;
+        let url = self.options.resource(resource, &format!("/{sid}.json"));
+        let answer = http
+            .call(outgoing, Call::get(&url).by(self.options.login()))
+            .await?;
         let document = answer.json();
         match document["status"].as_str() {
             Some(status) if answer.is_success() => {
                 Ok((progress::word(status), document["error_code"].as_u64()))
             }
-            _ => Err(refusal(answer.status, answer.retry_after_ms, &document)),
+            _ => Err(refusal(&answer, &document)),
         }
     }
 
-    /// The SID of the newest message in the provider's log that bears the reference of this one.
+    /// The SID of the newest message in the provider's log that bears the reference of this one and is not known to be
+    /// over.
     async fn in_log(
         &self,
         http: &HttpClient,
@@ -317,10 +333,12 @@ impl Telephone {
         let since = outgoing.at.saturating_sub(LOG_BACK).unwrap_or(outgoing.at);
         let since = since.strftime("%Y-%m-%d").to_string();
         let query = encoded(&[("To", to), ("DateSent>", &since), ("PageSize", "100")]);
-        let url = self.url(Resource::Messages, &format!(".json?{query}"));
+        let url = self
+            .options
+            .resource(Resource::Messages, &format!(".json?{query}"));
         let call = Call {
             answer_max_bytes: LOG_MAX_BYTES,
-            ..Call::get(&url).by(self.login())
+            ..Call::get(&url).by(self.options.login())
         };
         let answer = http.call(outgoing, call).await;
         let document = match &answer {
@@ -333,19 +351,20 @@ impl Telephone {
             return Err(Sent::unknown("the provider's log cannot be read", wait));
         };
         let reference = reference(outgoing);
-        let mine = messages.iter().find(|message| {
+        let concluded = self.progress.concluded(outgoing.key);
+        let mine = messages.iter().filter(|message| {
             message["body"]
                 .as_str()
                 .is_some_and(|body| body.contains(&reference))
         });
-        let sid = mine.and_then(|message| message["sid"].as_str());
-        Ok(sid.filter(|sid| is_sid(sid)).map(str::to_owned))
+        let mut sids = mine.filter_map(|message| message["sid"].as_str());
+        let sid = sids.find(|sid| is_sid(sid) && !concluded.iter().any(|over| over == sid));
+        Ok(sid.map(str::to_owned))
     }
 
     /// The call as TwiML: read out twice, with a key to press where somebody hears of it.
     fn twiml(&self, outgoing: &Outgoing<'_>) -> String {
-        let subject = wording::subject(outgoing);
-        let what = escape(&wording::cut(&subject, SPEECH_MAX_BYTES));
+        let what = escape(&wording::subject_within(outgoing, SPEECH_MAX_BYTES));
         match self.callback(outgoing, "key") {
             Some(action) if outgoing.deliver.message.page.is_some() => {
                 let action = escape(&action);
@@ -371,18 +390,6 @@ impl Telephone {
         }
         Some(format!("{base}{}{what}?{}", callback::PATH, encoded(&about)))
     }
-
-    fn url(&self, resource: Resource, rest: &str) -> String {
-        let TelephoneOptions { url, account_sid, .. } = &self.options;
-        format!(
-            "{url}/2010-04-01/Accounts/{account_sid}/{}{rest}",
-            resource.name()
-        )
-    }
-
-    fn login(&self) -> Login<'_> {
-        Login::Basic(&self.options.account_sid, &self.options.auth_token)
-    }
 }
 
 /// What is written: what is wrong, where to look, and a reference by which the message is found again.
@@ -398,29 +405,23 @@ fn text(outgoing: &Outgoing<'_>) -> String {
         bridge.unwrap_or_default(),
         reference(outgoing)
     );
-    let subject = wording::subject(outgoing);
     let room = TEXT_MAX_BYTES.saturating_sub(tail.len()).max(60);
-    format!("{}{tail}", wording::cut(&subject, room))
+    format!("{}{tail}", wording::subject_within(outgoing, room))
 }
 
 fn reference(outgoing: &Outgoing<'_>) -> String {
     format!("ref {:.12}", Digest::of(outgoing.key.as_bytes()).to_string())
 }
 
-/// The result when the provider does not take it. `429` and `503` say so before anything is taken.
-fn refusal(status: u16, after_ms: u64, document: &Value) -> Sent {
+/// The result when the provider does not take it; of its own words only the code is told.
+fn refusal(answer: &Answer, document: &Value) -> Sent {
     let code = document["code"].as_u64();
     let words = code.map(|code| format!(", code {code}")).unwrap_or_default();
     let stopped = match code {
         Some(21610) => ": the receiver has said STOP to this number",
         _ => "",
     };
-    let reason = format!("HTTP {status}{words}{stopped}");
-    match status {
-        429 | 503 => Sent::retry(reason, after_ms),
-        200..=299 | 408 | 500..=599 => Sent::unknown(reason, after_ms),
-        _ => Sent::failed(reason),
-    }
+    answer.refused(format!("HTTP {}{words}{stopped}", answer.status))
 }
 
 fn retry_after_ms(sent: &Sent) -> u64 {

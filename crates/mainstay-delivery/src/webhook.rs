@@ -16,7 +16,7 @@ use mainstay_kernel::effect::Recipient;
 use serde::Serialize;
 
 use crate::channel::{Outgoing, Secret, Sent};
-use crate::http::{Call, HttpClient};
+use crate::http::{Answer, Call, HttpClient};
 use crate::{signature, wording};
 
 /// The document that is posted.
@@ -73,11 +73,7 @@ pub(crate) async fn send(
         header: signature.map(|signature| ("Mainstay-Signature", signature)),
         ..Call::get(url)
     };
-    match http.call(outgoing, call).await {
-        Ok(answer) if (200..300).contains(&answer.status) => {
-            Sent::done(format!("{} {}", answer.status, answer.quote()).trim_end())
-        }
-        Ok(answer) => answer.refusal(),
-        Err(sent) => sent,
-    }
+    http.call(outgoing, call)
+        .await
+        .map_or_else(|sent| sent, Answer::any_success)
 }

@@ -16,18 +16,30 @@ pub(crate) const JOIN: &str = "Join the bridge";
 
 /// One line: `[P0] what, where`, marked when it is over or may be a repetition.
 pub(crate) fn subject(outgoing: &Outgoing<'_>) -> String {
+    subject_within(outgoing, usize::MAX)
+}
+
+/// The same within a limit.
+pub(crate) fn subject_within(outgoing: &Outgoing<'_>, max_bytes: usize) -> String {
     let message = &outgoing.deliver.message;
     let resolved = if message.resolved { "[resolved] " } else { "" };
-    let duplicate = duplicate(outgoing)
-        .map(|mark| format!(" ({mark})"))
-        .unwrap_or_default();
     let what: String = message
         .subject
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     let what = cut(&what, SUBJECT_MAX_BYTES);
-    format!("[{}] {resolved}{what}{duplicate}", message.severity)
+    let line = format!("[{}] {resolved}{what}", message.severity);
+    marked_within(outgoing, &line, max_bytes)
+}
+
+/// A line within a limit, marked if it may be a repetition. It is the line that is cut, never the mark: without it, the
+/// second is taken for something new.
+pub(crate) fn marked_within(outgoing: &Outgoing<'_>, line: &str, max_bytes: usize) -> String {
+    let mark = duplicate(outgoing)
+        .map(|mark| format!(" ({mark})"))
+        .unwrap_or_default();
+    format!("{}{mark}", cut(line, max_bytes.saturating_sub(mark.len())))
 }
 
 /// `possible duplicate, attempt N`, when it may be one.

@@ -148,6 +148,13 @@ impl EventId {
         Self((millis << 80) | (u128::from_le_bytes(random) & ((1 << 80) - 1)))
     }
 
+    /// When the event was decided.
+    #[must_use]
+    pub fn at(self) -> Timestamp {
+        let millis = i64::try_from(self.0 >> 80).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+    }
+
     /// The sixteen bytes, most significant first: their order is the order of ids.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 16] {
@@ -229,6 +236,11 @@ mod tests {
         let entropy = SeededEntropy::new(1);
         let early = EventId::generate(Timestamp::from_millisecond(1_000).expect("in range"), &entropy);
         let late = EventId::generate(Timestamp::from_millisecond(1_001).expect("in range"), &entropy);
+        assert_eq!(
+            (early.at().as_millisecond(), late.at().as_millisecond()),
+            (1_000, 1_001)
+        );
+        assert_eq!(EventId::from_bytes([255; 16]).at(), Timestamp::MAX);
         assert!(early < late);
         assert!(early.to_string() < late.to_string());
         assert_eq!(late.to_string().parse(), Ok(late));

@@ -100,6 +100,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             key: key.clone(),
             deliver: deliver.clone(),
             attempt: claimed.attempt,
+            caused_at: claimed.cause.at(),
             possible_duplicate: claimed.possible_duplicate,
             address: address.ok().map(shown),
             outcome: sent.outcome,

@@ -24,19 +24,19 @@ const LINK: &[Parameter] = &[
     Parameter::required("until", "Until when the link is good, in seconds since 1970."),
     Parameter::required("signature", "What proves that the link is ours."),
 ];
-/// The path of the page of a link.
-const PATH: &str = "/ack";
+/// Where the links of mails lead, after the address of the console.
+pub const ACK_PATH: &str = "/ack";
 
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::get(
-            PATH,
+            ACK_PATH,
             "What the link in a mail of a page is about; it does nothing",
             ask,
         )
         .public()
         .query(LINK),
-        Route::post(PATH, "Take a page on by the link in its mail", acknowledge)
+        Route::post(ACK_PATH, "Take a page on by the link in its mail", acknowledge)
             .public()
             .fields(&["page", "person", "until", "signature"]),
         Route::post(
@@ -86,7 +86,7 @@ fn shown(page: &LinkedPage, link: &AckLink, now: Timestamp) -> Markup {
                 p.banner.s-neutral role="status" { (status_word(Status::Neutral, "over")) ": nobody is waited for any more." }
             },
             None => {
-                form method="post" action=(PATH) {
+                form method="post" action=(ACK_PATH) {
                     input type="hidden" name="page" value=(link.page);
                     input type="hidden" name="person" value=(link.person);
                     input type="hidden" name="until" value=(link.until);
@@ -110,7 +110,7 @@ async fn acknowledge(State(app): State<App>, fields: Fields) -> Result<Response,
     app.console.acknowledge_by_link(&link).await?;
     // The page says who has it: whoever was first.
     Ok(back_to(&url::with_query(
-        PATH,
+        ACK_PATH,
         &[
             ("page", &link.page),
             ("person", &link.person),

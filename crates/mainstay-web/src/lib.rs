@@ -49,6 +49,7 @@ pub use app::{Settings, Setup, router};
 pub use console::{
     Alertmanager, Answer, Console, Denied, Desk, Failure, Metrics, Oncall, Reports, Shadow, Turn,
 };
+pub use desk::ACK_PATH;
 pub use events::Topic;
 pub use otlp_grpc::serve_otlp_grpc;
 pub use serve::serve;

@@ -293,8 +293,9 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let router = mainstay_web::router(setup);
     if let Some((callbacks, listener)) = callbacks {
         let (desk, until) = (telephone::Desk::new(console.clone()), until_stopped());
+        let clock = clock.clone();
         tasks.spawn(async move {
-            let ended = callbacks.serve(listener, desk, until).await;
+            let ended = callbacks.serve(listener, desk, clock, until).await;
             ended.map_err(|error| ServeError::Channel(format!("callbacks break off: {error}")))
         });
     }

@@ -11,6 +11,8 @@ use axum::{Form, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
+use jiff::fmt::rfc2822;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -80,6 +82,7 @@ fn resource(shared: &Shared, received: &Received) -> Value {
         "status": status(shared, received),
         "to": received.to.first(),
         "body": received.text,
+        "date_created": rfc2822::to_string(&received.received_at.to_zoned_datetime(TimeZone::UTC)).ok(),
         "error_code": null,
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -10,12 +11,15 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use mainstay_kernel::{PageId, PersonId};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
+use mainstay_kernel::{Clock, PageId, PersonId};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
-use super::escape;
 use super::progress::{Progress, word};
-use crate::http::decoded;
+use super::{Resource, TelephoneOptions, escape, is_sid};
+use crate::http::{Call, HttpClient, decoded};
 use crate::signature::{self, SignatureError};
 
 /// Where callbacks arrive.
@@ -26,15 +30,20 @@ pub const REPLY: &str = "/telephone/reply";
 const YES: [&str; 2] = ["ack", "1"];
 /// How many text messages are remembered: one that comes again acknowledges nothing that was sent since.
 const TEXTS_MAX: usize = 1_000;
+/// How long the provider has to say when a text message was written: it waits 15 s for us meanwhile.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(5);
+/// What is written back if it does not say so.
+const UNDATED: &str = "Nothing was acknowledged: it is not known when this was written. Use the console, or the link in the mail.";
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// The receiving end of callbacks.
 #[derive(Clone)]
 pub struct Callbacks {
-    url: String,
-    auth_token: String,
-    progress: Arc<Progress>,
+    pub(super) url: String,
+    pub(super) options: TelephoneOptions,
+    pub(super) http: HttpClient,
+    pub(super) progress: Arc<Progress>,
 }
 
 /// What a callback said.
@@ -68,23 +77,19 @@ pub trait Acknowledge: Send + Sync + 'static {
     /// if it cannot be acknowledged.
     fn acknowledge(&self, person: PersonId, page: PageId) -> impl Future<Output = Option<String>> + Send;
 
-    /// Acknowledges the newest page that was sent to a telephone as a text message, in the name of whose telephone it is.
-    /// Gives the words that are written back; nothing if no page was sent there.
-    fn acknowledge_newest(&self, number: String) -> impl Future<Output = Option<String>> + Send;
+    /// Acknowledges the newest page that was sent to a telephone as a text message before the answer was written, in the
+    /// name of whose telephone it is. Gives the words that are written back; nothing if no page was sent there.
+    fn acknowledge_newest(
+        &self,
+        number: String,
+        written_at: Timestamp,
+    ) -> impl Future<Output = Option<String>> + Send;
 
-    /// Hears of a callback that was not believed.
+    /// Hears of a callback that was not believed, or that came before.
     fn refused(&self, _error: SignatureError) {}
 }
 
 impl Callbacks {
-    pub(super) fn new(url: String, auth_token: String, progress: Arc<Progress>) -> Self {
-        Self {
-            url,
-            auth_token,
-            progress,
-        }
-    }
-
     /// Takes a callback: `path` with its query as it was asked for, the header `X-Twilio-Signature`, and the form.
     ///
     /// # Errors
@@ -93,12 +98,12 @@ impl Callbacks {
         let form = std::str::from_utf8(form).map_err(|_| SignatureError::Malformed)?;
         let fields = decoded(form);
         let url = format!("{}{path}", self.url);
-        signature::twilio(&self.auth_token, &url, &fields, signature)?;
+        signature::twilio(&self.options.auth_token, &url, &fields, signature)?;
 
         if path == REPLY {
             let text = |name| field(&fields, name).map(str::to_owned);
             return match (text("From"), text("Body"), text("MessageSid")) {
-                (Some(from), Some(text), Some(sid)) => Ok(Called::Text { from, text, sid }),
+                (Some(from), Some(text), Some(sid)) if is_sid(&sid) => Ok(Called::Text { from, text, sid }),
                 _ => Err(SignatureError::Malformed),
             };
         }
@@ -132,9 +137,10 @@ impl Callbacks {
         self,
         listener: TcpListener,
         acknowledge: A,
+        clock: Arc<dyn Clock>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> io::Result<()> {
-        let web = axum::serve(listener, self.router(acknowledge)).into_future();
+        let web = axum::serve(listener, self.router(acknowledge, clock)).into_future();
         tokio::select! {
             ended = web => ended,
             () = shutdown => Ok(()),
@@ -142,45 +148,112 @@ impl Callbacks {
     }
 
     /// The routes to which the provider posts.
-    fn router<A: Acknowledge>(self, acknowledge: A) -> Router {
+    fn router<A: Acknowledge>(self, acknowledge: A, clock: Arc<dyn Clock>) -> Router {
+        let shared = Shared {
+            callbacks: self,
+            acknowledge,
+            clock,
+            answered: Answered::default(),
+        };
         Router::new()
             .route(&format!("{PATH}{{what}}"), post(receive::<A>))
             .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
-            .with_state(Arc::new((self, acknowledge, Answered::default())))
+            .with_state(Arc::new(shared))
+    }
+
+    /// When the provider took a text message, by its own word: a signature has no time in it, and is good for ever.
+    async fn written_at(&self, sid: &str, now: Timestamp) -> Option<Timestamp> {
+        let url = self.options.resource(Resource::Messages, &format!("/{sid}.json"));
+        let call = Call::get(&url).by(self.options.login());
+        let asked = timeout(WRITTEN_WITHIN, self.http.request(sid, now, call)).await;
+        let answer = asked.ok()?.ok()?;
+        let document = answer.json();
+        let written = document["date_created"]
+            .as_str()
+            .filter(|_| answer.is_success())?;
+        Some(rfc2822::parse(written).ok()?.timestamp())
+    }
+}
+
+/// What requests share.
+struct Shared<A> {
+    callbacks: Callbacks,
+    acknowledge: A,
+    clock: Arc<dyn Clock>,
+    answered: Answered,
+}
+
+impl<A: Acknowledge> Shared<A> {
+    /// What is written back to a text message.
+    ///
+    /// # Errors
+    /// If it was written too long ago: somebody repeats it.
+    async fn reply(&self, from: String, text: &str, sid: String) -> Result<String, SignatureError> {
+        let word = text.trim().trim_end_matches(['.', '!']).to_ascii_lowercase();
+        if !YES.contains(&word.as_str()) {
+            return Ok("Write ACK or 1 to acknowledge your newest page. Nothing was done.".to_owned());
+        }
+        if let Some(words) = self.repeated(&*self.answered.0.lock().await, &sid) {
+            return Ok(words);
+        }
+        // Nobody else waits while the provider is asked.
+        let now = self.clock.now();
+        let Some(written_at) = self.callbacks.written_at(&sid, now).await else {
+            tracing::warn!("the telephone provider does not say when a text message was written");
+            return Ok(UNDATED.to_owned());
+        };
+        signature::fresh(written_at.as_second(), now)?;
+        let mut answered = self.answered.0.lock().await;
+        if let Some(words) = self.repeated(&answered, &sid) {
+            return Ok(words);
+        }
+        let said = self.acknowledge.acknowledge_newest(from, written_at).await;
+        let words =
+            said.unwrap_or_else(|| "No page was sent to this number that could be acknowledged.".to_owned());
+        if answered.len() >= TEXTS_MAX {
+            answered.pop_front();
+        }
+        answered.push_back((sid, words.clone()));
+        Ok(words)
+    }
+
+    /// What was written back to a text message that came before; it is counted.
+    fn repeated(&self, answered: &VecDeque<(String, String)>, sid: &str) -> Option<String> {
+        let (_, words) = answered.iter().find(|(of, _)| of == sid)?;
+        self.acknowledge.refused(SignatureError::Repeated);
+        Some(words.clone())
+    }
+
+    fn refuse(&self, error: SignatureError) -> Response {
+        tracing::warn!(%error, "a callback of the telephone provider was refused");
+        self.acknowledge.refused(error);
+        (StatusCode::FORBIDDEN, error.to_string()).into_response()
     }
 }
 
 async fn receive<A: Acknowledge>(
-    State(shared): State<Arc<(Callbacks, A, Answered)>>,
+    State(shared): State<Arc<Shared<A>>>,
     uri: Uri,
     headers: HeaderMap,
     form: Bytes,
 ) -> Response {
-    let (callbacks, acknowledge, answered) = &*shared;
+    let Shared {
+        callbacks,
+        acknowledge,
+        ..
+    } = &*shared;
     let path = uri.path_and_query().map_or("", |path| path.as_str());
     let signature = headers
         .get("X-Twilio-Signature")
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let words = match callbacks.take(path, signature, &form) {
-        Err(error) => {
-            tracing::warn!(%error, "a callback of the telephone provider was refused");
-            acknowledge.refused(error);
-            return (StatusCode::FORBIDDEN, error.to_string()).into_response();
-        }
+        Err(error) => return shared.refuse(error),
         Ok(Called::State) => return StatusCode::NO_CONTENT.into_response(),
         Ok(Called::Text { from, text, sid }) => {
-            let mut known = answered.0.lock().await;
-            let words = match known.iter().find(|(of, _)| *of == sid) {
-                Some((_, words)) => words.clone(),
-                None => {
-                    let words = reply(acknowledge, from, &text).await;
-                    if known.len() >= TEXTS_MAX {
-                        known.pop_front();
-                    }
-                    known.push_back((sid, words.clone()));
-                    words
-                }
+            let words = match shared.reply(from, &text, sid).await {
+                Ok(words) => words,
+                Err(error) => return shared.refuse(error),
             };
             let twiml = format!("<Response><Message>{}</Message></Response>", escape(&words));
             return ([(header::CONTENT_TYPE, "text/xml")], twiml).into_response();
@@ -206,15 +279,6 @@ async fn receive<A: Acknowledge>(
 /// The newest text messages with what was written back. One is answered after the other.
 #[derive(Default)]
 struct Answered(tokio::sync::Mutex<VecDeque<(String, String)>>);
-
-async fn reply<A: Acknowledge>(acknowledge: &A, from: String, text: &str) -> String {
-    let word = text.trim().trim_end_matches(['.', '!']).to_ascii_lowercase();
-    if !YES.contains(&word.as_str()) {
-        return "Write ACK or 1 to acknowledge your newest page. Nothing was done.".to_owned();
-    }
-    let said = acknowledge.acknowledge_newest(from).await;
-    said.unwrap_or_else(|| "No page was sent to this number that could be acknowledged.".to_owned())
-}
 
 fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     let found = fields.iter().find(|(of, _)| of == name);

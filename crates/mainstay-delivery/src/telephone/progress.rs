@@ -28,6 +28,8 @@ pub(super) struct Known {
     pub(super) asked: u32,
     /// How many times it was sent or called.
     pub(super) times: u32,
+    /// What was sent before and is over: the provider's log still has it.
+    pub(super) concluded: Vec<String>,
 }
 
 /// What a state means.
@@ -104,19 +106,32 @@ impl Progress {
         })
     }
 
+    /// What was sent of a message before and is over.
+    pub(super) fn concluded(&self, key: &str) -> Vec<String> {
+        self.with(|all| {
+            let known = all.iter().find(|(of, _)| of == key);
+            known
+                .map(|(_, known)| known.concluded.clone())
+                .unwrap_or_default()
+        })
+    }
+
     /// A message was handed over.
     pub(super) fn begin(&self, key: &str, sid: &str) {
         self.with(|all| {
             let before = all.iter().position(|(of, _)| of == key);
             let before = before.and_then(|at| all.remove(at));
-            let times = before.map_or(0, |(_, known)| known.times) + 1;
+            let (times, concluded) = before
+                .map(|(_, known)| (known.times, known.concluded))
+                .unwrap_or_default();
             let known = Known {
                 sid: sid.to_owned(),
                 status: "queued".to_owned(),
                 code: None,
                 acknowledged: false,
                 asked: 0,
-                times,
+                times: times + 1,
+                concluded,
             };
             all.push_back((key.to_owned(), known));
             if all.len() > REMEMBERED_MAX {
@@ -148,9 +163,12 @@ impl Progress {
         self.known(key)
     }
 
-    /// The next attempt sends anew; how often it was done is remembered.
+    /// The next attempt sends anew; how often it was done is remembered, and what is not to be taken for the new one.
     pub(super) fn again(&self, key: &str) {
-        self.change(key, |known| known.sid.clear());
+        self.change(key, |known| {
+            let sid = std::mem::take(&mut known.sid);
+            known.concluded.push(sid);
+        });
     }
 
     /// Nothing more is to be known.
@@ -172,6 +190,7 @@ mod tests {
             acknowledged: false,
             asked: 0,
             times: 1,
+            concluded: Vec::new(),
         };
         for status in [
             "accepted",

@@ -56,7 +56,7 @@ pub(super) fn render(words: &Words<'_>) -> Result<Letter, Unworded> {
     let body =
         |text: String| (!text.trim().is_empty()).then(|| wording::cut(&text, BODY_MAX_BYTES).into_owned());
     Ok(Letter {
-        subject: words.marked(subject.trim().to_owned()),
+        subject: words.marked(subject.trim()),
         headers,
         text: body(text),
         html: body(html),

@@ -14,13 +14,13 @@ pub(super) fn render(words: &Words<'_>, channel: Option<&str>) -> Result<Value, 
     let default = |name: &str| format!("{{{{ template \"slack.default.{name}\" . }}}}");
     let text = |key: &str, name: &str| words.text(key, &default(name));
     let mut attachment = Map::new();
-    let title = words.marked(text("title", "title")?);
     let mut put = |key: &str, value: String| {
         if !value.is_empty() {
             attachment.insert(key.to_owned(), json!(wording::cut(&value, TEXT_MAX_BYTES)));
         }
     };
-    put("title", wording::cut(&title, TITLE_MAX_BYTES).into_owned());
+    let title = text("title", "title")?;
+    put("title", words.marked_within(&title, TITLE_MAX_BYTES));
     put("title_link", text("title_link", "titlelink")?);
     put("pretext", text("pretext", "pretext")?);
     put("text", text("text", "text")?);

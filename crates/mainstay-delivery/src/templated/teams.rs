@@ -29,7 +29,7 @@ pub(super) fn render(words: &Words<'_>) -> Result<Value, Unworded> {
                 "body": [
                     {
                         "type": "TextBlock", "size": "Medium", "weight": "Bolder", "wrap": true, "color": colour,
-                        "text": words.marked(title),
+                        "text": words.marked(&title),
                     },
                     { "type": "TextBlock", "wrap": true, "text": wording::cut(&text, TEXT_MAX_BYTES) },
                 ],

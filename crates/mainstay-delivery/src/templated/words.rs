@@ -136,11 +136,13 @@ impl<'a> Words<'a> {
     }
 
     /// A line, marked if it may be a repetition.
-    pub(super) fn marked(&self, line: String) -> String {
-        match wording::duplicate(self.outgoing) {
-            Some(mark) => format!("{line} ({mark})"),
-            None => line,
-        }
+    pub(super) fn marked(&self, line: &str) -> String {
+        self.marked_within(line, usize::MAX)
+    }
+
+    /// The same within a limit.
+    pub(super) fn marked_within(&self, line: &str, max_bytes: usize) -> String {
+        wording::marked_within(self.outgoing, line, max_bytes)
     }
 }
 

@@ -9,7 +9,7 @@ use mainstay_delivery::inbox::{Faults, HttpFault, SmtpFault, Via};
 use mainstay_delivery::smtp::{Security, SmtpOptions};
 use mainstay_kernel::effect::{Channel, Outcome};
 
-use crate::support::{IMPATIENT, PATIENT, Running, channels, nobody, says, send, word};
+use crate::support::{IMPATIENT, PATIENT, Running, channels, deliver, nobody, says, send, send_this, word};
 
 /// Longer than an impatient sender waits.
 const LONGER_MS: u64 = 60_000;
@@ -162,6 +162,29 @@ async fn answers_are_read_as_their_standards_say() {
     assert_eq!(answers(&endless).await, ["unknown 0", "unknown 0"]);
 }
 
+/// A receiver that does not read stands for a way on which bytes are lost: what was written is tried again and again.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_nobody_acknowledges_is_not_transmitted_for_ever() {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("binds");
+    let listener = socket.listen(8).expect("listens");
+    let server = listener.local_addr().expect("an address");
+    let mut message = deliver(Channel::Webhook);
+    message.message.body = "x".repeat(64 * 1024);
+    let hook = Address::Webhook {
+        url: format!("http://{server}/"),
+    };
+    let channels = channels(server, PATIENT);
+    let begun = tokio::time::Instant::now();
+    let sent = send_this(&channels, &hook, &message, 1, false).await;
+    assert_eq!(word(&sent), "unknown 0", "{sent:?}");
+    assert!(begun.elapsed() < PATIENT / 2, "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn nobody_listening_means_that_it_did_not_arrive() {
     let server = nobody().await;
@@ -195,11 +218,72 @@ async fn a_mail_server_that_is_not_well_is_tried_again_and_one_that_says_no_is_n
     }
 }
 
+#[tokio::test]
+async fn a_mailbox_that_is_refused_does_not_take_the_mail_from_the_others() {
+    const TWO: [&str; 2] = ["ana@bank.example", "gone@bank.example"];
+    let ready = "220 hi\r\n250 hi\r\n250 ok\r\n";
+    for (to, replies, expected, said) in [
+        (
+            TWO,
+            "250 ok\r\n550 <gone@bank.example> unknown\r\n354 go\r\n250 queued\r\n",
+            "done",
+            "250 queued; 1 of 2 mailboxes refused",
+        ),
+        (
+            TWO,
+            "550 no\r\n250 ok\r\n354 go\r\n250 queued\r\n",
+            "done",
+            "250 queued; 1 of 2 mailboxes refused",
+        ),
+        // What cannot be read is not asked for.
+        (
+            [TWO[0], "gone at bank.example"],
+            "250 ok\r\n354 go\r\n250 queued\r\n",
+            "done",
+            "250 queued; 1 of 2 mailboxes refused",
+        ),
+        (
+            TWO,
+            "550 no\r\n550 no\r\n354 go\r\n250 queued\r\n",
+            "failed",
+            "550",
+        ),
+        // What passes is waited for before anybody has the mail: nobody gets it twice.
+        (
+            TWO,
+            "250 ok\r\n451 later\r\n354 go\r\n250 queued\r\n",
+            "retry 0",
+            "451",
+        ),
+        (
+            TWO,
+            "550 no\r\n451 later\r\n354 go\r\n250 queued\r\n",
+            "retry 0",
+            "451",
+        ),
+        (["gone", "gone at bank.example"], "", "failed", "no mail address"),
+    ] {
+        let server = speaks_first(format!("{ready}{replies}")).await;
+        let to = Address::Email(to.map(str::to_owned).into());
+        let sent = send(&channels(server, PATIENT), &to, Channel::Email, 1, false).await;
+        assert_eq!(word(&sent), expected, "{replies:?}: {sent:?}");
+        let (Outcome::Done { receipt: words }
+        | Outcome::Retry { reason: words, .. }
+        | Outcome::Failed { reason: words }) = &sent.outcome
+        else {
+            panic!("{sent:?}")
+        };
+        assert!(words.contains(said), "{words}");
+        assert!(!words.contains("gone") && !words.contains("ana"), "{words}");
+    }
+}
+
 /// A server that recites its half of a dialogue, one reply per line that it hears (the text counts as one), and hangs up.
-async fn speaks_first(dialogue: &'static str) -> SocketAddr {
+async fn speaks_first(dialogue: impl Into<String>) -> SocketAddr {
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
     let address = listener.local_addr().expect("an address");
+    let dialogue = dialogue.into();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("accepts");
         let (reader, mut writer) = stream.split();

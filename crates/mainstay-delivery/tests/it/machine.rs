@@ -74,6 +74,8 @@ struct Bench {
     events: Vec<(DeliveryEvent, Meta)>,
     entropy: SeededEntropy,
     page: Option<PageId>,
+    /// How long ago each message was called for.
+    age: SignedDuration,
 }
 
 impl Bench {
@@ -87,6 +89,7 @@ impl Bench {
             events: Vec::new(),
             entropy: SeededEntropy::new(1),
             page: None,
+            age: SignedDuration::ZERO,
         }
     }
 
@@ -117,6 +120,7 @@ impl Bench {
                 },
             },
             attempt,
+            caused_at: now() - self.age,
             possible_duplicate: false,
             address: Some("ana@bank.example".to_owned()),
             outcome,
@@ -181,6 +185,26 @@ fn a_receiver_that_asks_for_a_long_wait_is_not_waited_for() {
         ["delayed", "fell_over"]
     );
     assert_eq!(bench.keys(), ["page/1/email"]);
+}
+
+/// Behind a mail server that hangs, the second attempt of the first mails comes after the first of all others.
+#[test]
+fn who_waited_for_ten_seconds_is_told_by_the_next_channel_after_the_first_failure() {
+    let first = |channel: Channel, next: Channel, age_s: f64| {
+        let mut bench = Bench::new(&[channel, next]);
+        bench.age = SignedDuration::from_secs_f64(age_s);
+        let events = bench.tell_ana(channel, 1, retry(0));
+        assert_eq!(bench.effects.len() + 1, events.len());
+        events.len() > 1
+    };
+    assert!(!first(Channel::Email, Channel::Chat, 9.999));
+    assert!(first(Channel::Email, Channel::Chat, 10.0));
+    assert!(first(Channel::Chat, Channel::Email, 3_600.0));
+    // One attempt at a text or a call lasts for ten seconds, and then it may still be on its way.
+    for channel in [Channel::Sms, Channel::Voice] {
+        assert!(!first(channel, Channel::Email, 14.0));
+        assert!(first(channel, Channel::Email, 20.0));
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The real channels against real sockets, the inbox, and the machine that remembers what became of every attempt.
 
 mod bridge;
+mod callbacks;
 mod channels;
 mod inbox;
 mod machine;
+mod marks;
 mod matrix;
 mod pagerduty;
 mod provider;

@@ -146,6 +146,19 @@ async fn a_post_is_what_alertmanager_would_post() {
 }
 
 #[tokio::test]
+async fn a_title_that_is_cut_keeps_its_mark() {
+    let inbox = Running::start().await;
+    let provider = Provider::start(|_, _| Some(answer("200 OK", "", "ok"))).await;
+    let address = to(slack(provider.url()), &[("title", &"wide ".repeat(1_000))]);
+    let sent = send(&inbox, &address, &told(false), 2).await;
+    assert!(matches!(sent.outcome, Outcome::Done { .. }), "{sent:?}");
+    let post: Value = serde_json::from_str(&provider.asked()[0].body).expect("JSON");
+    let title = post["attachments"][0]["title"].as_str().expect("a title");
+    assert!(title.len() <= 1_024, "{}", title.len());
+    assert!(title.ends_with("… (possible duplicate, attempt 2)"), "{title}");
+}
+
+#[tokio::test]
 async fn a_template_that_fails_loses_no_message() {
     for failing in [
         "{{ .Nope }}",

@@ -1,5 +1,7 @@
 //! What people say from where they are: by a link in a mail, by a button in the chat, by a text message.
 
+use jiff::Timestamp;
+
 use super::{Answer, Failure};
 use crate::view::{AckLink, Done, LinkedPage, SlackAnswer, SlackRequest};
 
@@ -12,9 +14,9 @@ pub trait Desk: Send + Sync + 'static {
     fn acknowledge_by_link<'a>(&'a self, link: &'a AckLink) -> Answer<'a, Done, Denied>;
     /// Does what was pressed in Slack, in the name of who pressed it.
     fn slack_action<'a>(&'a self, request: &'a SlackRequest) -> Answer<'a, SlackAnswer, Denied>;
-    /// Takes the newest page on that was sent to a telephone as a text message; the caller has proved that the telephone
-    /// wrote.
-    fn acknowledge_newest<'a>(&'a self, number: &'a str) -> Answer<'a, Done>;
+    /// Takes the newest page on that was sent to a telephone as a text message before the answer was written; the caller
+    /// has proved that the telephone wrote, and when.
+    fn acknowledge_newest<'a>(&'a self, number: &'a str, written_at: Timestamp) -> Answer<'a, Done>;
     /// The provider of telephony, or somebody in its name, called back and was not believed.
     fn note_refused_call(&self, _reason: &'static str) {}
 }

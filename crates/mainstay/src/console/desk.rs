@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use mainstay_delivery::ack_link::AckLinks;
 use mainstay_delivery::channel::Channels;
 use mainstay_delivery::slack::{ACKNOWLEDGE, RESOLVE};
@@ -15,7 +16,7 @@ use mainstay_kernel::{Actor, IncidentId, PageId, PersonId, Principal, Role};
 use mainstay_plane::States;
 use mainstay_plane::signing::SigningKey;
 use mainstay_web::view::{AckLink, AckTarget, Done, LinkedPage, SlackAnswer, SlackRequest};
-use mainstay_web::{Answer, Denied, Desk, Failure};
+use mainstay_web::{ACK_PATH, Answer, Denied, Desk, Failure};
 use serde_json::Value;
 
 use super::{PlaneConsole, not_found};
@@ -24,6 +25,11 @@ use super::{PlaneConsole, not_found};
 const LINKS_CONTEXT: &[u8] = b"mainstay links that acknowledge, 1";
 /// How long an answer to Slack may take.
 const SLACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How far the provider of telephony may be behind our clock. Of pages that were sent after a text message was written it
+/// says nothing, so that one that is told again after a restart acknowledges none of them.
+const BEHIND_MAX: SignedDuration = SignedDuration::from_secs(30);
+/// How much of a title is written back, in characters.
+const TITLE_MAX: usize = 100;
 
 /// The doors through which acknowledgements come without an account.
 pub(crate) struct Doors {
@@ -36,7 +42,7 @@ pub(crate) struct Doors {
 pub(super) struct Refused([[AtomicU64; REASONS.len()]; DOORS.len()]);
 
 const DOORS: [&str; 3] = ["mail", "slack", "telephone"];
-const REASONS: [&str; 4] = ["malformed", "stale", "expired", "wrong"];
+const REASONS: [&str; 5] = ["malformed", "stale", "expired", "wrong", "repeated"];
 
 impl Refused {
     fn count(&self, door: &str, reason: &str) {
@@ -73,7 +79,7 @@ impl Doors {
 
 /// The links of a server: its signature over a fixed text is a secret that only it can make.
 pub(crate) fn links(key: &SigningKey) -> AckLinks {
-    AckLinks::new(key.sign(LINKS_CONTEXT).as_bytes())
+    AckLinks::new(key.sign(LINKS_CONTEXT).as_bytes(), ACK_PATH)
 }
 
 /// A person of the catalog at work.
@@ -85,8 +91,13 @@ pub(crate) fn responder(person: &str) -> Principal {
     }
 }
 
-/// Where the page of an incident that was sent to one of these people as a text message is, newest first.
-fn newest_text(states: &States<'_>, people: &[PersonId]) -> Option<(PersonId, PageId)> {
+/// The newest page of an incident that was sent to one of these people as a text message by then: to whom, which, and what
+/// it is about.
+fn newest_text(
+    states: &States<'_>,
+    people: &[PersonId],
+    by: Timestamp,
+) -> Option<(PersonId, PageId, String)> {
     let incidents = states.incidents.all();
     let pages = incidents.flat_map(|incident| states.oncall.pages_of(&incident.id));
     let texts = pages.flat_map(|page| {
@@ -100,11 +111,13 @@ fn newest_text(states: &States<'_>, people: &[PersonId]) -> Option<(PersonId, Pa
             })
             .collect();
         let told = page.told.iter();
-        let told = told.filter(move |(_, _, person, _)| people.contains(person) && texted.contains(&person));
-        told.map(|(at, _, person, _)| (*at, person, &page.request.page))
+        let told = told.filter(move |(at, _, person, _)| {
+            *at <= by && people.contains(person) && texted.contains(&person)
+        });
+        told.map(|(at, _, person, _)| (*at, person, &page.request))
     });
-    let newest = texts.max_by_key(|(at, _, page)| (*at, *page))?;
-    Some((newest.1.clone(), newest.2.clone()))
+    let (_, person, page) = texts.max_by_key(|(at, _, page)| (*at, &page.page))?;
+    Some((person.clone(), page.page.clone(), page.title.clone()))
 }
 
 /// What was pressed.
@@ -231,16 +244,22 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         }
     }
 
-    async fn take_newest_on(&self, number: &str) -> Result<Done, Failure> {
+    async fn take_newest_on(&self, number: &str, written_at: Timestamp) -> Result<Done, Failure> {
         let directory = self.plane.directory();
         let people: Vec<PersonId> = directory
             .by_phone(number)
             .filter_map(|person| PersonId::new(person).ok())
             .collect();
-        let newest = self.plane.look(|states| newest_text(states, &people)).await;
-        let (person, page) = newest.ok_or_else(|| not_found("a page that was sent to this number"))?;
-        self.take_on(&responder(person.as_str()), &AckTarget::Page(page))
-            .await
+        let by = written_at.saturating_add(BEHIND_MAX).unwrap_or(Timestamp::MAX);
+        let newest = self.plane.look(|states| newest_text(states, &people, by)).await;
+        let (person, page, title) = newest.ok_or_else(|| not_found("a page that was sent to this number"))?;
+        let done = self
+            .take_on(&responder(person.as_str()), &AckTarget::Page(page.clone()))
+            .await?;
+        // Who wrote may have had another page in mind.
+        let title: String = title.chars().take(TITLE_MAX).collect();
+        let message = format!("{} Page {page}: {title}", done.message);
+        Ok(Done { message, ..done })
     }
 }
 
@@ -261,8 +280,8 @@ impl<J: Journal, C: Channels + 'static, H: Hands> Desk for PlaneConsole<J, C, H>
         Box::pin(self.pressed(request))
     }
 
-    fn acknowledge_newest<'a>(&'a self, number: &'a str) -> Answer<'a, Done> {
-        Box::pin(self.take_newest_on(number))
+    fn acknowledge_newest<'a>(&'a self, number: &'a str, written_at: Timestamp) -> Answer<'a, Done> {
+        Box::pin(self.take_newest_on(number, written_at))
     }
 
     fn note_refused_call(&self, reason: &'static str) {

@@ -72,7 +72,7 @@ impl Exposition {
 pub(super) fn refused(refused: &Refused) -> String {
     let mut text = Exposition(String::new());
     let name = "mainstay_acknowledgements_refused_total";
-    let help = "Links of mails, buttons of Slack and calls of the telephone provider whose signature was not believed.";
+    let help = "Links of mails, buttons of Slack and calls of the telephone provider that were not believed, or came before.";
     text.family(name, "counter", help);
     for (door, reason, count) in refused.all() {
         text.sample(name, &[("door", door), ("reason", reason)], count);

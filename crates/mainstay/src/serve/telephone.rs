@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use mainstay_catalog::Catalog;
 use mainstay_delivery::signature::SignatureError;
 use mainstay_delivery::telephone::{Acknowledge, Callbacks};
@@ -54,8 +55,8 @@ impl<C: Console + 'static> Acknowledge for Desk<C> {
         }
     }
 
-    async fn acknowledge_newest(&self, number: String) -> Option<String> {
-        match self.0.acknowledge_newest(&number).await {
+    async fn acknowledge_newest(&self, number: String, written_at: Timestamp) -> Option<String> {
+        match self.0.acknowledge_newest(&number, written_at).await {
             Ok(done) => Some(done.message),
             Err(failure) => {
                 tracing::warn!(?failure, "no page could be acknowledged by a text message");

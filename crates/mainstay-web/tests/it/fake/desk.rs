@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
 use mainstay_kernel::{IncidentId, PageId, Severity};
 use mainstay_web::view::*;
 use mainstay_web::{Answer, Denied, Desk};
@@ -55,7 +56,7 @@ impl Desk for Fake {
         })
     }
 
-    fn acknowledge_newest<'a>(&'a self, _: &'a str) -> Answer<'a, Done> {
+    fn acknowledge_newest<'a>(&'a self, _: &'a str, _: Timestamp) -> Answer<'a, Done> {
         Box::pin(async { Ok(done()) })
     }
 }

@@ -199,17 +199,30 @@ async fn a_text_message_acknowledges_the_newest_page_that_was_sent_to_that_numbe
         })
         .await
         .expect("who is on call has a telephone");
-    let stranger = world.console.acknowledge_newest("+27115550999").await;
+    let now = world.clock.now();
+    let title = world
+        .plane
+        .look(|states| states.oncall.page(&page).map(|page| page.request.title.clone()))
+        .await
+        .expect("the page");
+    let stranger = world.console.acknowledge_newest("+27115550999", now).await;
     assert!(matches!(stranger, Err(Failure::NotFound { .. })), "{stranger:?}");
+    // What was written before the page was sent is about no such page.
+    let before = now - jiff::SignedDuration::from_mins(5);
+    let earlier = world.console.acknowledge_newest(&number, before).await;
+    assert!(matches!(earlier, Err(Failure::NotFound { .. })), "{earlier:?}");
     let first = world
         .console
-        .acknowledge_newest(&number)
+        .acknowledge_newest(&number, now)
         .await
         .expect("it was sent there");
-    assert_eq!(first.message, format!("Acknowledged by {person}."));
+    assert_eq!(
+        first.message,
+        format!("Acknowledged by {person}. Page {page}: {title}")
+    );
     let second = world
         .console
-        .acknowledge_newest(&number)
+        .acknowledge_newest(&number, now)
         .await
         .expect("it was sent there");
     assert!(
