@@ -133,7 +133,7 @@ fn a_clock_that_is_set_back_ends_no_insistence() {
         spec.policies.insert("chain".to_owned(), policy(turns));
     });
     bench.page("p1", "P1");
-    bench.now = bench.now - SignedDuration::from_hours(1);
+    bench.now -= SignedDuration::from_hours(1);
     let page = PageId::new("p1").expect("a name");
     let passed = bench.ask(OncallCommand::PassTurn {
         page: page.clone(),
