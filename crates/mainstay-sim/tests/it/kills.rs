@@ -159,10 +159,11 @@ fn check<S: Storage>(world: &World<S>, what: &str) {
         .iter()
         .filter(|entry| entry.text.starts_with("page delivered"))
         .count();
-    assert_eq!(
-        noted,
-        paged.len(),
-        "{what}: each delivered page stands on the timeline once"
+    // Of a call nothing can be asked, and none is made again once somebody has taken the page on: it may have been heard.
+    let calls = paged.iter().filter(|key| key.ends_with("/voice")).count();
+    assert!(
+        noted <= paged.len() && paged.len() - noted <= calls,
+        "{what}: each delivered page stands on the timeline once: {noted} of {paged:?}"
     );
 }
 

@@ -180,8 +180,9 @@ fn storm(site: &Site<'_>, size: Size, chance: &SeededEntropy) -> (u64, Vec<usize
 }
 
 /// What the journal says was to be sent to people, and how often it says that a message was delivered, or was not tried
-/// again because its page was over by then. The latter are not pages that anybody waits for.
-async fn written(site: &Site<'_>) -> (BTreeSet<String>, BTreeMap<String, u32>) {
+/// again because its page was over by then. The latter are not pages that anybody waits for. And how many messages of alerts
+/// were not tried again because the alert was over.
+async fn written(site: &Site<'_>) -> (BTreeSet<String>, BTreeMap<String, u32>, usize) {
     let clock = std::sync::Arc::new(ManualClock::at(Timestamp::now()));
     let entropy = std::sync::Arc::new(SeededEntropy::new(1));
     let directory = site.data.join("journal");
@@ -229,7 +230,8 @@ async fn written(site: &Site<'_>) -> (BTreeSet<String>, BTreeMap<String, u32>) {
     let waiting = journal.waiting_effects(10).await.expect("it can be read");
     assert!(waiting.is_empty(), "it waits to be sent: {waiting:?}");
     pages.retain(|key| !withdrawn.contains(key));
-    (pages, settled)
+    let alerts = withdrawn.iter().filter(|key| key.starts_with("alert/")).count();
+    (pages, settled, alerts)
 }
 
 /// Repetitions: how many, those that do not say so, and how many messages were on their way at one kill at most.
@@ -277,15 +279,24 @@ fn no_page_is_lost(what: &str, size: Size, database: Option<&Postgres>) {
     let (acknowledged, killed_at, starts) = storm(&site, size, &chance);
     let arrivals = receiver.since(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (pages, settled) = runtime.expect("a runtime").block_on(written(&site));
+    let (pages, settled, withdrawn) = runtime.expect("a runtime").block_on(written(&site));
 
-    let told: BTreeSet<u64> = arrivals
-        .iter()
-        .filter(|arrival| arrival.path == "/desk" && arrival.body.contains("firing"))
-        .flat_map(|arrival| marked(&arrival.body).collect::<Vec<_>>())
-        .collect();
+    let told = |word: &str| -> BTreeSet<u64> {
+        let desk = arrivals.iter().filter(|arrival| arrival.path == "/desk");
+        let saying = desk.filter(|arrival| arrival.body.contains(word));
+        saying
+            .flat_map(|arrival| marked(&arrival.body).collect::<Vec<_>>())
+            .collect()
+    };
+    let (began, ended) = (told("firing"), told("resolved"));
+    // Where the desk was busy until it was over, it is told that it is over, and nothing after that.
+    let only_ended = ended.difference(&began).count();
+    assert!(
+        only_ended <= withdrawn,
+        "{what}, seed {seed}: of {only_ended} only the end was told, {withdrawn} were withdrawn"
+    );
     let lost: Vec<String> = (0..acknowledged)
-        .filter(|number| !told.contains(number))
+        .filter(|number| !began.contains(number) && !ended.contains(number))
         .map(mark)
         .collect();
     let keys: BTreeSet<&str> = arrivals.iter().map(|arrival| arrival.key.as_str()).collect();
