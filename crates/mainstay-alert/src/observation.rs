@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use mainstay_kernel::Labels;
-use mainstay_kernel::labels::ALERT_NAME;
+use mainstay_kernel::labels::{ALERT_NAME, is_label_name};
 use serde::Deserialize;
 
 /// One alert as its source sees it now.
@@ -70,6 +70,16 @@ pub enum ObservationError {
     /// It has no name.
     #[error("alert {0} has no label alertname; every alert needs one")]
     NoName(usize),
+    /// One of its labels has a name that is none.
+    #[error(
+        "alert {index} has a label called {name:?}; a name has letters, digits and underscores, and begins with no digit"
+    )]
+    LabelName {
+        /// Which alert, from 1.
+        index: usize,
+        /// The name.
+        name: String,
+    },
     /// Its labels or annotations are too large.
     #[error("alert {index} has {bytes} bytes of labels and annotations, at most {limit} are allowed")]
     TooLarge {
@@ -119,6 +129,18 @@ fn check(index: usize, observation: Observation) -> Result<Observation, Observat
     Ok(observation)
 }
 
+/// As Alertmanager 0.25 takes them. An Alertmanager that tells of alerts by its webhook has taken them itself: what it
+/// calls a label is one.
+fn check_names(index: usize, labels: &Labels) -> Result<(), ObservationError> {
+    match labels.iter().find(|(name, _)| !is_label_name(name)) {
+        Some((name, _)) => Err(ObservationError::LabelName {
+            index: index + 1,
+            name: name.to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Go's zero time: what Go programs, `amtool` among them, send for a time that they do not give.
 const GO_ZERO_TIME: Timestamp = Timestamp::constant(-62_135_596_800, 0);
 
@@ -142,7 +164,7 @@ pub fn from_api(alerts: Vec<PostableAlert>, now: Timestamp) -> (Vec<Observation>
             ended_at: ends_at,
             believed_for_ms: None,
         };
-        match check(index, observation) {
+        match check_names(index, &observation.labels).and_then(|()| check(index, observation)) {
             // An end that lies ahead is how long to believe it, not an end.
             Ok(taken) => good.push(match taken.ended_at.map(|end| end.duration_since(now)) {
                 Some(ahead) if ahead.is_positive() => Observation {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_kernel::clock::truncate_to_ms;
+use mainstay_kernel::labels::is_label_name;
 use mainstay_kernel::{Labels, Matcher};
 use serde::{Deserialize, Serialize};
 
@@ -121,7 +122,16 @@ impl SilenceDraft {
             .map(|matcher| matcher.name().len() + matcher.value().len())
             .chain([self.created_by.len(), self.comment.len()])
             .sum();
-        if self.matchers.is_empty() {
+        let odd = self
+            .matchers
+            .iter()
+            .find(|matcher| !is_label_name(matcher.name()));
+        if let Some(odd) = odd {
+            bad(&format!(
+                "{:?} is no name of a label: a name has letters, digits and underscores, and begins with no digit",
+                odd.name()
+            ))
+        } else if self.matchers.is_empty() {
             bad("a silence needs a matcher")
         } else if self.matchers.iter().all(|matcher| matcher.matches_value("")) {
             bad("one matcher at least must not match the empty string, or it would silence everything")

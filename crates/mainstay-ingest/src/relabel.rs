@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use mainstay_kernel::Labels;
+use mainstay_kernel::labels::is_label_name;
 use md5::{Digest, Md5};
 use regex::Regex;
 
@@ -229,13 +230,6 @@ fn expand(template: &str, found: &regex::Captures<'_>) -> String {
     let mut expanded = String::new();
     found.expand(template, &mut expanded);
     expanded
-}
-
-/// Whether it is a label name as every version of Prometheus takes it.
-pub(crate) fn is_label_name(name: &str) -> bool {
-    !name.starts_with(|char: char| char.is_ascii_digit())
-        && !name.is_empty()
-        && name.bytes().all(is_label_byte)
 }
 
 fn is_label_byte(byte: u8) -> bool {

@@ -13,6 +13,16 @@ pub const METRIC_NAME: &str = "__name__";
 /// The label that holds an alert's name.
 pub const ALERT_NAME: &str = "alertname";
 
+/// Whether it is a label name as every version of Prometheus and Alertmanager takes it.
+#[must_use]
+pub fn is_label_name(name: &str) -> bool {
+    !name.starts_with(|char: char| char.is_ascii_digit())
+        && !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// A sorted set of `name="value"` pairs. An empty value is the same as no label and is never held.
 ///
 /// Held as one text, because there are millions of them: names and values in turn, in order of name, each with its

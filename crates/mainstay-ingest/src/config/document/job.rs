@@ -14,8 +14,8 @@ use super::relabel::Rules;
 use super::{Check, Fields, Group, Keyed, next};
 use crate::config::{ConfigError, ScrapeJob};
 use crate::exposition::{HistogramForm, ScrapeProtocol};
-use crate::relabel::is_label_name;
 use crate::scrape::{ScrapeFormats, ScrapeLimits};
+use mainstay_kernel::labels::is_label_name;
 
 const GLOBAL_KEYS: &[&str] = &[
     "evaluation_interval",

@@ -20,7 +20,7 @@ use serde_saphyr::{Location, Spanned};
 use self::job::{Global, Job};
 use self::remote_write::Receiver;
 use super::{ConfigError, ScrapeConfig, TargetGroup, duration};
-use crate::relabel::is_label_name;
+use mainstay_kernel::labels::is_label_name;
 
 /// What Prometheus knows at the top of its file, beside what is read here.
 const TOP_KEYS: &[&str] = &[
