@@ -46,6 +46,8 @@ use operations::DiskOperations;
 use replica::Replica;
 use tick::Ticks;
 
+use channels::setting_error;
+
 pub(crate) use channels::channel_options;
 pub(crate) use options::{Options, without_password};
 pub(crate) use process::{start_logging, told_to_stop};
@@ -143,7 +145,8 @@ async fn serve(options: Options) -> Result<(), ServeError> {
     let store_limits = options.store();
     let sources = Sources::read(options.targets_urls, interval, options.scrape_config.as_deref())?;
     let lookup = settings(&catalog, &options.catalog, environment);
-    let directory = Directory::new(&catalog, &lookup)?;
+    let unset = |error| ServeError::Channel(setting_error(&catalog.response.channels, &lookup, &error));
+    let directory = Directory::new(&catalog, &lookup).map_err(unset)?;
     let channels =
         RealChannels::new(channel_options(&catalog.response.channels, &lookup).map_err(ServeError::Channel)?)
             .map_err(|error| ServeError::Channel(error.to_string()))?;
