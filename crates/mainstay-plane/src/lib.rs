@@ -32,4 +32,4 @@ pub use judge::{Blind, Judge};
 pub use plane::{ApplyError, LEAD_TTL, Parts, Plane, States};
 pub use shifts::open_matters;
 pub use telemetry::{Telemetry, TelemetryError};
-pub use why::{Decision, Step, Subject, why};
+pub use why::{Decision, Step, Subject, newest_start, why};
