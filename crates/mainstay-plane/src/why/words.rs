@@ -293,7 +293,9 @@ fn oncall(event: OncallEvent, actor: &Actor) -> Option<(Step, String)> {
             people: told, scope, ..
         } => {
             let verb = if told.len() == 1 { "hears" } else { "hear" };
-            format!("{} {verb} that it concerns {scope}.", people(&told))
+            let place = scope.to_string();
+            let place = place.strip_prefix("in ").unwrap_or(&place);
+            format!("{} {verb} that it concerns {place}.", people(&told))
         }
         OncallEvent::Superseded { page, by } => format!("Page {page} gives way to the worse page {by}."),
         OncallEvent::Acknowledged(fact) => {
@@ -432,18 +434,18 @@ mod tests {
 
     #[test]
     fn one_person_hears_and_many_hear() {
-        let told = |people: &[&str]| {
+        let told = |people: &[&str], labels: &Labels| {
             let event = OncallEvent::Widened {
                 page: PageId::new("2026-03-02-001-p1").expect("an id"),
-                scope: Scope::platform(),
+                scope: Scope::from_labels(labels),
                 title: String::new(),
                 people: people.iter().filter_map(|one| one.parse().ok()).collect(),
             };
             oncall(event, &Actor::machine("oncall")).map(|(_, text)| text)
         };
-        let one = told(&["ada"]);
-        assert_eq!(one.as_deref(), Some("ada hears that it concerns the platform."));
-        let two = told(&["ada", "bob"]);
+        let one = told(&["ada"], &Labels::from_iter([("cell", "cell-5")]));
+        assert_eq!(one.as_deref(), Some("ada hears that it concerns cell-5."));
+        let two = told(&["ada", "bob"], &Labels::new());
         assert_eq!(
             two.as_deref(),
             Some("ada and bob hear that it concerns the platform.")
