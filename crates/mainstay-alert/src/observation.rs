@@ -70,6 +70,9 @@ pub enum ObservationError {
     /// It has no name.
     #[error("alert {0} has no label alertname; every alert needs one")]
     NoName(usize),
+    /// One of its labels has no name.
+    #[error("alert {0} has a label whose name is empty")]
+    NoLabelName(usize),
     /// Its labels or annotations are too large.
     #[error("alert {index} has {bytes} bytes of labels and annotations, at most {limit} are allowed")]
     TooLarge {
@@ -95,6 +98,9 @@ fn check(index: usize, observation: Observation) -> Result<Observation, Observat
     let index = index + 1;
     if observation.labels.get(ALERT_NAME).is_none() {
         return Err(ObservationError::NoName(index));
+    }
+    if observation.labels.get("").is_some() {
+        return Err(ObservationError::NoLabelName(index));
     }
     let size = |labels: &Labels| {
         labels

@@ -121,7 +121,9 @@ impl SilenceDraft {
             .map(|matcher| matcher.name().len() + matcher.value().len())
             .chain([self.created_by.len(), self.comment.len()])
             .sum();
-        if self.matchers.is_empty() {
+        if self.matchers.iter().any(|matcher| matcher.name().is_empty()) {
+            bad("a matcher needs the name of a label")
+        } else if self.matchers.is_empty() {
             bad("a silence needs a matcher")
         } else if self.matchers.iter().all(|matcher| matcher.matches_value("")) {
             bad("one matcher at least must not match the empty string, or it would silence everything")

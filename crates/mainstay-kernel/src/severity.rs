@@ -40,18 +40,31 @@ impl Severity {
         }
     }
 
-    /// Reads the labels `priority` (P0 to P3) and `severity` (a word of the Prometheus world) of an alert.
+    /// The words of the Prometheus world that a label `severity` may say, and what each means.
+    pub const WORDS: [(&str, Self); 9] = [
+        ("critical", Self::P0),
+        ("page", Self::P0),
+        ("high", Self::P1),
+        ("error", Self::P1),
+        ("warning", Self::P2),
+        ("medium", Self::P2),
+        ("info", Self::P3),
+        ("low", Self::P3),
+        ("none", Self::P3),
+    ];
+
+    /// Reads the labels `priority` (P0 to P3) and `severity` (a word of the Prometheus world) of an alert, both in any
+    /// case: a word in capitals must not wake fewer people.
     #[must_use]
     pub fn from_labels(labels: &crate::Labels) -> Option<Self> {
         labels
             .get("priority")
             .and_then(|text| text.parse().ok())
-            .or_else(|| match labels.get("severity")? {
-                "critical" | "page" => Some(Self::P0),
-                "high" | "error" => Some(Self::P1),
-                "warning" | "medium" => Some(Self::P2),
-                "info" | "low" | "none" => Some(Self::P3),
-                _ => None,
+            .or_else(|| {
+                let said = labels.get("severity")?;
+                let mut words = Self::WORDS.into_iter();
+                let found = words.find(|(word, _)| word.eq_ignore_ascii_case(said));
+                found.map(|(_, severity)| severity)
             })
     }
 }
@@ -80,5 +93,23 @@ impl FromStr for Severity {
             .into_iter()
             .find(|s| s.to_string().eq_ignore_ascii_case(text))
             .ok_or(SeverityError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Labels;
+
+    #[test]
+    fn labels_say_it_in_any_case() {
+        let of = |name: &str, value: &str| Severity::from_labels(&Labels::from_iter([(name, value)]));
+        for (word, severity) in Severity::WORDS {
+            assert_eq!(of("severity", word), Some(severity));
+            assert_eq!(of("severity", &word.to_uppercase()), Some(severity));
+        }
+        assert_eq!(of("priority", "p1"), Some(Severity::P1));
+        assert_eq!(of("severity", "Page"), Some(Severity::P0));
+        assert_eq!(of("severity", "urgent"), None);
     }
 }

@@ -250,22 +250,26 @@ impl<'a> Reach<'a> {
                 .channels_for(severity)
                 .map(|channel| channel.name())
                 .collect();
-            format!("{person} has no address for {}", wanted.join(" or "))
+            match wanted.is_empty() {
+                true => format!("the policy names no channel for {severity} by which to tell {person}"),
+                false => format!("{person} has no address for {}", wanted.join(" or ")),
+            }
+        };
+        let addressed = |person: &PersonId| match policy.channels_for(severity).next() {
+            None => format!("name channels for {severity} in the policy"),
+            Some(_) => format!("give {person} an address for one of the policy's channels"),
         };
         let mut why = Vec::new();
         let mut help = None;
         for target in targets {
             let (reason, mend) = match target {
-                Target::Person(person) => (
-                    unreachable(&person.value),
-                    format!("give {person} an address for one of the policy's channels"),
-                ),
+                Target::Person(person) => (unreachable(&person.value), addressed(&person.value)),
                 Target::Rota(name) => {
                     let rota = spec.rotas.get(&name.value)?;
                     match on_call_at(&name.value, rota, &[], gap.from) {
                         Some(person) => (
                             format!("{} of rota {name}", unreachable(&person)),
-                            format!("give {person} an address for one of the policy's channels"),
+                            addressed(&person),
                         ),
                         None => (
                             format!("nobody is on call in rota {name}"),

@@ -35,4 +35,4 @@ pub use observe::OBSERVED_AT_ONCE;
 pub use plane::{LEAD_TTL, Parts, Plane, States};
 pub use shifts::open_matters;
 pub use telemetry::{Telemetry, TelemetryError};
-pub use why::{Decision, Step, Subject, why};
+pub use why::{Decision, Step, Subject, newest_start, why};

@@ -62,12 +62,16 @@ impl WebError {
         Self::new(StatusCode::BAD_REQUEST, "invalid", message, help)
     }
 
+    pub(crate) fn unauthenticated(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", message, help)
+    }
+
     pub(crate) fn not_found(what: impl std::fmt::Display) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "not_found",
             format!("{what} is not known"),
-            "It may never have existed, or your account may not see it.",
+            "It may never have existed, be long over, or be hidden from your account.",
         )
     }
 

@@ -175,12 +175,16 @@ fn not_signed_in(info: &RouteInfo, request: &Request) -> Result<Admitted, WebErr
         let target = url::with_query("/login", &[("next", next)]);
         return Ok(Admitted::SignIn(Redirect::to(&target).into_response()));
     }
-    Err(WebError::new(
-        StatusCode::UNAUTHORIZED,
-        "unauthenticated",
-        "who you are is not known",
-        "Send a token: `Authorization: Bearer TOKEN`, or sign in at /login.",
-    ))
+    Err(match request.headers().contains_key(header::AUTHORIZATION) {
+        true => WebError::unauthenticated(
+            "the token that was sent is in no tokens file",
+            "Send another one, or ask whoever keeps the tokens file of the server.",
+        ),
+        false => WebError::unauthenticated(
+            "no token was sent",
+            "Send one: `Authorization: Bearer TOKEN`, for `mainstay` MAINSTAY_TOKEN or --token; or sign in at /login.",
+        ),
+    })
 }
 
 /// Refuses what another site made the browser send. Browsers name the sender's origin with everything that writes.

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
-use http::StatusCode;
 use http::request::Parts;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -81,14 +80,11 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, WebError> {
         // The guard puts it there for every route that is not public.
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            WebError::new(
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                "who you are is not known",
-                "Sign in at /login.",
-            )
-        })
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| WebError::unauthenticated("no token was sent", "Sign in at /login."))
     }
 }
 

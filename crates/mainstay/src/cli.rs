@@ -3,9 +3,16 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use jiff::Timestamp;
 
 use crate::exit::Exit;
 use crate::serve;
+
+/// An instant as somebody types it.
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+    let refused = |_| "a time is written as in 2026-12-24T16:00:00Z or 2026-12-24T18:00:00+02:00".to_owned();
+    text.parse().map_err(refused)
+}
 
 /// The SRE control plane of a multi-tenant, cell-based payments platform.
 #[derive(Debug, Parser)]

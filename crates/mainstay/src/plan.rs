@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Exit {
 /// The catalog in a directory, if it has no errors.
 pub(crate) fn usable(path: &Path) -> Result<Catalog, Exit> {
     if !path.is_dir() {
-        anstream::eprintln!("mainstay plan: {} is not a directory", path.display());
+        anstream::eprintln!("mainstay: {} is not a directory", path.display());
         return Err(Exit::Usage);
     }
     let (catalog, findings) = check::examine(path);

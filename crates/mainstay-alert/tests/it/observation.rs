@@ -82,12 +82,20 @@ fn good_alerts_are_taken_beside_bad_ones_and_the_bad_ones_are_numbered() {
             {"labels":{"job":"x"}},
             {"labels":{"alertname":""}},
             {"labels":{"alertname":"B"},"startsAt":"2026-03-02T09:50:00Z","endsAt":"2026-03-02T09:40:00Z"},
-            {"labels":{"alertname":"C"}}]"#,
+            {"labels":{"alertname":"C"}},
+            {"labels":{"alertname":"D","a b":"1"}},
+            {"labels":{"alertname":"E","":"1"}},
+            {"labels":{"alertname":"F","a b":""}}]"#,
     );
     let names: Vec<String> = good.iter().map(|seen| seen.labels.to_string()).collect();
     assert_eq!(
         names,
-        [r#"{alertname="A"}"#, r#"{alertname="C"}"#],
+        [
+            r#"{alertname="A"}"#,
+            r#"{alertname="C"}"#,
+            r#"{"a b"="1", alertname="D"}"#,
+            r#"{alertname="F"}"#
+        ],
         "labels without a value are none"
     );
     assert_eq!(
@@ -95,7 +103,8 @@ fn good_alerts_are_taken_beside_bad_ones_and_the_bad_ones_are_numbered() {
         [
             ObservationError::NoName(2),
             ObservationError::NoName(3),
-            ObservationError::EndsBeforeStart(4)
+            ObservationError::EndsBeforeStart(4),
+            ObservationError::NoLabelName(7),
         ]
     );
     assert_eq!(

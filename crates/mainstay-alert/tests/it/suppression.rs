@@ -156,6 +156,10 @@ fn a_silence_without_sense_is_refused() {
             ..good.clone()
         },
         SilenceDraft {
+            matchers: vec![Matcher::equal("", "c")],
+            ..good.clone()
+        },
+        SilenceDraft {
             comment: "x".repeat(20_000),
             ..good.clone()
         },

@@ -127,7 +127,7 @@ pub(super) fn read(root: &Node, findings: &mut Findings<'_>, found: &mut Found) 
             match key.as_str() {
                 "resolve_timeout" => findings.loss(
                     key.at,
-                    "`resolve_timeout` is not followed: an alert is over when its source says so, or after five minutes of silence",
+                    "`resolve_timeout` is not followed: an alert with `endsAt` fires until then, one without until its end is told",
                     "leave it out",
                 ),
                 "smtp_hello" | "smtp_auth_identity" | "smtp_auth_secret" | "smtp_auth_secret_file" | "smtp_tls_config" => {

@@ -55,6 +55,12 @@ impl Setting {
             .is_some_and(|rest| rest.find('}') == Some(rest.len() - 1))
     }
 
+    /// The names that it needs.
+    fn variables(&self) -> impl Iterator<Item = &str> {
+        let parts = self.0.split("${").skip(1);
+        parts.filter_map(|part| part.split_once('}').map(|(name, _)| name))
+    }
+
     /// The text with every `${NAME}` replaced by what `lookup` gives for it.
     ///
     /// # Errors
@@ -200,6 +206,86 @@ impl Channels {
             .chain(self.pagerduty.keys())
             .chain(self.ntfy.keys())
             .map(String::as_str)
+    }
+
+    /// Every `${NAME}` of a channel for which `lookup` gives nothing, each once: whoever sets them need not find them one
+    /// by one.
+    #[must_use]
+    pub fn unset(&self, lookup: impl Fn(&str) -> Option<String>) -> Vec<String> {
+        let mut unset: Vec<String> = Vec::new();
+        for name in self.settings().flat_map(Setting::variables) {
+            if !unset.iter().any(|known| known == name) && lookup(name).is_none() {
+                unset.push(name.to_owned());
+            }
+        }
+        unset
+    }
+
+    /// Every text that may name a variable.
+    fn settings(&self) -> impl Iterator<Item = &Setting> {
+        let Self {
+            smtp,
+            chat,
+            webhooks,
+            webhook_secrets,
+            alertmanager_webhooks,
+            telephone,
+            slack,
+            pagerduty,
+            teams,
+            ntfy,
+            bridge,
+            limits: _,
+        } = self;
+        let smtp = smtp.iter().flat_map(|smtp| {
+            let password = smtp.password.as_ref().map(|password| &password.value);
+            let login = smtp.username.as_ref().zip(password);
+            let login = login
+                .into_iter()
+                .flat_map(|(username, password)| [username, password]);
+            [&smtp.host, &smtp.port, &smtp.from].into_iter().chain(login)
+        });
+        let telephone = telephone.iter().flat_map(|telephone| {
+            let own = [
+                &telephone.account_sid,
+                &telephone.auth_token.value,
+                &telephone.from,
+            ];
+            own.into_iter()
+                .chain(&telephone.url)
+                .chain(&telephone.callback_url)
+                .chain(&telephone.callback_listen)
+        });
+        let slack = slack.iter().flat_map(|slack| {
+            let signing = slack.signing_secret.iter().map(|secret| &secret.value);
+            std::iter::once(&slack.token.value)
+                .chain(signing)
+                .chain(&slack.url)
+        });
+        let pagerduty = pagerduty
+            .values()
+            .flat_map(|one| std::iter::once(&one.routing_key.value).chain(&one.url));
+        let ntfy = ntfy.values().flat_map(|topic| {
+            let token = topic.token.iter().map(|token| &token.value);
+            [&topic.url, &topic.topic].into_iter().chain(token)
+        });
+        let bridge = bridge.iter().flat_map(|bridge| {
+            let phone = bridge.phone.iter().map(|phone| &phone.value);
+            std::iter::once(&bridge.url.value).chain(phone)
+        });
+        let urls = webhooks
+            .values()
+            .chain(webhook_secrets.values())
+            .chain(alertmanager_webhooks.values())
+            .chain(teams.values())
+            .map(|url| &url.value);
+        smtp.chain(chat.iter().map(|chat| &chat.url.value))
+            .chain(urls)
+            .chain(telephone)
+            .chain(slack)
+            .chain(pagerduty)
+            .chain(ntfy)
+            .chain(bridge)
     }
 
     /// The names of those services of PagerDuty that a test chooses.
@@ -354,5 +440,27 @@ mod tests {
         assert!(Setting::from("${A}").is_variable());
         assert!(!Setting::from("${A}${B}").is_variable());
         assert!(!Setting::from("x${A}").is_variable());
+    }
+
+    #[test]
+    fn all_that_is_missing_is_named() {
+        let channels = Channels {
+            smtp: Some(Smtp {
+                host: Setting::from("${HOST}"),
+                port: Setting::from("${PORT}"),
+                from: Setting::from("a@${DOMAIN}.${HOST}"),
+                tls: false,
+                username: Some(Setting::from("${USERNAME_WITHOUT_PASSWORD}")),
+                password: None,
+            }),
+            slack: Some(SlackBot {
+                token: Spanned::nowhere(Setting::from("${TOKEN}")),
+                signing_secret: None,
+                url: None,
+            }),
+            ..Channels::default()
+        };
+        let lookup = |name: &str| (name == "PORT").then(String::new);
+        assert_eq!(channels.unset(lookup), ["HOST", "DOMAIN", "TOKEN"]);
     }
 }

@@ -139,31 +139,20 @@ pub(super) fn complete(
         time_intervals,
     };
 
-    let judged: &[(Severity, &str)] = match pages_by_policies {
-        true => &[(Severity::P0, "critical"), (Severity::P1, "high")],
-        false => &[],
-    };
-    for (severity, word) in judged {
-        let labels: Labels = [
-            ("priority", severity.to_string()),
-            ("severity", (*word).to_owned()),
-        ]
-        .into_iter()
-        .collect();
-        let taken = routing.route.matching(&labels);
-        let pages = taken.iter().any(|(_, route)| {
-            routing
-                .receivers
-                .get(&route.receiver)
-                .is_some_and(|receiver| receiver.page.is_some())
-        });
-        if !pages {
-            let names: Vec<&str> = taken.iter().map(|(_, route)| route.receiver.as_str()).collect();
+    if pages_by_policies {
+        let at = root.receiver.as_ref().map_or(root_at, |receiver| receiver.at);
+        for labels in unrouted(&routing) {
+            let told = routing.route.matching(&labels);
+            let told: Vec<&str> = told.iter().map(|(_, route)| route.receiver.as_str()).collect();
+            let said: Vec<String> = ["severity", "priority"]
+                .into_iter()
+                .filter_map(|name| Some(format!("{name}={:?}", labels.get(name)?)))
+                .collect();
             let message = format!(
-                "an alert with severity={word:?} and priority=\"{severity}\" goes to {}, which pages nobody",
-                names.join(", ")
+                "an alert with {} goes to {}, which pages nobody",
+                said.join(" and "),
+                told.join(", ")
             );
-            let at = root.receiver.as_ref().map_or(root_at, |receiver| receiver.at);
             diagnostics.push(
                 document
                     .diagnostic(lint::SEVERITY_UNROUTED, at, message)
@@ -172,6 +161,35 @@ pub(super) fn complete(
         }
     }
     routing
+}
+
+/// Labels as alerts of P0 and P1 have them that no route takes to a receiver that pages.
+///
+/// A catalog may know nothing of alerts that have a word alone. One that pages for some words must page for all that mean
+/// the same: else an alert pages or does not by the word that its author liked.
+fn unrouted(routing: &Routing) -> Vec<Labels> {
+    let pages = |labels: &Labels| {
+        let taken = routing.route.matching(labels);
+        taken.iter().any(|(_, route)| {
+            let receiver = routing.receivers.get(&route.receiver);
+            receiver.is_some_and(|receiver| receiver.page.is_some())
+        })
+    };
+    let both = [(Severity::P0, "critical"), (Severity::P1, "high")].map(|(severity, word)| {
+        let labels = [("priority", severity.to_string()), ("severity", word.to_owned())];
+        labels.into_iter().collect()
+    });
+    let paging = Severity::WORDS
+        .into_iter()
+        .filter(|(_, severity)| severity.pages());
+    let alone = paging.map(|(word, _)| [("severity", word)].into_iter().collect());
+    let (paged, not_paged): (Vec<Labels>, Vec<Labels>) = alone.partition(pages);
+    let alone = match paged.is_empty() {
+        true => Vec::new(),
+        false => not_paged,
+    };
+    let both = both.into_iter().filter(|labels| !pages(labels));
+    both.chain(alone).collect()
 }
 
 /// What a route may name.

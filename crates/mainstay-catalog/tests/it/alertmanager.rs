@@ -225,6 +225,17 @@ fn what_is_wrong_has_a_place_and_a_remedy() {
     }
 }
 
+/// Nothing ends because five minutes went by: whoever moves over must not think so.
+#[test]
+fn what_stands_in_the_place_of_a_timeout_is_said_as_it_is() {
+    let (_, found) = check("route: {receiver: a}\nreceivers: [{name: a}]\nglobal: {resolve_timeout: 5m}\n");
+    let said = found.render_short();
+    assert!(
+        said.contains("an alert with `endsAt` fires until then, one without until its end is told"),
+        "{said}"
+    );
+}
+
 /// A generator of label sets: the same seed, the same sets.
 struct Dice(u64);
 

@@ -52,3 +52,29 @@ fn each_defect_is_found_at_its_place_and_says_how_to_mend_it() {
         "not one finding with a place and a help: {failures:?}"
     );
 }
+
+/// Words that mean the same page alike; a catalog whose rules all have a priority need not know a word.
+#[test]
+fn who_pages_for_one_word_pages_for_all_that_mean_the_same() {
+    let findings = |words: &str| {
+        let routing = fs::read_to_string(here("tests/good/routing.yaml")).expect("it is there");
+        let route = format!(
+            "    routes:\n      - {{receiver: pages, matchers: ['priority=\"\"', 'severity=~\"{words}\"']}}\n"
+        );
+        assert!(routing.contains("    routes:\n"), "{routing}");
+        let overlay = tempfile::tempdir().expect("a directory");
+        let routing = routing.replacen("    routes:\n", &route, 1);
+        fs::write(overlay.path().join("routing.yaml"), routing).expect("written");
+        let found = check(overlay.path());
+        found.iter().map(|one| one.message.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(findings("critical|page|high|error"), Vec::<String>::new());
+    assert_eq!(findings("nothing"), Vec::<String>::new());
+    assert_eq!(
+        findings("critical|page"),
+        [
+            "an alert with severity=\"error\" goes to chat, which pages nobody",
+            "an alert with severity=\"high\" goes to chat, which pages nobody",
+        ]
+    );
+}

@@ -78,6 +78,21 @@ fn every_priority_goes_where_the_specification_sends_it() {
     assert_eq!(on_call.chat[0].as_str(), "#alerts");
 }
 
+/// A rule of somebody else's pages by its word, however that is written.
+#[test]
+fn every_word_that_pages_does_so_in_any_case() {
+    let catalog = payments();
+    let routing = &catalog.response.routing;
+    for (word, severity) in Severity::WORDS {
+        for word in [word.to_owned(), word.to_uppercase()] {
+            let labels = Labels::from_iter([("severity", word.as_str())]);
+            let taken = routing.route.matching(&labels);
+            let pages = taken.iter().any(|(_, route)| route.receiver == "on-call");
+            assert_eq!(pages, severity.pages(), "{word}");
+        }
+    }
+}
+
 #[test]
 fn the_chain_is_the_one_of_the_specification() {
     let catalog = payments();

@@ -261,6 +261,19 @@ fn a_finding_says_when_why_and_how_to_mend_it() {
     );
 }
 
+#[test]
+fn a_policy_without_channels_is_to_blame_itself() {
+    let now: Timestamp = NOW.parse().expect("an instant");
+    let mut catalog = catalog(Without::Nothing);
+    let main = catalog.response.policies.get_mut("main").expect("a policy");
+    main.channels.remove(&Severity::P1);
+    let text = found(&catalog, now).render_short();
+    assert!(
+        text.contains("the policy names no channel for P1 by which to tell ben of rota primary"),
+        "{text}"
+    );
+}
+
 /// The catalogs that are shipped have no hole on any day of two years.
 #[test]
 fn the_payments_catalog_has_no_hole() {

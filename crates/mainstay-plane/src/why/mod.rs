@@ -1,7 +1,10 @@
 //! Why somebody was told, or was not: every decision about an alert, a page or an incident in its order, read off the
 //! journal alone. Events name what caused them; nothing here is taken from a log or from a state at hand.
 
+mod search;
 mod words;
+
+pub use search::newest_start;
 
 use std::collections::BTreeSet;
 
@@ -97,6 +100,7 @@ pub async fn why(journal: &impl Journal, subject: &Subject) -> Result<Vec<Decisi
     let mut trail = Trail {
         journal,
         seen: BTreeSet::new(),
+        attached: words::Attached::new(),
         decisions: Vec::new(),
     };
     match subject {
@@ -117,6 +121,7 @@ pub async fn why(journal: &impl Journal, subject: &Subject) -> Result<Vec<Decisi
 struct Trail<'a, J> {
     journal: &'a J,
     seen: BTreeSet<Seq>,
+    attached: words::Attached,
     decisions: Vec<(Seq, Decision)>,
 }
 
@@ -134,6 +139,13 @@ impl<J: Journal> Trail<'_, J> {
             };
             self.decisions.push((envelope.seq, decision));
         }
+    }
+
+    /// Takes down what an event of an incident, a page or a delivery decided.
+    fn other(&mut self, record: &Record) -> Result<(), JournalError> {
+        let decided = words::other(record, &mut self.attached)?;
+        self.note(record, decided);
+        Ok(())
     }
 
     /// Whether an event is new to the trail, and there is room for it.
@@ -252,7 +264,7 @@ impl<J: Journal> Trail<'_, J> {
                 if !self.is_new(&record) {
                     continue;
                 }
-                self.note(&record, words::other(&record)?);
+                self.other(&record)?;
                 if record.envelope.kind == "oncall.opened"
                     && let Some(page) = record.envelope.stream.0.strip_prefix("page/")
                 {
@@ -269,7 +281,7 @@ impl<J: Journal> Trail<'_, J> {
     async fn of_page(&mut self, page: &str) -> Result<(), JournalError> {
         for record in self.stream("page", page).await? {
             if self.is_new(&record) {
-                self.note(&record, words::other(&record)?);
+                self.other(&record)?;
                 Box::pin(self.after(&record)).await?;
             }
         }
@@ -310,7 +322,7 @@ impl<J: Journal> Trail<'_, J> {
                 }
             }
             if self.is_new(&record) {
-                self.note(&record, words::other(&record)?);
+                self.other(&record)?;
             }
         }
         Ok(())
@@ -324,7 +336,7 @@ impl<J: Journal> Trail<'_, J> {
             if !self.is_new(&record) {
                 continue;
             }
-            self.note(&record, words::other(&record)?);
+            self.other(&record)?;
             if let Some(IncidentEvent::PageRequested(request)) = incident_event(&record)? {
                 self.of_page(request.page.as_str()).await?;
             }

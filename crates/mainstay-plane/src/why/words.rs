@@ -1,16 +1,23 @@
 //! What an event decided, in a sentence.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use mainstay_alert::{AlertEvent, HeldBy};
 use mainstay_catalog::duration;
 use mainstay_delivery::DeliveryEvent;
 use mainstay_incident::IncidentEvent;
 use mainstay_journal::runner::decode;
 use mainstay_journal::{JournalError, Record};
-use mainstay_kernel::Digest;
 use mainstay_kernel::effect::Channel;
+use mainstay_kernel::fact::AlertFact;
+use mainstay_kernel::{Actor, Digest, Scope};
 use mainstay_oncall::OncallEvent;
 
 use super::Step;
+
+/// The most alerts that one line names.
+const NAMED_MAX: usize = 5;
 
 fn milliseconds(ms: i64) -> String {
     duration::format(jiff::SignedDuration::from_millis(ms))
@@ -98,14 +105,12 @@ pub(super) fn released() -> (Step, String) {
 
 /// What an event of a group decided about one of its alerts.
 pub(super) fn grouped(event: &AlertEvent, fingerprint: Digest) -> Option<(Step, String)> {
-    let others = |alerts: &[mainstay_kernel::fact::AlertFact]| match alerts.len() {
+    let others = |alerts: &[AlertFact]| match alerts.len() {
         0 | 1 => "alone".to_owned(),
         2 => "with 1 other".to_owned(),
         many => format!("with {} others", many - 1),
     };
-    let has = |alerts: &[mainstay_kernel::fact::AlertFact]| {
-        alerts.iter().any(|alert| alert.fingerprint == fingerprint)
-    };
+    let has = |alerts: &[AlertFact]| alerts.iter().any(|alert| alert.fingerprint == fingerprint);
     let mode = |shadow: bool| if shadow { "In shadow: told" } else { "Told" };
     Some(match event {
         AlertEvent::Fired { fact } if has(&fact.firing) => (
@@ -161,25 +166,56 @@ fn people(people: &[mainstay_kernel::PersonId]) -> String {
     names.join(" and ")
 }
 
-/// What an event of an incident, a page or a delivery decided; `None` for what is no decision about who is told.
-pub(super) fn other(record: &Record) -> Result<Option<(Step, String)>, JournalError> {
+/// Alerts of which it was said that they belong to an incident, each with its start: an incident is told of a group anew
+/// with all that fire in it.
+pub(super) type Attached = BTreeSet<(Digest, Timestamp)>;
+
+/// What an event of an incident, a page or a delivery decided; `None` for what is no decision about who is told, or was
+/// said before.
+pub(super) fn other(
+    record: &Record,
+    attached: &mut Attached,
+) -> Result<Option<(Step, String)>, JournalError> {
     let kind = record.envelope.kind.as_str();
     let capability = kind.split_once('.').map_or("", |(capability, _)| capability);
     Ok(match capability {
-        "incident" => decode(record)?.and_then(incident),
-        "oncall" => decode(record)?.and_then(oncall),
+        "incident" => decode(record)?.and_then(|event| incident(event, attached)),
+        "oncall" => decode(record)?.and_then(|event| oncall(event, &record.envelope.actor)),
         "delivery" => decode(record)?.and_then(delivery),
         _ => None,
     })
 }
 
-fn incident(event: IncidentEvent) -> Option<(Step, String)> {
+/// `HighErrorRate (payment-service in cell-5) and HighLatency (cell-6) belong`.
+fn belong(alerts: &[AlertFact]) -> String {
+    let named = |alert: &AlertFact| format!("{} ({})", alert.name(), Scope::from_labels(&alert.labels));
+    let mut names: Vec<String> = alerts.iter().take(NAMED_MAX).map(named).collect();
+    if let Some(more) = alerts.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+        names.push(format!("{more} more"));
+    }
+    let verb = if names.len() == 1 { "belongs" } else { "belong" };
+    let last = names.pop().unwrap_or_default();
+    match names.is_empty() {
+        true => format!("{last} {verb}"),
+        false => format!("{} and {last} {verb}", names.join(", ")),
+    }
+}
+
+fn incident(event: IncidentEvent, attached: &mut Attached) -> Option<(Step, String)> {
     let text = match event {
         IncidentEvent::Declared { fact, .. } => format!(
             "No open incident is about it: incident {} declared, {}, {} ({}).",
             fact.incident, fact.severity, fact.title, fact.scope
         ),
-        IncidentEvent::AlertsAttached { incident, .. } => format!("It belongs to incident {incident}."),
+        IncidentEvent::AlertsAttached {
+            incident, mut alerts, ..
+        } => {
+            alerts.retain(|alert| attached.insert((alert.fingerprint, alert.starts_at)));
+            if alerts.is_empty() {
+                return None;
+            }
+            format!("{} to incident {incident}.", belong(&alerts))
+        }
         IncidentEvent::Widened {
             incident,
             from,
@@ -219,7 +255,7 @@ fn incident(event: IncidentEvent) -> Option<(Step, String)> {
     Some((Step::Correlation, text))
 }
 
-fn oncall(event: OncallEvent) -> Option<(Step, String)> {
+fn oncall(event: OncallEvent, actor: &Actor) -> Option<(Step, String)> {
     let text = match event {
         OncallEvent::Opened { request, policy } => {
             format!("Page {} climbs by escalation policy {policy}.", request.page)
@@ -256,11 +292,15 @@ fn oncall(event: OncallEvent) -> Option<(Step, String)> {
         OncallEvent::Widened {
             people: told, scope, ..
         } => {
-            format!("{} hear that it concerns {scope}.", people(&told))
+            let verb = if told.len() == 1 { "hears" } else { "hear" };
+            let place = scope.to_string();
+            let place = place.strip_prefix("in ").unwrap_or(&place);
+            format!("{} {verb} that it concerns {place}.", people(&told))
         }
         OncallEvent::Superseded { page, by } => format!("Page {page} gives way to the worse page {by}."),
         OncallEvent::Acknowledged(fact) => {
-            let by = fact.by.map_or_else(|| "somebody".to_owned(), |by| by.to_string());
+            // Whoever is no person of the catalog has an account all the same.
+            let by = fact.by.map_or_else(|| actor.to_string(), |by| by.to_string());
             return Some((
                 Step::Acknowledgement,
                 format!("{by} acknowledged page {}.", fact.page),
@@ -343,4 +383,72 @@ fn delivery(event: DeliveryEvent) -> Option<(Step, String)> {
             format!("{} is tried too, for {}.", next.channel.name(), next.to.name()),
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_kernel::{Labels, PageId};
+
+    use super::*;
+
+    fn alert(name: &str, cell: &str) -> AlertFact {
+        let labels = Labels::from_iter([("alertname", name), ("cell", cell)]);
+        AlertFact {
+            fingerprint: labels.fingerprint(),
+            labels,
+            annotations: Labels::new(),
+            starts_at: Timestamp::UNIX_EPOCH,
+            ended_at: None,
+        }
+    }
+
+    #[test]
+    fn alerts_that_join_an_incident_are_named_once() {
+        let mut attached = Attached::new();
+        let mut said = |alerts: &[AlertFact]| {
+            let event = IncidentEvent::AlertsAttached {
+                incident: "2026-03-02-001".parse().expect("an id"),
+                group: "{}".to_owned(),
+                alerts: alerts.to_vec(),
+            };
+            incident(event, &mut attached).map(|(_, text)| text)
+        };
+        let all: Vec<AlertFact> = (1..9)
+            .map(|cell| alert("Slow", &format!("cell-{cell}")))
+            .collect();
+        assert_eq!(
+            said(&all[..1]).as_deref(),
+            Some("Slow (in cell-1) belongs to incident 2026-03-02-001.")
+        );
+        assert_eq!(said(&all[..1]), None);
+        assert_eq!(
+            said(&all[..3]).as_deref(),
+            Some("Slow (in cell-2) and Slow (in cell-3) belong to incident 2026-03-02-001.")
+        );
+        let many: Vec<AlertFact> = (1..9)
+            .map(|cell| alert("Down", &format!("cell-{cell}")))
+            .collect();
+        let text = said(&many).unwrap_or_default();
+        assert!(text.contains("Down (in cell-5) and 3 more belong to"), "{text}");
+    }
+
+    #[test]
+    fn one_person_hears_and_many_hear() {
+        let told = |people: &[&str], labels: &Labels| {
+            let event = OncallEvent::Widened {
+                page: PageId::new("2026-03-02-001-p1").expect("an id"),
+                scope: Scope::from_labels(labels),
+                title: String::new(),
+                people: people.iter().filter_map(|one| one.parse().ok()).collect(),
+            };
+            oncall(event, &Actor::machine("oncall")).map(|(_, text)| text)
+        };
+        let one = told(&["ada"], &Labels::from_iter([("cell", "cell-5")]));
+        assert_eq!(one.as_deref(), Some("ada hears that it concerns cell-5."));
+        let two = told(&["ada", "bob"], &Labels::new());
+        assert_eq!(
+            two.as_deref(),
+            Some("ada and bob hear that it concerns the platform.")
+        );
+    }
 }

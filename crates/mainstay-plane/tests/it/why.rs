@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use mainstay_alert::{AlertCommand, SilenceDraft, SilenceId};
 use mainstay_kernel::{Clock as _, IncidentId, Labels, PageId, parse_matcher};
 use mainstay_oncall::OncallCommand;
-use mainstay_plane::{Command, Decision, Step, Subject, why};
+use mainstay_plane::{Command, Decision, Step, Subject, newest_start, why};
 
 use crate::bench::Bench;
 
@@ -73,7 +73,7 @@ fn a_page_is_explained_from_the_rule_to_the_acknowledgement() {
         says(
             &decisions,
             Step::Acknowledgement,
-            "acknowledged page 2026-03-02-001-p1",
+            "token:test acknowledged page 2026-03-02-001-p1",
         );
         assert!(decisions.is_sorted_by_key(|decision| decision.at));
     }
@@ -132,4 +132,20 @@ fn the_same_is_said_by_a_new_process_and_nothing_of_what_is_not_there() {
         told(&bench, &Subject::Page(PageId::new("p9").expect("an id"))),
         []
     );
+}
+
+#[test]
+fn an_alert_that_is_over_is_found_by_what_it_was_called() {
+    let bench = Bench::new();
+    bench.observe("HighErrorRate", P1, false);
+    bench.observe("HighErrorRate", "cell=cell-6 priority=P2", false);
+    bench.observe("HighErrorRate", "cell=cell-6 priority=P2", true);
+    bench.work();
+    let newest = |name: &str| {
+        let search = newest_start(&*bench.journal, |alert| alert.name() == name);
+        block_on(search).expect("the journal works")
+    };
+    let found = newest("HighErrorRate").expect("it is there");
+    assert_eq!(found.labels.get("cell"), Some("cell-6"), "the last that began");
+    assert_eq!(newest("Unknown"), None);
 }

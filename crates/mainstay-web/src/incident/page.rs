@@ -127,6 +127,7 @@ fn phase(incident: &IncidentSummary) -> Markup {
     };
     html! {
         (status_word(judged, &incident.phase))
+        @if incident.shadow { span.sub { "in shadow: nobody is told" } }
         @if let Some(by) = &incident.acknowledged_by { span.sub { "taken on by " (by) } }
     }
 }

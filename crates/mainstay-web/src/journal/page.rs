@@ -60,6 +60,7 @@ async fn decided(app: &App, visit: &Visit, subject: String) -> Result<Markup, We
     let now = app.now();
     Ok(html! {
         h1 { "Why: " (why.subject) }
+        @if let Some(note) = &why.note { p { (note) } }
         p.dim { "Every decision in its order, from the rule to the receipt, as the journal holds it." }
         section {
             ol.ranked {

@@ -21,6 +21,8 @@ pub struct IncidentSummary {
     pub title: String,
     /// Its phase: `declared`, `acknowledged`, `mitigated`, `resolved`.
     pub phase: String,
+    /// Whether only alerts of routes in shadow began it: nobody is told of it.
+    pub shadow: bool,
     /// What it concerns.
     #[schemars(with = "ScopeSchema")]
     pub scope: Scope,

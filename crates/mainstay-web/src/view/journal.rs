@@ -40,6 +40,9 @@ pub struct WhyStep {
 pub struct Explained {
     /// What was asked about.
     pub subject: String,
+    /// Which of several it is, or that it is over, where the question left that open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Every decision, in the order in which they were made.
     pub decisions: Vec<Decided>,
 }

@@ -296,6 +296,7 @@ impl Console for Fake {
             }];
             let explained = Explained {
                 subject: subject.clone(),
+                note: Some("2 alerts of this name fire".to_owned()),
                 decisions,
             };
             Self::if_seen(who, &subject, explained)

@@ -189,8 +189,13 @@ async fn what_the_guard_refuses_is_in_prometheus_form_too() {
     let web = Web::with_tokens(Mood::Ok);
     let reply = web.get("/api/v1/query?query=up").await;
     assert_eq!(reply.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(reply.json(), error("unauthenticated", "who you are is not known"));
+    assert_eq!(reply.json(), error("unauthenticated", "no token was sent"));
     assert!(reply.headers.contains_key(header::WWW_AUTHENTICATE));
+    let wrong = http::Request::get("/api/v1/query?query=up").header("authorization", "Bearer guess");
+    let wrong = web.send(wrong.body(Body::empty()).expect("well formed")).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    let said = "the token that was sent is in no tokens file";
+    assert_eq!(wrong.json(), error("unauthenticated", said));
     let request = post("/api/v1/query")
         .header("authorization", "Bearer viewer-token")
         .body(Body::from(format!("query={}", "x".repeat(65_536))));

@@ -24,7 +24,7 @@ pub(crate) struct Options {
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Of an on-call system: compare who is on call in the 90 days from this instant on, RFC 3339; without it, from now on.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     at: Option<Timestamp>,
 }
 

@@ -73,21 +73,25 @@ pub(super) fn run(system: System, paths: &[PathBuf], output: Option<&Path>, at: 
     let (catalog, findings) = check::examine(directory);
     anstream::eprint!("{}", findings.render(check::root(directory), true));
     let said = say(&moved, &catalog, now);
+    // What was written; who and what was there before is not new.
+    let people = moved.people.iter().filter(|person| !person.known).count();
+    let rotas = moved.schedules.iter().map(|one| one.rotas.len()).sum();
     let compared = match moved.schedules.len() {
         0 => "no schedule to compare".to_owned(),
         all if said.compared == 0 => format!("{} not compared", counted(all, "schedule")),
         all => format!(
-            "{} in the 90 days from {} on, {} of {} compared",
+            "{} from {} until {}, {} of {} compared",
             counted(said.differing, "difference"),
             now.strftime("%Y-%m-%d"),
+            said.until.strftime("%Y-%m-%d"),
             said.compared,
             counted(all, "schedule")
         ),
     };
     anstream::eprintln!(
         "{}, {}, {}; {} to look at; {compared}",
-        counted(moved.people.len(), "person").replace("persons", "people"),
-        counted(catalog.response.rotas.len(), "rota"),
+        counted(people, "person").replace("persons", "people"),
+        counted(rotas, "rota"),
         counted(moved.policies.len(), "policy").replace("policys", "policies"),
         counted(moved.losses.len(), "thing"),
     );
@@ -99,10 +103,11 @@ pub(super) fn run(system: System, paths: &[PathBuf], output: Option<&Path>, at: 
 }
 
 /// What was compared.
-#[derive(Default)]
 struct Said {
     /// So many schedules.
     compared: usize,
+    /// Up to when, of the one that was compared longest: an export may render less than 90 days.
+    until: Timestamp,
     /// So much differs in them.
     differing: usize,
 }
@@ -117,7 +122,11 @@ fn known(catalog: Option<&Catalog>) -> BTreeMap<String, PersonId> {
 
 /// Says what differs, and what is to be done on the server.
 fn say(moved: &Moved, catalog: &Catalog, now: Timestamp) -> Said {
-    let mut said = Said::default();
+    let mut said = Said {
+        compared: 0,
+        until: now,
+        differing: 0,
+    };
     for schedule in &moved.schedules {
         let title = &schedule.title;
         match compare(moved, schedule, &catalog.response.rotas, now) {
@@ -144,6 +153,7 @@ fn say(moved: &Moved, catalog: &Catalog, now: Timestamp) -> Said {
                     anstream::println!("  and {more} more");
                 }
                 said.compared += 1;
+                said.until = said.until.max(until);
                 said.differing += differences.len();
             }
         }

@@ -12,7 +12,7 @@ use mainstay_change::ChangeCommand;
 use mainstay_journal::verify::{Chain, verify};
 use mainstay_journal::{JournalError, Partition, PostgresJournal, SqliteJournal};
 use mainstay_kernel::fact::{ChangeKind, ChangeRecorded};
-use mainstay_kernel::{Actor, Clock as _, Scope};
+use mainstay_kernel::{Actor, Clock as _, EventId, Scope};
 use mainstay_plane::{Command, PlaneError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -96,7 +96,7 @@ struct Note {
     version: String,
 }
 
-/// A directory beside the place to be, which goes unless it becomes the place.
+/// A directory in which a backup is looked at, which goes unless it becomes the place.
 struct Staging(Option<PathBuf>);
 
 impl Drop for Staging {
@@ -111,7 +111,19 @@ impl Drop for Staging {
 impl Staging {
     fn beside(place: &Path) -> Result<Self, RestoreError> {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
-        let dir = place.with_file_name(format!(".{name}.restoring-{}", std::process::id()));
+        Self::make(place.with_file_name(format!(".{name}.restoring-{}", std::process::id())))
+    }
+
+    /// Where nothing is put in place: the place may be in use, and the backup where nothing can be written.
+    fn elsewhere() -> Result<Self, RestoreError> {
+        let name = format!(
+            "mainstay-restoring-{}",
+            EventId::generate(SystemClock.now(), &SystemEntropy)
+        );
+        Self::make(std::env::temp_dir().join(name))
+    }
+
+    fn make(dir: PathBuf) -> Result<Self, RestoreError> {
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
         if let Some(parent) = parent {
             std::fs::create_dir_all(parent).map_err(failed(parent))?;
@@ -237,8 +249,13 @@ fn tell(options: &Options, restored: &Restored) {
 
 async fn restore(options: &Options) -> Result<Restored, RestoreError> {
     let manifest = Manifest::read(&options.backup)?;
-    check_place(&options.data)?;
-    let staging = Staging::beside(&options.data)?;
+    let staging = match options.dry_run {
+        true => Staging::elsewhere()?,
+        false => {
+            check_place(&options.data)?;
+            Staging::beside(&options.data)?
+        }
+    };
     let is_journal = |entry: &&Entry| entry.path.starts_with("journal/");
     for entry in &manifest.files {
         // To look at the journal it has to be opened, and a backup may be where nothing can be written.

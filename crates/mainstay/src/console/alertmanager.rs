@@ -29,7 +29,7 @@ fn named(name: &str) -> Named {
 }
 
 /// As an Alertmanager would call the alert: its clients put the two together.
-fn fingerprint(labels: &Labels) -> String {
+pub(super) fn fingerprint(labels: &Labels) -> String {
     format!("{:016x}", labels.fnv_fingerprint())
 }
 

@@ -210,6 +210,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
             severity: incident.severity,
             title: title(who, incident),
             phase: incident.phase.to_string(),
+            shadow: incident.shadow,
             scope: Scope {
                 tenant: incident
                     .scope

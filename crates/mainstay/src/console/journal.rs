@@ -6,14 +6,15 @@ use mainstay_catalog::Format;
 use mainstay_delivery::channel::Channels;
 use mainstay_hands::Hands;
 use mainstay_journal::{Journal, JournalError, Record};
-use mainstay_kernel::{EventId, IncidentId, Principal};
-use mainstay_plane::{Decision, Subject};
+use mainstay_kernel::{EventId, Principal};
+use mainstay_plane::Decision;
 use mainstay_web::Failure;
 use mainstay_web::view::{
     CatalogInfo, Decided, DocumentCount, Explained, JournalReport, PartitionReport, Why, WhyStep,
 };
 use serde_json::Value;
 
+use super::subject::Named;
 use super::{PlaneConsole, not_found, sight, unavailable};
 
 /// The longest chain of causes that is followed.
@@ -51,13 +52,11 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         who: &Principal,
         subject: String,
     ) -> Result<Explained, Failure> {
-        let about = self.subject(who, &subject).await;
-        let mut decisions = Vec::new();
-        if let Some(about) = &about {
-            let journal = &**self.plane.journal();
-            let found = mainstay_plane::why(journal, about).await;
-            decisions = found.map_err(|error| unavailable(&error))?;
-            decisions.retain(|decision| sight::sees(who, &decision.scope));
+        let mut named = self.named(who, &subject).await;
+        let mut decisions = self.decisions_about(who, named.as_ref()).await?;
+        if decisions.is_empty() {
+            named = self.ended(who, &subject).await?;
+            decisions = self.decisions_about(who, named.as_ref()).await?;
         }
         if decisions.is_empty() {
             return Err(not_found(format!("alert, page or incident {subject}")));
@@ -70,32 +69,23 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         };
         Ok(Explained {
             subject,
+            note: named.and_then(|named| named.note),
             decisions: decisions.into_iter().map(decided).collect(),
         })
     }
 
-    /// What a word names: a fingerprint, an incident, a page, or an alert that fires, by its name.
-    async fn subject(&self, who: &Principal, word: &str) -> Option<Subject> {
-        let is_fingerprint = word.len() >= 12 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_fingerprint {
-            return Some(Subject::Alert(word.to_lowercase()));
-        }
-        let known = self.plane.look(|states| {
-            let incident = word.parse::<IncidentId>().ok();
-            let incident = incident.and_then(|id| states.incidents.get(&id));
-            if let Some(incident) = incident.filter(|incident| sight::knows_of(who, incident)) {
-                return Some(Subject::Incident(incident.id.clone()));
-            }
-            let mut firing = states.alerts.firing();
-            let named = firing.find(|active| active.alert.name() == word);
-            named.map(|active| Subject::Alert(active.alert.fingerprint.to_string()))
-        });
-        // What is not at hand any more is in the journal; the names of pages end in a number.
-        match known.await {
-            Some(subject) => Some(subject),
-            None if word.contains("-p") => word.parse().ok().map(Subject::Page),
-            None => word.parse().ok().map(Subject::Incident),
-        }
+    async fn decisions_about(
+        &self,
+        who: &Principal,
+        named: Option<&Named>,
+    ) -> Result<Vec<Decision>, Failure> {
+        let Some(named) = named else {
+            return Ok(Vec::new());
+        };
+        let found = mainstay_plane::why(&**self.plane.journal(), &named.subject).await;
+        let mut decisions = found.map_err(|error| unavailable(&error))?;
+        decisions.retain(|decision| sight::sees(who, &decision.scope));
+        Ok(decisions)
     }
 
     pub(super) async fn verify(&self, _who: &Principal) -> Result<JournalReport, Failure> {

@@ -41,6 +41,7 @@ mod shadow;
 mod sight;
 mod signals;
 mod slo;
+mod subject;
 mod swap;
 #[cfg(test)]
 mod tests;

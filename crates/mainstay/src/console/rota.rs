@@ -115,6 +115,14 @@ fn shifts(
     let usual = || from.saturating_add(USUAL).unwrap_or(Timestamp::MAX);
     let until = asked.until.unwrap_or_else(usual);
     bounded(from, until)?;
+    let people = &catalog.platform.people;
+    if let Some(person) = &asked.person
+        && !people.keys().any(|id| id.as_str() == person)
+    {
+        return Err(Failure::NotFound {
+            what: format!("person {person}"),
+        });
+    }
     let mut schedules = Vec::new();
     let mut count = 0;
     for (id, rota) in chosen(catalog, asked.rota.as_deref())? {

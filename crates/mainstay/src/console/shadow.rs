@@ -80,11 +80,19 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         let found = self.plane.look(|states| {
             let routing = &states.catalog.response.routing;
             match &of {
-                CutOf::Route(name) => routing.find_route(name).map(|named| named.name).ok(),
-                CutOf::Receiver(_) => None,
+                CutOf::Route(name) => {
+                    let help = "The end of what `mainstay route list` shows is enough, if no other ends so.";
+                    let found = routing.find_route(name).map(|named| named.name).ok();
+                    (found, help.to_owned())
+                }
+                CutOf::Receiver(_) => {
+                    let known: Vec<&str> = routing.receivers.keys().map(String::as_str).collect();
+                    (None, format!("Receivers are {}.", known.join(", ")))
+                }
             }
         });
-        let what = match (&of, found.await) {
+        let (found, help) = found.await;
+        let what = match (&of, found) {
             (CutOf::Receiver(name), _) => format!("what the receiver {name} is told"),
             (CutOf::Route(name), found) => format!(
                 "what the route {} and those below it tell",
@@ -98,8 +106,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands> PlaneConsole<J, C, H> {
         };
         let command = Command::Alert(AlertCommand::CutOver { of, live });
         let done = self.plane.submit(who.actor.clone(), command).await;
-        let done =
-            done.map_err(|error| failure(error, "The end of what it shows is enough, if no other ends so."))?;
+        let done = done.map_err(|error| failure(error, &help))?;
         let told = done.iter().filter(|one| one.kind == "alert.fired").count();
         let message = match (done.is_empty(), told) {
             (true, _) => format!("Nothing changes: {what} {becomes} already."),

@@ -46,10 +46,10 @@ pub(crate) struct Add {
     #[arg(long)]
     cell: Option<String>,
     /// From when: an instant with its offset at a quarter hour, as 2026-10-04T02:00:00+02:00.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     from: Timestamp,
     /// Up to when, likewise.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     to: Timestamp,
     /// Why.
     #[arg(long)]

@@ -1,7 +1,9 @@
 //! `mainstay alert`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Ask, Remote, Within};
 use crate::exit::Exit;
@@ -49,16 +51,63 @@ impl Command {
     }
 }
 
-pub(super) fn table(alerts: &[Value], now: Timestamp) -> Table {
-    let mut table = Table::new(&["STATE", "SEV", "ALERT", "SINCE", "VALUE", "INCIDENT", "SUMMARY"]);
+/// So many digits of a fingerprint are shown: enough for `mainstay why`.
+const DIGITS: usize = 12;
+
+/// Of every name the labels that its alerts do not share.
+fn apart(alerts: &[Value]) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut firsts: BTreeMap<&str, &Map<String, Value>> = BTreeMap::new();
+    let mut apart: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for alert in alerts {
+        let (Some(name), Some(labels)) = (alert["name"].as_str(), alert["labels"].as_object()) else {
+            continue;
+        };
+        let first = *firsts.entry(name).or_insert(labels);
+        let both = labels.keys().chain(first.keys());
+        let differing = both.filter(|label| labels.get(*label) != first.get(*label));
+        apart
+            .entry(name)
+            .or_default()
+            .extend(differing.map(String::as_str));
+    }
+    apart
+}
+
+/// The cell, and the labels that tell an alert from others of its name.
+fn which(alert: &Value, apart: &BTreeMap<&str, BTreeSet<&str>>) -> String {
+    let differing = alert["name"].as_str().and_then(|name| apart.get(name));
+    let labels = alert["labels"].as_object().into_iter().flatten();
+    let shown = labels.filter(|(label, _)| {
+        *label == "cell" || differing.is_some_and(|differing| differing.contains(label.as_str()))
+    });
+    let shown = shown.map(|(label, value)| format!("{label}={}", value.as_str().unwrap_or_default()));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn table(alerts: &[Value], now: Timestamp) -> Table {
+    let mut table = Table::new(&[
+        "STATE",
+        "SEV",
+        "ALERT",
+        "WHICH",
+        "SINCE",
+        "VALUE",
+        "INCIDENT",
+        "FINGERPRINT",
+        "SUMMARY",
+    ]);
+    let apart = apart(alerts);
+    for alert in alerts {
+        let fingerprint = text(alert, "fingerprint");
         table.row([
             judged(&text(alert, "state")),
             text(alert, "severity"),
             text(alert, "name"),
+            which(alert, &apart),
             age(alert, "since", now),
             text(alert, "value"),
             text(alert, "incident"),
+            fingerprint.chars().take(DIGITS).collect(),
             text(alert, "summary"),
         ]);
     }
@@ -128,4 +177,30 @@ fn review(days: u16, ask: &Ask) -> Exit {
         }
         Ok(Exit::Ok)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn alerts_of_one_name_are_told_apart() {
+        let alert = |name: &str, labels: Value| json!({"name": name, "labels": labels, "fingerprint": "0123456789abcdef"});
+        let alerts = [
+            alert("Down", json!({"cell": "cell-1", "instance": "a:1", "job": "x"})),
+            alert("Down", json!({"cell": "cell-1", "instance": "b:1", "job": "x"})),
+            alert("Slow", json!({"job": "x"})),
+        ];
+        let now = "2026-03-02T10:00:00Z".parse().expect("a time");
+        let text = anstream::adapter::strip_str(&table(&alerts, now).to_string()).to_string();
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(rows[1], ["Down", "cell=cell-1", "instance=a:1", "0123456789ab"]);
+        assert_eq!(rows[2], ["Down", "cell=cell-1", "instance=b:1", "0123456789ab"]);
+        assert_eq!(rows[3], ["Slow", "0123456789ab"]);
+    }
 }

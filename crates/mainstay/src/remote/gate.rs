@@ -227,7 +227,7 @@ fn is_away(trouble: &Trouble) -> bool {
     match trouble {
         Trouble::Away { .. } => true,
         Trouble::Refused { status, .. } => *status >= 500,
-        Trouble::Strange(_) => false,
+        Trouble::Address(_) | Trouble::Token | Trouble::Strange(_) => false,
     }
 }
 

@@ -46,14 +46,7 @@ impl Command {
 }
 
 fn table(rows: &[Value], now: Timestamp) -> Table {
-    let heads = [
-        "STATE",
-        "NAME",
-        "LAST (UTC)",
-        "MISSED AT (UTC)",
-        "SEVERITY",
-        "WHAT",
-    ];
+    let heads = ["STATE", "NAME", "LAST (UTC)", "DUE (UTC)", "SEVERITY", "WHAT"];
     let mut table = Table::new(&heads);
     for one in rows {
         let state = match text(one, "state") {

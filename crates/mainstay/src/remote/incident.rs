@@ -166,7 +166,10 @@ fn show_list(incidents: Value, open: bool, now: Timestamp, form: Form) {
 }
 
 fn phase(incident: &Value) -> String {
-    let phase = text(incident, "phase");
+    let mut phase = text(incident, "phase");
+    if incident["shadow"] == true {
+        phase.push_str(", in shadow");
+    }
     if incident["resolved_at"].is_null() {
         format!("\x1b[33m{phase}\x1b[0m")
     } else {
@@ -277,5 +280,18 @@ fn show(incident: &Value, now: Timestamp) {
     }
     if let Some(reason) = incident["resolve_blocked"].as_str() {
         anstream::eprintln!("\nCannot be resolved yet: {reason}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_in_shadow_says_so() {
+        let shown =
+            |shadow: bool| phase(&json!({"phase": "declared", "shadow": shadow, "resolved_at": "now"}));
+        assert_eq!(shown(true), "declared, in shadow");
+        assert_eq!(shown(false), "declared");
     }
 }

@@ -80,7 +80,7 @@ pub(crate) enum Command {
 /// Options of `mainstay why`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Why {
-    /// A page (`2026-03-02-001-p1`), an incident, an alert (its fingerprint, or its name while it fires), or an event as
+    /// A page (`2026-03-02-001-p1`), an incident, an alert (its fingerprint or its name; one that is over, too), or an event as
     /// timelines and answers name it.
     subject: String,
     #[command(flatten)]
@@ -223,6 +223,9 @@ fn show_causes(why: &Value, now: Timestamp) {
 
 /// Every decision in its order.
 fn show_decisions(why: &Value, now: Timestamp) {
+    if let Some(note) = why["note"].as_str() {
+        anstream::eprintln!("{note}");
+    }
     for decision in list(why, "decisions") {
         anstream::println!(
             "{}  \x1b[1m{:<12}\x1b[0m  {}",

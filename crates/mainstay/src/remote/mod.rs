@@ -107,6 +107,14 @@ pub(crate) enum Trouble {
         /// Why.
         reason: String,
     },
+    /// The address is none.
+    #[error(
+        "{0:?} is no address of a server: write it as in http://127.0.0.1:7070 (--server, MAINSTAY_SERVER)"
+    )]
+    Address(String),
+    /// The token is none.
+    #[error("the token has a line break or another character that no token has (--token, MAINSTAY_TOKEN)")]
+    Token,
     /// It says no.
     #[error("{message}{}", if .help.is_empty() { String::new() } else { format!("\n{}", .help) })]
     Refused {
@@ -161,6 +169,14 @@ impl Remote {
         // Fails only if it was done before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let base = server.server.trim_end_matches('/').to_owned();
+        let is_http = |url: reqwest::Url| matches!(url.scheme(), "http" | "https");
+        if !base.parse().is_ok_and(is_http) {
+            return Err(Trouble::Address(server.server.clone()));
+        }
+        let is_odd = |token: &str| !token.bytes().all(|byte| byte.is_ascii_graphic());
+        if server.token.as_deref().is_some_and(is_odd) {
+            return Err(Trouble::Token);
+        }
         let client = reqwest::Client::builder()
             .no_proxy()
             .timeout(ANSWER_WITHIN)

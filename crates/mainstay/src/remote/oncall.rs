@@ -22,7 +22,7 @@ const GAPS_DAYS: i64 = 90;
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct At {
     /// Of this instant, as in 2026-12-24T18:00:00Z; now, if nothing is said.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     at: Option<Timestamp>,
     /// Only this rota.
     #[arg(long)]
@@ -33,10 +33,10 @@ pub(crate) struct At {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Span {
     /// From when on; now, if nothing is said.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     from: Option<Timestamp>,
     /// Until when; at most 366 days later.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     until: Option<Timestamp>,
     /// Only this rota.
     #[arg(long)]
@@ -97,10 +97,10 @@ pub(crate) enum Command {
         #[arg(long, required_unless_present = "withdraw")]
         person: Option<String>,
         /// From when on; now, if nothing is said.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
         from: Option<Timestamp>,
         /// Until when.
-        #[arg(long, value_name = "TIME", required_unless_present = "withdraw")]
+        #[arg(long, value_name = "TIME", required_unless_present = "withdraw", value_parser = crate::cli::time)]
         until: Option<Timestamp>,
         #[command(flatten)]
         ask: Ask,
@@ -123,7 +123,7 @@ pub(crate) enum Command {
     /// Whose turn the next incident is, where a policy pages one at a time, and why.
     Turns {
         /// Of this instant, as in 2026-12-24T18:00:00Z; now, if nothing is said.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
         at: Option<Timestamp>,
         #[command(flatten)]
         ask: Ask,

@@ -14,7 +14,7 @@ pub(crate) enum Command {
     /// What Mainstay would have told, beside what the other system told. Exit code 3 if they differ.
     Report {
         /// From when, RFC 3339; without it, the last 24 hours.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
         since: Option<Timestamp>,
         #[command(flatten)]
         ask: Ask,

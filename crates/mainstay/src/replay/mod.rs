@@ -31,10 +31,10 @@ use crate::remote::Server;
 pub(crate) struct Options {
     /// The first instant that is judged: 2026-01-15T00:00:00Z. Without --from and --to, the recorded run of --data is repeated
     /// as it was judged live.
-    #[arg(long, value_name = "TIME", requires = "to")]
+    #[arg(long, value_name = "TIME", requires = "to", value_parser = crate::cli::time)]
     from: Option<Timestamp>,
     /// The last instant.
-    #[arg(long, value_name = "TIME", requires = "from")]
+    #[arg(long, value_name = "TIME", requires = "from", value_parser = crate::cli::time)]
     to: Option<Timestamp>,
     /// The catalog to judge by; with --server, the one that the server runs if nothing is said.
     #[arg(long, value_name = "DIR", required_unless_present = "server")]

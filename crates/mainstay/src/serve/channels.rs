@@ -13,8 +13,11 @@ pub(crate) fn channel_options(
     channels: &Channels,
     lookup: impl Fn(&str) -> Option<String> + Copy,
 ) -> Result<ChannelOptions, String> {
-    let unset = |error: SettingError| error.to_string();
-    let smtp = channels.smtp.as_ref().map(|options| smtp(options, lookup));
+    let unset = |error: SettingError| setting_error(channels, lookup, &error);
+    let smtp = channels
+        .smtp
+        .as_ref()
+        .map(|options| smtp(channels, options, lookup));
     let telephone = channels
         .telephone
         .as_ref()
@@ -26,8 +29,36 @@ pub(crate) fn channel_options(
     })
 }
 
-fn smtp(smtp: &Smtp, lookup: impl Fn(&str) -> Option<String> + Copy) -> Result<SmtpOptions, String> {
-    let resolve = |setting: &Setting| setting.resolve(lookup).map_err(|error| error.to_string());
+/// What is wrong with a setting, in words; where a variable is not set, every other one that is not.
+pub(super) fn setting_error(
+    channels: &Channels,
+    lookup: impl Fn(&str) -> Option<String>,
+    error: &SettingError,
+) -> String {
+    let SettingError::Unset(name) = error else {
+        return error.to_string();
+    };
+    let mut unset = channels.unset(lookup);
+    // Files and secrets that were taken out of a file are no variables.
+    unset.retain(|name| !name.contains(':'));
+    match unset.split_last() {
+        Some((last, others)) if !others.is_empty() && unset.contains(name) => {
+            format!("the variables {} and {last} are not set", others.join(", "))
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn smtp(
+    channels: &Channels,
+    smtp: &Smtp,
+    lookup: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<SmtpOptions, String> {
+    let resolve = |setting: &Setting| {
+        setting
+            .resolve(lookup)
+            .map_err(|error| setting_error(channels, lookup, &error))
+    };
     let port = resolve(&smtp.port)?;
     let port = port
         .parse()

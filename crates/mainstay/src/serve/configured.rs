@@ -8,6 +8,7 @@ use mainstay_delivery::channel::RealChannels;
 use mainstay_plane::Directory;
 use mainstay_plane::telemetry::Judged;
 
+use super::channels::setting_error;
 use super::{ServeError, channel_options, environment};
 use crate::adopt::alertmanager::settings;
 use crate::check;
@@ -25,7 +26,8 @@ impl Configured {
     pub(super) fn read(path: &Path) -> Result<Self, ServeError> {
         let (catalog, judged) = load_catalog(path)?;
         let lookup = settings(&catalog, path, environment);
-        let directory = Directory::new(&catalog, &lookup)?;
+        let unset = |error| ServeError::Channel(setting_error(&catalog.response.channels, &lookup, &error));
+        let directory = Directory::new(&catalog, &lookup).map_err(unset)?;
         let options = channel_options(&catalog.response.channels, &lookup).map_err(ServeError::Channel)?;
         drop(lookup);
         let channels = RealChannels::new(options).map_err(|error| ServeError::Channel(error.to_string()))?;

@@ -16,6 +16,7 @@ use mainstay_catalog::response::WatchdogHost;
 use mainstay_catalog::{Catalog, Diagnostics};
 use mainstay_delivery::channel::{Channels as _, Outgoing, RealChannels};
 use mainstay_kernel::Clock as _;
+use mainstay_kernel::effect::Outcome;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -275,6 +276,13 @@ async fn send(watching: Arc<Watching>, channels: Arc<RealChannels>, notice: Noti
             bridge: None,
         })
         .await;
-    tracing::info!(way = notice.way, kind = ?notice.kind, attempt = notice.attempts, outcome = ?sent.outcome, "a human is told");
+    let (way, kind, attempt) = (notice.way, notice.kind, notice.attempts);
+    match &sent.outcome {
+        Outcome::Done { receipt } => tracing::info!(way, ?kind, attempt, %receipt, "a human is told"),
+        Outcome::Retry { reason, .. } | Outcome::Failed { reason } | Outcome::Withdrawn { reason } => {
+            tracing::warn!(way, ?kind, attempt, %reason, "a human could not be told");
+        }
+        Outcome::Withheld => tracing::warn!(way, ?kind, attempt, "a human was not told: nothing left"),
+    }
     watching.change_anyway(|state| state.settle(&notice.key, &sent, SystemClock.now()));
 }

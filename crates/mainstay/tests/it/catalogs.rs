@@ -32,6 +32,25 @@ pub(crate) fn edit(directory: &Path, file: &str, from: &str, to: &str) {
     fs::write(&path, text.replacen(from, to, 1)).expect("it is written");
 }
 
+/// Whoever copies the guide's first catalog word for word has one without a finding.
+#[test]
+fn the_catalog_of_the_first_hour_has_no_finding() {
+    let guide = fs::read_to_string(root().join("docs/guide/first-hour.md")).expect("the guide");
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = 0;
+    for part in guide.split("\n`reliability/").skip(1) {
+        let (name, rest) = part.split_once("`:").expect("a file and what it is");
+        let (_, block) = rest.split_once("\n```yaml\n").expect("its text");
+        let (text, _) = block.split_once("```").expect("its end");
+        fs::write(directory.path().join(name), text).expect("it is written");
+        files += 1;
+    }
+    assert_eq!(files, 4, "as many as the guide says");
+    let output = run(&["check", directory.path().to_str().expect("a path in UTF-8")]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(!told(&output).contains("warning["), "{}", told(&output));
+}
+
 #[test]
 fn check_says_where_and_how_to_mend_it() {
     for name in ["04-unknown-key", "05-duplicate-key", "30-bad-duration"] {

@@ -29,6 +29,11 @@ fn a_job_that_stops_reporting_opens_an_incident_and_its_next_beat_ends_the_alert
     let directory = catalog.path().to_str().expect("a path");
     let server = Server::start_with(tempfile::tempdir().expect("a directory"), directory);
     assert_eq!(state(&server), "waiting");
+    let table = server.told(&["heartbeat", "list"]);
+    assert!(
+        table.contains("DUE (UTC)") && !table.contains("MISSED"),
+        "{table}"
+    );
     let unknown = server.ask(&["heartbeat", "send", "nightly-bakcup"]);
     assert_eq!(unknown.status.code(), Some(1));
     server.told(&["heartbeat", "send", "nightly-backup"]);

@@ -30,6 +30,7 @@ mod store;
 mod storm;
 mod tenancy;
 mod watchdog;
+mod words;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -66,6 +66,14 @@ fn a_rota_says_who_when_and_why() {
         "{own}"
     );
 
+    let stranger = server.ask(&["oncall", "schedule", "--person", "zed"]);
+    assert_eq!(stranger.status.code(), Some(1), "{}", told(&stranger));
+    assert!(
+        told(&stranger).contains("person zed is not known"),
+        "{}",
+        told(&stranger)
+    );
+
     // Somebody takes a day of it: the shift is cut in two, and the reason is said.
     let (from, until) = ("2027-03-03T06:00:00Z", "2027-03-04T06:00:00Z");
     let swap = |person: &str, until: &str| {

@@ -228,6 +228,17 @@ fn what_is_damaged_or_not_finished_is_not_put_in_place() {
         .output()
         .expect("it runs");
     assert!(told(&over).contains("a server runs on"), "{}", told(&over));
+    // A look at it needs no place: it may be while the server runs, and leaves nothing behind.
+    let scratch = tempfile::tempdir().expect("a directory");
+    let looked = mainstay(&["restore", "--dry-run"])
+        .arg(&directory)
+        .env("MAINSTAY_DATA", server.data.path())
+        .env("TMPDIR", scratch.path())
+        .output()
+        .expect("it runs");
+    assert_eq!(looked.status.code(), Some(0), "{}", told(&looked));
+    let left = std::fs::read_dir(scratch.path()).expect("readable").count();
+    assert_eq!(left, 0, "nothing is left of it");
     let backup = vault.path().join("backup");
     std::fs::rename(&directory, &backup).expect("moved away");
     let data = server.stop();

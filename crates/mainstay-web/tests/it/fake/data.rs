@@ -109,6 +109,7 @@ pub(super) fn summary() -> IncidentSummary {
         severity: Severity::P0,
         title: "Payments failing in cell-5".to_owned(),
         phase: "declared".to_owned(),
+        shadow: false,
         scope: scope("payment-service"),
         started_at: at("2025-01-15T10:15:00Z"),
         resolved_at: None,

@@ -24,10 +24,10 @@ pub(crate) enum LoadForm {
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Load {
     /// From when on; 30 days before the end if nothing is said.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     from: Option<Timestamp>,
     /// Until when; now if nothing is said. At most 366 days later.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     until: Option<Timestamp>,
     /// Only this rota.
     #[arg(long)]

@@ -35,16 +35,16 @@ pub(crate) struct New {
     #[arg(long)]
     rota: String,
     /// From when on.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     from: Timestamp,
     /// Until when.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     until: Timestamp,
     /// From when on theirs is taken in turn.
-    #[arg(long, value_name = "TIME", requires = "for_until")]
+    #[arg(long, value_name = "TIME", requires = "for_until", value_parser = crate::cli::time)]
     for_from: Option<Timestamp>,
     /// Until when.
-    #[arg(long, value_name = "TIME", requires = "for_from")]
+    #[arg(long, value_name = "TIME", requires = "for_from", value_parser = crate::cli::time)]
     for_until: Option<Timestamp>,
     /// Of which rota theirs is, if not of the same.
     #[arg(long, value_name = "ROTA", requires = "for_from")]
@@ -53,7 +53,7 @@ pub(crate) struct New {
     #[arg(long, value_name = "PERSON")]
     person: Option<String>,
     /// When the question lapses; when the first stretch begins if nothing is said.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::cli::time)]
     lapses: Option<Timestamp>,
     #[command(flatten)]
     ask: Ask,

@@ -96,7 +96,10 @@ fn a_shift_that_is_somebody_elses_there_is_a_difference_with_its_interval() {
         printed.contains("1 difference from") && printed.contains("there: "),
         "{printed}"
     );
-    assert!(said.contains("1 difference in the 90 days"), "{said}");
+    assert!(
+        said.contains("1 difference from 2026-03-01 until 2026-05-30, 1 of 1 schedule compared"),
+        "{said}"
+    );
     // An export of long ago says nothing of today, and that is said.
     let (code, printed, said) = imported(
         "pagerduty",
@@ -109,6 +112,47 @@ fn a_shift_that_is_somebody_elses_there_is_a_difference_with_its_interval() {
         printed.contains("export it anew") && said.contains("1 schedule not compared"),
         "{printed}{said}"
     );
+}
+
+/// What an import says is of what it wrote, and of the time that it compared.
+#[test]
+fn an_import_counts_its_own_and_compares_what_was_rendered() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let into = directory.path().join("made");
+    let opsgenie = fixtures("opsgenie");
+    let (_, _, alone) = imported(
+        "opsgenie",
+        &opsgenie,
+        &directory.path().join("alone"),
+        &["--at", AT],
+    );
+    let files: Vec<PathBuf> = fixtures("pagerduty")
+        .into_iter()
+        .map(|file| {
+            let text = std::fs::read_to_string(&file).expect("readable");
+            let mut document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            let shifts = document.pointer_mut("/schedule/final_schedule/rendered_schedule_entries");
+            if let Some(serde_json::Value::Array(shifts)) = shifts {
+                shifts.truncate(1);
+            }
+            let copy = directory.path().join(file.file_name().expect("a name"));
+            std::fs::write(&copy, document.to_string()).expect("written");
+            copy
+        })
+        .collect();
+    let (_, printed, said) = imported("pagerduty", &files, &into, &["--at", AT]);
+    let (_, until) = printed.trim_end().rsplit_once(" until ").expect("a time");
+    let (day, _) = until.split_once('T').expect("an instant");
+    assert!(day < "2026-03-15", "{printed}");
+    assert!(said.contains(&format!("from 2026-03-01 until {day}, ")), "{said}");
+
+    let (_, _, second) = imported("opsgenie", &opsgenie, &into, &["--at", AT]);
+    let rotas = |said: &str| {
+        let words: Vec<String> = said.split(", ").map(str::to_owned).collect();
+        words.into_iter().find(|word| word.contains(" rota"))
+    };
+    assert!(rotas(&alone).is_some(), "{alone}");
+    assert_eq!(rotas(&second), rotas(&alone), "{second}");
 }
 
 #[test]

@@ -232,6 +232,7 @@ fn pages_and_acts_of_a_server_in_shadow_are_held_back_until_a_receiver_is_cut_ov
         incidents = server.json(&["incident", "list"]);
         incidents.as_array().is_some_and(|all| !all.is_empty())
     });
+    assert_eq!(incidents[0]["shadow"], true, "{incidents}");
     let incident = incidents[0]["id"].as_str().expect("an id").to_owned();
     until("its pages are held back", || {
         let why = told(&server.ask(&["why", "HighErrorRate"]));
@@ -261,6 +262,12 @@ fn pages_and_acts_of_a_server_in_shadow_are_held_back_until_a_receiver_is_cut_ov
         );
     }
     assert_ne!(cut(r#"{"live":true,"receiver":"nobody"}"#).status, 200);
+    let unknown = server.ask(&["route", "cut-over", "--receiver", "payments"]);
+    assert!(
+        told(&unknown).contains("Receivers are alerts, monitoring, on-call."),
+        "{}",
+        told(&unknown)
+    );
     let done = server.told(&["route", "cut-over", "--receiver", "on-call"]);
     assert!(
         done.contains("1 group that fired in shadow is told now"),
