@@ -18,6 +18,8 @@ use crate::watchdog;
 
 /// How long an attempt may take before somebody else may try.
 const LEASE: SignedDuration = SignedDuration::from_secs(90);
+/// How long a message waits that has to let another of its group arrive first.
+const TURN_WAIT: SignedDuration = SignedDuration::from_millis(500);
 /// After this many attempts an act counts as failed, and the human is told.
 const ACT_ATTEMPTS_MAX: u32 = 5;
 
@@ -61,7 +63,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
 
     async fn deliver(&self, claimed: &Claimed, deliver: &Deliver) -> Result<(), PlaneError> {
         let key = &claimed.effect.key;
-        let _turn = self.turns.take(deliver).await;
+        let Some(_turn) = self.turns.take(deliver) else {
+            // Not one of the few places from which messages leave is taken by one that waits.
+            let due = self.parts.clock.now() + TURN_WAIT;
+            return self
+                .postpone(Finished::Again {
+                    key: key.clone(),
+                    due,
+                })
+                .await;
+        };
         let directory = self.directory();
         let address = directory.address(deliver);
         let unwanted = match claimed.attempt {
@@ -161,16 +172,7 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
             Outcome::Retry { after_ms, reason } if claimed.attempt < ACT_ATTEMPTS_MAX => {
                 let outcome = Outcome::Retry { after_ms, reason };
                 let finished = settle(key, claimed.attempt, &outcome, false, self.parts.clock.now());
-                let core = self.core.lock().await;
-                return Ok(core
-                    .settle(
-                        &*self.parts.journal,
-                        Settle {
-                            finished: Some(finished),
-                            ..Settle::default()
-                        },
-                    )
-                    .await?);
+                return self.postpone(finished).await;
             }
             Outcome::Retry { reason, .. } | Outcome::Failed { reason } | Outcome::Withdrawn { reason } => {
                 (false, reason)
@@ -189,6 +191,16 @@ impl<J: Journal, C: Channels + 'static, H: Hands, G: Judge> Plane<J, C, H, G> {
         };
         self.record(claimed, Command::Runbook(command), finished, "hands")
             .await
+    }
+
+    /// An effect is left for later, and nothing happened that anybody would want to read of.
+    async fn postpone(&self, finished: Finished) -> Result<(), PlaneError> {
+        let settle = Settle {
+            finished: Some(finished),
+            ..Settle::default()
+        };
+        let core = self.core.lock().await;
+        Ok(core.settle(&*self.parts.journal, settle).await?)
     }
 
     /// Writes a result down; where the capability has no use for it, at least that the effect is over.

@@ -1,35 +1,47 @@
 //! Messages of one group of alerts to one receiver, one after the other: an end that overtakes its beginning on the way would
 //! leave it open there.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use mainstay_kernel::effect::{Channel, Deliver, Recipient};
-use tokio::sync::OwnedMutexGuard;
 
-/// Whose turn it is to be told of what.
+/// Whom a message tells of which group.
 type About = (Channel, Recipient, String);
 
-/// The messages that are on their way, by whom they tell of what.
+/// What is on its way, by whom it tells of what.
 #[derive(Default)]
-pub(crate) struct Turns(Mutex<BTreeMap<About, Arc<tokio::sync::Mutex<()>>>>);
+pub(crate) struct Turns(Mutex<BTreeSet<About>>);
+
+/// It is on its way until this is dropped.
+pub(crate) struct Turn<'a> {
+    turns: &'a Turns,
+    about: Option<About>,
+}
 
 impl Turns {
-    /// Waits until the message before it has ended; no longer than that may take. A message that tells of no group waits for
-    /// nothing.
-    pub(crate) async fn take(&self, deliver: &Deliver) -> Option<OwnedMutexGuard<()>> {
-        let notification = deliver.message.notification.as_ref()?;
-        let about = (
-            deliver.channel,
-            deliver.to.clone(),
-            notification.group.text.clone(),
-        );
-        let turn = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody waits for these any more.
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(turns.entry(about).or_default())
-        };
-        Some(turn.lock_owned().await)
+    /// Lets a message go; `None` while another of the same group is on its way to the same receiver. A message that tells of
+    /// no group waits for nothing.
+    pub(crate) fn take(&self, deliver: &Deliver) -> Option<Turn<'_>> {
+        let about = deliver.message.notification.as_ref().map(|told| {
+            let group = told.group.text.clone();
+            (deliver.channel, deliver.to.clone(), group)
+        });
+        let is_free = about
+            .as_ref()
+            .is_none_or(|about| self.on_their_way().insert(about.clone()));
+        is_free.then(|| Turn { turns: self, about })
+    }
+
+    fn on_their_way(&self) -> std::sync::MutexGuard<'_, BTreeSet<About>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(about) = &self.about {
+            self.turns.on_their_way().remove(about);
+        }
     }
 }
