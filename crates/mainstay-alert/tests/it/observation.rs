@@ -93,7 +93,7 @@ fn good_alerts_are_taken_beside_bad_ones_and_the_bad_ones_are_numbered() {
         [
             r#"{alertname="A"}"#,
             r#"{alertname="C"}"#,
-            r#"{"a b"="1", alertname="D"}"#,
+            r#"{a b="1", alertname="D"}"#,
             r#"{alertname="F"}"#
         ],
         "labels without a value are none"
