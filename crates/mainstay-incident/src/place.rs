@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use mainstay_catalog::Platform;
-use mainstay_catalog::response::Response;
+use mainstay_catalog::response::{HEARTBEAT_LABEL, Response};
 use mainstay_kernel::fact::{AlertFact, AlertFired};
-use mainstay_kernel::{CellId, RegionId, Scope, TenantId};
+use mainstay_kernel::{CellId, RegionId, Scope, TenantId, ZoneId};
 
 use crate::model::{AttachedAlert, Incident, IncidentState};
 
@@ -93,18 +93,22 @@ impl IncidentSpec {
         let Some(taken_on_at) = taken_on_at.filter(|_| incident.asked_since == 0) else {
             return false;
         };
-        let place = |alert: &AlertFact| {
+        let place = |alert: &AlertFact| -> Place {
             let placed = self.placed(&Scope::from_labels(&alert.labels));
             (placed.cell, placed.zone, placed.region)
         };
         let attached = incident.alerts.values();
         let known = attached.filter(|one| one.attached_at.is_none_or(|at| at <= taken_on_at));
-        let known = known.map(|one| (one.alert.name(), place(&one.alert)));
+        let known = known.map(|one| (told_apart(&one.alert), place(&one.alert)));
         let (names, places): (BTreeSet<_>, BTreeSet<_>) = known.unzip();
         let is_unknown = |alert: &&AlertFact| {
             let here = place(alert);
-            let is_nowhere = here == (None, None, None);
-            !names.contains(alert.name()) && (is_nowhere || !places.contains(&here))
+            let is_seen = match alert.labels.get("slo") {
+                // An objective of a wider place burns because of what happens in it.
+                Some(_) => places.iter().any(|known| holds(&here, known)),
+                None => here != Place::default() && places.contains(&here),
+            };
+            !names.contains(&told_apart(alert)) && !is_seen
         };
         let new = fact.firing.iter();
         let mut new = new.filter(|alert| !incident.alerts.contains_key(&alert.fingerprint));
@@ -162,6 +166,21 @@ impl IncidentSpec {
             _ => fact.scope.clone(),
         }
     }
+}
+
+/// Where something is; nothing says where of what concerns the platform.
+type Place = (Option<CellId>, Option<ZoneId>, Option<RegionId>);
+
+/// Whether a place is another or within it.
+fn holds(place: &Place, inner: &Place) -> bool {
+    (place.0.is_none() || place.0 == inner.0)
+        && (place.1.is_none() || place.1 == inner.1)
+        && (place.2.is_none() || place.2 == inner.2)
+}
+
+/// What an alert is about: its name, and of Mainstay's own, which share theirs, the objective or the heartbeat.
+fn told_apart(alert: &AlertFact) -> [Option<&str>; 3] {
+    ["alertname", "slo", HEARTBEAT_LABEL].map(|label| alert.labels.get(label))
 }
 
 /// The open incident, outside of whose place the alerts of `fact` are, that they are nevertheless part of. Those whom it

@@ -262,3 +262,25 @@ fn what_is_new_by_name_and_by_place_pages_whoever_has_the_incident() {
     );
     assert_eq!(bench.replayed(), bench.state);
 }
+
+/// The alerts of all objectives have one name.
+#[test]
+fn another_objective_is_another_alert() {
+    let mut bench = Bench::of_payments();
+    let burns = |slo, cell| [("alertname", "ErrorBudgetBurn"), ("slo", slo), ("cell", cell)];
+    bench.fire_labelled(Severity::P0, &burns("api-availability", "cell-1"));
+    bench.fire_labelled(Severity::P0, &burns("api-availability", "cell-4"));
+    let id = bench.last().id.clone();
+    bench.acknowledge(&id);
+    bench.pass(30);
+    let more = burns("api-availability", "cell-5");
+    assert_eq!(bench.fire_labelled(Severity::P0, &more), JOINED);
+    // Of all cells: it burns because of these.
+    let of_all = [("alertname", "ErrorBudgetBurn"), ("slo", "settlement")];
+    assert_eq!(bench.fire_labelled(Severity::P0, &of_all), WIDENED);
+    let other = burns("settlement", "cell-6");
+    assert_eq!(
+        bench.fire_labelled(Severity::P0, &other),
+        ["alerts_attached", "page_requested"]
+    );
+}

@@ -12,7 +12,7 @@ use crate::output::{self, Form, Table, age, clock, judged, list, text};
 /// What is done with alerts.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub(crate) enum Command {
-    /// List alerts: those that fire, worst first, then those that ended lately.
+    /// List alerts: those that fire, worst first, then those of incidents that ended lately.
     List {
         /// Only those that fire.
         #[arg(long)]
