@@ -203,7 +203,8 @@ pub fn settle(key: &str, attempt: u32, outcome: &Outcome, arrival_unknown: bool,
 }
 
 /// The same message by the next channel that reaches the person, if there is one. Its key differs in the last part only,
-/// the channel's name: where that channel carries the message anyway, the outbox knows the key and nothing is said twice.
+/// the channel's name: where that channel carries the message anyway, the outbox knows the key and nothing is said twice. Who
+/// is only informed is not called for it.
 fn next_channel(spec: &DeliverySpec, attempted: &Attempted) -> Option<(String, Deliver)> {
     let Recipient::Person(person) = &attempted.deliver.to else {
         return None;
@@ -212,7 +213,10 @@ fn next_channel(spec: &DeliverySpec, attempted: &Attempted) -> Option<(String, D
     let here = channels
         .iter()
         .position(|channel| *channel == attempted.deliver.channel)?;
-    let next = *channels.get((here + 1) % channels.len())?;
+    let is_page = attempted.deliver.message.page.is_some();
+    let (before, after) = channels.split_at(here + 1);
+    let mut in_turn = after.iter().chain(before).copied();
+    let next = in_turn.find(|channel| is_page || *channel != Channel::Voice)?;
     let root = attempted.key.strip_suffix(attempted.deliver.channel.name())?;
     (next != attempted.deliver.channel).then(|| {
         (

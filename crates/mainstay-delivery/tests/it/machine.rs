@@ -217,6 +217,21 @@ fn a_refusal_falls_over_at_once() {
     assert_eq!(bench.keys(), ["page/1/chat"]);
 }
 
+#[test]
+fn who_is_only_informed_is_not_called_for_it() {
+    let channels = [Channel::Voice, Channel::Sms, Channel::Email];
+    let mut bench = Bench::new(&channels);
+    assert_eq!(
+        bench.tell_ana(Channel::Email, 1, failed()),
+        ["refused", "fell_over"]
+    );
+    assert_eq!(bench.keys(), ["page/1/sms"], "which is known");
+    let mut bench = Bench::new(&channels);
+    bench.page = PageId::new("p1").ok();
+    bench.tell_ana(Channel::Email, 1, failed());
+    assert_eq!(bench.keys(), ["page/1/voice"]);
+}
+
 /// When the last channel fails too, the first is named again: by the key under which it was tried already, which the
 /// outbox never does a second time.
 #[test]
