@@ -1,6 +1,8 @@
 //! The machine: what became of every attempt to deliver a message. The attempts themselves are made by
 //! [`crate::channel`]; their results come back as commands and become events, so that "was I told?" has an answer.
 
+mod fall_over;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,28 +13,14 @@ use mainstay_kernel::fact::Delivered;
 use mainstay_kernel::{Digest, IncidentId, PageId, PersonId, Scope};
 use serde::{Deserialize, Serialize};
 
+use fall_over::{falls_over, next_channel, undeliverable};
+
 /// How many deliveries are kept at hand; all of them are in the journal.
 const AT_HAND: usize = 5_000;
 /// The longest wait between two attempts.
 const BACK_OFF_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// The longest wait between two attempts that a receiver may ask for.
 const ASKED_FOR_MAX: SignedDuration = SignedDuration::from_secs(300);
-/// After this many failed attempts the next channel is tried as well, while this one goes on.
-const FALL_OVER_AFTER: u32 = 2;
-/// A wait that is longer than this is too long for the next channel to wait for another attempt, in milliseconds: two
-/// attempts and the wait between them stay within 30 s.
-const FALL_OVER_WAIT_MS: u64 = 8_000;
-
-/// How long after a message was called for the first failure is enough. Behind a receiver that hangs, the second attempt
-/// comes only after the first of all others that wait there, however many they are.
-fn fall_over_age(channel: Channel) -> SignedDuration {
-    match channel {
-        // That an attempt ends without a final state says little of a text or a call that is on its way.
-        Channel::Sms | Channel::Voice => SignedDuration::from_secs(15),
-        _ => SignedDuration::from_secs(10),
-    }
-}
-
 /// The delivery capability.
 pub struct Delivery;
 
@@ -202,58 +190,6 @@ pub fn settle(key: &str, attempt: u32, outcome: &Outcome, arrival_unknown: bool,
     }
 }
 
-/// The same message by the next channel that reaches the person, if there is one. Its key differs in the last part only,
-/// the channel's name: where that channel carries the message anyway, the outbox knows the key and nothing is said twice. Who
-/// is only informed is not called for it.
-fn next_channel(spec: &DeliverySpec, attempted: &Attempted) -> Option<(String, Deliver)> {
-    let Recipient::Person(person) = &attempted.deliver.to else {
-        return None;
-    };
-    let channels = spec.channels.get(person)?;
-    let here = channels
-        .iter()
-        .position(|channel| *channel == attempted.deliver.channel)?;
-    let is_page = attempted.deliver.message.page.is_some();
-    let (before, after) = channels.split_at(here + 1);
-    let mut in_turn = after.iter().chain(before).copied();
-    let next = in_turn.find(|channel| is_page || *channel != Channel::Voice)?;
-    let root = attempted.key.strip_suffix(attempted.deliver.channel.name())?;
-    (next != attempted.deliver.channel).then(|| {
-        (
-            format!("{root}{}", next.name()),
-            Deliver {
-                channel: next,
-                ..attempted.deliver.clone()
-            },
-        )
-    })
-}
-
-/// What is known once the last channel of a person refuses a page: nobody need wait for an answer.
-fn undeliverable(state: &DeliveryState, spec: &DeliverySpec, attempted: &Attempted) -> Option<DeliveryEvent> {
-    let (Outcome::Failed { reason }, Recipient::Person(person), Some(page)) = (
-        &attempted.outcome,
-        &attempted.deliver.to,
-        &attempted.deliver.message.page,
-    ) else {
-        return None;
-    };
-    let root = attempted.key.strip_suffix(attempted.deliver.channel.name())?;
-    let refused = |channel: &Channel| {
-        let receipt = state.receipt(&format!("{root}{}", channel.name()));
-        *channel == attempted.deliver.channel || receipt.is_some_and(|receipt| receipt.refused)
-    };
-    let channels = spec.channels.get(person)?;
-    channels
-        .iter()
-        .all(refused)
-        .then(|| DeliveryEvent::Undeliverable {
-            page: page.clone(),
-            person: person.clone(),
-            reason: reason.clone(),
-        })
-}
-
 impl DomainEvent for DeliveryEvent {
     fn kind(&self) -> &'static str {
         match self {
@@ -358,9 +294,7 @@ impl Machine for Delivery {
                     attempt,
                     reason: reason.clone(),
                 });
-                attempt >= FALL_OVER_AFTER
-                    || *after_ms > FALL_OVER_WAIT_MS
-                    || now.duration_since(attempted.caused_at) >= fall_over_age(channel)
+                falls_over(&attempted, *after_ms, now)
             }
             Outcome::Withheld => {
                 events.push(DeliveryEvent::Withheld {
