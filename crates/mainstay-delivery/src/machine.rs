@@ -21,6 +21,7 @@ const AT_HAND: usize = 5_000;
 const BACK_OFF_MAX: SignedDuration = SignedDuration::from_secs(60);
 /// The longest wait between two attempts that a receiver may ask for.
 const ASKED_FOR_MAX: SignedDuration = SignedDuration::from_secs(300);
+
 /// The delivery capability.
 pub struct Delivery;
 
