@@ -30,7 +30,7 @@ impl FencedBody {
 
 /// It may not be sent any more.
 #[derive(Debug, thiserror::Error)]
-#[error("this replica is not sure to lead any more")]
+#[error("it may not be sent any more")]
 pub(crate) struct HeldBack;
 
 impl Body for FencedBody {

@@ -150,33 +150,31 @@ fn join(
         });
     }
     let others = spec.others(incident, &fact.receiver).filter(|_| paging);
-    let paged = |page: IncidentEvent, policy: Option<&str>| match page {
-        IncidentEvent::PageRequested(request) => IncidentEvent::PageRequested(PageRequested {
-            policy: policy.map(str::to_owned),
-            ..request
-        }),
-        other => other,
-    };
     if fact.severity < incident.severity {
         let reason = format!("an alert of severity {} fires", fact.severity);
         events.extend(worsen(incident, title, at, fact.severity, reason));
     } else if paging && incident.all_clear_at.is_some() {
         // All was over and nobody closed it: whoever took it on may be asleep by now.
         let title = format!("again: {}", title_of(fact, &Impact::default()));
-        events.push(next_page(incident, fact.severity, &title, scope));
+        let page = next_page(incident, fact.severity, &title, scope);
+        events.push(IncidentEvent::PageRequested(page));
     } else if paging && others.is_none() && spec.is_unknown(incident, fact) {
         // Whoever is at work on the rest would not hear of it.
         let title = format!("also: {}", title_of(fact, &Impact::default()));
-        let page = next_page(incident, fact.severity, &title, scope);
-        events.push(paged(page, spec.policy_of(&fact.receiver)));
+        events.push(IncidentEvent::PageRequested(PageRequested {
+            policy: spec.policy_of(&fact.receiver).map(str::to_owned),
+            ..next_page(incident, fact.severity, &title, scope)
+        }));
     }
     if let Some(policy) = others {
         // They work on it together, but nobody told these yet.
         let asked = |event: &&IncidentEvent| matches!(event, IncidentEvent::PageRequested(_));
         let number = incident.pages.len() + events.iter().filter(asked).count() + 1;
         let title = title_of(fact, &Impact::default());
-        let page = page(&incident.id, number, fact.severity, &title, scope);
-        events.push(paged(page, Some(policy)));
+        events.push(IncidentEvent::PageRequested(PageRequested {
+            policy: Some(policy.to_owned()),
+            ..page(&incident.id, number, fact.severity, &title, scope)
+        }));
     }
     events
 }
@@ -228,7 +226,8 @@ fn begin(state: &IncidentState, fired: Fired, scope: Scope, now: Timestamp) -> V
         change_event: linked.event,
         change: linked.change,
     }));
-    events.push(page(&id, 1, severity, &title, &scope));
+    let page = page(&id, 1, severity, &title, &scope);
+    events.push(IncidentEvent::PageRequested(page));
     events
 }
 

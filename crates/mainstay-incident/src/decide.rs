@@ -62,7 +62,7 @@ pub(crate) fn next_page(
     severity: Severity,
     title: &str,
     scope: &Scope,
-) -> IncidentEvent {
+) -> PageRequested {
     page(&incident.id, incident.pages.len() + 1, severity, title, scope)
 }
 
@@ -72,15 +72,15 @@ pub(crate) fn page(
     severity: Severity,
     title: &str,
     scope: &Scope,
-) -> IncidentEvent {
-    IncidentEvent::PageRequested(PageRequested {
+) -> PageRequested {
+    PageRequested {
         page: PageId::new(format!("{incident}-p{number}")).expect("an incident's id and a number are a name"),
         incident: incident.clone(),
         severity,
         title: title.to_owned(),
         scope: scope.clone(),
         policy: None,
-    })
+    }
 }
 
 /// What a severity that got worse leads to: the change itself and, where it pages, a page of its own.
@@ -99,7 +99,8 @@ pub(crate) fn worsen(
         reason,
     }];
     if to.pages() && to < incident.severity {
-        events.push(next_page(incident, to, title, scope));
+        let page = next_page(incident, to, title, scope);
+        events.push(IncidentEvent::PageRequested(page));
     }
     events
 }
@@ -219,7 +220,8 @@ pub(crate) fn decide(
             check_text("the title", &title)?;
             let (id, mut events) = declare(state, now, severity, title.clone(), scope.clone(), now);
             if severity.pages() {
-                events.push(page(&id, 1, severity, &title, &scope));
+                let page = page(&id, 1, severity, &title, &scope);
+                events.push(IncidentEvent::PageRequested(page));
             }
             events
         }

@@ -30,11 +30,13 @@ pub(crate) fn apply(state: &mut IncidentState, event: &IncidentEvent, meta: &Met
         IncidentEvent::AlertsAttached { group, alerts, .. } => {
             incident.all_clear_at = None;
             for alert in alerts {
+                // A group that is told again tells of all that fire in it.
+                let before = incident.alerts.get(&alert.fingerprint);
                 let attached = AttachedAlert {
                     alert: alert.clone(),
                     group: group.clone(),
                     ended_at: None,
-                    attached_at: Some(meta.at),
+                    attached_at: before.map_or(Some(meta.at), |before| before.attached_at),
                 };
                 incident.alerts.insert(alert.fingerprint, attached);
             }

@@ -150,7 +150,7 @@ pub struct AttachedAlert {
     pub group: String,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// When it became part of the incident; `None` where that was not noted.
+    /// When it first became part of the incident; `None` where that was not noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attached_at: Option<Timestamp>,
 }

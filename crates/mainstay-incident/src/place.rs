@@ -97,23 +97,26 @@ impl IncidentSpec {
             let placed = self.placed(&Scope::from_labels(&alert.labels));
             (placed.cell, placed.zone, placed.region)
         };
-        let attached = incident.alerts.values();
-        let known = attached.filter(|one| one.attached_at.is_none_or(|at| at <= taken_on_at));
-        let known = known.map(|one| (told_apart(&one.alert), place(&one.alert)));
-        let (names, places): (BTreeSet<_>, BTreeSet<_>) = known.unzip();
-        let is_unknown = |alert: &&AlertFact| {
-            let here = place(alert);
-            let is_seen = match alert.labels.get("slo") {
-                // An objective of a wider place burns because of what happens in it.
-                Some(_) => places.iter().any(|known| holds(&here, known)),
-                None => here != Place::default() && places.contains(&here),
-            };
-            !names.contains(&told_apart(alert)) && !is_seen
+        let known = || {
+            let attached = incident.alerts.values();
+            let known = attached.filter(|one| one.attached_at.is_none_or(|at| at <= taken_on_at));
+            known.map(|one| &one.alert)
         };
-        let new = fact.firing.iter();
-        let mut new = new.filter(|alert| !incident.alerts.contains_key(&alert.fingerprint));
+        // Most of what comes later has a name that is known: places are looked at for the rest.
+        let is_unknown = |alert: &AlertFact| {
+            let (about, here) = (told_apart(alert), place(alert));
+            let is_of_objective = alert.labels.get("slo").is_some();
+            let is_seen = |there: &Place| match is_of_objective {
+                // An objective of a wider place burns because of what happens in it.
+                true => holds(&here, there),
+                false => here != Place::default() && here == *there,
+            };
+            !known().any(|one| told_apart(one) == about) && !known().any(|one| is_seen(&place(one)))
+        };
+        let mut new = fact.firing.iter();
         // An incident without alerts was declared by a human, who is at work on it.
-        !names.is_empty() && new.any(|alert| is_unknown(&alert))
+        known().next().is_some()
+            && new.any(|alert| !incident.alerts.contains_key(&alert.fingerprint) && is_unknown(alert))
     }
 
     /// The scope with what follows from it: a tenant's cell where no place is named, a cell's region.

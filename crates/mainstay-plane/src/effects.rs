@@ -233,11 +233,16 @@ fn ends_first(core: &Core, deliver: &Deliver) -> bool {
     let Some(receiver) = routing.receivers.get(&told.receiver) else {
         return false;
     };
+    // Most of the time one of the same alerts fires, which is looked up; groups are looked through.
+    let alerts = core.alerts.state();
+    let mut firing = told.alerts.iter().filter(|alert| alert.ended_at.is_none());
+    if firing.any(|alert| alerts.alert(&alert.labels.fingerprint()).is_some()) {
+        return false;
+    }
     let to = (deliver.channel, deliver.to.clone());
     let mut by_end = receiver.by_end().into_iter();
     let hears_of_ends = by_end.any(|part| part.send_resolved && part.recipients().contains(&to));
-    let mut groups = core.alerts.state().groups();
-    let fires = groups.any(|(name, group)| {
+    let fires = alerts.groups().any(|(name, group)| {
         let placement = &group.placement;
         let is_it = placement.key.text == told.group.text || name == told.group.text;
         is_it && placement.receiver == told.receiver && !group.firing.is_empty()

@@ -3,7 +3,7 @@
 use mainstay_incident::IncidentEvent;
 use mainstay_kernel::Severity;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, cell};
 
 const DECLARED: [&str; 3] = ["declared", "alerts_attached", "page_requested"];
 const WIDENED: [&str; 2] = ["alerts_attached", "widened"];
@@ -282,5 +282,26 @@ fn another_objective_is_another_alert() {
     assert_eq!(
         bench.fire_labelled(Severity::P0, &other),
         ["alerts_attached", "page_requested"]
+    );
+}
+
+/// A group that is told again tells of all its alerts: what was known of them stays known.
+#[test]
+fn what_is_told_again_is_known_since_it_was_told_first() {
+    let mut bench = Bench::of_payments();
+    let group = "on-call@g";
+    bench.fire(group, &cell("cell-1"), Severity::P0, &["A"]);
+    let id = bench.last().id.clone();
+    bench.acknowledge(&id);
+    bench.pass(1);
+    assert_eq!(
+        bench.fire(group, &cell("cell-1"), Severity::P2, &["A", "B"]),
+        JOINED
+    );
+    bench.pass(1);
+    let other = [("alertname", "LedgerCorrupt"), ("cell", "cell-6")];
+    assert_eq!(
+        bench.fire_labelled(Severity::P0, &other),
+        ["alerts_attached", "widened", "page_requested"]
     );
 }

@@ -21,26 +21,28 @@ use mainstay_review::facts::BudgetCost;
 
 /// Receivers that take everything, unless they are too busy to.
 #[derive(Default)]
-pub(crate) struct Outside(
-    Mutex<Vec<(String, String)>>,
-    AtomicBool,
-    Mutex<Vec<String>>,
+pub(crate) struct Outside {
+    /// Keys and subjects of what was sent.
+    sent: Mutex<Vec<(String, String)>>,
+    busy: AtomicBool,
+    /// Keys of what was done.
+    acts: Mutex<Vec<String>>,
     /// The next message is not answered before this comes.
-    Mutex<Option<futures::channel::oneshot::Receiver<()>>>,
-);
+    answer: Mutex<Option<futures::channel::oneshot::Receiver<()>>>,
+}
 
 impl Channels for Outside {
     async fn send(&self, outgoing: Outgoing<'_>) -> Sent {
         let subject = outgoing.deliver.message.subject.clone();
-        self.0
+        self.sent
             .lock()
             .expect("not poisoned")
             .push((outgoing.key.to_owned(), subject));
-        let answer = self.3.lock().expect("not poisoned").take();
+        let answer = self.answer.lock().expect("not poisoned").take();
         if let Some(answer) = answer {
             answer.await.expect("it is answered");
         }
-        let is_busy = self.1.load(Ordering::Relaxed);
+        let is_busy = self.busy.load(Ordering::Relaxed);
         match outgoing.deliver.channel {
             // Nobody presses a key.
             Channel::Voice if is_busy => return Sent::unknown("it rings", 0),
@@ -53,7 +55,7 @@ impl Channels for Outside {
 
 impl Hands for Outside {
     async fn act(&self, key: &str, _act: &Act) -> Outcome {
-        self.2.lock().expect("not poisoned").push(key.to_owned());
+        self.acts.lock().expect("not poisoned").push(key.to_owned());
         Outcome::Failed {
             reason: "no platform here".to_owned(),
         }
@@ -197,24 +199,24 @@ impl Bench {
 
     /// Whether receivers are too busy to take anything.
     pub(crate) fn busy(&self, busy: bool) {
-        self.outside.1.store(busy, Ordering::Relaxed);
+        self.outside.busy.store(busy, Ordering::Relaxed);
     }
 
-    /// The keys and subjects of what left, in order.
     /// The next message is answered when told so.
     pub(crate) fn hold_next(&self) -> futures::channel::oneshot::Sender<()> {
         let (answer, waits) = futures::channel::oneshot::channel();
-        *self.outside.3.lock().expect("not poisoned") = Some(waits);
+        *self.outside.answer.lock().expect("not poisoned") = Some(waits);
         answer
     }
 
+    /// The keys and subjects of what left, in order.
     pub(crate) fn sent(&self) -> Vec<(String, String)> {
-        self.outside.0.lock().expect("not poisoned").clone()
+        self.outside.sent.lock().expect("not poisoned").clone()
     }
 
     /// The keys of what was done to the platform, in order.
     pub(crate) fn acted(&self) -> Vec<String> {
-        self.outside.2.lock().expect("not poisoned").clone()
+        self.outside.acts.lock().expect("not poisoned").clone()
     }
 }
 

@@ -26,6 +26,22 @@ fn fixtures(system: &str) -> Vec<PathBuf> {
     files
 }
 
+/// PagerDuty's export, copied to a directory with other shifts in its schedule.
+fn with_shifts(directory: &Path, change: impl Fn(&mut Vec<serde_json::Value>)) -> Vec<PathBuf> {
+    let changed = |file: PathBuf| {
+        let text = std::fs::read_to_string(&file).expect("readable");
+        let mut document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let shifts = document.pointer_mut("/schedule/final_schedule/rendered_schedule_entries");
+        if let Some(serde_json::Value::Array(shifts)) = shifts {
+            change(shifts);
+        }
+        let copy = directory.join(file.file_name().expect("a name"));
+        std::fs::write(&copy, document.to_string()).expect("written");
+        copy
+    };
+    fixtures("pagerduty").into_iter().map(changed).collect()
+}
+
 /// `mainstay import` of an export into a directory: its exit code, what it printed, and what it said besides.
 fn imported(system: &str, files: &[PathBuf], into: &Path, more: &[&str]) -> (Option<i32>, String, String) {
     let files = files.iter().map(|file| file.to_str().expect("text"));
@@ -71,25 +87,11 @@ fn every_export_becomes_a_catalog_that_passes_and_says_what_is_lost_and_who_diff
 #[test]
 fn a_shift_that_is_somebody_elses_there_is_a_difference_with_its_interval() {
     let directory = tempfile::tempdir().expect("a directory");
-    let files: Vec<PathBuf> = fixtures("pagerduty")
-        .into_iter()
-        .map(|file| {
-            let text = std::fs::read_to_string(&file).expect("readable");
-            let mut document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-            let shifts = document.pointer_mut("/schedule/final_schedule/rendered_schedule_entries");
-            if let Some(serde_json::Value::Array(shifts)) = shifts {
-                let other = shifts.iter().map(|shift| shift["user"].clone());
-                let other = other
-                    .into_iter()
-                    .find(|user| *user != shifts[3]["user"])
-                    .expect("another");
-                shifts[3]["user"] = other;
-            }
-            let copy = directory.path().join(file.file_name().expect("a name"));
-            std::fs::write(&copy, document.to_string()).expect("written");
-            copy
-        })
-        .collect();
+    let files = with_shifts(directory.path(), |shifts| {
+        let mut users = shifts.iter().map(|shift| shift["user"].clone());
+        let other = users.find(|user| *user != shifts[3]["user"]);
+        shifts[3]["user"] = other.expect("another");
+    });
     let (code, printed, said) = imported("pagerduty", &files, &directory.path().join("made"), &["--at", AT]);
     assert_eq!(code, Some(3), "{printed}{said}");
     assert!(
@@ -126,20 +128,7 @@ fn an_import_counts_its_own_and_compares_what_was_rendered() {
         &directory.path().join("alone"),
         &["--at", AT],
     );
-    let files: Vec<PathBuf> = fixtures("pagerduty")
-        .into_iter()
-        .map(|file| {
-            let text = std::fs::read_to_string(&file).expect("readable");
-            let mut document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-            let shifts = document.pointer_mut("/schedule/final_schedule/rendered_schedule_entries");
-            if let Some(serde_json::Value::Array(shifts)) = shifts {
-                shifts.truncate(1);
-            }
-            let copy = directory.path().join(file.file_name().expect("a name"));
-            std::fs::write(&copy, document.to_string()).expect("written");
-            copy
-        })
-        .collect();
+    let files = with_shifts(directory.path(), |shifts| shifts.truncate(1));
     let (_, printed, said) = imported("pagerduty", &files, &into, &["--at", AT]);
     let (_, until) = printed.trim_end().rsplit_once(" until ").expect("a time");
     let (day, _) = until.split_once('T').expect("an instant");
